@@ -1,0 +1,33 @@
+"""Mechanical Ears: listens to musical notes and imagines instruments nobody has heard before."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mechanical_ears.corpus.corpus import Corpus
+    from mechanical_ears.errors import EarsError
+    from mechanical_ears.note import Note
+    from mechanical_ears.sound import Sound
+
+__all__ = ["Corpus", "EarsError", "Note", "Sound"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Corpus": "mechanical_ears.corpus.corpus",
+    "EarsError": "mechanical_ears.errors",
+    "Note": "mechanical_ears.note",
+    "Sound": "mechanical_ears.sound",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import`` itself is quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

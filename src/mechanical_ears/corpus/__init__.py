@@ -1,0 +1,1 @@
+"""Corpora: where notes come from, and the store that training reads."""

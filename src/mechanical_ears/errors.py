@@ -1,0 +1,56 @@
+"""The error that a user sees: one line that names file, record, problem and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class EarsError(Exception):
+    """Input or environment that Mechanical Ears cannot work with.
+
+    Its text is one line, ``path: record: problem; remedy``, without the parts that are not known.
+    The ``ears`` command prints it and exits with code 2.
+
+    Args:
+        problem: what is wrong, in words (``"pitch" is 300, outside 0..127``).
+        path: the file or folder it is about.
+        record: where in the file (``record 17``, ``note "bass_018-022-100"``).
+        remedy: what to do about it, as an imperative.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: str | Path | None = None,
+        record: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.path = None if path is None else str(path)
+        self.record = record
+        self.remedy = remedy
+        where = [part for part in (self.path, record) if part]
+        text = ": ".join([*where, problem])
+        super().__init__(f"{text}; {remedy}" if remedy else text)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the keywords, so that worker processes can send errors home."""
+        state = {"path": self.path, "record": self.record, "remedy": self.remedy}
+        return _rebuild, (type(self), self.problem, state)
+
+
+def _rebuild(kind: type[EarsError], problem: str, state: dict[str, str | None]) -> EarsError:
+    return kind(problem, **state)
+
+
+class SoundError(EarsError):
+    """A sound that cannot be read, written or used."""
+
+
+class CorpusError(EarsError):
+    """A corpus, a record of it or a store that cannot be read or written."""
+
+
+class TrainingError(EarsError):
+    """A run folder, checkpoint or configuration that cannot be used."""

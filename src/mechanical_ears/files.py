@@ -1,0 +1,78 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mechanical_ears.errors import EarsError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another output folder",
+    errno.EDQUOT: "free some space or choose another output folder",
+    errno.EROFS: "choose an output folder that can be written",
+    errno.EACCES: "choose an output folder that can be written",
+    errno.EPERM: "choose an output folder that can be written",
+    errno.ENOENT: "create the folder first",
+    errno.EFBIG: "raise the file size limit (ulimit -f)",
+}
+
+
+def write_error(path: Path, error: OSError) -> EarsError:
+    """The one-line error for an ``OSError`` met while writing ``path``."""
+    reason = error.strerror or str(error)
+    return EarsError(
+        f"cannot write: {reason}", path=path, remedy=_REMEDIES.get(error.errno or 0)
+    )
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
+
+    The temporary name ends in the same suffix, so that writers which look at it are content.
+    On any error the temporary file is removed and what was at ``path`` stays as it was.
+
+    Raises:
+        EarsError: the disk is full, the folder read-only or absent.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, indented, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder with its parents, or say in one line why it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise EarsError(
+            "is a file where a folder is needed", path=path, remedy="choose another name"
+        ) from error
+    except OSError as error:
+        raise write_error(path, error) from error
+    return path
