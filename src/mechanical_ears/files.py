@@ -25,9 +25,7 @@ _REMEDIES = {
 def write_error(path: Path, error: OSError) -> EarsError:
     """The one-line error for an ``OSError`` met while writing ``path``."""
     reason = error.strerror or str(error)
-    return EarsError(
-        f"cannot write: {reason}", path=path, remedy=_REMEDIES.get(error.errno or 0)
-    )
+    return EarsError(f"cannot write: {reason}", path=path, remedy=_REMEDIES.get(error.errno or 0))
 
 
 @contextmanager

@@ -81,12 +81,14 @@ class Note:
             raise CorpusError(f'"velocity" is {self.velocity}, outside 0..127', record=self.name)
         if self.family is not None and self.family not in FAMILIES:
             raise CorpusError(
-                f'"{self.family}" is no instrument family of NSynth', record=self.name,
+                f'"{self.family}" is no instrument family of NSynth',
+                record=self.name,
                 remedy=f"use one of {', '.join(FAMILIES)}",
             )
         if self.source is not None and self.source not in SOURCES:
             raise CorpusError(
-                f'"{self.source}" is no source of NSynth', record=self.name,
+                f'"{self.source}" is no source of NSynth',
+                record=self.name,
                 remedy=f"use one of {', '.join(SOURCES)}",
             )
         for quality in self.qualities:

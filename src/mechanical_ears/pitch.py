@@ -46,7 +46,7 @@ def hz_to_midi(frequency: ArrayLike) -> float | NDArray[np.float64]:
     """
     hertz = np.asarray(frequency, dtype=np.float64)
     if not np.all(hertz > 0):
-        raise ValueError(f"frequency must be above 0 Hz, got {frequency}")
+        raise ValueError(f"frequency must be above 0 Hz, got {hertz.min():g} Hz")
     midi = A4_MIDI + 12 * np.log2(hertz / A4_FREQUENCY)
     return midi if midi.ndim else float(midi)
 

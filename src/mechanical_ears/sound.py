@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
 from mechanical_ears.files import written_whole
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FORMATS = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -55,9 +52,7 @@ class Sound:
         return len(self.samples) / self.sample_rate
 
     @classmethod
-    def sine(
-        cls, frequency: float = 400, seconds: float = 4, sample_rate: int = 16_000
-    ) -> Sound:
+    def sine(cls, frequency: float = 400, seconds: float = 4, sample_rate: int = 16_000) -> Sound:
         """A sine wave: the article's first sound, at the exact rate.
 
         Args:
@@ -123,7 +118,8 @@ class Sound:
         path = Path(path)
         if path.suffix.lower() not in FORMATS:
             raise SoundError(
-                f'the suffix "{path.suffix}" names no sound format', path=path,
+                f'the suffix "{path.suffix}" names no sound format',
+                path=path,
                 remedy=f"use one of {', '.join(FORMATS)}",
             )
         clipped = np.clip(self.samples, -1, 1)

@@ -1,0 +1,81 @@
+"""What every benchmark does alike: run peers in environments of their own, repeat, write the table.
+
+A benchmark times each contender several times in turn (A, B, A, B, …) within one run, reports the
+median and the spread, and writes its section of docs/BENCHMARKS.md with `write_section`.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "BENCHMARKS.md"
+PEERS = ROOT / ".peers"
+
+
+def peer_python(name: str) -> Path:
+    """Python of the environment of a peer, set up from ``benchmarks/peers/NAME.txt`` if absent."""
+    folder = PEERS / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"setting up {folder} …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        requirements = ROOT / "benchmarks" / "peers" / f"{name}.txt"
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
+    return python
+
+
+def medians(
+    contenders: Mapping[str, Callable[[], float]], repeats: int = 5
+) -> dict[str, tuple[float, float, float]]:
+    """Call each contender ``repeats`` times in turn; (minimum, median, maximum) of what each returned."""
+    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, measure in contenders.items():
+            figures[name].append(measure())
+    return {
+        name: (min(values), statistics.median(values), max(values))
+        for name, values in figures.items()
+    }
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """The machine in one line: processor, cores, Python."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    cores = "?"
+    if cpuinfo.exists():
+        text = cpuinfo.read_text()
+        found = re.search(r"model name\s*:\s*(.+)", text)
+        model = found.group(1) if found else model
+        cores = str(text.count("processor\t"))
+    return f"{model}, {cores} cores, Python {platform.python_version()}"
+
+
+def write_section(name: str, title: str, command: str, body: str) -> None:
+    """Write (or replace) one section of docs/BENCHMARKS.md and print it."""
+    section = (
+        f"<!-- {name}: begin -->\n## {title}\n\n"
+        f"`{command}` on {machine()}.\n\n{body.strip()}\n<!-- {name}: end -->"
+    )
+    print(section)
+    text = DOCUMENT.read_text() if DOCUMENT.exists() else "# Benchmarks\n"
+    pattern = re.compile(rf"<!-- {name}: begin -->.*?<!-- {name}: end -->", re.DOTALL)
+    if pattern.search(text):
+        text = pattern.sub(lambda _: section, text)
+    else:
+        text = text.rstrip() + "\n\n" + section + "\n"
+    DOCUMENT.write_text(text)
