@@ -7,17 +7,28 @@ stretches time by 64000/63999 and sounds 0.027 cents flat.)
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
-
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears import spectra
 from mechanical_ears.errors import SoundError
 from mechanical_ears.files import written_whole
+from mechanical_ears.spectra import HOP, WINDOW, Spectrogram, Spectrum
+
+if TYPE_CHECKING:
+    from mechanical_ears.pictures import Picture
 
 FORMATS = (".wav", ".flac", ".ogg", ".mp3")
+
+# libsndfile 1.2 ends the whole process where an Ogg file is faster, or is handed over in one piece.
+_OGG_FASTEST = 200_000  # Hz
+_WRITTEN_AT_ONCE = 1 << 16  # samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +121,9 @@ class Sound:
         Samples beyond full scale are clipped.
 
         Raises:
-            SoundError: the suffix is not one of ``FORMATS``.
+            SoundError: the suffix is not one of ``FORMATS``, or the format knows no such rate.
             EarsError: the file cannot be written.
         """
-        import soundfile
-
         path = Path(path)
         if path.suffix.lower() not in FORMATS:
             raise SoundError(
@@ -122,19 +131,108 @@ class Sound:
                 path=path,
                 remedy=f"use one of {', '.join(FORMATS)}",
             )
-        clipped = np.clip(self.samples, -1, 1)
+        try:
+            encoded = self._encoded(path.suffix[1:].upper())
+        except SoundError as error:
+            raise SoundError(error.problem, path=path, remedy=error.remedy) from error
         with written_whole(path) as temporary:
-            try:
-                soundfile.write(temporary, clipped, self.sample_rate)
-            except soundfile.LibsndfileError as error:
-                raise OSError(None, str(error)) from error
+            temporary.write_bytes(encoded)
         return path
 
     def resample(self, sample_rate: int) -> Sound:
-        """The same sound at another rate, band-limited (soxr, very high quality)."""
+        """The same sound at another rate, band-limited (soxr, very high quality).
+
+        Args:
+            sample_rate: Hz.
+
+        Raises:
+            SoundError: the rate is not above 0, or leaves no sample.
+        """
         if sample_rate == self.sample_rate:
             return self
+        if sample_rate <= 0:
+            raise SoundError(f"sample rate is {sample_rate} Hz, not above 0")
         import soxr
 
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
+        if len(samples) == 0:
+            raise SoundError(f"{self.seconds:.3g} s hold no sample at {sample_rate} Hz")
         return Sound(np.asarray(samples, dtype=np.float32), sample_rate)
+
+    def spectrum(self, window: int = WINDOW, hop: int = HOP) -> Spectrum:
+        """How strong each frequency is in the whole sound: |STFT| summed over time."""
+        return spectra.spectrum(self.samples, self.sample_rate, window, hop)
+
+    def spectrogram(self, window: int = WINDOW, hop: int = HOP) -> Spectrogram:
+        """How strong each frequency is at each time: |STFT|."""
+        return spectra.spectrogram(self.samples, self.sample_rate, window, hop)
+
+    def plot(self, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
+        """Draw amplitude over time: the first 0.1 s, as in the article, or another stretch.
+
+        Args:
+            seconds: length of the stretch in s; None for all there is.
+            start: where it begins, in s.
+
+        Raises:
+            SoundError: nothing of the sound lies in the stretch.
+        """
+        from mechanical_ears import pictures
+
+        return pictures.waveform(self, seconds=seconds, start=start)
+
+    def play(self) -> None:
+        """Play through the default audio device and wait for the end.
+
+        Raises:
+            SoundError: there is no way to play here.
+        """
+        remedy = "save() it and open the file, or show it in a notebook"
+        try:
+            import sounddevice
+        except ImportError as error:
+            raise SoundError(
+                "cannot play without sounddevice", remedy=f'pip install "sounddevice", or {remedy}'
+            ) from error
+        except OSError as error:  # sounddevice is there, the PortAudio library is not
+            raise SoundError(f"cannot play ({error})", remedy=remedy) from error
+        try:
+            sounddevice.play(np.clip(self.samples, -1, 1), self.sample_rate, blocking=True)
+        except sounddevice.PortAudioError as error:
+            raise SoundError(f"no audio device plays this ({error})", remedy=remedy) from error
+
+    def _repr_html_(self) -> str:
+        """Show a player and a picture in a notebook."""
+        if len(self.samples) == 0:
+            return "<p>a sound of 0 s</p>"
+        from mechanical_ears import pictures
+
+        wave = base64.b64encode(self._encoded("WAV")).decode()
+        picture = base64.b64encode(pictures.png(pictures.strip(self))).decode()
+        words = f"sound of {self.seconds:.2f} s at {self.sample_rate} Hz"
+        return (
+            '<div style="max-width: 760px">'
+            f'<img style="width: 100%" alt="{words}" src="data:image/png;base64,{picture}">'
+            f'<audio controls style="width: 100%" src="data:audio/wav;base64,{wave}"></audio>'
+            "</div>"
+        )
+
+    def _encoded(self, kind: str) -> bytes:
+        """The bytes of a sound file of libsndfile's format ``kind``."""
+        import soundfile
+
+        remedy = "resample() to 44100 Hz, or save as .wav"
+        if kind == "OGG" and self.sample_rate > _OGG_FASTEST:
+            raise SoundError(f"Ogg takes at most {_OGG_FASTEST} Hz", remedy=remedy)
+        file = io.BytesIO()
+        samples = np.clip(self.samples, -1, 1)
+        try:
+            with soundfile.SoundFile(file, "w", self.sample_rate, 1, format=kind) as writer:
+                for start in range(0, len(samples), _WRITTEN_AT_ONCE):
+                    writer.write(samples[start : start + _WRITTEN_AT_ONCE])
+        except soundfile.LibsndfileError as error:
+            reason = str(error).split(": ")[-1].rstrip(".")
+            raise SoundError(
+                f"{kind} does not take {self.sample_rate} Hz ({reason})", remedy=remedy
+            ) from error
+        return file.getvalue()

@@ -1,0 +1,47 @@
+# Two commands on a fresh machine with Python ≥ 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+EARS := $(BIN)/ears
+
+.PHONY: demo test check format benchmarks clean
+
+demo: $(VENV)/base.stamp  ## make a sound, draw it, hear the pitch of notes
+	mkdir -p demo
+	$(EARS) tone 400 -o demo/tone.wav
+	$(EARS) show demo/tone.wav -o demo/tone.png
+	$(EARS) show examples/notes/keyboard_acoustic_000-060-100.flac -o demo/piano.png
+	$(EARS) listen examples/notes --plot demo/heard.png
+
+test: $(VENV)/dev.stamp  ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(VENV)/dev.stamp  ## measure against the peers; rewrites docs/BENCHMARKS.md
+	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/rendering.py
+	$(BIN)/python benchmarks/training.py
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[train,explore,dev]'
+	touch $@ $(VENV)/base.stamp
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,34 @@
+"""Opening whatever a path holds as a corpus: a store, NSynth in either form, or recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mechanical_ears.corpus.corpus import Corpus
+from mechanical_ears.errors import CorpusError
+
+
+def open_corpus(path: str | Path) -> Corpus:
+    """Open a path as the corpus it is.
+
+    Args:
+        path: a store; a folder with NSynth's examples.json; a .tfrecord file; a .tar.gz of NSynth;
+            or a folder of recordings whose names tell their notes.
+
+    Raises:
+        CorpusError: there is nothing, or nothing that is a corpus.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CorpusError("no such corpus", path=path, remedy="give a store or a folder of notes")
+    if (path / "store.json").exists():
+        from mechanical_ears.corpus.store import Store
+
+        return Store(path)
+    if path.is_file() or (path / "examples.json").exists() or any(path.glob("*.tfrecord*")):
+        from mechanical_ears.corpus.nsynth import open_nsynth
+
+        return open_nsynth(path)
+    from mechanical_ears.corpus.folder import Folder
+
+    return Folder(path)

@@ -1,0 +1,217 @@
+"""How well a network hears the pitch: the figures, by register and by family.
+
+exact     the likeliest key is the labelled one (the article's categorical accuracy)
+top 5     the labelled key is among the five likeliest
+chroma    right but for the octave: heard ≡ labelled (mod 12)
+within 1  at most a semitone off
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.corpus.corpus import Corpus
+from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
+from mechanical_ears.errors import CorpusError
+from mechanical_ears.listening.ears import NOTE_SAMPLES, as_note_audio
+from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
+from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
+
+REGISTERS = ((0, 39), (40, 59), (60, 83), (84, 127))  # MIDI numbers, both ends included
+TOP = 5
+BATCH_NOTES = 64
+
+Hear = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (batch, 64000) → (batch, 128)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares of notes, 0..1, and how many notes they are of."""
+
+    notes: int
+    exact: float
+    top5: float
+    chroma: float
+    within_one: float
+
+
+@dataclass(frozen=True, eq=False)
+class PitchReport:
+    """What came out of hearing a corpus.
+
+    Attributes:
+        overall: over all notes.
+        by_register: for each of ``REGISTERS`` with notes, named "21–39" by MIDI numbers.
+        by_family: for each family with notes; "unknown" where the corpus names none.
+        confusion: int64 (128, 128), notes by labelled (row) and heard (column) pitch.
+    """
+
+    overall: Accuracy
+    by_register: dict[str, Accuracy]
+    by_family: dict[str, Accuracy]
+    confusion: NDArray[np.int64]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; the confusions as [labelled, heard, notes] where there are any."""
+        labelled, heard = np.nonzero(self.confusion)
+        return {
+            "overall": asdict(self.overall),
+            "by_register": {name: asdict(part) for name, part in self.by_register.items()},
+            "by_family": {name: asdict(part) for name, part in self.by_family.items()},
+            "confusion": [
+                [int(row), int(column), int(self.confusion[row, column])]
+                for row, column in zip(labelled, heard, strict=True)
+            ],
+        }
+
+
+def measure(
+    probabilities: NDArray[np.float32], pitch: NDArray[np.int64], family: NDArray[np.int64]
+) -> PitchReport:
+    """Figures of what was heard.
+
+    Args:
+        probabilities: float32 (notes, 128), of each key; any scores in that order serve.
+        pitch: int64 (notes,), labelled MIDI numbers.
+        family: int64 (notes,), index in ``FAMILIES``, −1 where unknown.
+
+    Raises:
+        ValueError: there is no note.
+    """
+    if not len(pitch):
+        raise ValueError("there is no note to measure")
+    heard = probabilities.argmax(axis=1)
+    likeliest = np.argpartition(probabilities, -TOP, axis=1)[:, -TOP:]
+    right = np.stack(
+        [
+            heard == pitch,
+            (likeliest == pitch[:, None]).any(axis=1),
+            (heard - pitch) % 12 == 0,
+            np.abs(heard - pitch) <= 1,
+        ]
+    )
+
+    def accuracy(chosen: NDArray[np.bool_]) -> Accuracy:
+        return Accuracy(
+            int(chosen.sum()), *(float(share) for share in right[:, chosen].mean(axis=1))
+        )
+
+    registers = {f"{low}–{high}": (pitch >= low) & (pitch <= high) for low, high in REGISTERS}
+    families = {name: family == code for code, name in [*enumerate(FAMILIES), (-1, "unknown")]}
+    confusion = np.zeros((PITCH_COUNT, PITCH_COUNT), dtype=np.int64)
+    np.add.at(confusion, (pitch, heard), 1)
+    return PitchReport(
+        overall=accuracy(np.ones(len(pitch), dtype=np.bool_)),
+        by_register={name: accuracy(part) for name, part in registers.items() if part.any()},
+        by_family={name: accuracy(part) for name, part in families.items() if part.any()},
+        confusion=confusion,
+    )
+
+
+def evaluate(
+    hear: Hear,
+    corpus: Corpus,
+    *,
+    side: str = EVERYTHING,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PitchReport:
+    """Let a network hear a corpus.
+
+    Args:
+        hear: float32 (batch, 64000) at 16 kHz → float32 (batch, 128).
+        corpus: a store, or any other corpus.
+        side: of a store's split; other corpora have none.
+        skip_bad: leave out records that cannot be read.
+        progress: called with notes heard and places in all.
+
+    Raises:
+        CorpusError: a record is bad, or there is no note on that side.
+    """
+    heard, pitches, families = [], [], []
+    done = 0
+    for audio, pitch, family, total in _walk(corpus, side, skip_bad):
+        heard.append(hear(audio))
+        pitches.append(pitch)
+        families.append(family)
+        done += len(pitch)
+        progress(done, total)
+    if not done:
+        raise CorpusError("holds no note", path=corpus.provenance.title)
+    return measure(np.concatenate(heard), np.concatenate(pitches), np.concatenate(families))
+
+
+_Piece = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]
+
+
+def _walk(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_Piece]:
+    """Batches of audio, pitch, family, and the number of places in all."""
+    fits = isinstance(corpus, Store) and corpus.sample_rate == NOTE_SAMPLE_RATE
+    if isinstance(corpus, Store) and fits and corpus.audio.shape[1] == NOTE_SAMPLES:
+        rows = corpus.rows(side)
+        for start in range(0, len(rows), BATCH_NOTES):
+            part = rows[start : start + BATCH_NOTES]
+            audio = as_float(corpus.audio[part])
+            pitch, family = corpus.pitch[part], corpus.family[part]
+            yield audio, pitch.astype(np.int64), family.astype(np.int64), len(rows)
+        return
+    wanted = set(corpus.rows(side).tolist()) if isinstance(corpus, Store) else None
+    audio_rows: list[NDArray[np.float32]] = []
+    labels: list[tuple[int, int]] = []
+    total = len(corpus) if wanted is None else len(wanted)
+
+    def piece() -> _Piece:
+        pitch, family = np.array(labels, dtype=np.int64).T
+        return np.stack(audio_rows), pitch, family, total
+
+    for scanned in corpus.scan():
+        if scanned.problem is not None and not skip_bad:
+            raise scanned.problem
+        if scanned.note is None or (wanted is not None and scanned.index not in wanted):
+            continue
+        note = scanned.note
+        audio_rows.append(as_note_audio(note.sound))
+        labels.append((note.pitch, -1 if note.family is None else FAMILIES.index(note.family)))
+        if len(labels) == BATCH_NOTES:
+            yield piece()
+            audio_rows, labels = [], []
+    if labels:
+        yield piece()
+
+
+def confusion_picture(report: PitchReport, path: Path, title: str) -> Path:
+    """Draw labelled against heard pitch; each row sums to 1.
+
+    Raises:
+        EarsError: the picture cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    from mechanical_ears.pictures import save_figure
+
+    counts = report.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    used = np.flatnonzero(counts.sum(axis=1) + counts.sum(axis=0))
+    low, high = int(used.min()), int(used.max())
+    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, origin="lower", cmap="magma", vmin=0, vmax=1, interpolation="none")
+    octaves = [key for key in range(0, PITCH_COUNT, 12) if low <= key <= high]
+    names = [f"{midi_to_name(key)} ({key})" for key in octaves]
+    axes.set_xticks(octaves, names, rotation=45)
+    axes.set_yticks(octaves, names)
+    axes.set(
+        title=title,
+        xlabel="heard key (MIDI)",
+        ylabel="labelled key (MIDI)",
+        xlim=(low - 0.5, high + 0.5),
+        ylim=(low - 0.5, high + 0.5),
+    )
+    figure.colorbar(image, label="share of the labelled key's notes")
+    return save_figure(figure, path)

@@ -1,0 +1,219 @@
+"""Training the article's network: Adam, categorical cross-entropy, a look at validation each epoch.
+
+The article compiles with Keras' Adam (Kingma & Ba 2014) at a learning rate of 1e-4 and its default
+ε = 1e-7, batches of 128, 30 epochs, and reports categorical accuracy: the share of notes whose
+largest output stands at the right pitch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from mechanical_ears.corpus.split import SPLITS
+from mechanical_ears.corpus.store import Store
+from mechanical_ears.errors import TrainingError
+from mechanical_ears.listening.article import (
+    ARTICLE_SAMPLE_RATE,
+    ARTICLE_SAMPLES,
+    ArticleNetwork,
+    export_onnx,
+)
+from mechanical_ears.training.chart import accuracy_chart
+from mechanical_ears.training.device import Hardware, launch_fabric
+from mechanical_ears.training.feed import Notes, batches, shuffled
+from mechanical_ears.training.run import Figures, RunFolder
+
+KERAS_EPSILON = 1e-7  # Keras' default of Adam's ε; PyTorch's is 1e-8
+MODEL_FILE = "model.onnx"
+CHART_FILE = "accuracy.png"
+
+
+@dataclass(frozen=True)
+class ArticleTraining:
+    """What to train the article's network on, and how.
+
+    Attributes:
+        corpus: store with a train side.
+        validation: store whose notes validate; None takes the validation side of ``corpus``.
+        epochs: how often to walk all training notes.
+        batch_size: notes a step, over all processes.
+        learning_rate: of Adam.
+        seed: of the first weights and of the order of notes.
+    """
+
+    corpus: Path
+    validation: Path | None = None
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+
+class Observer(Protocol):
+    """Who watches a training; the command line draws a bar."""
+
+    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of so many steps begins."""
+
+    def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
+        """A step is done; running means of the epoch."""
+
+    def epoch_ends(self, figures: Figures) -> None:
+        """An epoch is saved."""
+
+
+@dataclass
+class _Tally:
+    """Running sums over the notes of an epoch: loss, right answers, notes; float64 (3,)."""
+
+    sums: torch.Tensor
+
+    @classmethod
+    def empty(cls, device: torch.device) -> _Tally:
+        return cls(torch.zeros(3, device=device, dtype=torch.float32))
+
+    def add(self, loss: torch.Tensor, logits: torch.Tensor, pitch: torch.Tensor) -> None:
+        right = (logits.argmax(dim=1) == pitch).sum()
+        count = torch.tensor(float(len(pitch)), device=pitch.device)
+        self.sums += torch.stack([loss.detach() * count, right.to(torch.float32), count])
+
+    def means(self) -> tuple[float, float]:
+        loss, right, count = self.sums.tolist()
+        return loss / count, right / count
+
+
+def train_article(
+    training: ArticleTraining,
+    run_path: Path,
+    observer: Observer,
+    hardware: Hardware | None = None,
+) -> list[Figures]:
+    """Train, or go on with a training, until all epochs are done.
+
+    The run folder then holds ``model.onnx`` (for `ears evaluate` and `ears listen`), the chart
+    ``accuracy.png``, and what `RunFolder` keeps.
+
+    Returns:
+        The log: a line of figures for each epoch.
+
+    Raises:
+        CorpusError: a store cannot be used.
+        TrainingError: the run folder is another's, a checkpoint is damaged, or the loss is no
+            longer a number.
+    """
+    train = _notes(training.corpus, SPLITS[0])
+    if training.validation is None:
+        validation = _notes(training.corpus, SPLITS[1])
+    else:
+        validation = _notes(training.validation, "all")
+    config = {
+        "network": "article",
+        **asdict(training),
+        "corpus_sha256": _fingerprint(train),
+        "validation_sha256": _fingerprint(validation),
+    }
+    fabric = launch_fabric(hardware or Hardware())
+    run = RunFolder(run_path, config, free=("epochs", "corpus", "validation"))
+    first = ArticleNetwork(torch.Generator().manual_seed(training.seed))
+    adam = torch.optim.Adam(
+        first.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
+    )
+    done = run.resume({"network": first, "optimiser": adam})
+    network, optimiser = fabric.setup(first, adam)
+    share = (fabric.global_rank, fabric.world_size)
+
+    for epoch in range(done + 1, training.epochs + 1):
+        started = time.perf_counter()
+        steps = math.ceil(len(train) / training.batch_size)
+        if fabric.is_global_zero:
+            observer.epoch_begins(epoch, training.epochs, steps)
+        tally = _Tally.empty(fabric.device)
+        network.train()
+        for batch in batches(
+            shuffled(train, training.seed, epoch), training.batch_size, share=share
+        ):
+            audio, pitch = batch.on(fabric.device)
+            optimiser.zero_grad(set_to_none=True)
+            logits = network(audio)
+            loss = cross_entropy(logits, pitch)
+            fabric.backward(loss)
+            optimiser.step()
+            tally.add(loss, logits, pitch)
+            if fabric.is_global_zero:
+                seen = float(tally.sums[2]) * fabric.world_size
+                observer.step_done(*tally.means(), seen / (time.perf_counter() - started))
+        speed = len(train) / (time.perf_counter() - started)
+        tally.sums = fabric.all_reduce(tally.sums, reduce_op="sum")
+        train_loss, accuracy = tally.means()
+        if not math.isfinite(train_loss):
+            raise TrainingError(
+                f"the loss is no longer a number in epoch {epoch}",
+                path=run.path,
+                remedy="train with a lower --learning-rate in a new run folder",
+            )
+        validation_loss, validation_accuracy = _validate(
+            fabric, network, validation, training.batch_size, share
+        )
+        if fabric.is_global_zero:
+            figures = {
+                "loss": train_loss,
+                "accuracy": accuracy,
+                "validation_loss": validation_loss,
+                "validation_accuracy": validation_accuracy,
+                "notes_per_second": round(speed, 1),
+                "seconds": round(time.perf_counter() - started, 2),
+                "device": str(fabric.device),
+            }
+            run.finish_epoch(epoch, {"network": first, "optimiser": adam}, figures)
+            _publish(run, first, training)
+            observer.epoch_ends({"epoch": epoch, **figures})
+        fabric.barrier()
+    return run.log()
+
+
+@torch.no_grad()
+def _validate(
+    fabric: Any, network: Any, notes: Notes, batch_size: int, share: tuple[int, int]
+) -> tuple[float, float]:
+    """Loss and accuracy on notes the network does not learn from."""
+    network.eval()
+    tally = _Tally.empty(fabric.device)
+    for batch in batches(notes, batch_size, share=share):
+        audio, pitch = batch.on(fabric.device)
+        logits = network(audio)
+        tally.add(cross_entropy(logits, pitch), logits, pitch)
+    tally.sums = fabric.all_reduce(tally.sums, reduce_op="sum")
+    return tally.means()
+
+
+def _publish(run: RunFolder, network: ArticleNetwork, training: ArticleTraining) -> None:
+    """Write what people look at: the model and the chart."""
+    log = run.log()
+    store = Store(training.corpus)
+    about = {
+        "network": "article",
+        "epoch": str(log[-1]["epoch"]),
+        "trained_on": store.provenance.title,
+        "licence": store.provenance.licence,
+        "citation": store.provenance.citation,
+    }
+    export_onnx(network, run.path / MODEL_FILE, about)
+    accuracy_chart(log, run.path / CHART_FILE, f"Pitch from raw audio: {store.provenance.title}")
+
+
+def _notes(path: Path, side: str) -> Notes:
+    return Notes.of(Store(path), side, ARTICLE_SAMPLE_RATE, ARTICLE_SAMPLES)
+
+
+def _fingerprint(notes: Notes) -> str:
+    """What tells one store and side from another, wherever it lies."""
+    text = (notes.store.path / "store.json").read_bytes() + notes.rows.tobytes()
+    return hashlib.sha256(text).hexdigest()

@@ -1,0 +1,92 @@
+"""What the command line shows: bars, tables, the progress of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+console = Console(stderr=True)  # progress and notices; results go to stdout
+answers = Console()
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is moved by calling it with what is done and what there is in all."""
+    with _bar() as bar:
+        task = bar.add_task(description, total=None, figures="")
+
+        def move(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield move
+
+
+class TrainingBar:
+    """A bar for each epoch of a training, with loss, accuracy and speed; see train.Observer."""
+
+    def __init__(self) -> None:
+        self._bar = _bar()
+        self._task = TaskID(0)
+
+    def __enter__(self) -> TrainingBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+        """A new bar for a new epoch."""
+        self._task = self._bar.add_task(f"epoch {epoch}/{epochs}", total=steps, figures="")
+
+    def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
+        """Move the bar by one step."""
+        figures = f"loss {loss:.3f}  accuracy {accuracy:.1%}  {notes_per_second:,.0f} notes/s"
+        self._bar.update(self._task, advance=1, figures=figures)
+
+    def epoch_ends(self, figures: dict[str, Any]) -> None:
+        """Replace the bar by one line of figures."""
+        self._bar.remove_task(self._task)
+        self._bar.console.print(
+            f"epoch {figures['epoch']:>3}  loss {figures['loss']:.3f}  "
+            f"accuracy {figures['accuracy']:.1%}  "
+            f"unseen: loss {figures['validation_loss']:.3f}  "
+            f"accuracy {figures['validation_accuracy']:.1%}  "
+            f"{figures['notes_per_second']:,.0f} notes/s"
+        )
+
+
+def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table on stdout; numbers stand to the right."""
+    table = Table(title=title, title_justify="left")
+    for column, name in enumerate(header):
+        numbers = all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    answers.print(table)

@@ -1,0 +1,193 @@
+"""The folder of a training run: it can be left at any moment and gone on with.
+
+    RUN/config.json                  what was asked for; the run only goes on with the same
+    RUN/log.jsonl                    a line of figures for each epoch
+    RUN/checkpoint-0007.safetensors  network and optimiser after epoch 7 (the last two are kept)
+
+A checkpoint is written under a temporary name and renamed, then its epoch's line is added to the
+log. The newest checkpoint is the truth: lines of the log behind it (or torn by a kill) are dropped
+when the run goes on, and at most the epoch under way is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mechanical_ears.errors import TrainingError
+from mechanical_ears.files import make_folder, write_error, write_json, write_text, written_whole
+
+KEPT_CHECKPOINTS = 2
+
+Figures = dict[str, Any]  # one line of the log
+
+
+class RunFolder:
+    """The folder of a run, made or gone on with.
+
+    Args:
+        path: the folder.
+        config: everything that decides what the training does, as JSON values.
+        free: keys of the configuration that may be others when the run goes on.
+
+    Raises:
+        TrainingError: the folder holds a run of another configuration, or other files.
+        EarsError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, config: Mapping[str, object], free: Collection[str] = ()
+    ) -> None:
+        self.path = Path(path)
+        self.config = json.loads(json.dumps(dict(config), default=str))
+        file = self.path / "config.json"
+        if file.exists():
+            self._compare(file, free)
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise TrainingError(
+                "holds other files and no config.json of a run",
+                path=path,
+                remedy="give an empty or new folder",
+            )
+        make_folder(self.path)
+        write_json(file, self.config)
+
+    def _compare(self, file: Path, free: Collection[str]) -> None:
+        try:
+            there = json.loads(file.read_text())
+        except ValueError as error:
+            raise TrainingError("is damaged", path=file, remedy="give a new run folder") from error
+        different = [
+            f"{key} {there.get(key)!r} there, {self.config.get(key)!r} here"
+            for key in sorted({*there, *self.config})
+            if key not in free and there.get(key) != self.config.get(key)
+        ]
+        if different:
+            raise TrainingError(
+                f"holds a run of another configuration: {'; '.join(different)}",
+                path=self.path,
+                remedy="give the same options to go on with it, or a new run folder",
+            )
+
+    @property
+    def log_path(self) -> Path:
+        """Where the figures of each epoch stand."""
+        return self.path / "log.jsonl"
+
+    def checkpoints(self) -> list[tuple[int, Path]]:
+        """Epoch and file of each checkpoint, oldest first."""
+        files = self.path.glob("checkpoint-*.safetensors")
+        return sorted((int(file.stem.removeprefix("checkpoint-")), file) for file in files)
+
+    def resume(self, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]) -> int:
+        """Load the newest checkpoint into networks and optimisers; drop later lines of the log.
+
+        Returns:
+            The last finished epoch, 0 for a new run.
+
+        Raises:
+            TrainingError: the checkpoint is damaged or of another network.
+        """
+        checkpoints = self.checkpoints()
+        epoch, file = checkpoints[-1] if checkpoints else (0, None)
+        if file is not None:
+            load_checkpoint(file, state)
+        kept = [line for line in self.log() if line["epoch"] <= epoch]
+        if self.log_path.exists():
+            write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in kept))
+        return epoch
+
+    def finish_epoch(
+        self,
+        epoch: int,
+        state: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+        figures: Figures,
+    ) -> None:
+        """Save a checkpoint, then the line of the log; older checkpoints go."""
+        save_checkpoint(self.path / f"checkpoint-{epoch:04d}.safetensors", state)
+        try:
+            with self.log_path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"epoch": epoch, **figures}) + "\n")
+        except OSError as error:
+            raise write_error(self.log_path, error) from error
+        for _, old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+
+    def log(self) -> list[Figures]:
+        """The lines of the log that are whole."""
+        if not self.log_path.exists():
+            return []
+        lines = []
+        for line in self.log_path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break  # torn by a kill; the epoch is in no later line
+        return lines
+
+
+def save_checkpoint(
+    path: Path, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]
+) -> None:
+    """Write networks and optimisers to one safetensors file, whole or not at all."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, part in state.items():
+        if isinstance(part, torch.optim.Optimizer):
+            for index, slots in part.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    tensors[f"{name}/{index}/{slot}"] = torch.as_tensor(value)
+        else:
+            for key, value in part.state_dict().items():
+                tensors[f"{name}/{key}"] = value
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    with written_whole(path) as temporary:
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise OSError(None, str(error)) from error
+
+
+def load_checkpoint(
+    path: Path, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]
+) -> None:
+    """Read what `save_checkpoint` wrote into networks and optimisers of the same make.
+
+    Raises:
+        TrainingError: the file is damaged, or of another network.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(
+            f"is a damaged checkpoint ({error})",
+            path=path,
+            remedy="remove it to go on from the checkpoint before",
+        ) from error
+    for name, part in state.items():
+        own = {
+            key.removeprefix(f"{name}/"): value
+            for key, value in tensors.items()
+            if key.startswith(f"{name}/")
+        }
+        try:
+            if isinstance(part, torch.optim.Optimizer):
+                slots: dict[int, dict[str, torch.Tensor]] = {}
+                for key, value in own.items():
+                    index, slot = key.split("/")
+                    slots.setdefault(int(index), {})[slot] = value
+                groups = part.state_dict()["param_groups"]
+                part.load_state_dict({"state": slots, "param_groups": groups})
+            else:
+                part.load_state_dict(own)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"is a checkpoint of another network: {str(error).splitlines()[0]}",
+                path=path,
+                remedy="give a new run folder",
+            ) from error
