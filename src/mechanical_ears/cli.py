@@ -90,7 +90,8 @@ def listen(
         plot: PNG, SVG or PDF file with the spectrograms and what was heard (up to 24 files).
     """
     from mechanical_ears.corpus.folder import label_from_name
-    from mechanical_ears.listening.ears import ArticleEars, hearing_picture
+    from mechanical_ears.listening.ears import ArticleEars
+    from mechanical_ears.listening.picture import hearing_picture
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.sound import Sound, sound_files
     from mechanical_ears.terminal import progress_bar, show_table

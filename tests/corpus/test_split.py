@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from mechanical_ears.corpus.split import SPLITS, components, split_instruments
@@ -30,9 +30,8 @@ def test_no_group_is_torn_and_every_instrument_has_a_side(counts, pairs, seed):
     families = {name: "bass" if int(name) % 2 else "organ" for name in counts}
     try:
         sides = split_instruments(counts, families, groups, (0.6, 0.2, 0.2), seed)
-    except CorpusError as error:
-        assert "too few" in str(error)
-        return
+    except CorpusError:
+        reject()  # a few giant instruments cannot be shared out
     assert sides.keys() == counts.keys()
     assert set(sides.values()) == set(SPLITS)
     for group in groups:

@@ -43,7 +43,7 @@ _SWITCHES = {
     b"synth.midi-channels": _CHANNELS,
     b"synth.polyphony": 64,
 }
-_FRAMES_OUT = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int]
+_FRAMES_OUT: list[type] = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int]
 _PROTOTYPES: dict[str, tuple[type | None, list[type]]] = {
     "fluid_set_log_function": (c_void_p, [c_int, c_void_p, c_void_p]),
     "new_fluid_settings": (c_void_p, []),

@@ -8,10 +8,10 @@ file of the form ``sfbk`` with three lists:
     pdta   the map            phdr → pbag → pgen → inst → ibag → igen → shdr
 
 A preset (``phdr``) owns zones (``pbag``), a zone owns generators (``pgen``), and one of these names
-an instrument (``inst``), whose zones (``ibag``, ``igen``) name samples (``shdr``). A sample sounds at
-a key and velocity if both zones' ranges hold them. Each table ends with one record that only says
-where the last real record's zones end. A zone that names nothing is global: it sets defaults, of
-which this reader needs none (FluidSynth, too, does not pass its key range on).
+an instrument (``inst``), whose zones (``ibag``, ``igen``) name samples (``shdr``). A sample sounds
+at a key and velocity if both zones' ranges hold them. Each table ends with one record that only
+says where the last real record's zones end. A zone that names nothing is global: it sets defaults,
+of which this reader needs none (FluidSynth, too, does not pass its key range on).
 
 SoundFont 3 (MuseScore's) is the same but for the recordings: Ogg Vorbis streams, marked with 0x10
 in the sample type, and with places counted in bytes, not in frames.
@@ -22,6 +22,7 @@ The file is memory-mapped, only its tables are read; recordings are touched when
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import struct
 from collections.abc import Iterator
@@ -319,7 +320,7 @@ class SoundFontFile:
         limits = bags["generator"].tolist()
         pairs = list(zip(generators["number"].tolist(), generators["amount"].tolist(), strict=True))
         starts = owners["bag"].tolist()
-        for first, last in zip(starts[:-1], starts[1:], strict=True):
+        for first, last in itertools.pairwise(starts):
             if not first <= last < len(limits):
                 raise self._error("its zones are out of order", "copy or download it again")
             zones = []

@@ -159,18 +159,38 @@ class Example:
         except IndexError as error:
             raise _not_an_example() from error
 
-    def _note_entries(self, start: int, end: int) -> None:
+    def _note_entries(self, position: int, end: int) -> None:
         data, features = self._data, self._features
-        for tag, entry, entry_end in _fields(data, start, end):
-            if tag != _FIRST:
-                continue
-            key, value = b"", (entry_end, entry_end)
-            for part, part_start, part_end in _fields(data, entry, entry_end):
-                if part == _FIRST:
-                    key = bytes(data[part_start:part_end])
-                elif part == _SECOND:
-                    value = part_start, part_end
-            features[key] = value
+        while position < end:
+            # The usual form of an entry: a key of less than 128 bytes, then a value, and no more.
+            if data[position] == _FIRST:
+                length, start = data[position + 1], position + 2
+                if length >= 0x80:
+                    length, start = _varint(data, position + 1)
+                entry_end = start + length
+                if 4 <= length <= end - start and data[start] == _FIRST:
+                    key_end = start + 2 + data[start + 1]
+                    if key_end + 2 <= entry_end and data[key_end] == _SECOND:
+                        size, value = data[key_end + 1], key_end + 2
+                        if size >= 0x80:
+                            size, value = _varint(data, key_end + 1)
+                        if value + size == entry_end:
+                            features[bytes(data[start + 2 : key_end])] = value, entry_end
+                            position = entry_end
+                            continue
+            for tag, start, stop in _fields(data, position, end):
+                if tag == _FIRST:
+                    self._note_entry(start, stop)
+            return
+
+    def _note_entry(self, start: int, end: int) -> None:
+        key, value = b"", (end, end)
+        for tag, part, part_end in _fields(self._data, start, end):
+            if tag == _FIRST:
+                key = bytes(self._data[part:part_end])
+            elif tag == _SECOND:
+                value = part, part_end
+        self._features[key] = value
 
     def __contains__(self, key: str) -> bool:
         return key.encode() in self._features
@@ -203,10 +223,13 @@ class Example:
         Raises:
             CorpusError: there is no such feature, or it is not a list of integers.
         """
-        numbers = []
+        numbers: list[int] = []
         for tag, start, end in self._values(key, _INTS):
             if tag in (_FIRST, 1 << 3 | _VARINT):
-                packed, position = self._data[start:end], 0
+                packed, position = bytes(self._data[start:end]), 0
+                if packed.isascii():  # each number is below 128, in a byte of its own
+                    numbers.extend(packed)
+                    continue
                 try:
                     while position < len(packed):
                         number, position = _varint(packed, position)
@@ -230,6 +253,12 @@ class Example:
         if span is None:
             raise CorpusError(f'"{key}" is missing')
         data = self._data
+        start, end = span
+        size = end - start
+        if 4 <= size < 0x80 and bytes(data[start : start + 4]) == bytes(
+            (kind, size - 2, _FIRST, size - 4)
+        ):
+            return [(_FIRST, start + 4, end)]  # one short value
         values: list[tuple[int, int, int]] = []
         try:
             for tag, start, end in _fields(data, *span):
@@ -250,7 +279,7 @@ def _not_an_example() -> CorpusError:
     )
 
 
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
+def _varint(data: memoryview | bytes, position: int) -> tuple[int, int]:
     """The unsigned number at ``position``, and the position behind it."""
     number = shift = 0
     while True:
@@ -292,9 +321,11 @@ def _fields(data: memoryview, position: int, end: int) -> list[tuple[int, int, i
             position += 8
         else:
             raise IndexError(f"wire type {wire_type}")
+        if tag < 1 << 3:
+            raise IndexError("a field has the number 0")
         fields.append((tag, start, position))
-    if position != end or (fields and min(fields)[0] < 1 << 3):
-        raise IndexError("a field is cut off, or has the number 0")
+    if position != end:
+        raise IndexError("a field is cut off")
     return fields
 
 

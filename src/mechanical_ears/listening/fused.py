@@ -43,17 +43,18 @@ _ROW = POOL * _PHASE  # floats per channel of a tile
 Floats = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
-_Kernel = TypeVar("_Kernel", bound=Callable[..., None])
+_FAST = {"contract", "reassoc", "nsz"}  # fused multiply-adds, sums in any order; NaN stays NaN
+_Kernel = TypeVar("_Kernel", bound=Callable[..., float | None])
 
 
 def _compiled(kernel: _Kernel) -> _Kernel:
     """Compile a kernel on its first call; machine code is cached beside the source."""
-    return cast(_Kernel, numba.njit(cache=True, fastmath=True, error_model="numpy")(kernel))
+    return cast(_Kernel, numba.njit(cache=True, fastmath=_FAST, error_model="numpy")(kernel))
 
 
 def _parallel(kernel: _Kernel) -> _Kernel:
     """As `_compiled`; ``numba.prange`` loops run on all threads."""
-    compiler = numba.njit(cache=True, fastmath=True, error_model="numpy", parallel=True)
+    compiler = numba.njit(cache=True, fastmath=_FAST, error_model="numpy", parallel=True)
     return cast(_Kernel, compiler(kernel))
 
 
@@ -122,8 +123,10 @@ def _pool(sums: Floats, y: Floats, mask: Mask) -> None:
     for p in range(y.size):
         a0, a1 = sums[p], sums[p + _PHASE]
         a2, a3 = sums[p + 2 * _PHASE], sums[p + 3 * _PHASE]
-        total = max(a0, zero) + max(a1, zero) + max(a2, zero) + max(a3, zero)
-        y[p] = np.float32(0.25) * total
+        # Written so that NaN stays NaN: a network that has diverged must not look healthy.
+        r0, r1 = zero if a0 < zero else a0, zero if a1 < zero else a1
+        r2, r3 = zero if a2 < zero else a2, zero if a3 < zero else a3
+        y[p] = np.float32(0.25) * ((r0 + r1) + (r2 + r3))
         mask[p] = (a0 > zero) | ((a1 > zero) << 1) | ((a2 > zero) << 2) | ((a3 > zero) << 3)
 
 
@@ -147,18 +150,33 @@ def _forward_note(x: Floats, w: Floats, b: Floats, y: Floats, mask: Mask) -> Non
 def _spread(dy: Floats, mask: Mask, first: int, phases: Floats) -> None:
     """Gradient before pooling and ReLU, from pooled output first − 2 on; zeros outside."""
     zero = np.float32(0)
-    phases[:] = zero
-    begin = max(first - _REACH, 0)
-    end = min(first + _TILE, dy.size)
-    skip = begin - (first - _REACH)
-    d = dy[begin:end]
-    bits = mask[begin:end]
-    for p in range(d.size):
-        g = np.float32(0.25) * d[p]
-        phases[skip + p] = g if bits[p] & 1 else zero
-        phases[skip + p + _PHASE] = g if bits[p] & 2 else zero
-        phases[skip + p + 2 * _PHASE] = g if bits[p] & 4 else zero
-        phases[skip + p + 3 * _PHASE] = g if bits[p] & 8 else zero
+    begin = first - _REACH
+    if begin >= 0 and first + _TILE <= dy.size:
+        d = dy[begin : first + _TILE]
+        bits = mask[begin : first + _TILE]
+        for p in range(_TILE + _REACH):
+            g = np.float32(0.25) * d[p]
+            phases[p] = g if bits[p] & 1 else zero
+            phases[p + _PHASE] = g if bits[p] & 2 else zero
+            phases[p + 2 * _PHASE] = g if bits[p] & 4 else zero
+            phases[p + 3 * _PHASE] = g if bits[p] & 8 else zero
+        return
+    for p in range(_TILE + _REACH):
+        inside = 0 <= begin + p < dy.size
+        for j in range(POOL):
+            positive = inside and mask[begin + p] >> j & 1
+            phases[p + j * _PHASE] = np.float32(0.25) * dy[begin + p] if positive else zero
+
+
+@_compiled
+def _total(phases: Floats) -> float:
+    """Sum of a tile's gradients, without the two groups that the tile before it owns."""
+    total = np.float32(0)
+    for p in range(_REACH, _REACH + _TILE):
+        total += (phases[p] + phases[p + _PHASE]) + (
+            phases[p + 2 * _PHASE] + phases[p + 3 * _PHASE]
+        )
+    return total
 
 
 @_compiled
@@ -232,11 +250,7 @@ def _backward_note(
     for first in range(0, dy.shape[1] + _REACH, _TILE):
         for o in range(dy.shape[0]):
             _spread(dy[o], mask[o], first, g_phases[o])
-            total = np.float32(0)
-            for j in range(POOL):
-                for p in range(_REACH, _TILE + _REACH):
-                    total += g_phases[o, j * _PHASE + p]
-            db[o] += total
+            db[o] += _total(g_phases[o])
         for i in range(x.shape[0]):
             _split(x[i], first, x_phases[i])
             for o in range(dy.shape[0]):

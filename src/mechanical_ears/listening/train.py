@@ -21,8 +21,8 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.article import (
-    ARTICLE_SAMPLE_RATE,
-    ARTICLE_SAMPLES,
+    SAMPLE_RATE,
+    SAMPLES,
     ArticleNetwork,
     export_onnx,
 )
@@ -122,7 +122,7 @@ def train_article(
     }
     fabric = launch_fabric(hardware or Hardware())
     run = RunFolder(run_path, config, free=("epochs", "corpus", "validation"))
-    first = ArticleNetwork(torch.Generator().manual_seed(training.seed))
+    first = ArticleNetwork(generator=torch.Generator().manual_seed(training.seed))
     adam = torch.optim.Adam(
         first.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
     )
@@ -210,7 +210,7 @@ def _publish(run: RunFolder, network: ArticleNetwork, training: ArticleTraining)
 
 
 def _notes(path: Path, side: str) -> Notes:
-    return Notes.of(Store(path), side, ARTICLE_SAMPLE_RATE, ARTICLE_SAMPLES)
+    return Notes.of(Store(path), side, SAMPLE_RATE, SAMPLES)
 
 
 def _fingerprint(notes: Notes) -> str:
