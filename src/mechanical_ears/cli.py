@@ -89,7 +89,7 @@ def listen(
         json_lines: print a JSON object for each file instead of a table.
         plot: PNG, SVG or PDF file with the spectrograms and what was heard (up to 24 files).
     """
-    from mechanical_ears.corpus.folder import label_from_name
+    from mechanical_ears.corpus.filenames import labels_from_name
     from mechanical_ears.listening.ears import ArticleEars
     from mechanical_ears.listening.picture import hearing_picture
     from mechanical_ears.pictures import save_figure
@@ -111,7 +111,7 @@ def listen(
     else:
         rows = []
         for file, answer in zip(files, heard, strict=True):
-            label = label_from_name(file.name)
+            label = labels_from_name(file.stem)
             named = "" if label is None else str(label.pitch)
             mark = "" if label is None else "✓" if label.pitch == answer.pitch else "✗"
             rows.append(

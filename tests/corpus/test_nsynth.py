@@ -32,12 +32,21 @@ LABELS = ("name", "pitch", "velocity", "instrument", "family", "source", "qualit
 
 
 def make_note(place: int) -> Note:
-    """A sine at int16 precision; place 0, 1, 2, … are C4, C#4, D4, …"""
+    """A sine at int16 precision; place 0, 1, 2 are C4, C#4, D4."""
     pitch = 60 + place
     sine = Sound.sine(midi_to_hz(pitch)).samples * np.float32(0.5)
     samples = np.round(sine * 32768).astype(np.float32) / 32768
-    return Note(Sound(samples, 16_000), pitch, 25 * (1 + place % 4), f"flute_synthetic_{place:03d}",
-                "flute", "synthetic", ("bright", "tempo-synced"), 7 + place, 1000 + place)  # fmt: skip
+    return Note(
+        sound=Sound(samples, 16_000),
+        pitch=pitch,
+        velocity=25 * (1 + place % 4),
+        instrument=f"flute_synthetic_{place:03d}",
+        family="flute",
+        source="synthetic",
+        qualities=("bright", "tempo-synced"),
+        instrument_id=7 + place,
+        note_id=1000 + place,
+    )
 
 
 def entry(note: Note) -> dict[str, Any]:

@@ -177,6 +177,8 @@ class _Fetch:
         Raises:
             _BrokenOffError: the connection failed; what came is kept.
         """
+        if self.done != self.remote.size and not self.remote.validator:
+            self._forget()  # nothing would tell whether the rest is of the same file
         self.hashes.catch_up(self.part, self.done)
         if self.remote.size is None or self.done != self.remote.size:
             request = urllib.request.Request(self.url, headers={"User-Agent": "mechanical-ears"})

@@ -8,11 +8,11 @@ Three habits of naming are understood, tried in this order:
 
 In note names s is a sharp as well (Fs3), as # is awkward in file names; C-1 is MIDI 0. A name that
 tells two different notes (``A3 to C4``) tells none. A number counts as velocity only where it is
-plain: three digits behind a note name (``C4_064``), or after ``vel``. Elsewhere numbers are takes or
-layers, of unknown count.
+plain: three digits behind a note name (``C4_064``), or after ``vel``. Elsewhere numbers are tracks,
+takes or layers, of unknown count.
 
 Loudness in words becomes the velocity at which notation programs play it (pp 33 … ff 112), and the
-layers L, M, H the middles of even layers. Where nothing is told, the velocity is ``PLAIN_VELOCITY``.
+layers L, M, H the middles of even layers. Where nothing is told, the user of this module decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from mechanical_ears.note import FAMILIES, SOURCES
 from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
 
-PLAIN_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
 DYNAMICS = {
     "ppp": 16,
     "pp": 33,
@@ -64,7 +63,7 @@ _FAMILY_WORDS = {
     },
     "string": {"violin", "viola", "cello", "contrabass", "harp", "string", "fiddle", "erhu"},
     "synth_lead": {"lead"},
-    "vocal": {"voice", "vocal", "choir", "soprano voice", "singer"},
+    "vocal": {"voice", "vocal", "choir", "singer"},
 }
 
 
@@ -99,8 +98,7 @@ def kind_from_name(instrument: str) -> tuple[str | None, str | None]:
     """Family and source told by an instrument's name; None where it is not plain.
 
     NSynth's own names tell both (``bass_electronic_018``); other names the family at most, by a
-    word of it. Bass names the register of most families (bass clarinet: reed), but a bass guitar is
-    a bass.
+    word of it.
     """
     for family in FAMILIES:
         for source in SOURCES:
@@ -108,10 +106,16 @@ def kind_from_name(instrument: str) -> tuple[str | None, str | None]:
                 return family, source
     words = {word.lower() for word in _WORD.findall(instrument)}
     words |= {word.removesuffix("s") for word in words}
-    found = {family for family, names in _FAMILY_WORDS.items() if names & words}
-    if "bass" in found:
-        found -= {"guitar"} if "guitar" in found else {"bass"} if len(found) > 1 else set()
-    return (found.pop(), None) if len(found) == 1 else (None, None)
+    if {"english", "horn"} <= words:
+        return "reed", None
+    if {"bass", "guitar"} <= words:
+        return "bass", None
+    # Bass and string also name a register or a part: bass clarinet, 12-string guitar.
+    for meant in (words - {"bass", "string"}, words):
+        found = [family for family, names in _FAMILY_WORDS.items() if names & meant]
+        if found:
+            return found[0] if len(found) == 1 else None, None
+    return None, None
 
 
 def _from_numbers(match: re.Match[str]) -> NameLabels | None:
@@ -130,6 +134,7 @@ def _from_note_name(stem: str, notes: list[re.Match[str]]) -> NameLabels | None:
         return None
     before, behind = _tidy(stem[: notes[0].start()]), _tokens(stem[notes[-1].end() :])
     spoken = [velocity for token in behind if (velocity := _velocity(token)) is not None]
+    before = re.sub(r"^\d+_(?=.)", "", before)
     first, _, last = before.rpartition("_")
     if not spoken and len(last) > 1 and last.lower() in DYNAMICS:
         before, spoken = first, [DYNAMICS[last.lower()]]

@@ -23,13 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.filenames import PLAIN_VELOCITY, kind_from_name, labels_from_name
+from mechanical_ears.corpus.filenames import kind_from_name, labels_from_name
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, SOURCES, Note
 from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
 from mechanical_ears.sound import FORMATS, Sound
 
 LABELS = "labels.csv"
+PLAIN_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
 HASHED_BYTES = 1 << 30  # bytes of recordings up to which their provenance holds their SHA-256
 
 _PITCH_COLUMNS = ("pitch", "pitch_midi", "note")

@@ -44,7 +44,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 _FAST = {"contract", "reassoc", "nsz"}  # fused multiply-adds, sums in any order; NaN stays NaN
-_Kernel = TypeVar("_Kernel", bound=Callable[..., float | None])
+_Kernel = TypeVar("_Kernel", bound=Callable[..., np.float32 | None])
 
 
 def _compiled(kernel: _Kernel) -> _Kernel:
@@ -82,38 +82,62 @@ def _correlate(x: Floats, w: Floats, sums: Floats) -> None:
     """Add to ``sums`` (4 phases) the input phases ``x`` correlated with the nine taps ``w``."""
     w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     for p in range(_TILE):
-        x0 = x[p]
-        x1 = x[p + _PHASE]
-        x2 = x[p + 2 * _PHASE]
-        x3 = x[p + 3 * _PHASE]
-        x4 = x[p + 1]
-        x5 = x[p + 1 + _PHASE]
-        x6 = x[p + 1 + 2 * _PHASE]
-        x7 = x[p + 1 + 3 * _PHASE]
-        x8 = x[p + 2]
-        x9 = x[p + 2 + _PHASE]
-        x10 = x[p + 2 + 2 * _PHASE]
-        x11 = x[p + 2 + 3 * _PHASE]
-        sums[p] += (
-            w0 * x0 + w1 * x1 + w2 * x2 + w3 * x3 + w4 * x4 + w5 * x5 + w6 * x6 + w7 * x7 + w8 * x8
-        )
-        sums[p + _PHASE] += (
-            w0 * x1 + w1 * x2 + w2 * x3 + w3 * x4 + w4 * x5 + w5 * x6 + w6 * x7 + w7 * x8 + w8 * x9
-        )
-        sums[p + 2 * _PHASE] += (
-            w0 * x2 + w1 * x3 + w2 * x4 + w3 * x5 + w4 * x6 + w5 * x7 + w6 * x8 + w7 * x9 + w8 * x10
-        )
-        sums[p + 3 * _PHASE] += (
-            w0 * x3
-            + w1 * x4
-            + w2 * x5
-            + w3 * x6
-            + w4 * x7
-            + w5 * x8
-            + w6 * x9
-            + w7 * x10
-            + w8 * x11
-        )
+        s0 = sums[p]
+        s1 = sums[p + _PHASE]
+        s2 = sums[p + 2 * _PHASE]
+        s3 = sums[p + 3 * _PHASE]
+        v = x[p]
+        s0 += w0 * v
+        v = x[p + _PHASE]
+        s0 += w1 * v
+        s1 += w0 * v
+        v = x[p + 2 * _PHASE]
+        s0 += w2 * v
+        s1 += w1 * v
+        s2 += w0 * v
+        v = x[p + 3 * _PHASE]
+        s0 += w3 * v
+        s1 += w2 * v
+        s2 += w1 * v
+        s3 += w0 * v
+        v = x[p + 1]
+        s0 += w4 * v
+        s1 += w3 * v
+        s2 += w2 * v
+        s3 += w1 * v
+        v = x[p + 1 + _PHASE]
+        s0 += w5 * v
+        s1 += w4 * v
+        s2 += w3 * v
+        s3 += w2 * v
+        v = x[p + 1 + 2 * _PHASE]
+        s0 += w6 * v
+        s1 += w5 * v
+        s2 += w4 * v
+        s3 += w3 * v
+        v = x[p + 1 + 3 * _PHASE]
+        s0 += w7 * v
+        s1 += w6 * v
+        s2 += w5 * v
+        s3 += w4 * v
+        v = x[p + 2]
+        s0 += w8 * v
+        s1 += w7 * v
+        s2 += w6 * v
+        s3 += w5 * v
+        v = x[p + 2 + _PHASE]
+        s1 += w8 * v
+        s2 += w7 * v
+        s3 += w6 * v
+        v = x[p + 2 + 2 * _PHASE]
+        s2 += w8 * v
+        s3 += w7 * v
+        v = x[p + 2 + 3 * _PHASE]
+        s3 += w8 * v
+        sums[p] = s0
+        sums[p + _PHASE] = s1
+        sums[p + 2 * _PHASE] = s2
+        sums[p + 3 * _PHASE] = s3
 
 
 @_compiled
@@ -126,7 +150,7 @@ def _pool(sums: Floats, y: Floats, mask: Mask) -> None:
         # Written so that NaN stays NaN: a network that has diverged must not look healthy.
         r0, r1 = zero if a0 < zero else a0, zero if a1 < zero else a1
         r2, r3 = zero if a2 < zero else a2, zero if a3 < zero else a3
-        y[p] = np.float32(0.25) * ((r0 + r1) + (r2 + r3))
+        y[p] = np.float32(1 / POOL) * ((r0 + r1) + (r2 + r3))
         mask[p] = (a0 > zero) | ((a1 > zero) << 1) | ((a2 > zero) << 2) | ((a3 > zero) << 3)
 
 
@@ -147,29 +171,27 @@ def _forward_note(x: Floats, w: Floats, b: Floats, y: Floats, mask: Mask) -> Non
 
 
 @_compiled
-def _spread(dy: Floats, mask: Mask, first: int, phases: Floats) -> None:
-    """Gradient before pooling and ReLU, from pooled output first − 2 on; zeros outside."""
+def _spread(dy: Floats, mask: Mask, first: int, phases: Floats, d: Floats, bits: Mask) -> None:
+    """Gradient before pooling and ReLU, from pooled output first − 2 on; zeros outside.
+
+    ``d`` and ``bits`` are room for a tile and its reach, padded to its edges.
+    """
     zero = np.float32(0)
-    begin = first - _REACH
-    if begin >= 0 and first + _TILE <= dy.size:
-        d = dy[begin : first + _TILE]
-        bits = mask[begin : first + _TILE]
-        for p in range(_TILE + _REACH):
-            g = np.float32(0.25) * d[p]
-            phases[p] = g if bits[p] & 1 else zero
-            phases[p + _PHASE] = g if bits[p] & 2 else zero
-            phases[p + 2 * _PHASE] = g if bits[p] & 4 else zero
-            phases[p + 3 * _PHASE] = g if bits[p] & 8 else zero
-        return
+    begin, end = max(first - _REACH, 0), min(first + _TILE, dy.size)
+    skip = begin - (first - _REACH)
+    d[:] = zero
+    d[skip : skip + end - begin] = dy[begin:end]
+    bits[skip : skip + end - begin] = mask[begin:end]
     for p in range(_TILE + _REACH):
-        inside = 0 <= begin + p < dy.size
-        for j in range(POOL):
-            positive = inside and mask[begin + p] >> j & 1
-            phases[p + j * _PHASE] = np.float32(0.25) * dy[begin + p] if positive else zero
+        g = np.float32(1 / POOL) * d[p]
+        phases[p] = g if bits[p] & 1 else zero
+        phases[p + _PHASE] = g if bits[p] & 2 else zero
+        phases[p + 2 * _PHASE] = g if bits[p] & 4 else zero
+        phases[p + 3 * _PHASE] = g if bits[p] & 8 else zero
 
 
 @_compiled
-def _total(phases: Floats) -> float:
+def _total(phases: Floats) -> np.float32:
     """Sum of a tile's gradients, without the two groups that the tile before it owns."""
     total = np.float32(0)
     for p in range(_REACH, _REACH + _TILE):
@@ -244,12 +266,14 @@ def _backward_note(
     """
     x_phases = np.empty((x.shape[0], _ROW), np.float32)
     g_phases = np.empty((dy.shape[0], _ROW), np.float32)
+    d = np.empty(_TILE + _REACH, np.float32)
+    bits = np.empty(_TILE + _REACH, np.uint8)
     sums = np.empty(_ROW, np.float32)
     dw[:] = 0
     db[:] = 0
     for first in range(0, dy.shape[1] + _REACH, _TILE):
         for o in range(dy.shape[0]):
-            _spread(dy[o], mask[o], first, g_phases[o])
+            _spread(dy[o], mask[o], first, g_phases[o], d, bits)
             db[o] += _total(g_phases[o])
         for i in range(x.shape[0]):
             _split(x[i], first, x_phases[i])

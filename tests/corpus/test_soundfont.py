@@ -1,0 +1,377 @@
+"""Notes rendered from SoundFonts: right pitch, right loudness, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_soundfont import TinySample, sine, write_soundfont, zone
+
+from mechanical_ears.corpus import fluid
+from mechanical_ears.corpus.corpus import Scanned
+from mechanical_ears.corpus.general_midi import PROGRAM_COUNT, PROGRAMS, kind_of
+from mechanical_ears.corpus.sf2 import SoundFontFile
+from mechanical_ears.corpus.soundfont import LOUDEST, SoundFont, render_note
+from mechanical_ears.errors import CorpusError
+from mechanical_ears.note import FAMILIES, SOURCES
+from mechanical_ears.pitch import cents_between, midi_to_hz
+
+FOLDER = Path("/usr/share/sounds/sf2")
+FLUID, SMALL = FOLDER / "FluidR3_GM.sf2", FOLDER / "TimGM6mb.sf2"
+
+
+def _fluidsynth_is_there() -> bool:
+    try:
+        fluid._load_library()
+    except CorpusError:
+        return False
+    return True
+
+
+needs_fluidsynth = pytest.mark.skipif(
+    not _fluidsynth_is_there(), reason="apt install libfluidsynth3; pip install pyfluidsynth"
+)
+needs_small = pytest.mark.skipif(not SMALL.exists(), reason="apt install timgm6mb-soundfont")
+needs_fluid = pytest.mark.skipif(not FLUID.exists(), reason="apt install fluid-soundfont-gm")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Presets 0:40 and 0:73 share a 440 Hz sine; 0:56 has a silent sample, 0:0 keys 60..71."""
+    quiet = TinySample(bytes(2 * 48_000))
+    return write_soundfont(
+        tmp_path / "Tiny Font.sf2",
+        [sine(), quiet, sine(880)],
+        [
+            [zone(sample=0)],
+            [zone(sample=1)],
+            [zone(keys=(0, 9)), zone(sample=2, keys=(60, 71))],
+        ],
+        {
+            (0, 0, "Piano"): [zone(instrument=2)],
+            (0, 40, "Violin"): [zone(instrument=0)],
+            (0, 56, "Mute"): [zone(instrument=1)],
+            (0, 73, "Flute"): [zone(instrument=0)],
+            (0, 127, "Gun"): [zone(instrument=0)],
+            (128, 0, "Kit"): [zone(instrument=0)],
+        },
+        {"INAM": "Tiny", "ICOP": "nobody, 2026"},
+    )
+
+
+def _frequency(samples: NDArray[np.float32], sample_rate: int) -> float:
+    """Frequency in Hz of a steady sine, from the phase between two windows 0.5 s apart."""
+    window = np.hanning(sample_rate)
+    hop = sample_rate // 2
+    first, second = (
+        np.fft.rfft(window * samples[start : start + sample_rate])
+        for start in (sample_rate // 2, sample_rate // 2 + hop)
+    )
+    peak = int(np.abs(first).argmax())
+    turn = np.angle(second[peak] / first[peak]) / (2 * np.pi)  # turns within the hop of 0.5 s
+    return peak + (turn - peak * 0.5 + round(peak * 0.5 - turn)) / 0.5
+
+
+def _told(corpus: SoundFont, start: int = 0) -> list[tuple[int, str, bytes]]:
+    return [_flat(scanned) for scanned in corpus.scan(start)]
+
+
+def _flat(scanned: Scanned) -> tuple[int, str, bytes]:
+    assert scanned.problem is None
+    note = scanned.note
+    if note is None:
+        return scanned.index, "", b""
+    return scanned.index, note.name, note.sound.samples.tobytes()
+
+
+@needs_fluidsynth
+@pytest.mark.parametrize("sample_rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("pitch", [45, 60, 69, 83])
+def test_pitch_is_exact(tiny: Path, pitch: int, sample_rate: int) -> None:
+    sound = render_note(tiny, 0, 40, pitch, sample_rate=sample_rate)
+    assert (sound.sample_rate, len(sound.samples)) == (sample_rate, 4 * sample_rate)
+    heard = _frequency(sound.samples, sample_rate)
+    assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.1
+
+
+@needs_fluidsynth
+def test_loudness_goes_with_the_square_of_velocity(tiny: Path) -> None:
+    def decibels(velocity: int) -> float:
+        samples = render_note(tiny, 0, 40, 69, velocity).samples[1600:40_000]
+        return float(20 * np.log10(np.sqrt(np.mean(samples**2))))
+
+    for velocity in (25, 50, 75, 100):
+        expected = 40 * np.log10(velocity / 127)
+        assert decibels(velocity) - decibels(127) == pytest.approx(expected, abs=0.1)
+
+
+@needs_fluidsynth
+def test_key_is_let_go_after_the_hold(tiny: Path) -> None:
+    samples = np.abs(render_note(tiny, 0, 40, 69, hold_seconds=1.0, seconds=1.5).samples)
+    assert len(samples) == 24_000
+    assert samples[:16_000].reshape(-1, 160).max(axis=1).min() > 0.05
+    assert samples[16_800:].max() < 1e-4
+
+
+@needs_fluidsynth
+def test_a_note_too_loud_is_scaled_down_not_clipped(tmp_path: Path) -> None:
+    path = write_soundfont(
+        tmp_path / "loud.sf2",
+        [sine(level=1.0)],
+        [[zone(sample=0)] * 8],
+        {(0, 0, "Loud"): [zone(instrument=0)]},
+    )
+    samples = render_note(path, 0, 0, 69, 127).samples
+    assert np.abs(samples).max() == pytest.approx(LOUDEST, abs=1e-6)
+    spectrum = np.abs(np.fft.rfft(np.hanning(16_000) * samples[16_000:32_000]))
+    assert spectrum[1320] < spectrum[440] * 1e-4  # a clipped sine has a third partial
+
+
+@needs_fluidsynth
+def test_labels_places_and_silence(tiny: Path) -> None:
+    corpus = SoundFont(tiny, pitches=range(55, 65), velocities=(127, 50), workers=2)
+    assert corpus.instruments == (
+        "keyboard_acoustic_tiny_font-000-000",
+        "string_acoustic_tiny_font-000-040",
+        "brass_acoustic_tiny_font-000-056",
+        "flute_acoustic_tiny_font-000-073",
+    )
+    assert len(corpus) == 2 * (5 + 10 + 10 + 10)  # the piano covers 60..64 only
+    scanned = list(corpus.scan())
+    assert [place.index for place in scanned] == list(range(70))
+    notes = [place.note for place in scanned if place.note is not None]
+    assert Counter(note.family for note in notes) == {"keyboard": 10, "string": 20, "flute": 20}
+    first = notes[0]
+    assert first.name == "keyboard_acoustic_tiny_font-000-000-060-050"
+    assert (first.pitch, first.velocity, first.source) == (60, 50, "acoustic")
+    assert len(first.sound.samples) == 64_000
+
+
+@needs_fluidsynth
+def test_groups_share_samples_over_fonts(tiny: Path, tmp_path: Path) -> None:
+    other = write_soundfont(
+        tmp_path / "other.sf2",
+        [sine(331), sine(880)],
+        [[zone(sample=0, keys=(0, 60)), zone(sample=1, keys=(61, 127))]],
+        {(0, 71, "Clarinet"): [zone(instrument=0)]},
+    )
+    piano, violin, _, flute = SoundFont(tiny).instruments
+    assert SoundFont(tiny).groups() == [frozenset({violin, flute})]
+    both = SoundFont([tiny, other])
+    clarinet = both.instruments[-1]
+    assert set(both.groups()) == {frozenset({violin, flute}), frozenset({piano, clarinet})}
+    assert SoundFont([tiny, other], pitches=[60]).groups() == [frozenset({violin, flute})]
+
+
+@needs_fluidsynth
+def test_provenance(tiny: Path) -> None:
+    provenance = SoundFont(tiny).provenance
+    assert (provenance.title, provenance.licence) == ("Tiny", "unknown")
+    assert provenance.citation == "nobody, 2026"
+    digest = hashlib.sha256(tiny.read_bytes()).hexdigest()
+    assert provenance.files == {"Tiny Font.sf2": digest}
+
+
+@needs_fluidsynth
+def test_presets_are_chosen_by_number_or_name(tiny: Path) -> None:
+    corpus = SoundFont(tiny, presets=["0:73", "PIAN"])
+    assert [name[-7:] for name in corpus.instruments] == ["000-000", "000-073"]
+
+
+@needs_fluidsynth
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"presets": ["0:99"]}, 'preset "0:99" is not there; give "bank:program"'),
+        ({"presets": ["tuba"]}, 'preset "tuba" is not there'),
+        ({"presets": ["128:0"]}, 'preset "128:0" is no melodic instrument'),
+        ({"pitches": [128]}, '"pitch" is 128, outside 0..127'),
+        ({"pitches": []}, 'no "pitch" is given'),
+        ({"velocities": [0]}, '"velocity" is 0, outside 1..127'),
+        ({"sample_rate": 0}, '"sample_rate" is 0 Hz, not above 0'),
+        ({"hold_seconds": 5.0}, '"hold_seconds" is 5.0, outside 0..4.0'),
+        ({"limit": 0}, '"limit" is 0, not above 0'),
+        ({"workers": 0}, '"workers" is 0, not above 0'),
+    ],
+)
+def test_bad_arguments(tiny: Path, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(CorpusError, match=re.escape(message)):
+        SoundFont(tiny, **arguments)  # type: ignore[arg-type]
+
+
+@needs_fluidsynth
+def test_bad_files(tiny: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words.sf2"
+    words.write_text("not a font")
+    with pytest.raises(CorpusError, match="is not a SoundFont"):
+        SoundFont(words)
+    with pytest.raises(CorpusError, match="no SoundFont is given"):
+        SoundFont([])
+    with pytest.raises(CorpusError, match='a SoundFont named "tiny_font" is given twice'):
+        SoundFont([tiny, tiny])
+    with pytest.raises(CorpusError, match="has no preset 3:3"):
+        render_note(tiny, 3, 3, 60)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("raise ImportError('no library')", "apt install libfluidsynth3"),
+        ("raise ModuleNotFoundError('no module')", "pip install"),
+    ],
+)
+def test_missing_library_is_told_with_its_remedy(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, message: str
+) -> None:
+    (tmp_path / "fluidsynth.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
+    fluid._load_library.cache_clear()
+    try:
+        with pytest.raises(CorpusError, match=message):
+            SoundFont(tiny)
+    finally:
+        fluid._load_library.cache_clear()
+
+
+@needs_fluidsynth
+@needs_small
+def test_the_same_bytes_whatever_the_workers_and_the_start() -> None:
+    whole = _told(SoundFont(SMALL, limit=60, workers=1, seed=3))
+    assert len({samples for _, _, samples in whole}) > 55
+    assert _told(SoundFont(SMALL, limit=60, workers=2, seed=3)) == whole
+    again = SoundFont(SMALL, limit=60, workers=2, seed=3)
+    assert _told(again, 41) == whole[41:]
+    assert _told(again, 60) == []
+
+
+@needs_fluidsynth
+@needs_small
+def test_a_note_alone_equals_the_note_after_others() -> None:
+    corpus = SoundFont(SMALL, limit=24, workers=1, sample_rate=48_000, seed=1)
+    for scanned in corpus.scan():
+        note = scanned.note
+        assert note is not None
+        bank, program = (int(number) for number in note.instrument.split("-")[1:])
+        alone = render_note(SMALL, bank, program, note.pitch, note.velocity, sample_rate=48_000)
+        assert np.array_equal(alone.samples, note.sound.samples), note.name
+
+
+@needs_fluidsynth
+@needs_small
+def test_limit_draws_evenly_and_by_seed() -> None:
+    def names(limit: int, seed: int) -> list[str]:
+        corpus = SoundFont(SMALL, limit=limit, seed=seed)
+        plan = [corpus._plan[place] for place in range(len(corpus))]
+        assert plan == sorted(plan)
+        return [f"{number}:{pitch}:{velocity}" for number, pitch, velocity in plan]
+
+    drawn = names(300, 0)
+    assert len(set(drawn)) == 300
+    assert names(300, 0) == drawn
+    assert names(300, 1) != drawn
+    assert set(names(100, 0)) < set(drawn)
+    shares = Counter(name.split(":")[0] for name in drawn)
+    assert len(shares) == 113
+    assert max(shares.values()) - min(shares.values()) == 1
+
+
+@needs_fluidsynth
+@needs_small
+def test_fluidsynth_agrees_with_the_map_on_which_keys_sound() -> None:
+    partial = [
+        preset
+        for preset in SoundFontFile(SMALL).presets
+        if preset.bank == 0 and not preset.coverage()[:, 100].all() and preset.regions
+    ]
+    assert partial
+    with fluid.Player(SMALL) as player:
+        for preset in partial[:6]:
+            covered = preset.coverage()[:, 100]
+            edges = np.flatnonzero(np.diff(covered.astype(int)))
+            for pitch in (int(edge) + side for edge in edges for side in (0, 1)):
+                heard = player.play(preset.bank, preset.program, pitch, 100, hold=9600, length=9600)
+                assert bool(heard.any()) == bool(covered[pitch]), (preset.name, pitch)
+
+
+@needs_fluidsynth
+@needs_fluid
+def test_fluidr3_is_planned_grouped_and_does_not_clip() -> None:
+    corpus = SoundFont(FLUID)
+    assert (len(corpus.instruments), len(corpus)) == (138, 57_365)
+    names = {number: f"fluidr3_gm-000-{number:03d}" for number in (0, 1, 3, 40, 110)}
+    groups = [{name.split("_", 2)[2] for name in group} for group in corpus.groups()]
+    assert {names[0], names[1], names[3]} in groups
+    assert {names[40], names[110], "fluidr3_gm-008-040"} in groups
+    assert max(map(len, groups)) == 21
+    loudest = render_note(FLUID, 8, 26, 24, 127)  # of all at keys 24, 32, …, 104
+    assert 0.7 < np.abs(loudest.samples).max() < LOUDEST
+
+
+@needs_fluidsynth
+def test_a_walk_that_is_left_ends_its_threads(tiny: Path) -> None:
+    walk = SoundFont(tiny, workers=2).scan()
+    assert next(walk).index == 0
+    walk.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith("soundfont")]
+
+
+@needs_fluidsynth
+def test_control_c_ends_a_walk_at_once(tiny: Path) -> None:
+    script = (
+        "import sys; from mechanical_ears.corpus.soundfont import SoundFont\n"
+        "try:\n"
+        "    for place in SoundFont(sys.argv[1], workers=2).scan():\n"
+        "        print(place.index, flush=True)\n"
+        "except KeyboardInterrupt: print('left')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tiny)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as walker:
+        assert walker.stdout is not None
+        assert walker.stdout.readline() == "0\n"
+        walker.send_signal(signal.SIGINT)
+        out, err = walker.communicate(timeout=10)
+    assert out.endswith("left\n")
+    assert (walker.returncode, err) == (0, "")
+
+
+def test_general_midi_in_nsynths_words() -> None:
+    assert len(PROGRAMS) == PROGRAM_COUNT
+    kinds = [kind for kind in PROGRAMS if kind is not None]
+    assert {family for family, _ in kinds} == set(FAMILIES)
+    assert {source for _, source in kinds} == set(SOURCES)
+    assert [program for program, kind in enumerate(PROGRAMS) if kind is None] == [
+        *(55, 113, 115, 116, 117, 118, 119),
+        *range(120, 128),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bank", "program", "name", "kind"),
+    [
+        (0, 0, "Grand", ("keyboard", "acoustic")),
+        (0, 19, "Church Organ", ("organ", "acoustic")),
+        (0, 108, "Kalimba", ("mallet", "acoustic")),
+        (8, 30, "Feedback Guitar", ("guitar", "electronic")),
+        (8, 24, "Ukulele", ("guitar", "acoustic")),
+        (8, 48, "Orchestral Pad", ("synth_lead", "synthetic")),
+        (8, 117, "Melo Tom 2", None),
+        (17, 40, "Violin Expr.", None),
+        (128, 0, "Standard", None),
+    ],
+)
+def test_kinds_of_presets(bank: int, program: int, name: str, kind: tuple[str, str] | None) -> None:
+    assert kind_of(bank, program, name) == kind

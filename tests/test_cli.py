@@ -1,0 +1,89 @@
+"""The `ears` command as a user types it: right input."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mechanical_ears.cli import main
+from mechanical_ears.corpus.store import Store
+from mechanical_ears.sound import Sound
+
+
+def test_tone_writes_the_articles_sound(tmp_path, capsys):
+    assert main(["tone", "400", "-o", str(tmp_path / "tone.wav")]) == 0
+    sound = Sound.load(tmp_path / "tone.wav")
+    assert (len(sound.samples), sound.sample_rate) == (64_000, 16_000)
+    expected = np.sin(2 * np.pi * 400 * np.arange(64_000) / 16_000)
+    np.testing.assert_allclose(sound.samples, expected, atol=1 / 32767)
+    assert "400 Hz, 4 s" in capsys.readouterr().out
+
+
+def test_show_draws_a_picture(tmp_path):
+    Sound.sine(1000, 0.5).save(tmp_path / "tone.flac")
+    assert main(["show", str(tmp_path / "tone.flac")]) == 0
+    assert (tmp_path / "tone.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["show", str(tmp_path / "tone.flac"), "-o", str(tmp_path / "page.pdf")]) == 0
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_build_and_info(tmp_path, capsys):
+    store = str(tmp_path / "toy")
+    assert (
+        main(["corpus", "build", "toy", "--count", "60", "--instruments", "12", "-o", store]) == 0
+    )
+    assert "60 notes; 0 silent and 0 bad ones left out" in capsys.readouterr().out
+    assert main(["corpus", "info", store, "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["notes"], about["instruments"], about["licence"]) == (60, 12, "CC0-1.0")
+    assert about["hours"] == round(60 * 4 / 3600, 2)
+    assert sum(family["notes"] for family in about["families"].values()) == 60
+    assert main(["corpus", "info", store]) == 0
+    assert "pitch range" in capsys.readouterr().out
+
+
+def test_listen_tells_each_file(tmp_path, capsys):
+    for name in ("A3.wav", "take.wav"):
+        Sound.sine(220, 1).save(tmp_path / name)
+    assert main(["listen", str(tmp_path), "--json", "--plot", str(tmp_path / "heard.png")]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["path"].rsplit("/")[-1] for row in rows] == ["A3.wav", "take.wav"]
+    assert rows[0]["pitch"] == rows[1]["pitch"], "the name is not what is heard"
+    assert 0 <= rows[0]["probability"] <= 1
+    assert (tmp_path / "heard.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["listen", str(tmp_path)]) == 0
+    assert "of 1 heard as their names say" in capsys.readouterr().out
+
+
+def test_evaluate_the_shipped_network(tmp_path, capsys):
+    store = str(tmp_path / "toy")
+    main(["corpus", "build", "toy", "--count", "48", "--instruments", "12", "-o", store])
+    from mechanical_ears.listening.ears import SHIPPED_ARTICLE
+
+    capsys.readouterr()
+    report = str(tmp_path / "report")
+    assert main(["evaluate", str(SHIPPED_ARTICLE), "--corpus", store, "-o", report, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "report" / "report.json").read_text())
+    assert printed["overall"]["notes"] == len(Store(store).rows("held-out"))
+    assert (tmp_path / "report" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys, mechanical_ears; mechanical_ears.Sound.sine(); "
+        "print({'torch', 'matplotlib', 'numba', 'pyarrow', 'onnxruntime'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["tone", "high"], ["train", "article"]])
+def test_wrong_usage_exits_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
