@@ -16,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 BATCH = 128
-BUFFER = 8 << 20  # bytes read ahead; the default of 256 KiB is slower
 FEATURES = {
     "audio": tf.io.FixedLenFeature([64000], tf.float32),
     "pitch": tf.io.FixedLenFeature([], tf.int64),
@@ -25,7 +24,7 @@ FEATURES = {
 
 def dataset(path: str, way: str) -> tf.data.Dataset:
     """Batches of audio and pitch: each record parsed alone, as in the article, or by the batch."""
-    records = tf.data.TFRecordDataset(path, buffer_size=BUFFER)
+    records = tf.data.TFRecordDataset(path)
     if way == "single":
         parsed = records.map(lambda record: tf.io.parse_single_example(record, FEATURES))
         return parsed.batch(BATCH)

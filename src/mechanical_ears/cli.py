@@ -232,7 +232,13 @@ def soundfont(
 
 
 @build_app.command
-def folder(path: Positional[Path], *, store: Build, labels: Path | None = None) -> None:
+def folder(
+    path: Positional[Path],
+    *,
+    store: Build,
+    labels: Path | None = None,
+    sample_rate: int = 16_000,
+) -> None:
     """Read a folder of recordings whose notes are told by file names or a CSV file.
 
     Args:
@@ -240,10 +246,12 @@ def folder(path: Positional[Path], *, store: Build, labels: Path | None = None) 
         store: how the store is written.
         labels: CSV file with the columns file, pitch (or note) and, if known, velocity,
             instrument, family, source; labels.csv in the folder is found without being named.
+        sample_rate: of the store, Hz; recordings of other rates are resampled.
     """
     from mechanical_ears.corpus.folder import Folder
 
-    _build(Folder(path, labels=labels), store, {"labels": str(labels)})
+    corpus = Folder(path, labels=labels, sample_rate=sample_rate)
+    _build(corpus, store, {"labels": str(labels)})
 
 
 @build_app.command
@@ -260,6 +268,26 @@ def toy(*, store: Build, count: int = 1000, instruments: int = 24, seed: int = 0
 
     asked = {"count": count, "instruments": instruments, "seed": seed}
     _build(Toy(count, instruments=instruments, seed=seed), store, asked)
+
+
+@corpus_app.command
+def download(
+    source: Positional[str], *, output: Output = Path("data"), checksum: str | None = None
+) -> None:
+    """Download NSynth as it is published; call again to go on with a broken download.
+
+    Args:
+        source: nsynth-train.tfrecord, nsynth-valid.jsonwav, … (train, valid or test; tfrecord or
+            jsonwav), or a URL.
+        output: folder for the file.
+        checksum: SHA-256 or MD5 that the file must have, beside the one that the server tells.
+    """
+    from mechanical_ears.corpus.download import download as fetch
+    from mechanical_ears.terminal import progress_bar
+
+    with progress_bar(f"downloading {source}", unit="MB", scale=1e-6) as move:
+        path = fetch(source, output, checksum=checksum, progress=move)
+    print(path)
 
 
 @corpus_app.command

@@ -236,3 +236,33 @@ class Sound:
                 f"{kind} does not take {self.sample_rate} Hz ({reason})", remedy=remedy
             ) from error
         return file.getvalue()
+
+
+def sound_files(path: str | Path) -> list[Path]:
+    """Every sound file in a folder and below, sorted; hidden ones are passed over.
+
+    Args:
+        path: the folder; a file stands for itself, whatever its suffix.
+
+    Raises:
+        SoundError: there is nothing at the path, or no sound file below it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SoundError("no such file or folder", path=path)
+    if not path.is_dir():
+        return [path]
+    found = [
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in FORMATS
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.is_file()
+    ]
+    if not found:
+        raise SoundError(
+            "holds no sound files",
+            path=path,
+            remedy=f"give a folder with {', '.join(FORMATS)} files",
+        )
+    return sorted(found, key=lambda file: file.relative_to(path).as_posix())

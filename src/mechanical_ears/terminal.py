@@ -35,13 +35,22 @@ def _bar() -> Progress:
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is moved by calling it with what is done and what there is in all."""
-    with _bar() as bar:
-        task = bar.add_task(description, total=None, figures="")
+def progress_bar(
+    description: str, *, unit: str = "", scale: float = 1
+) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar that is moved by calling it with what is done and what there is in all.
 
-        def move(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total or None)
+    Args:
+        description: what is being done.
+        unit: shown behind the counts.
+        scale: shown counts for each one counted (1e-6 to show bytes as MB).
+    """
+    with _bar() as bar:
+        task = bar.add_task(description, total=None, figures=unit)
+
+        def move(done: int, total: int | None) -> None:
+            whole = None if not total else round(total * scale)
+            bar.update(task, completed=round(done * scale), total=whole)
 
         yield move
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_soundfont import TinySample, sine, write_soundfont, zone
 
-from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
+from mechanical_ears.corpus.sf2 import Preset, Sample, SoundFontFile
 from mechanical_ears.errors import CorpusError
 
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -84,6 +84,20 @@ def test_fingerprints_are_of_the_data_alone(tmp_path: Path) -> None:
     assert first.fingerprint(0) != first.fingerprint(1)
     assert SoundFontFile(other).fingerprint(1) == first.fingerprint(1)
     assert first.sha256() == hashlib.sha256(first.path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "recording"),
+    [
+        ("Clarinet C7(L)", "clarinetc7"),
+        ("Clarinet C7", "clarinetc7"),
+        ("Ahh Choir A#5-R", "ahhchoira#5"),
+        ("VIOLIN_G L", "violing"),
+        ("Tuba L2", "tubal2"),
+    ],
+)
+def test_recordings_are_known_by_name(name: str, recording: str) -> None:
+    assert Sample(name, 0, 0, 48_000, 60, vorbis=False).recording == recording
 
 
 def test_silence_has_no_fingerprint_and_rom_no_region(tmp_path: Path) -> None:

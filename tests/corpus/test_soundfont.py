@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 from tiny_soundfont import TinySample, sine, write_soundfont, zone
 
@@ -50,7 +52,7 @@ def tiny(tmp_path: Path) -> Path:
     quiet = TinySample(bytes(2 * 48_000))
     return write_soundfont(
         tmp_path / "Tiny Font.sf2",
-        [sine(), quiet, sine(880)],
+        [sine(name="Air A4"), quiet, sine(880, name="Wire A5")],
         [
             [zone(sample=0)],
             [zone(sample=1)],
@@ -101,6 +103,22 @@ def test_pitch_is_exact(tiny: Path, pitch: int, sample_rate: int) -> None:
     assert (sound.sample_rate, len(sound.samples)) == (sample_rate, 4 * sample_rate)
     heard = _frequency(sound.samples, sample_rate)
     assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.1
+
+
+@needs_fluidsynth
+def test_compressed_soundfonts_are_played(tmp_path: Path) -> None:
+    plain = np.frombuffer(sine().data, dtype="<i2")
+    stream = io.BytesIO()
+    soundfile.write(stream, plain, 48_000, format="OGG", subtype="VORBIS")
+    path = write_soundfont(
+        tmp_path / "tiny.sf3",
+        [TinySample(stream.getvalue(), kind=0x11)],
+        [[zone(sample=0)]],
+        {(0, 0, "Piano"): [zone(instrument=0)]},
+    )
+    (note,) = SoundFont(path, pitches=[64], velocities=[127])
+    heard = _frequency(note.sound.samples, 16_000)
+    assert abs(cents_between(heard, midi_to_hz(64))) < 0.5
 
 
 @needs_fluidsynth
@@ -157,19 +175,21 @@ def test_labels_places_and_silence(tiny: Path) -> None:
 
 
 @needs_fluidsynth
-def test_groups_share_samples_over_fonts(tiny: Path, tmp_path: Path) -> None:
+def test_groups_share_recordings_over_fonts(tiny: Path, tmp_path: Path) -> None:
+    low, high = zone(sample=0, keys=(0, 60)), zone(sample=1, keys=(61, 127))
     other = write_soundfont(
         tmp_path / "other.sf2",
-        [sine(331), sine(880)],
-        [[zone(sample=0, keys=(0, 60)), zone(sample=1, keys=(61, 127))]],
-        {(0, 71, "Clarinet"): [zone(instrument=0)]},
+        [sine(331, name="Reed E4"), sine(880, name="renamed"), sine(450, name="air A4 (L)")],
+        [[low, high], [zone(sample=2)]],
+        {(0, 71, "Clarinet"): [zone(instrument=0)], (0, 75, "Pipe"): [zone(instrument=1)]},
     )
     piano, violin, _, flute = SoundFont(tiny).instruments
     assert SoundFont(tiny).groups() == [frozenset({violin, flute})]
     both = SoundFont([tiny, other])
-    clarinet = both.instruments[-1]
-    assert set(both.groups()) == {frozenset({violin, flute}), frozenset({piano, clarinet})}
-    assert SoundFont([tiny, other], pitches=[60]).groups() == [frozenset({violin, flute})]
+    clarinet, pipe = both.instruments[-2:]
+    by_name = frozenset({violin, flute, pipe})
+    assert set(both.groups()) == {by_name, frozenset({piano, clarinet})}
+    assert SoundFont([tiny, other], pitches=[60]).groups() == [by_name]
 
 
 @needs_fluidsynth

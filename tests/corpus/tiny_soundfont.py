@@ -25,10 +25,10 @@ class TinySample:
     name: str = "sample"
 
 
-def sine(frequency: float = 440.0, level: float = 0.5, kind: int = 1) -> TinySample:
+def sine(frequency: float = 440.0, level: float = 0.5, name: str = "sine") -> TinySample:
     """One second of a sine, looped over whole periods of 10 Hz."""
     phase = 2 * np.pi * frequency * np.arange(RATE) / RATE
-    return TinySample((np.sin(phase) * level * 32767).astype("<i2").tobytes(), kind)
+    return TinySample((np.sin(phase) * level * 32767).astype("<i2").tobytes(), name=name)
 
 
 def zone(**generators: int | tuple[int, int]) -> dict[int, int]:

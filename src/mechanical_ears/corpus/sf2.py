@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ KEY_RANGE, VELOCITY_RANGE = 43, 44  # generator numbers; the amount is (lowest, 
 INSTRUMENT, SAMPLE_ID = 41, 53  # generator numbers; the amount is an index
 ROM_SAMPLE, VORBIS_SAMPLE = 0x8000, 0x10  # bits of the sample type
 FRAME_BYTES = 2  # bytes of one 16-bit frame
+
+_CHANNEL = re.compile(r"[\s_(\[.-]*\b[LR]\b[)\]]?\s*$")
+_PUNCTUATION = re.compile(r"[^a-z0-9#]")
 
 _BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
 _GENERATOR = np.dtype([("number", "<u2"), ("amount", "<u2")])
@@ -151,6 +155,11 @@ class Sample:
     sample_rate: int
     root: int
     vorbis: bool
+
+    @property
+    def recording(self) -> str:
+        """The name without channel, case and punctuation: ``Viola C7(L)`` is ``violac7``."""
+        return _PUNCTUATION.sub("", _CHANNEL.sub("", self.name).lower())
 
 
 class SoundFontFile:

@@ -11,9 +11,12 @@ Which instruments a font holds, and what they are in NSynth's words, is in ``gen
 that no sample of a preset covers are not planned at all (see ``sf2``).
 
 Instruments are grouped if any sample sounds in both: presets of one font, and fonts made from one
-another, share recordings, so that a split by preset name would test on what was trained on. Samples
-are compared by their data. A sample that was trimmed or resampled for another font is another
-sample to this comparison.
+another, share recordings, so that a split by preset name would test on what was trained on. Two
+samples are one recording if their data are the same, or their names but for the channel: the two
+sides of a stereo pair, and what was mixed to mono, filtered or made louder for another font. (In
+MuseScore_General, made from FluidR3, the clarinet is a mono mix of FluidR3's: equal names, cross-
+correlation 0.9 to 0.99, no equal data. Trimmed copies, sought by runs of 24 equal frames, there are
+none.) Names join too much at worst, which costs a split some choice but not its honesty.
 
 Workers are threads: FluidSynth and soxr compute outside Python's lock, and threads share the loaded
 samples, leave nothing behind on Ctrl-C, and need no guard in a user's script.
@@ -197,7 +200,7 @@ class SoundFont(Corpus):
             players.close()
 
     def groups(self) -> Sequence[frozenset[str]]:
-        """Instruments that share samples at the asked pitches and velocities, over all fonts."""
+        """Instruments that share recordings at the asked pitches and velocities, over all fonts."""
         owners: dict[str, set[str]] = defaultdict(set)
         for instrument in self._instruments:
             font = self._fonts[instrument.font]
@@ -205,6 +208,7 @@ class SoundFont(Corpus):
                 fingerprint = font.fingerprint(sample)
                 if fingerprint is not None:
                     owners[fingerprint].add(instrument.name)
+                    owners[f"named {font.samples[sample].recording}"].add(instrument.name)
         shared = [frozenset(names) for names in owners.values() if len(names) > 1]
         joined = components(self.instruments, shared)
         return [frozenset(names) for names in joined if len(names) > 1]

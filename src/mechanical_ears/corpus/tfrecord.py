@@ -253,14 +253,12 @@ class Example:
         if span is None:
             raise CorpusError(f'"{key}" is missing')
         data = self._data
-        start, end = span
-        size = end - start
-        if 4 <= size < 0x80 and bytes(data[start : start + 4]) == bytes(
-            (kind, size - 2, _FIRST, size - 4)
-        ):
-            return [(_FIRST, start + 4, end)]  # one short value
         values: list[tuple[int, int, int]] = []
         try:
+            start, end = span
+            packed = _filled(data, _FIRST, _filled(data, kind, start, end), end)
+            if packed < end:  # one field in one list, as numbers are packed
+                return [(_FIRST, packed, end)]
             for tag, start, end in _fields(data, *span):
                 if tag == kind:
                     values.extend(_fields(data, start, end))
@@ -291,6 +289,16 @@ def _varint(data: memoryview | bytes, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise IndexError("a varint has at most ten bytes")
+
+
+def _filled(data: memoryview, tag: int, start: int, end: int) -> int:
+    """Where the content begins if one field of that tag fills ``data[start:end]``; else ``end``."""
+    if start + 2 > end or data[start] != tag:
+        return end
+    length, begin = data[start + 1], start + 2
+    if length >= 0x80:
+        length, begin = _varint(data, start + 1)
+    return begin if begin + length == end else end
 
 
 def _fields(data: memoryview, position: int, end: int) -> list[tuple[int, int, int]]:

@@ -52,7 +52,7 @@ class Touch:
     @property
     def times(self) -> Samples:
         """Time of each sample in s."""
-        return np.arange(self.count) / self.rate
+        return np.arange(self.count, dtype=np.float64) / self.rate
 
     def numbers(self, limit: int = 400) -> Samples:
         """Numbers 1, 2, … of the harmonics below half the sample rate, at most ``limit``."""
@@ -115,12 +115,14 @@ def _bank(
 
 def _noise(touch: Touch, gains: Callable[[Samples], Samples]) -> Samples:
     """Gaussian noise with ``gains`` (of frequencies in Hz), scaled to a mean square of 1."""
-    frequencies = np.fft.rfftfreq(touch.count, 1 / touch.rate)
+    bins = np.arange(touch.count // 2 + 1, dtype=np.float64)
+    frequencies = bins * touch.rate / touch.count
     pairs = touch.chance.standard_normal((2, len(frequencies)))
     spectrum = gains(frequencies) * (pairs[0] + 1j * pairs[1])
     spectrum[0] = 0
     noise: Samples = np.fft.irfft(spectrum, touch.count)
-    return noise / np.sqrt(np.mean(noise**2))
+    noise /= np.sqrt(np.mean(noise**2))
+    return noise
 
 
 def _drawbars(timbre: Timbre, touch: Touch) -> Samples:

@@ -171,6 +171,13 @@ def _forward_note(x: Floats, w: Floats, b: Floats, y: Floats, mask: Mask) -> Non
 
 
 @_compiled
+def _copy(source: Floats | Mask, target: Floats | Mask) -> None:
+    """Copy without the check for overlap that a slice assignment makes."""
+    for p in range(source.size):
+        target[p] = source[p]
+
+
+@_compiled
 def _spread(dy: Floats, mask: Mask, first: int, phases: Floats, d: Floats, bits: Mask) -> None:
     """Gradient before pooling and ReLU, from pooled output first − 2 on; zeros outside.
 
@@ -178,10 +185,11 @@ def _spread(dy: Floats, mask: Mask, first: int, phases: Floats, d: Floats, bits:
     """
     zero = np.float32(0)
     begin, end = max(first - _REACH, 0), min(first + _TILE, dy.size)
-    skip = begin - (first - _REACH)
-    d[:] = zero
-    d[skip : skip + end - begin] = dy[begin:end]
-    bits[skip : skip + end - begin] = mask[begin:end]
+    edge = begin - (first - _REACH)
+    d[:edge] = zero
+    d[edge + end - begin :] = zero
+    _copy(dy[begin:end], d[edge : edge + end - begin])
+    _copy(mask[begin:end], bits[edge : edge + end - begin])
     for p in range(_TILE + _REACH):
         g = np.float32(1 / POOL) * d[p]
         phases[p] = g if bits[p] & 1 else zero
@@ -257,12 +265,12 @@ def _join(phases: Floats, first: int, dx: Floats) -> None:
 
 @_compiled
 def _backward_note(
-    x: Floats, w: Floats, mask: Mask, dy: Floats, dw: Floats, db: Floats, dx: Floats
+    x: Floats, flipped: Floats, mask: Mask, dy: Floats, dw: Floats, db: Floats, dx: Floats
 ) -> None:
     """One note: fills dw, db and (unless it has no channels) dx.
 
-    A tile of dx takes in gradients from two groups before it on. Correlating those with the taps
-    in reverse order gives dx at 4p + q − 8 + 8, so the forward kernel serves here as well.
+    ``flipped`` are the weights with their taps in reverse order: as the gradient's phases begin
+    eight samples before those of dx, correlating them is the convolution that dx needs.
     """
     x_phases = np.empty((x.shape[0], _ROW), np.float32)
     g_phases = np.empty((dy.shape[0], _ROW), np.float32)
@@ -282,7 +290,7 @@ def _backward_note(
         for i in range(dx.shape[0]):
             sums[:] = 0
             for o in range(dy.shape[0]):
-                _correlate(g_phases[o], w[o, i, ::-1], sums)
+                _correlate(g_phases[o], flipped[o, i], sums)
             _join(sums, first, dx[i])
     for i in range(dx.shape[0]):
         dx[i, POOL * (dy.shape[1] + _REACH) :] = 0
@@ -296,10 +304,10 @@ def _forward(x: Floats, w: Floats, b: Floats, y: Floats, mask: Mask) -> None:
 
 @_parallel
 def _backward(
-    x: Floats, w: Floats, mask: Mask, dy: Floats, dw: Floats, db: Floats, dx: Floats
+    x: Floats, flipped: Floats, mask: Mask, dy: Floats, dw: Floats, db: Floats, dx: Floats
 ) -> None:
     for n in numba.prange(x.shape[0]):
-        _backward_note(x[n], w, mask[n], dy[n], dw[n], db[n], dx[n])
+        _backward_note(x[n], flipped, mask[n], dy[n], dw[n], db[n], dx[n])
 
 
 class _ConvolveReluPool(torch.autograd.Function):
@@ -323,7 +331,7 @@ class _ConvolveReluPool(torch.autograd.Function):
         db = torch.empty(x.shape[0], weight.shape[0])
         dx = torch.empty(x.shape if wanted else (x.shape[0], 0, x.shape[2]))
         numba.set_num_threads(_threads())
-        arrays = (x, weight, mask, dy.contiguous(), dw, db, dx)
+        arrays = (x, weight.flip(2), mask, dy.contiguous(), dw, db, dx)
         _backward(*(tensor.detach().numpy() for tensor in arrays))
         return dx if wanted else None, dw.sum(0), db.sum(0)
 
