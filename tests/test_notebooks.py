@@ -16,4 +16,6 @@ def test_notebook_runs(path, tmp_path):
     client = NotebookClient(notebook, timeout=180, kernel_name="python3", resources=resources)
     client.execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert {"text/html", "image/png"} & {kind for output in shown for kind in output.get("data", ())}
+    assert {"text/html", "image/png"} & {
+        kind for output in shown for kind in output.get("data", ())
+    }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mechanical_ears.evaluation.hearing import Accuracy
 
 Output = Annotated[Path, arg(aliases=["-o"])]
+MaybeOutput = Annotated[Path | None, arg(aliases=["-o"])]
 Side = Literal["held-out", "train", "validation", "test", "all"]
 
 app, corpus_app, build_app, train_app = (SubcommandApp() for _ in range(4))
@@ -59,7 +60,7 @@ def tone(
 
 
 @app.command
-def show(file: Positional[Path], *, output: Output | None = None) -> None:
+def show(file: Positional[Path], *, output: MaybeOutput = None) -> None:
     """Draw a sound: its wave, its spectrum and its spectrogram in one picture.
 
     Args:
@@ -388,7 +389,7 @@ def evaluate(
     *,
     corpus: Path,
     side: Side = "held-out",
-    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    output: MaybeOutput = None,
     json_lines: Annotated[bool, arg(name="json")] = False,
     skip_bad: bool = False,
 ) -> None:
@@ -403,10 +404,11 @@ def evaluate(
         skip_bad: leave out records that cannot be read.
     """
     from mechanical_ears.corpus.opening import open_corpus
-    from mechanical_ears.evaluation.hearing import confusion_picture
     from mechanical_ears.evaluation.hearing import evaluate as hear_all
+    from mechanical_ears.evaluation.picture import confusion_picture
     from mechanical_ears.files import make_folder, write_json
     from mechanical_ears.listening.ears import ArticleEars
+    from mechanical_ears.pictures import save_figure
     from mechanical_ears.terminal import progress_bar, show_table
 
     ears = ArticleEars(model / "model.onnx" if model.is_dir() else model)
@@ -417,7 +419,8 @@ def evaluate(
     if output is not None:
         make_folder(output)
         write_json(output / "report.json", values)
-        confusion_picture(report, output / "confusion.png", f"{model.name} on {corpus.name}")
+        picture = confusion_picture(report, f"{model.name} on {corpus.name}")
+        save_figure(picture, output / "confusion.png")
     if json_lines:
         print(json.dumps(values, ensure_ascii=False))
         return

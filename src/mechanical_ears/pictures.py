@@ -84,7 +84,7 @@ class Picture(Figure):
         return png(self)
 
 
-def _styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
+def styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
     """Draw in our style whatever the user's matplotlib is set to."""
 
     @wraps(draw)
@@ -95,7 +95,7 @@ def _styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
     return styled
 
 
-@_styled
+@styled
 def waveform(sound: Sound, *, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
     """Amplitude over time.
 
@@ -112,7 +112,7 @@ def waveform(sound: Sound, *, seconds: float | None = 0.1, start: float = 0.0) -
     return figure
 
 
-@_styled
+@styled
 def spectrum(sound: Sound, *, scale: Scale = "linear") -> Picture:
     """Intensity of each frequency in the whole sound, in dB.
 
@@ -131,7 +131,7 @@ def spectrum(sound: Sound, *, scale: Scale = "linear") -> Picture:
     return figure
 
 
-@_styled
+@styled
 def spectrogram(sound: Sound, *, scale: Scale = "log", floor: float = FLOOR) -> Picture:
     """Level of each frequency at each time.
 
@@ -147,7 +147,7 @@ def spectrogram(sound: Sound, *, scale: Scale = "log", floor: float = FLOOR) -> 
     return figure
 
 
-@_styled
+@styled
 def strip(sound: Sound) -> Picture:
     """Waveform over spectrogram, small: what a notebook shows above its player."""
     figure = Picture(figsize=(7.6, 2.8))
@@ -160,7 +160,7 @@ def strip(sound: Sound) -> Picture:
     return figure
 
 
-@_styled
+@styled
 def sheet(sound: Sound, title: str = "") -> Picture:
     """Everything at one look: waveform, close-up, spectrogram and spectrum.
 

@@ -7,7 +7,8 @@ import pytest
 
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.hearing import confusion_picture, evaluate, measure
+from mechanical_ears.evaluation.hearing import evaluate, measure
+from mechanical_ears.evaluation.picture import confusion_picture
 
 
 def answers(heard):
@@ -58,7 +59,9 @@ def test_store_and_corpus_give_the_same_report(tmp_path):
     assert held_out.overall.notes == len(store.rows("held-out")) < 60
 
 
-def test_picture(tmp_path):
-    report = measure(answers([60, 61]), np.array([60, 60]), np.array([0, 0]))
-    path = confusion_picture(report, tmp_path / "confusion.png", "two notes")
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_picture_shows_the_shares_of_each_labelled_key():
+    report = measure(answers([60, 61, 62]), np.array([60, 60, 62]), np.array([0, 0, 0]))
+    axes = confusion_picture(report, "three notes").axes[0]
+    shown = axes.get_images()[0].get_array()
+    assert (shown[60, 60], shown[60, 61], shown[62, 62]) == (0.5, 0.5, 1)
+    assert axes.get_xlim() == (59.5, 62.5)

@@ -186,7 +186,11 @@ class NSynthArchive(Corpus):
         return len(self._labels)
 
     def scan(self, start: int = 0) -> Iterator[Scanned]:
-        """Walk the notes from ``start`` on; an archive cut off behind its labels ends early."""
+        """Walk the notes from ``start`` on.
+
+        An archive that is damaged behind its labels ends there, with the damage as the last thing
+        told (even behind the last note, where only gzip's checksum finds that some byte is wrong).
+        """
         missing = dict.fromkeys(self._labels)
         index = 0
         try:

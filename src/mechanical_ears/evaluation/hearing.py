@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.listening.ears import NOTE_SAMPLES, as_note_audio
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
-from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
+from mechanical_ears.pitch import PITCH_COUNT
 
 REGISTERS = ((0, 39), (40, 59), (60, 83), (84, 127))  # MIDI numbers, both ends included
 TOP = 5
@@ -183,35 +182,3 @@ def _walk(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_Piece]:
             audio_rows, labels = [], []
     if labels:
         yield piece()
-
-
-def confusion_picture(report: PitchReport, path: Path, title: str) -> Path:
-    """Draw labelled against heard pitch; each row sums to 1.
-
-    Raises:
-        EarsError: the picture cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    from mechanical_ears.pictures import save_figure
-
-    counts = report.confusion
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    used = np.flatnonzero(counts.sum(axis=1) + counts.sum(axis=0))
-    low, high = int(used.min()), int(used.max())
-    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, origin="lower", cmap="magma", vmin=0, vmax=1, interpolation="none")
-    octaves = [key for key in range(0, PITCH_COUNT, 12) if low <= key <= high]
-    names = [f"{midi_to_name(key)} ({key})" for key in octaves]
-    axes.set_xticks(octaves, names, rotation=45)
-    axes.set_yticks(octaves, names)
-    axes.set(
-        title=title,
-        xlabel="heard key (MIDI)",
-        ylabel="labelled key (MIDI)",
-        xlim=(low - 0.5, high + 0.5),
-        ylim=(low - 0.5, high + 0.5),
-    )
-    figure.colorbar(image, label="share of the labelled key's notes")
-    return save_figure(figure, path)

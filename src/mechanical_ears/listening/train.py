@@ -26,6 +26,7 @@ from mechanical_ears.listening.article import (
     ArticleNetwork,
     export_onnx,
 )
+from mechanical_ears.pictures import save_figure
 from mechanical_ears.training.chart import accuracy_chart
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.feed import Notes, batches, shuffled
@@ -206,7 +207,8 @@ def _publish(run: RunFolder, network: ArticleNetwork, training: ArticleTraining)
         "citation": store.provenance.citation,
     }
     export_onnx(network, run.path / MODEL_FILE, about)
-    accuracy_chart(log, run.path / CHART_FILE, f"Pitch from raw audio: {store.provenance.title}")
+    chart = accuracy_chart(log, f"Pitch from raw audio: {store.provenance.title}")
+    save_figure(chart, run.path / CHART_FILE)
 
 
 def _notes(path: Path, side: str) -> Notes:

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mechanical_ears.pictures import ACCENT, INK, WAVE, Picture, styled
 from mechanical_ears.pitch import PITCH_COUNT
 
 
-def accuracy_chart(log: Sequence[dict[str, Any]], path: Path, title: str) -> Path:
-    """Draw ``accuracy`` and ``validation_accuracy`` of the log's lines, and the line of chance.
-
-    Raises:
-        EarsError: the picture cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    from mechanical_ears.pictures import save_figure
-
+@styled
+def accuracy_chart(log: Sequence[dict[str, Any]], title: str) -> Picture:
+    """Draw ``accuracy`` and ``validation_accuracy`` of the log's lines, and the line of chance."""
     epochs = [line["epoch"] for line in log]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(
-        epochs,
-        [line["validation_accuracy"] for line in log],
-        label="unseen instruments",
-        marker=".",
-    )
-    axes.plot(epochs, [line["accuracy"] for line in log], label="training notes", marker=".")
-    axes.axhline(1 / PITCH_COUNT, color="grey", linestyle="--", label=f"chance, 1/{PITCH_COUNT}")
+    picture = Picture(figsize=(8, 4.5))
+    axes = picture.add_subplot()
+    lines = {"validation_accuracy": ("unseen instruments", ACCENT), "accuracy": ("training", WAVE)}
+    for key, (label, colour) in lines.items():
+        axes.plot(epochs, [line[key] for line in log], label=label, color=colour, marker=".")
+    chance = 1 / PITCH_COUNT
+    axes.axhline(chance, color=INK, linestyle="--", linewidth=0.8, label=f"chance, 1/{PITCH_COUNT}")
     axes.set(title=title, xlabel="epoch", ylabel="categorical accuracy", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return save_figure(figure, path)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(frameon=False)
+    return picture
