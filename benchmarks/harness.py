@@ -34,7 +34,7 @@ def peer_python(name: str) -> Path:
 def medians(
     contenders: Mapping[str, Callable[[], float]], repeats: int = 5
 ) -> dict[str, tuple[float, float, float]]:
-    """Call each contender ``repeats`` times in turn; (minimum, median, maximum) of what each returned."""
+    """Call each contender ``repeats`` times in turn; minimum, median and maximum of each."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, measure in contenders.items():

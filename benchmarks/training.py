@@ -18,10 +18,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from harness import ROOT, markdown_table, medians, peer_python, write_section
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness import ROOT, markdown_table, medians, peer_python, write_section
 from mechanical_ears.listening.article import ArticleNetwork
 
 BATCH = 128

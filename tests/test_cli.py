@@ -32,14 +32,14 @@ def test_show_draws_a_picture(tmp_path):
 def test_build_and_info(tmp_path, capsys):
     store = str(tmp_path / "toy")
     assert (
-        main(["corpus", "build", "toy", "--count", "60", "--instruments", "12", "-o", store]) == 0
+        main(["corpus", "build", "toy", "--count", "120", "--instruments", "12", "-o", store]) == 0
     )
-    assert "60 notes; 0 silent and 0 bad ones left out" in capsys.readouterr().out
+    assert "120 notes; 0 silent and 0 bad ones left out" in capsys.readouterr().out
     assert main(["corpus", "info", store, "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
-    assert (about["notes"], about["instruments"], about["licence"]) == (60, 12, "CC0-1.0")
-    assert about["hours"] == round(60 * 4 / 3600, 2)
-    assert sum(family["notes"] for family in about["families"].values()) == 60
+    assert (about["notes"], about["instruments"], about["licence"]) == (120, 12, "CC0-1.0")
+    assert about["hours"] == round(120 * 4 / 3600, 2)
+    assert sum(family["notes"] for family in about["families"].values()) == 120
     assert main(["corpus", "info", store]) == 0
     assert "pitch range" in capsys.readouterr().out
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mechanical_ears.errors import EarsError
+
+LOCK_FILE = ".lock"
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another output folder",
@@ -66,6 +70,34 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file, indented, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def held_alone(folder: Path) -> IO[bytes]:
+    """Keep every other process from writing in a folder, until this one ends or closes the file.
+
+    The lock goes with its process, however that ends. On systems without ``fcntl`` (Windows) there
+    is none.
+
+    Raises:
+        EarsError: another process holds the folder.
+    """
+    try:
+        lock = (folder / LOCK_FILE).open("wb")
+    except OSError as error:
+        raise write_error(folder, error) from error
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise EarsError(
+                "another process is at work in it",
+                path=folder,
+                remedy="wait until it is done, or end it",
+            ) from error
+    return lock
 
 
 def make_folder(path: Path) -> Path:

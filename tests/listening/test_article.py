@@ -12,7 +12,12 @@ import pytest
 import torch
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.listening.article import PARAMETERS, ArticleNetwork, export_onnx
+from mechanical_ears.listening.article import (
+    PARAMETERS,
+    ArticleNetwork,
+    export_onnx,
+    glorot_limit,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -64,19 +69,17 @@ def test_has_as_many_parameters(keras):
 
 def test_starts_as_keras_does(keras):
     network = ArticleNetwork(generator=torch.Generator().manual_seed(0))
-    limits = keras["initial_limits"]
-    deviations = keras["initial_deviations"]
-    for layer, limit, deviation in zip(network.layers(), limits, deviations, strict=True):
-        count = layer.weight.numel()
-        # Keras' own draws lie in the same bounds, and so close below them as their number allows.
-        weights = layer.weight.detach()
-        bound = math.sqrt(
-            6 / (math.prod(weights.shape) * (1 / weights.shape[0] + 1 / weights.shape[1]))
-        )
-        assert float(weights.abs().max()) <= bound
-        assert bound * (1 - 10 / count) < limit <= bound * (1 + 1e-6)
-        # Two samples of one uniform distribution: its deviation has a standard error of 0.45 / √n.
-        assert float(weights.std()) == pytest.approx(float(deviation), rel=2.5 / math.sqrt(count))
+    fans = [9 + 36, 36 + 72, 72 + 108, 108 + 144, 3952 + 512, 512 + 128]  # in + out, as Keras'
+    drawn = zip(keras["initial_limits"], keras["initial_deviations"], strict=True)
+    for layer, fan, (largest, deviation) in zip(network.layers(), fans, drawn, strict=True):
+        limit = math.sqrt(6 / fan)
+        assert glorot_limit(layer) == pytest.approx(limit, rel=1e-9)
+        # Keras' own weights, and ours, come as close to that limit as so many draws should.
+        weight, count = layer.weight.detach(), layer.weight.numel()
+        assert limit * (1 - 10 / count) < largest <= limit * (1 + 1e-6)
+        assert limit * (1 - 10 / count) < float(weight.abs().max()) <= limit * (1 + 1e-6)
+        # The deviation of uniform draws has a standard error of 0.45 / √count; two samples differ.
+        assert float(weight.std()) == pytest.approx(deviation, rel=2.5 / math.sqrt(count))
         assert not layer.bias.any()
     assert not keras["initial_biases"].any()
 

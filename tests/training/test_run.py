@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from mechanical_ears.errors import TrainingError
+from mechanical_ears.errors import EarsError, TrainingError
 from mechanical_ears.training.run import RunFolder
 
 
@@ -40,6 +40,7 @@ def test_going_on_equals_never_having_stopped(tmp_path):
     assert run.resume(state) == 0
     step(state, 2)
     run.finish_epoch(1, state, {"loss": 1.5})
+    run.close()
 
     again = RunFolder(tmp_path / "run", {"seed": 0})
     fresh = network_and_adam(seed=99)
@@ -66,10 +67,27 @@ def test_log_behind_the_checkpoint_or_torn_is_dropped(tmp_path):
 
 
 def test_another_configuration_is_refused_by_name(tmp_path):
-    RunFolder(tmp_path / "run", {"batch_size": 64, "epochs": 30})
+    RunFolder(tmp_path / "run", {"batch_size": 64, "epochs": 30}).close()
     with pytest.raises(TrainingError, match="batch_size 64 there, 128 here"):
         RunFolder(tmp_path / "run", {"batch_size": 128, "epochs": 30})
     RunFolder(tmp_path / "run", {"batch_size": 64, "epochs": 60}, free=("epochs",))
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    run = RunFolder(tmp_path / "run", {})
+    with pytest.raises(EarsError, match="another process is at work in it"):
+        RunFolder(tmp_path / "run", {})
+    RunFolder(tmp_path / "run", {}, writes=False)
+    run.close()
+    RunFolder(tmp_path / "run", {})
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    RunFolder(tmp_path / "run", {}).close()
+    torn = tmp_path / "run" / ".checkpoint-0001.4711.partial.safetensors"
+    torn.write_bytes(b"half")
+    RunFolder(tmp_path / "run", {})
+    assert not torn.exists()
 
 
 def test_a_folder_of_other_files_is_refused(tmp_path):

@@ -28,7 +28,14 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.split import SPLITS, UNSPLIT, split_instruments
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.files import make_folder, write_error, write_json, written_whole
+from mechanical_ears.files import (
+    LOCK_FILE,
+    held_alone,
+    make_folder,
+    write_error,
+    write_json,
+    written_whole,
+)
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS, QUALITIES, SOURCES, Note
 from mechanical_ears.sound import Sound
 
@@ -41,6 +48,7 @@ CHUNK_NOTES = 512  # notes written between two saves of the progress
 HEADER_BYTES = 128  # of audio.npy, before the samples
 HELD_OUT = "held-out"  # every note that is not in train
 EVERYTHING = "all"
+PLAN, PROGRESS = "plan.json", "progress.json"  # files of a build under way
 
 Progress = Callable[[int, int], None]  # places done, places in all
 
@@ -105,8 +113,9 @@ def build_store(
         "description": json.loads(json.dumps(dict(description or {}), default=str)),
     }
     folder = make_folder(path.absolute().parent / f".{path.name}.building")
-    report = _resume(folder, path, plan)
+    lock = held_alone(folder)
     try:
+        report = _resume(folder, path, plan)
         with (folder / "audio.npy").open("r+b") as audio:
             audio.seek(HEADER_BYTES + report.notes * samples * 2)
             audio.truncate()
@@ -122,14 +131,15 @@ def build_store(
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        if folder.exists() and not report.next_place:
+        lock.close()
+        if folder.exists() and not _began(folder):
             shutil.rmtree(folder)  # nothing in it to go on with
     return report
 
 
 def _resume(folder: Path, path: Path, plan: dict[str, object]) -> BuildReport:
     """The state of an interrupted build, or a new one."""
-    plan_file, progress_file = folder / "plan.json", folder / "progress.json"
+    plan_file, progress_file = folder / PLAN, folder / PROGRESS
     if progress_file.exists():
         if json.loads(plan_file.read_text()) != plan:
             raise CorpusError(
@@ -139,12 +149,19 @@ def _resume(folder: Path, path: Path, plan: dict[str, object]) -> BuildReport:
             )
         return BuildReport(**json.loads(progress_file.read_text()))
     for old in folder.iterdir():
-        old.unlink()
+        if old.name != LOCK_FILE:
+            old.unlink()
     write_json(plan_file, plan)
     with (folder / "audio.npy").open("wb") as audio:
         audio.write(bytes(HEADER_BYTES))
     write_json(progress_file, asdict(BuildReport()))
     return BuildReport()
+
+
+def _began(folder: Path) -> bool:
+    """Whether a build has got as far as its first chunk."""
+    file = folder / PROGRESS
+    return file.exists() and json.loads(file.read_text())["next_place"] > 0
 
 
 def _fill(
@@ -166,7 +183,7 @@ def _fill(
         if rows:
             _write_table(folder / f"labels-{first:09d}.parquet", _table(rows))
         report.next_place = next_place
-        write_json(folder / "progress.json", asdict(report))
+        write_json(folder / PROGRESS, asdict(report))
         first = report.notes
         rows.clear()
         progress(next_place, places)
@@ -277,7 +294,7 @@ def _finish(
         "split": None if split is None else {"shares": split, "seed": seed},
     }
     write_json(folder / "store.json", about)
-    for leftover in [*chunks, folder / "plan.json", folder / "progress.json"]:
+    for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
         leftover.unlink()
 
 

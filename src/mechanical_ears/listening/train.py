@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,7 +60,10 @@ class ArticleTraining:
 
 
 class Observer(Protocol):
-    """Who watches a training; the command line draws a bar."""
+    """Who watches a training; the command line draws a bar.
+
+    With several processes each has its own; `ears` lets only the first one draw.
+    """
 
     def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
         """An epoch of so many steps begins."""
@@ -73,7 +77,7 @@ class Observer(Protocol):
 
 @dataclass
 class _Tally:
-    """Running sums over the notes of an epoch: loss, right answers, notes; float64 (3,)."""
+    """Running sums over the notes of an epoch: loss, right answers, notes; float32 (3,)."""
 
     sums: torch.Tensor
 
@@ -85,6 +89,14 @@ class _Tally:
         right = (logits.argmax(dim=1) == pitch).sum()
         count = torch.tensor(float(len(pitch)), device=pitch.device)
         self.sums += torch.stack([loss.detach() * count, right.to(torch.float32), count])
+
+    @property
+    def notes(self) -> float:
+        return float(self.sums[2])
+
+    def over_all(self, fabric: Any) -> _Tally:
+        """The sums over all processes."""
+        return _Tally(fabric.all_reduce(self.sums, reduce_op="sum"))
 
     def means(self) -> tuple[float, float]:
         loss, right, count = self.sums.tolist()
@@ -122,7 +134,23 @@ def train_article(
         "validation_sha256": _fingerprint(validation),
     }
     fabric = launch_fabric(hardware or Hardware())
-    run = RunFolder(run_path, config, free=("epochs", "corpus", "validation"))
+    free = ("epochs", "corpus", "validation")
+    with fabric.rank_zero_first():
+        run = RunFolder(run_path, config, free, writes=fabric.is_global_zero)
+    with closing(run):
+        _learn(training, run, fabric, (train, validation), observer)
+    return run.log()
+
+
+def _learn(
+    training: ArticleTraining,
+    run: RunFolder,
+    fabric: Any,
+    notes: tuple[Notes, Notes],
+    observer: Observer,
+) -> None:
+    """The epochs that are still to do."""
+    train, validation = notes
     first = ArticleNetwork(generator=torch.Generator().manual_seed(training.seed))
     adam = torch.optim.Adam(
         first.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
@@ -130,17 +158,14 @@ def train_article(
     done = run.resume({"network": first, "optimiser": adam})
     network, optimiser = fabric.setup(first, adam)
     share = (fabric.global_rank, fabric.world_size)
+    size, steps = training.batch_size, math.ceil(len(train) / training.batch_size)
 
     for epoch in range(done + 1, training.epochs + 1):
         started = time.perf_counter()
-        steps = math.ceil(len(train) / training.batch_size)
-        if fabric.is_global_zero:
-            observer.epoch_begins(epoch, training.epochs, steps)
+        observer.epoch_begins(epoch, training.epochs, steps)
         tally = _Tally.empty(fabric.device)
         network.train()
-        for batch in batches(
-            shuffled(train, training.seed, epoch), training.batch_size, share=share
-        ):
+        for batch in batches(shuffled(train, training.seed, epoch), size, share=share):
             audio, pitch = batch.on(fabric.device)
             optimiser.zero_grad(set_to_none=True)
             logits = network(audio)
@@ -148,36 +173,30 @@ def train_article(
             fabric.backward(loss)
             optimiser.step()
             tally.add(loss, logits, pitch)
-            if fabric.is_global_zero:
-                seen = float(tally.sums[2]) * fabric.world_size
-                observer.step_done(*tally.means(), seen / (time.perf_counter() - started))
-        speed = len(train) / (time.perf_counter() - started)
-        tally.sums = fabric.all_reduce(tally.sums, reduce_op="sum")
-        train_loss, accuracy = tally.means()
+            speed = tally.notes * fabric.world_size / (time.perf_counter() - started)
+            observer.step_done(*tally.means(), speed)
+        train_loss, accuracy = tally.over_all(fabric).means()
         if not math.isfinite(train_loss):
             raise TrainingError(
                 f"the loss is no longer a number in epoch {epoch}",
                 path=run.path,
                 remedy="train with a lower --learning-rate in a new run folder",
             )
-        validation_loss, validation_accuracy = _validate(
-            fabric, network, validation, training.batch_size, share
-        )
+        validation_loss, validation_accuracy = _validate(fabric, network, validation, size, share)
+        figures = {
+            "loss": train_loss,
+            "accuracy": accuracy,
+            "validation_loss": validation_loss,
+            "validation_accuracy": validation_accuracy,
+            "notes_per_second": round(speed, 1),
+            "seconds": round(time.perf_counter() - started, 2),
+            "device": str(fabric.device),
+        }
         if fabric.is_global_zero:
-            figures = {
-                "loss": train_loss,
-                "accuracy": accuracy,
-                "validation_loss": validation_loss,
-                "validation_accuracy": validation_accuracy,
-                "notes_per_second": round(speed, 1),
-                "seconds": round(time.perf_counter() - started, 2),
-                "device": str(fabric.device),
-            }
             run.finish_epoch(epoch, {"network": first, "optimiser": adam}, figures)
-            _publish(run, first, training)
-            observer.epoch_ends({"epoch": epoch, **figures})
+            _publish(run, first, train.store)
+        observer.epoch_ends({"epoch": epoch, **figures})
         fabric.barrier()
-    return run.log()
 
 
 @torch.no_grad()
@@ -191,14 +210,12 @@ def _validate(
         audio, pitch = batch.on(fabric.device)
         logits = network(audio)
         tally.add(cross_entropy(logits, pitch), logits, pitch)
-    tally.sums = fabric.all_reduce(tally.sums, reduce_op="sum")
-    return tally.means()
+    return tally.over_all(fabric).means()
 
 
-def _publish(run: RunFolder, network: ArticleNetwork, training: ArticleTraining) -> None:
+def _publish(run: RunFolder, network: ArticleNetwork, store: Store) -> None:
     """Write what people look at: the model and the chart."""
     log = run.log()
-    store = Store(training.corpus)
     about = {
         "network": "article",
         "epoch": str(log[-1]["epoch"]),

@@ -21,7 +21,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mechanical_ears.errors import TrainingError
-from mechanical_ears.files import make_folder, write_error, write_json, write_text, written_whole
+from mechanical_ears.files import (
+    LOCK_FILE,
+    held_alone,
+    make_folder,
+    write_error,
+    write_json,
+    write_text,
+    written_whole,
+)
 
 KEPT_CHECKPOINTS = 2
 
@@ -35,28 +43,43 @@ class RunFolder:
         path: the folder.
         config: everything that decides what the training does, as JSON values.
         free: keys of the configuration that may be others when the run goes on.
+        writes: whether this process writes in it; of several processes one does.
 
     Raises:
         TrainingError: the folder holds a run of another configuration, or other files.
-        EarsError: the folder cannot be written.
+        EarsError: the folder cannot be written, or another process is training in it.
     """
 
     def __init__(
-        self, path: str | Path, config: Mapping[str, object], free: Collection[str] = ()
+        self,
+        path: str | Path,
+        config: Mapping[str, object],
+        free: Collection[str] = (),
+        *,
+        writes: bool = True,
     ) -> None:
         self.path = Path(path)
         self.config = json.loads(json.dumps(dict(config), default=str))
         file = self.path / "config.json"
         if file.exists():
             self._compare(file, free)
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and any(file.name != LOCK_FILE for file in self.path.iterdir()):
             raise TrainingError(
                 "holds other files and no config.json of a run",
                 path=path,
                 remedy="give an empty or new folder",
             )
         make_folder(self.path)
-        write_json(file, self.config)
+        self._lock = held_alone(self.path) if writes else None
+        if writes:
+            for torn in self.path.glob(".*.partial.*"):
+                torn.unlink()  # left by a kill
+            write_json(file, self.config)
+
+    def close(self) -> None:
+        """Let other processes train in the folder."""
+        if self._lock is not None:
+            self._lock.close()
 
     def _compare(self, file: Path, free: Collection[str]) -> None:
         try:
