@@ -370,17 +370,18 @@ def article(
         precision: auto takes bf16 on CUDA GPUs.
     """
     from mechanical_ears.listening.train import ArticleTraining, train_article
-    from mechanical_ears.terminal import TrainingBar
+    from mechanical_ears.terminal import TrainingBar, is_first_process
     from mechanical_ears.training.device import Hardware
 
     training = ArticleTraining(corpus, validation, epochs, batch_size, learning_rate, seed)
     with TrainingBar() as bar:
         log = train_article(training, output, bar, Hardware(accelerator, precision))
     last = log[-1]
-    print(
-        f"{output}: epoch {last['epoch']}, accuracy {last['accuracy']:.1%} on training notes, "
-        f"{last['validation_accuracy']:.1%} on unseen instruments"
-    )
+    if is_first_process():
+        print(
+            f"{output}: epoch {last['epoch']}, accuracy {last['accuracy']:.1%} on training notes, "
+            f"{last['validation_accuracy']:.1%} on unseen instruments"
+        )
 
 
 @app.command

@@ -23,6 +23,11 @@ console = Console(stderr=True)  # progress and notices; results go to stdout
 answers = Console()
 
 
+def is_first_process() -> bool:
+    """Whether this one speaks: of torchrun's processes the first one does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -32,7 +37,7 @@ def _bar() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=os.environ.get("RANK", "0") != "0",  # of torchrun's processes the first one draws
+        disable=not is_first_process(),
     )
 
 
@@ -83,6 +88,8 @@ class TrainingBar:
     def epoch_ends(self, figures: dict[str, Any]) -> None:
         """Replace the bar by one line of figures."""
         self._bar.remove_task(self._task)
+        if not is_first_process():
+            return
         self._bar.console.print(
             f"epoch {figures['epoch']:>3}  loss {figures['loss']:.3f}  "
             f"accuracy {figures['accuracy']:.1%}  "
