@@ -11,7 +11,7 @@ demo: $(VENV)/base.stamp  ## make a sound, draw it, hear the pitch of notes
 	mkdir -p demo
 	$(EARS) tone 400 -o demo/tone.wav
 	$(EARS) show demo/tone.wav -o demo/tone.png
-	$(EARS) show examples/notes/keyboard_acoustic_000-060-100.flac -o demo/piano.png
+	$(EARS) show examples/notes/brass_acoustic_056-046-127.flac -o demo/trumpet.png
 	$(EARS) listen examples/notes --plot demo/heard.png
 
 test: $(VENV)/dev.stamp  ## run the tests

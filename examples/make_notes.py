@@ -33,7 +33,9 @@ def main(store_path: str) -> None:
     make_folder(FOLDER)
     for row in drawn:
         note = store.note(int(row))
-        note.sound.save(FOLDER / f"{note.name}.flac")
+        bank, program = note.instrument.split("-")[1:]
+        instrument = f"{note.family}_{note.source}_{int(bank + program):03d}"
+        note.sound.save(FOLDER / f"{instrument}-{note.pitch:03d}-{note.velocity:03d}.flac")
 
 
 if __name__ == "__main__":

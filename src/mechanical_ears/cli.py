@@ -94,6 +94,7 @@ def listen(
     from mechanical_ears.listening.ears import ArticleEars
     from mechanical_ears.listening.picture import hearing_picture
     from mechanical_ears.pictures import save_figure
+    from mechanical_ears.pitch import midi_to_name
     from mechanical_ears.sound import Sound, sound_files
     from mechanical_ears.terminal import progress_bar, show_table
 
@@ -110,20 +111,24 @@ def listen(
             row = {"path": str(file), "pitch": answer.pitch, "pitch_name": answer.name}
             print(json.dumps({**row, "probability": round(answer.probability, 4)}))
     else:
-        rows = []
+        rows, differences = [], []
         for file, answer in zip(files, heard, strict=True):
-            label = labels_from_name(file.stem)
-            named = "" if label is None else str(label.pitch)
-            mark = "" if label is None else "✓" if label.pitch == answer.pitch else "✗"
-            rows.append(
-                (file.name, answer.name, answer.pitch, f"{answer.probability:.0%}", named, mark)
-            )
-        header = ("file", "heard", "MIDI", "probability", "named", "")
+            told = labels_from_name(file.stem)
+            named, difference = "", ""
+            if told is not None:
+                named = f"{midi_to_name(told.pitch)} ({told.pitch})"
+                differences.append(answer.pitch - told.pitch)
+                difference = f"{differences[-1]:+d}" if differences[-1] else "✓"
+            key = f"{answer.name} ({answer.pitch})"
+            rows.append((file.name, named, key, difference, f"{answer.probability:.0%}"))
+        header = ("file", "named", "heard", "off", "sure")
         show_table("What the article's network hears", header, rows)
-        judged = [row for row in rows if row[-1]]
-        right = sum(row[-1] == "✓" for row in judged)
-        if judged:
-            print(f"{right} of {len(judged)} heard as their names say")
+        if differences:
+            right, octaves = differences.count(0), sum(gap % 12 == 0 for gap in differences)
+            print(
+                f"{right} of {len(differences)} heard as their names say, "
+                f"{octaves} if octaves are forgiven"
+            )
     if plot is not None:
         save_figure(hearing_picture(files, heard), plot)
         print(plot, file=sys.stderr)
