@@ -20,14 +20,22 @@ PEERS = ROOT / ".peers"
 
 
 def peer_python(name: str) -> Path:
-    """Python of the environment of a peer, set up from ``benchmarks/peers/NAME.txt`` if absent."""
+    """Python of the environment of a peer, set up from ``benchmarks/peers/NAME.txt`` if absent.
+
+    What ``NAME.no-deps.txt`` names, where there is such a file, is installed after the rest and
+    without its dependencies.
+    """
     folder = PEERS / name
     python = folder / "bin" / "python"
     if not python.exists():
         print(f"setting up {folder} …", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         requirements = ROOT / "benchmarks" / "peers" / f"{name}.txt"
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
+        alone = requirements.with_suffix(".no-deps.txt")
+        install = [python, "-m", "pip", "install", "-q"]
+        subprocess.run([*install, "-r", requirements], check=True)
+        if alone.exists():
+            subprocess.run([*install, "--no-deps", "-r", alone], check=True)
     return python
 
 

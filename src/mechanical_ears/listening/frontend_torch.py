@@ -1,0 +1,73 @@
+"""The front end in PyTorch, for training: computes what `frontend.hear` computes (a test says so)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mechanical_ears.listening.frontend import ENVELOPE_WINDOW, FLOOR, PITCH_WINDOW, SILENCE, layout
+
+
+class TorchFrontEnd(nn.Module):
+    """`frontend.hear` as a module; its constants are buffers and travel with it to a GPU."""
+
+    pitch_places: Tensor
+    pitch_window: Tensor
+    pitch_filters: Tensor
+    envelope_places: Tensor
+    envelope_window: Tensor
+    envelope_filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = layout()
+        half = PITCH_WINDOW // 2
+        self._keep("pitch_places", _places(parts.pitch_centres - half, PITCH_WINDOW))
+        self._keep("pitch_window", parts.pitch_window)
+        self._keep("pitch_filters", parts.pitch_filters)
+        short = ENVELOPE_WINDOW // 2
+        self._keep("envelope_places", _places(parts.envelope_centres - short, ENVELOPE_WINDOW))
+        self._keep("envelope_window", parts.envelope_window)
+        self._keep("envelope_filters", parts.envelope_filters)
+
+    def _keep(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> None:
+        self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Hear notes.
+
+        Args:
+            audio: float32 (batch, 64000) at 16 kHz, onset at the start.
+
+        Returns:
+            pitch map (batch, 24, 300), envelope (batch, 48, 24), level (batch,); see `Heard`.
+        """
+        half = PITCH_WINDOW // 2
+        padded = functional.pad(audio, (half, half))
+        pitch = _power(padded, self.pitch_places + half, self.pitch_window, self.pitch_filters)
+        envelope = _power(
+            padded, self.envelope_places + half, self.envelope_window, self.envelope_filters
+        )
+        loudest = pitch.amax(dim=(1, 2)).clamp_min(SILENCE)
+        level = (1 + 10 * loudest.log10() / FLOOR).clamp_min(0)
+        return _relative(pitch), _relative(envelope), level
+
+
+def _places(starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
+    """Sample numbers (frames, window) of frames."""
+    return starts[:, None] + np.arange(window)
+
+
+def _power(padded: Tensor, places: Tensor, window: Tensor, filters: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(padded[:, places] * window)
+    power: Tensor = (spectrum.real**2 + spectrum.imag**2) @ filters
+    return power
+
+
+def _relative(power: Tensor) -> Tensor:
+    loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE)
+    decibels = 10 * (power.clamp_min(SILENCE * 1e-3) / loudest).log10()
+    return (1 + decibels / FLOOR).clamp_min(0)

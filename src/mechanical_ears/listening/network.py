@@ -1,0 +1,230 @@
+"""The listener: from what the ears hear of a note to its key, sound, family, velocity, qualities.
+
+A note's partials form one pattern on the log-frequency axis, wherever it lies. So the network looks
+for the pattern with the same weights everywhere, and a key's evidence is read off where the key
+stands:
+
+    harmonic stack   channel h holds the pitch map moved down by 36·log2(h) bins: at the place of
+                     a fundamental all its partials lie above each other (Bittner et al., "A
+                     lightweight instrument-agnostic model for polyphonic note transcription", 2022)
+    convolutions     small kernels over time and frequency, then one place for each semitone
+    attention        frames weighted by how much they tell, and the strongest
+    semitone blocks  depthwise kernels of ±2 octaves weigh octaves against each other, then
+                     mixtures of channels (Liu et al., "A ConvNet for the 2020s", 2022)
+    heads            key and sounding pitch: one logit a place; the rest from the features at the
+                     heard key, over all places, of the envelope and of the level
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mechanical_ears.listening.frontend import (
+    BINS,
+    BINS_PER_OCTAVE,
+    ENVELOPE_BANDS,
+    ENVELOPE_FRAMES,
+    LOWEST_MIDI,
+    PITCH_FRAMES,
+)
+from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
+from mechanical_ears.pitch import PITCH_COUNT
+
+HARMONICS: Final = (0.5, 1, 2, 3, 4, 5, 6, 8)
+BINS_PER_SEMITONE: Final = BINS_PER_OCTAVE // 12
+SEMITONES: Final = BINS // BINS_PER_SEMITONE  # places, from MIDI 19 to 118
+
+
+@dataclass(frozen=True)
+class ListenerShape:
+    """Sizes of the network.
+
+    Attributes:
+        first: channels after the harmonic stack.
+        middle: channels at a place for each semitone.
+        wide: channels of the features from which all is told.
+        blocks: semitone blocks.
+        hidden: units from which family and the like are told.
+        embedding: dimensions of the embedding.
+    """
+
+    first: int = 24
+    middle: int = 48
+    wide: int = 64
+    blocks: int = 3
+    hidden: int = 256
+    embedding: int = 96
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the network tells of notes; logits unless said otherwise.
+
+    Attributes:
+        key: (batch, 128), the key that a player would press.
+        sounding: (batch, 128), the MIDI number nearest to what sounds.
+        pitched: (batch,), one single pitch, rather than silence, noise or a chord.
+        family: (batch, 11).
+        source: (batch, 3).
+        velocity: (batch, 5), NSynth's steps.
+        qualities: (batch, 10), each on its own.
+        embedding: (batch, embedding), of length 1: near for notes of like instruments.
+    """
+
+    key: Tensor
+    sounding: Tensor
+    pitched: Tensor
+    family: Tensor
+    source: Tensor
+    velocity: Tensor
+    qualities: Tensor
+    embedding: Tensor
+
+
+class SemitoneBlock(nn.Module):
+    """Weighs places up to two octaves away, then mixes channels; added to what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reach = nn.Conv1d(channels, channels, 49, padding=24, groups=channels)
+        self.norm = nn.BatchNorm1d(channels)
+        self.mix = nn.Sequential(
+            nn.Conv1d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv1d(2 * channels, channels, 1)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (batch, channels, semitones) to the same."""
+        mixed: Tensor = self.mix(self.norm(self.reach(features)))
+        return features + mixed
+
+
+class Listener(nn.Module):
+    """The network behind `ears listen`."""
+
+    def __init__(self, shape: ListenerShape | None = None) -> None:
+        super().__init__()
+        shape = shape or ListenerShape()
+        self.shape = shape
+        self.first = nn.Sequential(
+            nn.Conv2d(len(HARMONICS), shape.first, (3, 5), (2, 1), (1, 2)), nn.ReLU()
+        )
+        self.second = _normalised(shape.first, shape.middle, (2, BINS_PER_SEMITONE), (1, 0))
+        self.third = _normalised(shape.middle, shape.wide, (1, 1), (1, 1))
+        self.telling = nn.Linear(shape.wide, 1)
+        self.join = nn.Conv1d(2 * shape.wide, shape.wide, 1)
+        self.blocks = nn.ModuleList(SemitoneBlock(shape.wide) for _ in range(shape.blocks))
+        self.key = nn.Conv1d(shape.wide, 1, 1)
+        self.sounding = nn.Conv1d(shape.wide, 1, 1)
+        self.beyond = nn.Parameter(torch.full((2,), -6.0))  # logits of keys off the axis
+        self.spectrum = nn.Sequential(nn.Linear(2 * BINS, 128), nn.ReLU())
+        self.course = nn.Sequential(nn.Linear(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128), nn.ReLU())
+        told = 3 * shape.wide + 128 + 128 + 1
+        self.trunk = nn.Sequential(
+            nn.BatchNorm1d(told),
+            nn.Linear(told, shape.hidden),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(shape.hidden, shape.hidden),
+            nn.ReLU(),
+        )
+        self.pitched = nn.Linear(shape.hidden, 1)
+        self.family = nn.Linear(shape.hidden, len(FAMILIES))
+        self.source = nn.Linear(shape.hidden, len(SOURCES))
+        self.velocity = nn.Linear(shape.hidden, len(VELOCITIES))
+        self.qualities = nn.Linear(shape.hidden, len(QUALITIES))
+        self.embedding = nn.Linear(shape.hidden, shape.embedding)
+
+    def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> Told:
+        """Tell what is heard.
+
+        Args:
+            pitch_map: (batch, 24, 300), see `frontend.Heard`.
+            envelope: (batch, 48, 24).
+            level: (batch,).
+        """
+        features = self.third(self.second(self.first(harmonic_stack(pitch_map))))
+        weight = self.telling(features.amax(dim=3).transpose(1, 2)).softmax(dim=1)
+        weighted = torch.einsum("nctf,nto->ncf", features, weight)
+        places = functional.relu(self.join(torch.cat([weighted, features.amax(dim=2)], dim=1)))
+        for block in self.blocks:
+            places = block(places)
+        places = functional.relu(places)
+        key = self.key(places)[:, 0]
+        sounding = self.sounding(places)[:, 0]
+        at_key = torch.einsum("ncf,nf->nc", places, key.softmax(dim=1))
+        overall = torch.cat([pitch_map.mean(dim=1), pitch_map.amax(dim=1)], dim=1)
+        hidden = self.trunk(
+            torch.cat(
+                [
+                    at_key,
+                    places.mean(dim=2),
+                    places.amax(dim=2),
+                    self.spectrum(overall),
+                    self.course(envelope.flatten(1)),
+                    level[:, None],
+                ],
+                dim=1,
+            )
+        )
+        return Told(
+            key=self._all_keys(key, 0),
+            sounding=self._all_keys(sounding, 1),
+            pitched=self.pitched(hidden)[:, 0],
+            family=self.family(hidden),
+            source=self.source(hidden),
+            velocity=self.velocity(hidden),
+            qualities=self.qualities(hidden),
+            embedding=functional.normalize(self.embedding(hidden), dim=1),
+        )
+
+    def _all_keys(self, logits: Tensor, head: int) -> Tensor:
+        """The places' logits (batch, 100) among all 128 MIDI numbers."""
+        above = PITCH_COUNT - LOWEST_MIDI - SEMITONES
+        off = self.beyond[head].expand(len(logits), 1)
+        return torch.cat(
+            [off.expand(-1, LOWEST_MIDI), logits, off.expand(-1, above)], dim=1
+        )
+
+
+def harmonic_stack(pitch_map: Tensor) -> Tensor:
+    """Lay the partials of each place above each other.
+
+    Args:
+        pitch_map: (batch, frames, bins).
+
+    Returns:
+        (batch, harmonics, frames, bins); what lies beyond the axis is silent.
+    """
+    moved = []
+    for harmonic in HARMONICS:
+        shift = round(BINS_PER_OCTAVE * math.log2(harmonic))
+        if shift >= 0:
+            moved.append(functional.pad(pitch_map[:, :, shift:], (0, shift)))
+        else:
+            moved.append(functional.pad(pitch_map[:, :, :shift], (-shift, 0)))
+    return torch.stack(moved, dim=1)
+
+
+def _normalised(
+    inputs: int, outputs: int, stride: tuple[int, int], padding: tuple[int, int]
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+def example_inputs(batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Random inputs of the right shapes, for export and tests."""
+    return (
+        torch.rand(batch, PITCH_FRAMES, BINS),
+        torch.rand(batch, ENVELOPE_FRAMES, ENVELOPE_BANDS),
+        torch.rand(batch),
+    )
