@@ -13,9 +13,11 @@ voiced frames, weighted:
 
     pitch = m[k],  k the first with  Σ_{i ≤ k} w[i] ≥ ½ Σ w[i],  m ascending, w > 0 where voiced
 
-The weight is the tracker's own confidence. YIN and aubio have none that tells sound from silence:
-there a frame counts if it is within 30 dB of the loudest. The range is that of a piano, A0 to C8
-and half a semitone beyond, or all that the tracker can do; everything else is as its makers set it.
+The weight is the tracker's own confidence (1 where it has none). In doubt we help the trackers:
+each note is scaled to full level first; where a tracker takes no frame for voiced, all frames
+serve; and those that do not tell sound from silence (YIN, aubio, PESTO, CREPE) are not asked about
+frames 30 dB below the loudest. The range is that of a piano, A0 to C8 and half a semitone beyond,
+or all that the tracker can do; everything else is as its makers set it.
 """
 
 from __future__ import annotations
@@ -40,9 +42,8 @@ HALF_STEP = 2 ** (0.5 / 12)
 LOWEST, HIGHEST = 27.5 / HALF_STEP, 4186.009 * HALF_STEP  # Hz
 WINDOW = 0.128  # s, of YIN's and aubio's frames: at least three periods of A0
 HOP = 0.032  # s, between aubio's frames
-QUIET = -30.0  # dB to the loudest frame, below which YIN and aubio are not asked
-SILENCE = -60.0  # dB, below which torchcrepe's makers distrust it
-PERIODIC = 0.21  # torchcrepe's periodicity above which its makers take a frame for voiced
+QUIET = -30.0  # dB to the loudest frame, below which some are not asked
+PEAK = 0.9  # of full scale, to which notes are brought
 STEP = 10.0  # ms, between frames of torchcrepe and pesto, their default
 CREPE_RANGE = (32.0, 2006.0)  # Hz, what its 360 classes cover
 WARM_UPS = 2  # notes heard before the first that counts
@@ -72,8 +73,7 @@ def yin() -> Tracker:
     def track(audio: np.ndarray, rate: int) -> Frames:
         window = power_of_two(WINDOW * rate)
         frequency = librosa.yin(audio, fmin=LOWEST, fmax=HIGHEST, sr=rate, frame_length=window)
-        level = librosa.feature.rms(y=audio, frame_length=window, hop_length=window // 4)[0]
-        return frequency, loud(level)
+        return frequency, loud(audio, len(frequency), window // 4)
 
     return track
 
@@ -87,7 +87,7 @@ def pyin() -> Tracker:
         frequency, voiced, probability = librosa.pyin(
             audio, fmin=LOWEST, fmax=HIGHEST, sr=rate, frame_length=window, fill_na=None
         )
-        return frequency, np.where(voiced, probability, 0)
+        return frequency, preferred(voiced, probability)
 
     return track
 
@@ -102,9 +102,8 @@ def aubio() -> Tracker:
         detector.set_unit("Hz")
         hops = np.pad(audio, (0, -len(audio) % hop)).reshape(-1, hop)
         frequency = np.array([detector(part)[0] for part in hops])
-        level = np.sqrt(np.mean(hops**2, axis=1))
         within = (frequency >= LOWEST) & (frequency <= HIGHEST)
-        return frequency, np.where(within, loud(level), 0)
+        return frequency, within * loud(audio, len(hops), hop)
 
     return track
 
@@ -117,7 +116,7 @@ def swift() -> Tracker:
 
     def track(audio: np.ndarray, rate: int) -> Frames:
         heard = detector.detect(audio, rate)
-        return heard.pitch_hz, np.where(heard.confidence >= 0.5, heard.confidence, 0)
+        return heard.pitch_hz, preferred(heard.confidence >= 0.5, heard.confidence)
 
     return track
 
@@ -158,7 +157,6 @@ def crepe(capacity: str) -> Tracker:
     import torchcrepe
 
     torch.set_num_threads(1)
-    silence = torchcrepe.threshold.Silence(SILENCE)
 
     def track(audio: np.ndarray, rate: int) -> Frames:
         sound = torch.from_numpy(audio)[None]
@@ -166,8 +164,8 @@ def crepe(capacity: str) -> Tracker:
         frequency, periodicity = torchcrepe.predict(
             sound, rate, hop, *CREPE_RANGE, capacity, return_periodicity=True, batch_size=512
         )
-        periodicity = silence(periodicity, sound, rate, hop)[0].numpy()
-        return frequency[0].numpy(), np.where(periodicity > PERIODIC, periodicity, 0)
+        frequency, periodicity = frequency[0].numpy(), periodicity[0].numpy()
+        return frequency, periodicity * loud(audio, len(frequency), hop)
 
     return track
 
@@ -188,7 +186,8 @@ def pesto() -> Tracker:
             frequency, confidence, *_ = models[rate](
                 torch.from_numpy(audio), sr=rate, convert_to_freq=True, return_activations=True
             )
-        return frequency.numpy(), confidence.numpy()
+        frequency, confidence = frequency.numpy(), confidence.numpy()
+        return frequency, confidence * loud(audio, len(frequency), round(STEP / 1000 * rate))
 
     return track
 
@@ -217,9 +216,16 @@ def power_of_two(samples: float) -> int:
     return 1 << int(np.ceil(np.log2(samples)))
 
 
-def loud(level: np.ndarray) -> np.ndarray:
-    """Weight 1 for frames near the loudest, 0 for the others."""
+def loud(audio: np.ndarray, frames: int, hop: int) -> np.ndarray:
+    """Weight 1 for frames (one a hop) that are near the loudest, 0 for the others."""
+    parts = np.pad(audio, (0, max(0, frames * hop - len(audio))))[: frames * hop]
+    level = np.sqrt(np.mean(parts.reshape(frames, hop) ** 2, axis=1))
     return (level > level.max() * 10 ** (QUIET / 20)).astype(float)
+
+
+def preferred(voiced: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """The confidence of voiced frames, or of all where none is voiced."""
+    return np.where(voiced, confidence, 0) if voiced.any() else confidence
 
 
 def summary(frequency: np.ndarray, weight: np.ndarray) -> dict[str, float | None]:
@@ -248,7 +254,8 @@ def main() -> None:
 
     def read(number: int) -> tuple[np.ndarray, int]:
         start, samples = notes["start"][number], notes["samples"][number]
-        return np.array(audio[start : start + samples]), notes["sample_rate"][number]
+        sound = np.array(audio[start : start + samples])
+        return sound * np.float32(PEAK / np.abs(sound).max()), notes["sample_rate"][number]
 
     track = TRACKERS[name]()
     for _ in range(WARM_UPS):

@@ -374,7 +374,7 @@ def article(
         accelerator: what to compute on; auto takes a GPU if there is one.
         precision: auto takes bf16 on CUDA GPUs.
     """
-    from mechanical_ears.listening.train import ArticleTraining, train_article
+    from mechanical_ears.listening.article_training import ArticleTraining, train_article
     from mechanical_ears.terminal import TrainingBar, is_first_process
     from mechanical_ears.training.device import Hardware
 

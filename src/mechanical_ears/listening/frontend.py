@@ -94,7 +94,7 @@ def _centres(frames: int, attack: int, step: int) -> NDArray[np.int64]:
 def _hann(length: int) -> NDArray[np.float32]:
     """Hann's window, scaled so that a full-scale sine has the peak 1."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    return (window * 2 / window.sum()).astype(np.float32)
+    return np.asarray(window * 2 / window.sum(), dtype=np.float32)
 
 
 def _triangles(centres: NDArray[np.float64], window: int) -> NDArray[np.float32]:
@@ -130,9 +130,7 @@ def hear(audio: NDArray[np.float32]) -> Heard:
     parts = layout()
     half = PITCH_WINDOW // 2
     padded = np.pad(audio, ((0, 0), (half, half)))
-    pitch_power = _power(
-        padded, parts.pitch_centres, parts.pitch_window, parts.pitch_filters
-    )
+    pitch_power = _power(padded, parts.pitch_centres, parts.pitch_window, parts.pitch_filters)
     short = half - ENVELOPE_WINDOW // 2
     envelope_power = _power(
         padded, parts.envelope_centres + short, parts.envelope_window, parts.envelope_filters
@@ -151,8 +149,9 @@ def _power(
     """Power (batch, frames, bands) of frames that begin at ``starts``."""
     frames = np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=1)[:, starts]
     spectrum = np.fft.rfft(frames * window)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return power @ filters
+    power = np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
+    bands: NDArray[np.float32] = power @ filters
+    return bands
 
 
 def _relative(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The front end in PyTorch, for training: computes what `frontend.hear` computes (a test says so)."""
+"""The front end in PyTorch, for training; a test holds it to `frontend.hear`."""
 
 from __future__ import annotations
 

@@ -187,9 +187,7 @@ class Listener(nn.Module):
         """The places' logits (batch, 100) among all 128 MIDI numbers."""
         above = PITCH_COUNT - LOWEST_MIDI - SEMITONES
         off = self.beyond[head].expand(len(logits), 1)
-        return torch.cat(
-            [off.expand(-1, LOWEST_MIDI), logits, off.expand(-1, above)], dim=1
-        )
+        return torch.cat([off.expand(-1, LOWEST_MIDI), logits, off.expand(-1, above)], dim=1)
 
 
 def harmonic_stack(pitch_map: Tensor) -> Tensor:

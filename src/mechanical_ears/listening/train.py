@@ -1,238 +1,318 @@
-"""Training the article's network: Adam, categorical cross-entropy, a look at validation each epoch.
+"""Training the listener: many heads, one loss, notes never heard twice the same.
 
-The article compiles with Keras' Adam (Kingma & Ba 2014) at a learning rate of 1e-4 and its default
-ε = 1e-7, batches of 128, 30 epochs, and reports categorical accuracy: the share of notes whose
-largest output stands at the right pitch.
+The loss is a weighted sum over the notes for which a label is known,
+
+    L = CE(key) + ½·CE(sounding) + ½·CE(family) + ⅕·CE(source) + 3/10·CE(velocity step)
+      + ⅕·BCE(qualities) + 3/10·BCE(pitched) + 3/10·CE(instrument by cosine of the embedding)
+
+(the last after Wang et al., "CosFace", 2018, without its margin: the head goes after training, the
+embedding stays). Some notes are made into what has no single pitch: noise, silence, chords of other
+notes. AdamW (Loshchilov & Hutter 2019) with a cosine schedule; what is published are the averaged
+weights (exponential moving average).
 """
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import math
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
+from torch.nn import functional
 
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
-from mechanical_ears.listening.article import (
-    SAMPLE_RATE,
-    SAMPLES,
-    ArticleNetwork,
-    export_onnx,
-)
-from mechanical_ears.pictures import save_figure
-from mechanical_ears.training.chart import accuracy_chart
+from mechanical_ears.listening.augment import Augmentation, augment
+from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend_torch import TorchFrontEnd
+from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
+from mechanical_ears.listening.network import Listener, Told
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.feed import Notes, batches, shuffled
+from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
 
-KERAS_EPSILON = 1e-7  # Keras' default of Adam's ε; PyTorch's is 1e-8
-MODEL_FILE = "model.onnx"
-CHART_FILE = "accuracy.png"
+WEIGHTS = {
+    "key": 1.0,
+    "sounding": 0.5,
+    "family": 0.5,
+    "source": 0.2,
+    "velocity": 0.3,
+    "qualities": 0.2,
+    "pitched": 0.3,
+    "instrument": 0.3,
+}
+COSINE_SCALE = 16.0  # of the instrument head's logits
+UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
+AVERAGING = 0.999  # how much of the averaged weights stays at each step
+VALIDATION_BATCH = 64  # notes
+WARM_UP = 300  # steps until the learning rate is reached
+LEAST_RATE = 0.01  # of the learning rate, at the end
 
 
 @dataclass(frozen=True)
-class ArticleTraining:
-    """What to train the article's network on, and how.
+class ListenerTraining:
+    """What to train the listener on, and how.
 
     Attributes:
-        corpus: store with a train side.
-        validation: store whose notes validate; None takes the validation side of ``corpus``.
-        epochs: how often to walk all training notes.
+        corpora: stores with a train and a validation side.
+        epochs: rounds; after each the run is saved and validated.
+        epoch_notes: notes heard in a round, drawn anew for each; all if the stores hold fewer.
         batch_size: notes a step, over all processes.
-        learning_rate: of Adam.
-        seed: of the first weights and of the order of notes.
+        learning_rate: of AdamW at its highest.
+        weight_decay: of AdamW.
+        seed: of the first weights, the order of notes and the augmentation.
     """
 
-    corpus: Path
-    validation: Path | None = None
+    corpora: tuple[Path, ...]
     epochs: int = 30
+    epoch_notes: int = 20_000
     batch_size: int = 128
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
     seed: int = 0
 
 
-class Observer(Protocol):
-    """Who watches a training; the command line draws a bar.
+class Learner(nn.Module):
+    """The listener with its front end and the head that goes after training."""
 
-    With several processes each has its own; `ears` lets only the first one draw.
+    def __init__(self, instruments: int) -> None:
+        super().__init__()
+        self.front_end = TorchFrontEnd()
+        self.listener = Listener()
+        self.instruments = nn.Parameter(torch.randn(instruments, self.listener.shape.embedding))
+
+    def forward(self, audio: Tensor) -> tuple[Told, Tensor]:
+        """What the listener tells, and the cosine of each instrument, times the scale."""
+        with torch.no_grad():
+            heard = self.front_end(audio.float())
+        told = self.listener(*heard)
+        near = told.embedding @ functional.normalize(self.instruments, dim=1).T
+        return told, COSINE_SCALE * near
+
+
+def loss_of(told: Told, instruments: Tensor, labels: Labels) -> Tensor:
+    """The loss of a batch, over the labels that are known."""
+
+    def known(logits: Tensor, wanted: Tensor) -> Tensor:
+        chosen = wanted != UNKNOWN
+        if not chosen.any():
+            return logits.sum() * 0
+        return functional.cross_entropy(logits[chosen], wanted[chosen])
+
+    marks = labels.qualities >= 0
+    qualities = functional.binary_cross_entropy_with_logits(
+        told.qualities, labels.qualities.clamp_min(0), marks.float(), reduction="sum"
+    )
+    parts = {
+        "key": known(told.key, labels.key),
+        "sounding": known(told.sounding, labels.sounding),
+        "family": known(told.family, labels.family),
+        "source": known(told.source, labels.source),
+        "velocity": known(told.velocity, labels.velocity),
+        "qualities": qualities / marks.sum().clamp_min(1),
+        "pitched": functional.binary_cross_entropy_with_logits(told.pitched, labels.pitched),
+        "instrument": known(instruments, labels.instrument),
+    }
+    return torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+
+
+def without_pitch(
+    audio: Tensor, labels: Labels, generator: torch.Generator
+) -> tuple[Tensor, Labels]:
+    """Make the first notes of a batch into chords, noise and silence, which have no single pitch.
+
+    Args:
+        audio: float32 (batch, samples); other notes of the batch give the chords' notes.
+        labels: of the batch; what is made loses them, but for ``pitched``.
+        generator: on the CPU, of which notes sound together.
     """
-
-    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch of so many steps begins."""
-
-    def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
-        """A step is done; running means of the epoch."""
-
-    def epoch_ends(self, figures: Figures) -> None:
-        """An epoch is saved."""
-
-
-@dataclass
-class _Tally:
-    """Running sums over the notes of an epoch: loss, right answers, notes; float32 (3,)."""
-
-    sums: torch.Tensor
-
-    @classmethod
-    def empty(cls, device: torch.device) -> _Tally:
-        return cls(torch.zeros(3, device=device, dtype=torch.float32))
-
-    def add(self, loss: torch.Tensor, logits: torch.Tensor, pitch: torch.Tensor) -> None:
-        right = (logits.argmax(dim=1) == pitch).sum()
-        count = torch.tensor(float(len(pitch)), device=pitch.device)
-        self.sums += torch.stack([loss.detach() * count, right.to(torch.float32), count])
-
-    @property
-    def notes(self) -> float:
-        return float(self.sums[2])
-
-    def over_all(self, fabric: Any) -> _Tally:
-        """The sums over all processes."""
-        return _Tally(fabric.all_reduce(self.sums, reduce_op="sum"))
-
-    def means(self) -> tuple[float, float]:
-        loss, right, count = self.sums.tolist()
-        return loss / count, right / count
+    count = round(UNPITCHED_SHARE * len(audio))
+    if count < 4:
+        return audio, labels
+    audio = audio.clone()
+    chords, noises = count // 2, count - count // 2 - 1
+    gains = torch.rand(chords, 2, 1, generator=generator).to(audio.device) * 0.6 + 0.7
+    partner = torch.randint(count, len(audio), (chords, 2), generator=generator)
+    peak = audio.abs().amax(dim=1, keepdim=True).clamp_min(1e-4)
+    even = audio / peak
+    clash = (labels.key[:chords, None].cpu() - labels.key[partner].cpu()) % 12
+    heard = (clash != 0).to(audio.device)  # an octave or a unison is one pitch
+    mixed = even[:chords] + (gains * heard[:, :, None] * even[partner]).sum(dim=1)
+    audio[:chords] = mixed * peak[:chords] / 2
+    noise = torch.randn(noises, audio.shape[1], generator=generator).to(audio.device)
+    audio[chords : chords + noises] = 0.1 * noise
+    audio[chords + noises] = 0
+    lost = torch.zeros(len(audio), dtype=torch.bool, device=audio.device)
+    lost[:chords] = heard.any(dim=1)
+    lost[chords:count] = True
+    return audio, labels.without(lost)
 
 
-def train_article(
-    training: ArticleTraining,
+def train_listener(
+    training: ListenerTraining,
     run_path: Path,
     observer: Observer,
     hardware: Hardware | None = None,
 ) -> list[Figures]:
-    """Train, or go on with a training, until all epochs are done.
-
-    The run folder then holds ``model.onnx`` (for `ears evaluate` and `ears listen`), the chart
-    ``accuracy.png``, and what `RunFolder` keeps.
-
-    Returns:
-        The log: a line of figures for each epoch.
+    """Train, or go on with a training, until all rounds are done.
 
     Raises:
         CorpusError: a store cannot be used.
         TrainingError: the run folder is another's, a checkpoint is damaged, or the loss is no
             longer a number.
     """
-    train = _notes(training.corpus, SPLITS[0])
-    if training.validation is None:
-        validation = _notes(training.corpus, SPLITS[1])
-    else:
-        validation = _notes(training.validation, "all")
+    stores = [Store(path) for path in training.corpora]
+    train = Notes.of(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
+    validation = Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES)
     config = {
-        "network": "article",
+        "network": "listener",
         **asdict(training),
-        "corpus_sha256": _fingerprint(train),
-        "validation_sha256": _fingerprint(validation),
+        "train_sha256": train.fingerprint(),
+        "validation_sha256": validation.fingerprint(),
     }
     fabric = launch_fabric(hardware or Hardware())
-    free = ("epochs", "corpus", "validation")
     with fabric.rank_zero_first():
-        run = RunFolder(run_path, config, free, writes=fabric.is_global_zero)
+        run = RunFolder(run_path, config, ("corpora",), writes=fabric.is_global_zero)
     with closing(run):
         _learn(training, run, fabric, (train, validation), observer)
     return run.log()
 
 
 def _learn(
-    training: ArticleTraining,
+    training: ListenerTraining,
     run: RunFolder,
     fabric: Any,
     notes: tuple[Notes, Notes],
     observer: Observer,
 ) -> None:
-    """The epochs that are still to do."""
     train, validation = notes
-    first = ArticleNetwork(generator=torch.Generator().manual_seed(training.seed))
-    adam = torch.optim.Adam(
-        first.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
+    labeller = Labeller(train.stores)
+    torch.manual_seed(training.seed)
+    learner = Learner(len(labeller.instruments))
+    averaged = copy.deepcopy(learner).requires_grad_(False)
+    adam = torch.optim.AdamW(
+        learner.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
-    done = run.resume({"network": first, "optimiser": adam})
-    network, optimiser = fabric.setup(first, adam)
+    state = {"learner": learner, "averaged": averaged, "optimiser": adam}
+    done = run.resume(state)
+    network, optimiser = fabric.setup(learner, adam)
+    averaged = averaged.to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
-    size, steps = training.batch_size, math.ceil(len(train) / training.batch_size)
+    heard = min(training.epoch_notes, len(train))
+    steps = math.ceil(heard / training.batch_size)
 
     for epoch in range(done + 1, training.epochs + 1):
         started = time.perf_counter()
         observer.epoch_begins(epoch, training.epochs, steps)
-        tally = _Tally.empty(fabric.device)
+        draw = np.random.SeedSequence([training.seed, epoch, share[0]]).generate_state(1)[0]
+        generator = torch.Generator().manual_seed(int(draw))
+        order = shuffled(train, training.seed, epoch).take(slice(0, heard))
         network.train()
-        for batch in batches(shuffled(train, training.seed, epoch), size, share=share):
-            audio, pitch = batch.on(fabric.device)
+        total, right, count = 0.0, 0, 0
+        for step, batch in enumerate(batches(order, training.batch_size, share=share)):
+            labels = labeller.of(batch.notes).to(fabric.device)
+            rate = _rate(training, (epoch - 1) * steps + step, training.epochs * steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            audio, labels = without_pitch(batch.audio_on(fabric.device), labels, generator)
+            changed = augment(audio, labels.key.clamp_min(0), AUGMENTATION, generator)
+            told, instruments = network(changed.audio)
+            loss = loss_of(told, instruments, labels)
             optimiser.zero_grad(set_to_none=True)
-            logits = network(audio)
-            loss = cross_entropy(logits, pitch)
             fabric.backward(loss)
+            fabric.clip_gradients(network, optimiser, max_norm=2.0)
             optimiser.step()
-            tally.add(loss, logits, pitch)
-            speed = tally.notes * fabric.world_size / (time.perf_counter() - started)
-            observer.step_done(*tally.means(), speed)
-        train_loss, accuracy = tally.over_all(fabric).means()
-        if not math.isfinite(train_loss):
+            _average(averaged, learner)
+            keyed = labels.key != UNKNOWN
+            right += int((told.key.argmax(dim=1) == labels.key)[keyed].sum())
+            count += int(keyed.sum())
+            total += float(loss.detach())
+            speed = (step + 1) * training.batch_size / (time.perf_counter() - started)
+            observer.step_done(total / (step + 1), right / max(count, 1), speed)
+        if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is no longer a number in epoch {epoch}",
                 path=run.path,
                 remedy="train with a lower --learning-rate in a new run folder",
             )
-        validation_loss, validation_accuracy = _validate(fabric, network, validation, size, share)
         figures = {
-            "loss": train_loss,
-            "accuracy": accuracy,
-            "validation_loss": validation_loss,
-            "validation_accuracy": validation_accuracy,
+            "loss": total / steps,
+            "accuracy": right / max(count, 1),
+            **validate(averaged, validation, labeller, fabric.device),
             "notes_per_second": round(speed, 1),
             "seconds": round(time.perf_counter() - started, 2),
             "device": str(fabric.device),
         }
         if fabric.is_global_zero:
-            run.finish_epoch(epoch, {"network": first, "optimiser": adam}, figures)
-            _publish(run, first, train.store)
+            run.finish_epoch(epoch, {**state, "averaged": averaged}, figures)
         observer.epoch_ends({"epoch": epoch, **figures})
         fabric.barrier()
 
 
+AUGMENTATION = Augmentation(level_chance=0.6, gain_chance=0.6)
+
+
+def _rate(training: ListenerTraining, step: int, steps: int) -> float:
+    """The learning rate: up in a line, then down along a cosine."""
+    if step < WARM_UP:
+        return training.learning_rate * (step + 1) / WARM_UP
+    way = (step - WARM_UP) / max(1, steps - WARM_UP)
+    return training.learning_rate * (
+        LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * way))
+    )
+
+
 @torch.no_grad()
-def _validate(
-    fabric: Any, network: Any, notes: Notes, batch_size: int, share: tuple[int, int]
-) -> tuple[float, float]:
-    """Loss and accuracy on notes the network does not learn from."""
-    network.eval()
-    tally = _Tally.empty(fabric.device)
-    for batch in batches(notes, batch_size, share=share):
-        audio, pitch = batch.on(fabric.device)
-        logits = network(audio)
-        tally.add(cross_entropy(logits, pitch), logits, pitch)
-    return tally.over_all(fabric).means()
+def _average(averaged: nn.Module, learner: nn.Module) -> None:
+    """Move the averaged weights towards the present ones; running statistics are taken over."""
+    for mean, now in zip(averaged.parameters(), learner.parameters(), strict=True):
+        mean.lerp_(now, 1 - AVERAGING)
+    for mean, now in zip(averaged.buffers(), learner.buffers(), strict=True):
+        mean.copy_(now)
 
 
-def _publish(run: RunFolder, network: ArticleNetwork, store: Store) -> None:
-    """Write what people look at: the model and the chart."""
-    log = run.log()
-    about = {
-        "network": "article",
-        "epoch": str(log[-1]["epoch"]),
-        "trained_on": store.provenance.title,
-        "licence": store.provenance.licence,
-        "citation": store.provenance.citation,
-    }
-    export_onnx(network, run.path / MODEL_FILE, about)
-    chart = accuracy_chart(log, f"Pitch from raw audio: {store.provenance.title}")
-    save_figure(chart, run.path / CHART_FILE)
+@torch.no_grad()
+def validate(
+    learner: Learner, notes: Notes, labeller: Labeller, device: torch.device
+) -> dict[str, float]:
+    """Figures on notes that are not learned from, as they are: loss and shares that are right."""
+    learner.eval()
+    sums: dict[str, list[float]] = {}
+    for batch in batches(notes, VALIDATION_BATCH):
+        labels = labeller.of(batch.notes).to(device)
+        told, _ = learner(batch.audio_on(device))
+        key = told.key.argmax(dim=1)
+        figures = {
+            "validation_loss": (functional.cross_entropy(told.key, labels.key), len(key)),
+            "validation_accuracy": _share(key == labels.key, labels.key != UNKNOWN),
+            "validation_chroma": _share((key - labels.key) % 12 == 0, labels.key != UNKNOWN),
+            "validation_sounding": _share(
+                told.sounding.argmax(dim=1) == labels.sounding, labels.sounding != UNKNOWN
+            ),
+            "validation_family": _share(
+                told.family.argmax(dim=1) == labels.family, labels.family != UNKNOWN
+            ),
+            "validation_velocity": _share(
+                (told.velocity.argmax(dim=1) - labels.velocity).abs() <= 1,
+                labels.velocity != UNKNOWN,
+            ),
+            "validation_pitched": _share(told.pitched > 0, labels.key != UNKNOWN),
+        }
+        for name, (mean, count) in figures.items():
+            total = sums.setdefault(name, [0.0, 0.0])
+            total[0] += float(mean) * count
+            total[1] += count
+    return {name: round(total / max(count, 1), 5) for name, (total, count) in sums.items()}
 
 
-def _notes(path: Path, side: str) -> Notes:
-    return Notes.of(Store(path), side, SAMPLE_RATE, SAMPLES)
-
-
-def _fingerprint(notes: Notes) -> str:
-    """What tells one store and side from another, wherever it lies."""
-    text = (notes.store.path / "store.json").read_bytes() + notes.rows.tobytes()
-    return hashlib.sha256(text).hexdigest()
+def _share(right: Tensor, known: Tensor) -> tuple[float, int]:
+    count = int(known.sum())
+    return (float(right[known].float().mean()) if count else 0.0), count

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,60 +19,94 @@ from mechanical_ears.errors import CorpusError
 AHEAD = 2  # batches read while the network is busy with another
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Notes:
-    """Rows of one side of a store.
+    """Some notes of one or several stores, in the order they are to come.
 
     Attributes:
-        store: where the audio lies.
-        rows: int64 (notes,), rows of the store.
+        stores: where the audio lies; all of the same rate and length.
+        which: int64 (notes,), number of each note's store.
+        rows: int64 (notes,), row in that store.
     """
 
-    store: Store
+    stores: tuple[Store, ...]
+    which: NDArray[np.int64]
     rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, store: Store, side: str, sample_rate: int, samples: int) -> Notes:
+    def of(cls, stores: Sequence[Store], side: str, sample_rate: int, samples: int) -> Notes:
         """The notes of a side, if they have the form that a network hears.
 
         Raises:
-            CorpusError: the store has another sample rate or length, or the side is empty.
+            CorpusError: a store has another sample rate or length, or its side is empty.
         """
-        if store.sample_rate != sample_rate or store.audio.shape[1] != samples:
-            raise CorpusError(
-                f"holds {store.audio.shape[1]} samples a note at {store.sample_rate} Hz where the "
-                f"network hears {samples} at {sample_rate} Hz",
-                path=store.path,
-                remedy=f"build the store at {sample_rate} Hz, {samples / sample_rate:g} s",
-            )
-        return cls(store, store.rows(side))
+        for store in stores:
+            if store.sample_rate != sample_rate or store.audio.shape[1] != samples:
+                raise CorpusError(
+                    f"holds {store.audio.shape[1]} samples a note at {store.sample_rate} Hz where "
+                    f"the network hears {samples} at {sample_rate} Hz",
+                    path=store.path,
+                    remedy=f"build the store at {sample_rate} Hz, {samples / sample_rate:g} s",
+                )
+        rows = [store.rows(side) for store in stores]
+        which = np.repeat(np.arange(len(stores)), [len(part) for part in rows])
+        return cls(tuple(stores), which, np.concatenate(rows))
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, places: NDArray[np.int64] | slice) -> Notes:
+        """Some of these notes, or all in another order."""
+        return Notes(self.stores, self.which[places], self.rows[places])
 
-@dataclass(frozen=True)
-class Batch:
-    """Some notes, on the CPU.
+    def labels(self, read: Callable[[Store], NDArray[Any]]) -> NDArray[Any]:
+        """A label of each note; ``read`` gives it for all notes of a store."""
+        columns = [read(store) for store in self.stores]
+        first = np.cumsum([0, *(len(column) for column in columns[:-1])])
+        labels: NDArray[Any] = np.concatenate(columns)[first[self.which] + self.rows]
+        return labels
 
-    Attributes:
-        audio: int16 (batch, samples), full scale 32767.
-        pitch: int64 (batch,), MIDI numbers.
-    """
+    def audio(self) -> NDArray[np.int16]:
+        """Audio of all these notes, int16 (notes, samples), full scale 32767."""
+        audio = np.empty((len(self), self.stores[0].audio.shape[1]), dtype=np.int16)
+        for number, store in enumerate(self.stores):
+            here = np.flatnonzero(self.which == number)
+            audio[here] = store.audio[self.rows[here]]
+        return audio
 
-    audio: torch.Tensor
-    pitch: torch.Tensor
-
-    def on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """Audio float32 (batch, samples) in [-1, 1] and pitch int64 (batch,), on a device."""
-        audio = self.audio.to(device, non_blocking=True).to(torch.float32).div_(FULL_SCALE)
-        return audio, self.pitch.to(device, non_blocking=True)
+    def fingerprint(self) -> str:
+        """What tells these notes from others, wherever the stores lie; SHA-256."""
+        digest = hashlib.sha256(self.which.tobytes() + self.rows.tobytes())
+        for store in self.stores:
+            digest.update((store.path / "store.json").read_bytes())
+        return digest.hexdigest()
 
 
 def shuffled(notes: Notes, seed: int, epoch: int) -> Notes:
     """The same notes in the order of one epoch."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(notes))
-    return Notes(notes.store, notes.rows[order])
+    return notes.take(np.random.default_rng([seed, epoch]).permutation(len(notes)))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some notes, read.
+
+    Attributes:
+        notes: which ones.
+        audio: int16 (batch, samples) on the CPU, full scale 32767.
+    """
+
+    notes: Notes
+    audio: torch.Tensor
+
+    def audio_on(self, device: torch.device) -> torch.Tensor:
+        """Audio float32 (batch, samples) in [-1, 1] on a device."""
+        return self.audio.to(device, non_blocking=True).to(torch.float32).div_(FULL_SCALE)
+
+    def pitch_on(self, device: torch.device) -> torch.Tensor:
+        """Labelled keys int64 (batch,), MIDI numbers, on a device."""
+        pitch = self.notes.labels(lambda store: store.pitch).astype(np.int64)
+        return torch.from_numpy(pitch).to(device, non_blocking=True)
 
 
 def batches(notes: Notes, size: int, *, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
@@ -82,8 +118,8 @@ def batches(notes: Notes, size: int, *, share: tuple[int, int] = (0, 1)) -> Iter
         share: rank and number of processes: each takes its part of every batch.
     """
     rank, processes = share
-    whole = [notes.rows[start : start + size] for start in range(0, len(notes), size)]
-    parts = [rows[rank::processes] for rows in whole if len(rows) >= processes]
+    whole = [notes.take(slice(start, start + size)) for start in range(0, len(notes), size)]
+    parts = [part.take(slice(rank, None, processes)) for part in whole if len(part) >= processes]
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=AHEAD)
     stopped = threading.Event()
 
@@ -96,12 +132,10 @@ def batches(notes: Notes, size: int, *, share: tuple[int, int] = (0, 1)) -> Iter
 
     def read() -> None:
         try:
-            for rows in parts:
+            for part in parts:
                 if stopped.is_set():
                     return
-                audio = torch.from_numpy(notes.store.audio[rows])
-                pitch = torch.from_numpy(notes.store.pitch[rows].astype(np.int64))
-                offer(Batch(audio, pitch))
+                offer(Batch(part, torch.from_numpy(part.audio())))
             offer(None)
         except BaseException as error:
             offer(error)

@@ -1,0 +1,120 @@
+"""The labels from which the listener learns, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mechanical_ears.corpus.sounding import sounding_offset
+from mechanical_ears.corpus.store import Store
+from mechanical_ears.note import VELOCITIES
+from mechanical_ears.pitch import PITCH_COUNT
+from mechanical_ears.training.feed import Notes
+
+UNKNOWN = -1  # a label that nobody gave
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of a batch; −1 where unknown.
+
+    Attributes:
+        key: int64 (batch,), MIDI number.
+        sounding: int64 (batch,), MIDI number nearest to the fundamental that sounds.
+        family, source: int64 (batch,), numbers in NSynth's vocabulary.
+        velocity: int64 (batch,), nearest of NSynth's five steps.
+        qualities: float32 (batch, 10), 1 where a quality applies, 0 where not.
+        pitched: float32 (batch,), 1 where there is one single pitch.
+        instrument: int64 (batch,), number of the instrument among all that are learned.
+    """
+
+    key: Tensor
+    sounding: Tensor
+    family: Tensor
+    source: Tensor
+    velocity: Tensor
+    qualities: Tensor
+    pitched: Tensor
+    instrument: Tensor
+
+    def to(self, device: torch.device) -> Labels:
+        """The same on a device."""
+        return Labels(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def without(self, lost: Tensor) -> Labels:
+        """The same where bool (batch,) ``lost`` marks what has no single pitch."""
+        kept = {
+            field.name: torch.where(
+                lost if getattr(self, field.name).ndim == 1 else lost[:, None],
+                torch.zeros_like(getattr(self, field.name))
+                if field.name == "pitched"
+                else torch.full_like(getattr(self, field.name), UNKNOWN),
+                getattr(self, field.name),
+            )
+            for field in fields(self)
+        }
+        return Labels(**kept)
+
+
+class Labeller:
+    """Gives the labels of notes; instruments are numbered over all stores.
+
+    Args:
+        stores: from which the notes come, in the order of `Notes.stores`.
+
+    Attributes:
+        instruments: names, by number.
+    """
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.instruments: list[str] = sorted(
+            {name for store in stores for name in store.instrument}
+        )
+        numbers = {name: number for number, name in enumerate(self.instruments)}
+        self._columns = [_columns(store, numbers) for store in stores]
+
+    def of(self, notes: Notes) -> Labels:
+        """Labels of notes, on the CPU."""
+        names = self._columns[0].keys()
+        gathered: dict[str, Tensor] = {}
+        for name in names:
+            shape = self._columns[0][name].shape[1:]
+            values = np.empty((len(notes), *shape), dtype=self._columns[0][name].dtype)
+            for number, columns in enumerate(self._columns):
+                here = notes.which == number
+                values[here] = columns[name][notes.rows[here]]
+            gathered[name] = torch.from_numpy(values)
+        return Labels(pitched=torch.ones(len(notes)), **gathered)
+
+
+def _columns(store: Store, numbers: dict[str, int]) -> dict[str, NDArray[Any]]:
+    key = store.pitch.astype(np.int64)
+    steps = np.abs(store.velocity[:, None].astype(np.int64) - np.array(VELOCITIES))
+    offsets = [
+        sounding_offset(name, int(pitch))
+        for name, pitch in zip(store.instrument.tolist(), key.tolist(), strict=True)
+    ]
+    sounding = np.array(
+        [
+            UNKNOWN if offset is None or not 0 <= pitch + offset < PITCH_COUNT else pitch + offset
+            for pitch, offset in zip(key.tolist(), offsets, strict=True)
+        ]
+    )
+    qualities = store.qualities.astype(np.float32)
+    if not store.qualities.any():
+        qualities[:] = UNKNOWN  # nobody gave any
+    return {
+        "key": key,
+        "sounding": sounding,
+        "family": store.family.astype(np.int64),
+        "source": store.source.astype(np.int64),
+        "velocity": steps.argmin(axis=1),
+        "qualities": qualities,
+        "instrument": np.array([numbers[name] for name in store.instrument.tolist()]),
+    }
