@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,9 @@ REFEREES = ("praat-ac", "yin", "swift-f0", "basic-pitch")  # quick, and unlike e
 QUORUM = 3  # referees
 HALF_SEMITONE = 0.5  # semitones; 50 cents
 SECONDS = 4.0  # s of each note that are heard, as long as a note of NSynth
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
 
 Progress = Callable[[str, int, int], None]  # tracker, notes done, notes in all
 
@@ -87,7 +91,7 @@ class NoteFolder:
     ) -> list[Answer]:
         """What a tracker makes of the chosen notes, in their order."""
         file = self.path / f"{tracker}.jsonl"
-        known = dict(_read(file)) if file.exists() else {}
+        known = dict(_kept(file))
         missing = [number for number in chosen if number not in known]
         if missing:
             with tracking(self.path, tracker) as ask, file.open("a") as kept:
@@ -116,7 +120,8 @@ def tracking(folder: Path, tracker: str) -> Iterator[Callable[[int], str]]:
     """A tracker's process: the number of a note in, its answer (a line of JSON) out."""
     command = [peer_python("pitch-trackers"), SCRIPT, folder, tracker]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    environment = {**os.environ, **ONE_THREAD}
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
     assert process.stdin is not None
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
@@ -168,10 +173,15 @@ def agreement(pitches: NDArray[np.float64], quorum: int = QUORUM) -> NDArray[np.
     return agreed
 
 
-def _read(file: Path) -> Iterator[tuple[int, Answer]]:
-    for line in file.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):  # the last one may be half written
-            yield _parsed(line)
+def _kept(file: Path) -> list[tuple[int, Answer]]:
+    """The answers in a file, from which a last line that was half written is removed."""
+    if not file.exists():
+        return []
+    text = file.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole)
+    return [_parsed(line) for line in whole.splitlines()]
 
 
 def _parsed(line: str) -> tuple[int, Answer]:

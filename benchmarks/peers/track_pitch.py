@@ -18,14 +18,11 @@ each note is scaled to full level first; where a tracker takes no frame for voic
 serve; and those that do not tell sound from silence (YIN, aubio, PESTO, CREPE) are not asked about
 frames 30 dB below the loudest. The range is that of a piano, A0 to C8 and half a semitone beyond,
 or all that the tracker can do; everything else is as its makers set it.
+
+Libraries that read the number of their threads from the environment are held to one by the caller.
 """
 
 from __future__ import annotations
-
-import os
-
-for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
-    os.environ[f"{name}_NUM_THREADS"] = "1"  # read when the libraries are imported
 
 import json
 import logging
@@ -46,7 +43,7 @@ QUIET = -30.0  # dB to the loudest frame, below which some are not asked
 PEAK = 0.9  # of full scale, to which notes are brought
 STEP = 10.0  # ms, between frames of torchcrepe and pesto, their default
 CREPE_RANGE = (32.0, 2006.0)  # Hz, what its 360 classes cover
-WARM_UPS = 2  # notes heard before the first that counts
+WARM_UP = 0.5  # s of the first note, heard once before anything counts
 
 # Frequencies (Hz) and weights of the frames of a note, of float32 audio and its rate in Hz.
 Frames = tuple[np.ndarray, np.ndarray]
@@ -258,8 +255,8 @@ def main() -> None:
         return sound * np.float32(PEAK / np.abs(sound).max()), notes["sample_rate"][number]
 
     track = TRACKERS[name]()
-    for _ in range(WARM_UPS):
-        track(*read(0))
+    sound, rate = read(0)
+    track(sound[: round(WARM_UP * rate)], rate)
     for line in sys.stdin:
         sound, rate = read(int(line))
         begin = time.process_time()

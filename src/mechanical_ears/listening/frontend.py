@@ -45,7 +45,8 @@ ENVELOPE_ATTACK: Final = 32  # frames at the attack, 8 ms apart
 ENVELOPE_STEP: Final = 128  # samples, 8 ms
 ENVELOPE_LOWEST, ENVELOPE_HIGHEST = 60.0, 7600.0  # Hz, outer centres of the bands
 
-SILENCE: Final = 1e-10  # power below which nothing is heard
+SILENCE: Final = 1e-10  # power of the loudest place below which a note is silent
+NOTHING: Final = SILENCE * 10 ** (-FLOOR / 10)  # power that no note can make heard
 
 
 @dataclass(frozen=True)
@@ -157,5 +158,5 @@ def _power(
 def _relative(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """0 … 1 for the top 80 dB below the note's maximum; silence is 0."""
     loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), SILENCE)
-    decibels = 10 * np.log10(np.maximum(power, SILENCE * 1e-3) / loudest)
+    decibels = 10 * np.log10(np.maximum(power, NOTHING) / loudest)
     return np.maximum(0, 1 + decibels / FLOOR).astype(np.float32)

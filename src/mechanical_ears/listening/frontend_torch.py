@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.listening.frontend import ENVELOPE_WINDOW, FLOOR, PITCH_WINDOW, SILENCE, layout
+from mechanical_ears.listening.frontend import (
+    ENVELOPE_WINDOW,
+    FLOOR,
+    NOTHING,
+    PITCH_WINDOW,
+    SILENCE,
+    layout,
+)
 
 
 class TorchFrontEnd(nn.Module):
@@ -69,5 +76,5 @@ def _power(padded: Tensor, places: Tensor, window: Tensor, filters: Tensor) -> T
 
 def _relative(power: Tensor) -> Tensor:
     loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE)
-    decibels = 10 * (power.clamp_min(SILENCE * 1e-3) / loudest).log10()
+    decibels = 10 * (power.clamp_min(NOTHING) / loudest).log10()
     return (1 + decibels / FLOOR).clamp_min(0)

@@ -1,0 +1,136 @@
+"""Writes src/mechanical_ears/corpus/sounding.csv: where each SoundFont preset sounds.
+
+    python benchmarks/label_sounding.py [FONT.sf2 …]
+
+Every melodic preset plays each sixth key at velocity 100. A note's pitch is what at least 3 of 4
+trackers agree on (see ``tracking``), and its offset that pitch minus its key, rounded to whole
+semitones. Trackers also err together (a subharmonic of a bell, a loud twelfth), so that the notes
+of a preset must bear each other out:
+
+    an offset counts where a neighbour among the agreeing notes has the same one;
+    where the offsets that count are all the same, they hold for all keys of the preset;
+    where they change, each holds up to the first and last of its notes, and to the end of the
+    keyboard beyond the outermost; between two different ones it is unclear;
+    it is unclear for all where fewer than half of the notes count, or fewer than three.
+
+Instruments that are not among the fonts given keep their rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from mechanical_ears.corpus.soundfont import SoundFont
+from mechanical_ears.corpus.sounding import COLUMNS, TABLE, SoundingRange, sounding_table
+from mechanical_ears.files import written_whole
+from mechanical_ears.note import Note
+from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from tracking import REFEREES, NoteFolder, agreement
+
+FOLDER = Path("/usr/share/sounds/sf2")
+FONTS = (FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2")
+KEYS = range(PIANO_LOWEST, PIANO_HIGHEST + 1, 6)  # MIDI numbers
+VELOCITY = 100
+FEWEST = 3  # notes that must count
+SHARE = 0.5  # of the notes that must count
+
+
+def sounding_ranges(keys: Sequence[int], offsets: Sequence[int | None]) -> list[SoundingRange]:
+    """From single notes to ranges of keys.
+
+    Args:
+        keys: MIDI numbers of an instrument's notes, ascending.
+        offsets: sounding pitch minus key of each, None where the trackers disagree.
+
+    Returns:
+        Ranges that together cover all keys 0..127.
+    """
+    counted = _borne_out(offsets)
+    known = [(key, offset) for key, offset in zip(keys, counted, strict=True) if offset is not None]
+    if len(known) < max(FEWEST, SHARE * len(keys)):
+        return [_range(0, PITCH_COUNT - 1, None, keys, counted)]
+    by_offset = groupby(known, key=lambda pair: pair[1])
+    runs = [(offset, [key for key, _ in run]) for offset, run in by_offset]
+    ranges = []
+    low = 0
+    for (offset, run), (_, following) in pairwise(runs):
+        ranges.append(_range(low, run[-1], offset, keys, counted))
+        low = following[0]
+        if low > run[-1] + 1:
+            ranges.append(_range(run[-1] + 1, low - 1, None, keys, counted))
+    ranges.append(_range(low, PITCH_COUNT - 1, runs[-1][0], keys, counted))
+    return ranges
+
+
+def _borne_out(offsets: Sequence[int | None]) -> list[int | None]:
+    """The offsets that the agreeing note before or behind shares; None for the others."""
+    places = [place for place, offset in enumerate(offsets) if offset is not None]
+    kept: list[int | None] = [None] * len(offsets)
+    for one, other in pairwise(places):
+        if offsets[one] == offsets[other]:
+            kept[one] = kept[other] = offsets[one]
+    return kept
+
+
+def _range(
+    low: int, high: int, offset: int | None, keys: Sequence[int], counted: Sequence[int | None]
+) -> SoundingRange:
+    heard = [told for key, told in zip(keys, counted, strict=True) if low <= key <= high]
+    return SoundingRange(low, high, offset, len(heard) - heard.count(None), len(heard))
+
+
+def label(font: Path) -> dict[str, list[SoundingRange]]:
+    """The ranges of all melodic presets of a font."""
+    corpus = SoundFont(font, pitches=KEYS, velocities=[VELOCITY])
+    notes = [scanned.note for scanned in corpus.scan() if scanned.note is not None]
+    folder = NoteFolder(f"sounding-{font.stem}", [note.sound for note in notes])
+    agreed = agreement(folder.pitches(REFEREES, _show))
+    by_instrument: dict[str, list[tuple[int, int | None]]] = {}
+    for note, pitch in zip(notes, agreed, strict=True):
+        by_instrument.setdefault(note.instrument, []).append((note.pitch, _offset(note, pitch)))
+    return {
+        name: sounding_ranges(*zip(*sorted(heard, key=lambda pair: pair[0]), strict=True))
+        for name, heard in by_instrument.items()
+    }
+
+
+def _offset(note: Note, pitch: float) -> int | None:
+    return None if np.isnan(pitch) else round(pitch - note.pitch)
+
+
+def _show(tracker: str, done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{tracker}: {done} of {total} notes", end=end, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Hear the fonts and write the table."""
+    fonts = [Path(name) for name in sys.argv[1:]] or FONTS
+    table: dict[str, Sequence[SoundingRange]] = {}
+    if TABLE.exists():
+        table.update(sounding_table())
+    for font in fonts:
+        table.update(label(font))
+    with (
+        written_whole(TABLE) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for name, ranges in sorted(table.items()):
+            for keys in ranges:
+                offset = "" if keys.offset is None else keys.offset
+                numbers = (keys.lowest_key, keys.highest_key, offset, keys.agreeing, keys.notes)
+                writer.writerow([name, *numbers])
+    offsets = [keys.offset for ranges in table.values() for keys in ranges]
+    print(f"{len(table)} instruments, {len(offsets)} ranges, {offsets.count(None)} unclear")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Where an instrument sounds: the key is not always the pitch that is heard.
+
+    sounding pitch = key + offset        (MIDI numbers; offset −12 is an octave below the key)
+
+A 16-foot organ stop sounds an octave below its key, a guitar harmonic one or two above; a bell or
+a stack of fifths has no single pitch at all. The offsets of the melodic presets of FluidR3_GM and
+MuseScore_General_Full lie in ``sounding.csv``: for each instrument one row, or several where the
+offset changes over the keyboard, with the keys that it covers, the offset in semitones (empty where
+it is unclear), and on how many of the notes that were heard there pitch trackers agreed. It was
+not heard by us but voted by other projects' trackers: ``benchmarks/label_sounding.py`` renders the
+notes, asks them and writes the file.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("sounding.csv")
+COLUMNS = (
+    "instrument",
+    "lowest_key",
+    "highest_key",
+    "offset_semitones",
+    "agreeing_notes",
+    "notes",
+)
+
+
+@dataclass(frozen=True)
+class SoundingRange:
+    """Keys of an instrument that sound at one distance from the key.
+
+    Attributes:
+        lowest_key: MIDI number of the first key.
+        highest_key: MIDI number of the last key.
+        offset: sounding pitch minus key in semitones, or None where it is unclear.
+        agreeing: notes in the range on whose pitch trackers agreed.
+        notes: notes in the range that they heard.
+    """
+
+    lowest_key: int
+    highest_key: int
+    offset: int | None
+    agreeing: int
+    notes: int
+
+
+@cache
+def sounding_table() -> dict[str, tuple[SoundingRange, ...]]:
+    """The ranges of every instrument in the table, lowest keys first."""
+    table: dict[str, list[SoundingRange]] = {}
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            low, high, offset, agreeing, notes = (row[name] for name in COLUMNS[1:])
+            told = SoundingRange(
+                int(low), int(high), int(offset) if offset else None, int(agreeing), int(notes)
+            )
+            table.setdefault(row["instrument"], []).append(told)
+    return {name: tuple(ranges) for name, ranges in table.items()}
+
+
+def sounding_offset(instrument: str, key: int) -> int | None:
+    """How many semitones above its key an instrument sounds.
+
+    Args:
+        instrument: as a ``SoundFont`` corpus names it
+            (``synth_lead_synthetic_fluidr3_gm-000-086``).
+        key: MIDI number of the key.
+
+    Returns:
+        The offset in semitones; None where it is unclear or the instrument is not in the table.
+    """
+    for keys in sounding_table().get(instrument, ()):
+        if keys.lowest_key <= key <= keys.highest_key:
+            return keys.offset
+    return None
