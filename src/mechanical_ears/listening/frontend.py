@@ -159,4 +159,4 @@ def _relative(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """0 … 1 for the top 80 dB below the note's maximum; silence is 0."""
     loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), SILENCE)
     decibels = 10 * np.log10(np.maximum(power, NOTHING) / loudest)
-    return np.maximum(0, 1 + decibels / FLOOR).astype(np.float32)
+    return np.asarray(np.maximum(0, 1 + decibels / FLOOR), dtype=np.float32)

@@ -37,7 +37,7 @@ from mechanical_ears.listening.network import Listener, Told
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.feed import Notes, batches, shuffled
 from mechanical_ears.training.observer import Observer
-from mechanical_ears.training.run import Figures, RunFolder
+from mechanical_ears.training.run import Figures, RunFolder, State
 
 WEIGHTS = {
     "key": 1.0,
@@ -201,7 +201,7 @@ def _learn(
     adam = torch.optim.AdamW(
         learner.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
-    state = {"learner": learner, "averaged": averaged, "optimiser": adam}
+    state: State = {"learner": learner, "averaged": averaged, "optimiser": adam}
     done = run.resume(state)
     network, optimiser = fabric.setup(learner, adam)
     averaged = averaged.to(fabric.device)
@@ -275,8 +275,8 @@ def _average(averaged: nn.Module, learner: nn.Module) -> None:
     """Move the averaged weights towards the present ones; running statistics are taken over."""
     for mean, now in zip(averaged.parameters(), learner.parameters(), strict=True):
         mean.lerp_(now, 1 - AVERAGING)
-    for mean, now in zip(averaged.buffers(), learner.buffers(), strict=True):
-        mean.copy_(now)
+    for kept, latest in zip(averaged.buffers(), learner.buffers(), strict=True):
+        kept.copy_(latest)
 
 
 @torch.no_grad()
@@ -290,8 +290,9 @@ def validate(
         labels = labeller.of(batch.notes).to(device)
         told, _ = learner(batch.audio_on(device))
         key = told.key.argmax(dim=1)
+        loss = float(functional.cross_entropy(told.key, labels.key))
         figures = {
-            "validation_loss": (functional.cross_entropy(told.key, labels.key), len(key)),
+            "validation_loss": (loss, len(key)),
             "validation_accuracy": _share(key == labels.key, labels.key != UNKNOWN),
             "validation_chroma": _share((key - labels.key) % 12 == 0, labels.key != UNKNOWN),
             "validation_sounding": _share(
@@ -308,7 +309,7 @@ def validate(
         }
         for name, (mean, count) in figures.items():
             total = sums.setdefault(name, [0.0, 0.0])
-            total[0] += float(mean) * count
+            total[0] += mean * count
             total[1] += count
     return {name: round(total / max(count, 1), 5) for name, (total, count) in sums.items()}
 

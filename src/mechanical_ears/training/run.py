@@ -34,6 +34,7 @@ from mechanical_ears.files import (
 KEPT_CHECKPOINTS = 2
 
 Figures = dict[str, Any]  # one line of the log
+State = Mapping[str, torch.nn.Module | torch.optim.Optimizer]  # what a checkpoint keeps
 
 
 class RunFolder:
@@ -108,7 +109,7 @@ class RunFolder:
         files = self.path.glob("checkpoint-*.safetensors")
         return sorted((int(file.stem.removeprefix("checkpoint-")), file) for file in files)
 
-    def resume(self, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]) -> int:
+    def resume(self, state: State) -> int:
         """Load the newest checkpoint into networks and optimisers; drop later lines of the log.
 
         Returns:
@@ -129,7 +130,7 @@ class RunFolder:
     def finish_epoch(
         self,
         epoch: int,
-        state: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+        state: State,
         figures: Figures,
     ) -> None:
         """Save a checkpoint, then the line of the log; older checkpoints go."""
@@ -155,9 +156,7 @@ class RunFolder:
         return lines
 
 
-def save_checkpoint(
-    path: Path, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]
-) -> None:
+def save_checkpoint(path: Path, state: State) -> None:
     """Write networks and optimisers to one safetensors file, whole or not at all."""
     tensors: dict[str, torch.Tensor] = {}
     for name, part in state.items():
@@ -176,9 +175,7 @@ def save_checkpoint(
             raise OSError(None, str(error)) from error
 
 
-def load_checkpoint(
-    path: Path, state: Mapping[str, torch.nn.Module | torch.optim.Optimizer]
-) -> None:
+def load_checkpoint(path: Path, state: State) -> None:
     """Read what `save_checkpoint` wrote into networks and optimisers of the same make.
 
     Raises:
