@@ -29,7 +29,7 @@ from mechanical_ears.corpus.store import Store
 from mechanical_ears.listening.ears import ArticleEars
 from mechanical_ears.note import Note
 from mechanical_ears.sound import Sound
-from tracking import HALF_SEMITONE, REFEREES, NoteFolder, agreement, timer
+from tracking import HALF_SEMITONE, NoteFolder, timer
 
 TIMGM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 RENDERED_NOTES = 2000  # of TimGM6mb, and of the store
@@ -176,7 +176,7 @@ def compare(
     """Let all contenders hear a set; how many notes have an agreed pitch, and the table."""
     labelled = np.array([note.pitch for note in notes], dtype=np.int64)
     families = [note.family for note in notes]
-    agreed = agreement(folder.pitches(REFEREES, _show))
+    agreed = folder.agreed(_show)
     agreeing = np.isfinite(agreed)
     rows = []
     for title, make in OURS.items():

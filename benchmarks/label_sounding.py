@@ -31,7 +31,7 @@ from mechanical_ears.corpus.sounding import COLUMNS, TABLE, SoundingRange, sound
 from mechanical_ears.files import written_whole
 from mechanical_ears.note import Note
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
-from tracking import REFEREES, NoteFolder, agreement
+from tracking import NoteFolder
 
 FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = (FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2")
@@ -90,7 +90,7 @@ def label(font: Path) -> dict[str, list[SoundingRange]]:
     corpus = SoundFont(font, pitches=KEYS, velocities=[VELOCITY])
     notes = [scanned.note for scanned in corpus.scan() if scanned.note is not None]
     folder = NoteFolder(f"sounding-{font.stem}", [note.sound for note in notes])
-    agreed = agreement(folder.pitches(REFEREES, _show))
+    agreed = folder.agreed(_show)
     by_instrument: dict[str, list[tuple[int, int | None]]] = {}
     for note, pitch in zip(notes, agreed, strict=True):
         by_instrument.setdefault(note.instrument, []).append((note.pitch, _offset(note, pitch)))
@@ -112,11 +112,9 @@ def _show(tracker: str, done: int, total: int) -> None:
 def main() -> None:
     """Hear the fonts and write the table."""
     fonts = [Path(name) for name in sys.argv[1:]] or FONTS
-    table: dict[str, Sequence[SoundingRange]] = {}
-    if TABLE.exists():
-        table.update(sounding_table())
-    for font in fonts:
-        table.update(label(font))
+    labelled = {name: ranges for font in fonts for name, ranges in label(font).items()}
+    kept = sounding_table() if TABLE.exists() else {}
+    table: dict[str, Sequence[SoundingRange]] = {**kept, **labelled}
     with (
         written_whole(TABLE) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,

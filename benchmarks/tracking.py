@@ -29,7 +29,7 @@ from mechanical_ears.sound import Sound
 
 CACHE = PEERS / "cache"
 SCRIPT = ROOT / "benchmarks" / "peers" / "track_pitch.py"
-REFEREES = ("praat-ac", "yin", "swift-f0", "basic-pitch")  # quick, and unlike each other
+REFEREES = ("yin", "praat-ac", "swift-f0", "basic-pitch")  # unlike each other; quickest first
 QUORUM = 3  # referees
 HALF_SEMITONE = 0.5  # semitones; 50 cents
 SECONDS = 4.0  # s of each note that are heard, as long as a note of NSynth
@@ -104,15 +104,21 @@ class NoteFolder:
                     progress(tracker, done, len(missing))
         return [known[number] for number in chosen]
 
-    def pitches(
-        self,
-        trackers: Sequence[str],
-        progress: Progress = lambda tracker, done, total: None,
-    ) -> NDArray[np.float64]:
-        """MIDI pitches of all notes by several trackers, NaN where none: (trackers, notes)."""
-        everything = range(self.count)
-        heard = [self.answers(name, everything, progress) for name in trackers]
-        return np.array([[answer.pitch for answer in row] for row in heard])
+    def agreed(self, progress: Progress = lambda tracker, done, total: None) -> NDArray[np.float64]:
+        """The pitches on which the referees agree: (notes,); NaN where they do not.
+
+        A referee is asked only about the notes that its vote can still decide.
+        """
+        pitches = np.full((len(REFEREES), self.count), np.nan)
+        votes = np.zeros(self.count, dtype=np.int64)
+        for turn, referee in enumerate(REFEREES):
+            remaining = len(REFEREES) - turn
+            is_open = (votes < QUORUM) & (votes + remaining >= QUORUM)
+            chosen = np.flatnonzero(is_open).tolist()
+            heard = self.answers(referee, chosen, progress)
+            pitches[turn, chosen] = [answer.pitch for answer in heard]
+            votes = _votes(pitches).max(axis=0)
+        return agreement(pitches)
 
 
 @contextmanager
@@ -161,16 +167,22 @@ def agreement(pitches: NDArray[np.float64], quorum: int = QUORUM) -> NDArray[np.
     Returns:
         The median of those that do: (notes,); NaN where too few agree.
     """
-    close = np.abs(pitches[:, None] - pitches[None]) <= HALF_SEMITONE  # NaN is close to nothing
-    votes = close.sum(axis=1)  # (trackers, notes)
+    votes = _votes(pitches)
     leader = votes.argmax(axis=0)
     notes = np.arange(pitches.shape[1])
-    followers = np.where(close[leader, :, notes].T, pitches, np.nan)
+    close = np.abs(pitches - pitches[leader, notes]) <= HALF_SEMITONE
+    followers = np.where(close, pitches, np.nan)
     agreed = np.full(len(notes), np.nan)
     enough = votes.max(axis=0) >= quorum
     if enough.any():
         agreed[enough] = np.nanmedian(followers[:, enough], axis=0)
     return agreed
+
+
+def _votes(pitches: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many trackers, itself counted, lie within 50 cents of each: (trackers, notes)."""
+    close = np.abs(pitches[:, None] - pitches[None]) <= HALF_SEMITONE  # NaN is close to nothing
+    return close.sum(axis=1)
 
 
 def _kept(file: Path) -> list[tuple[int, Answer]]:

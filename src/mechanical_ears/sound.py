@@ -245,7 +245,7 @@ def sound_files(path: str | Path) -> list[Path]:
         path: the folder; a file stands for itself, whatever its suffix.
 
     Raises:
-        SoundError: there is nothing at the path, or no sound file below it.
+        SoundError: there is nothing at the path.
     """
     path = Path(path)
     if not path.exists():
@@ -259,10 +259,4 @@ def sound_files(path: str | Path) -> list[Path]:
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
         and file.is_file()
     ]
-    if not found:
-        raise SoundError(
-            "holds no sound files",
-            path=path,
-            remedy=f"give a folder with {', '.join(FORMATS)} files",
-        )
     return sorted(found, key=lambda file: file.relative_to(path).as_posix())

@@ -14,8 +14,10 @@ Only the samples of the selected preset are in memory, and FluidSynth shares the
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import io
 import threading
 from ctypes import c_char_p, c_double, c_int, c_void_p
 from pathlib import Path
@@ -167,7 +169,8 @@ class Player:
 def _load_library() -> ctypes.CDLL:
     """libfluidsynth, found by pyfluidsynth, silenced, with the prototypes that are used here."""
     try:
-        import fluidsynth
+        with contextlib.redirect_stdout(io.StringIO()):  # where CI is set it tells what it found
+            import fluidsynth
 
         library = ctypes.CDLL(fluidsynth.lib)
     except ModuleNotFoundError as error:

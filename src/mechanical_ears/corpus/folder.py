@@ -27,7 +27,7 @@ from mechanical_ears.corpus.filenames import kind_from_name, labels_from_name
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, SOURCES, Note
 from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
-from mechanical_ears.sound import FORMATS, Sound
+from mechanical_ears.sound import FORMATS, Sound, sound_files
 
 LABELS = "labels.csv"
 PLAIN_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
@@ -139,15 +139,7 @@ class Folder(Corpus):
 
 def _from_names(folder: Path) -> list[_Recording]:
     """Every recording in the folder and below, sorted by path, labelled by its name."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in FORMATS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
-    found.sort(key=lambda path: path.relative_to(folder).as_posix())
-    return [_Recording(path, _labels_of(path)) for path in found]
+    return [_Recording(path, _labels_of(path)) for path in sound_files(folder)]
 
 
 def _labels_of(path: Path) -> _Labels | CorpusError:

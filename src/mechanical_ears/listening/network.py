@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,7 @@ class ListenerShape:
     embedding: int = 96
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What the network tells of notes; logits unless said otherwise.
 
     Attributes:
@@ -186,7 +185,7 @@ class Listener(nn.Module):
     def _all_keys(self, logits: Tensor, head: int) -> Tensor:
         """The places' logits (batch, 100) among all 128 MIDI numbers."""
         above = PITCH_COUNT - LOWEST_MIDI - SEMITONES
-        off = self.beyond[head].expand(len(logits), 1)
+        off = self.beyond[head].expand(logits.shape[0], 1)
         return torch.cat([off.expand(-1, LOWEST_MIDI), logits, off.expand(-1, above)], dim=1)
 
 

@@ -34,6 +34,12 @@ from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.network import Listener, Told
+from mechanical_ears.listening.publish import (
+    Published,
+    calibrate,
+    export_listener,
+    mean_embeddings,
+)
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.feed import Notes, batches, shuffled
 from mechanical_ears.training.observer import Observer
@@ -49,9 +55,13 @@ WEIGHTS = {
     "pitched": 0.3,
     "instrument": 0.3,
 }
+MODEL_FILE = "model.onnx"
+# Level is random for some notes and left as it was for others: where it is plausible it may tell
+# the velocity, and the network learns how far to trust it.
+AUGMENTATION = Augmentation(level_chance=0.6, gain_chance=0.6)
 COSINE_SCALE = 16.0  # of the instrument head's logits
 UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
-AVERAGING = 0.999  # how much of the averaged weights stays at each step
+AVERAGING = 0.999  # how much of the averaged weights stays at each step, less at first
 VALIDATION_BATCH = 64  # notes
 WARM_UP = 300  # steps until the learning rate is reached
 LEAST_RATE = 0.01  # of the learning rate, at the end
@@ -182,7 +192,9 @@ def train_listener(
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora",), writes=fabric.is_global_zero)
     with closing(run):
-        _learn(training, run, fabric, (train, validation), observer)
+        averaged, labeller = _learn(training, run, fabric, (train, validation), observer)
+        if fabric.is_global_zero:
+            _publish(run, averaged.cpu(), labeller, (train, validation), training.seed)
     return run.log()
 
 
@@ -192,7 +204,8 @@ def _learn(
     fabric: Any,
     notes: tuple[Notes, Notes],
     observer: Observer,
-) -> None:
+) -> tuple[Learner, Labeller]:
+    """The rounds that are still to do; the averaged weights after them."""
     train, validation = notes
     labeller = Labeller(train.stores)
     torch.manual_seed(training.seed)
@@ -219,7 +232,8 @@ def _learn(
         total, right, count = 0.0, 0, 0
         for step, batch in enumerate(batches(order, training.batch_size, share=share)):
             labels = labeller.of(batch.notes).to(fabric.device)
-            rate = _rate(training, (epoch - 1) * steps + step, training.epochs * steps)
+            now = (epoch - 1) * steps + step
+            rate = _rate(training, now, training.epochs * steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             audio, labels = without_pitch(batch.audio_on(fabric.device), labels, generator)
@@ -230,7 +244,7 @@ def _learn(
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
             optimiser.step()
-            _average(averaged, learner)
+            _average(averaged, learner, min(AVERAGING, (1 + now) / (10 + now)))
             keyed = labels.key != UNKNOWN
             right += int((told.key.argmax(dim=1) == labels.key)[keyed].sum())
             count += int(keyed.sum())
@@ -255,9 +269,41 @@ def _learn(
             run.finish_epoch(epoch, {**state, "averaged": averaged}, figures)
         observer.epoch_ends({"epoch": epoch, **figures})
         fabric.barrier()
+    return averaged, labeller
 
 
-AUGMENTATION = Augmentation(level_chance=0.6, gain_chance=0.6)
+def _publish(
+    run: RunFolder,
+    averaged: Learner,
+    labeller: Labeller,
+    notes: tuple[Notes, Notes],
+    seed: int,
+) -> None:
+    """Calibrate and write ``model.onnx``."""
+    train, validation = notes
+    averaged.eval()
+    generator = torch.Generator().manual_seed(seed)
+
+    def hear(audio: Tensor) -> Told:
+        told: Told = averaged(audio)[0]
+        return told
+
+    def hear_augmented(audio: Tensor) -> Told:
+        middle = torch.full((len(audio),), 60)
+        return hear(augment(audio, middle, AUGMENTATION, generator).audio)
+
+    temperatures = calibrate(hear_augmented, validation, labeller)
+    published = Published(averaged.listener, temperatures, mean_embeddings(hear, train, labeller))
+    properties = {
+        "network": "listener",
+        "epoch": str(run.log()[-1]["epoch"]),
+        "trained_on": " + ".join(store.provenance.title for store in train.stores),
+        "licence": " AND ".join(dict.fromkeys(store.provenance.licence for store in train.stores)),
+        "citation": "; ".join(store.provenance.citation for store in train.stores),
+        "temperatures": temperatures,
+        "instruments": labeller.instruments,
+    }
+    export_listener(published, run.path / MODEL_FILE, properties)
 
 
 def _rate(training: ListenerTraining, step: int, steps: int) -> float:
@@ -271,10 +317,10 @@ def _rate(training: ListenerTraining, step: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def _average(averaged: nn.Module, learner: nn.Module) -> None:
+def _average(averaged: nn.Module, learner: nn.Module, kept_share: float) -> None:
     """Move the averaged weights towards the present ones; running statistics are taken over."""
     for mean, now in zip(averaged.parameters(), learner.parameters(), strict=True):
-        mean.lerp_(now, 1 - AVERAGING)
+        mean.lerp_(now, 1 - kept_share)
     for kept, latest in zip(averaged.buffers(), learner.buffers(), strict=True):
         kept.copy_(latest)
 

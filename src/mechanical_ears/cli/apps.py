@@ -1,0 +1,18 @@
+"""The tree of subcommands, and how an output is named in all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+from tyro.extras import SubcommandApp
+
+Output = Annotated[Path, arg(aliases=["-o"])]
+MaybeOutput = Annotated[Path | None, arg(aliases=["-o"])]
+JsonLines = Annotated[bool, arg(name="json")]
+
+app, corpus_app, build_app, train_app = (SubcommandApp() for _ in range(4))
+app.command(corpus_app, name="corpus", help="Gather notes; build what training reads.")
+app.command(train_app, name="train", help="Train networks.")
+corpus_app.command(build_app, name="build", help="Write a corpus to a store.")

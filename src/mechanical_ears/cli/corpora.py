@@ -1,0 +1,231 @@
+"""Commands for corpora: build, download, info."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from mechanical_ears.cli.apps import JsonLines, Output, build_app, corpus_app
+
+if TYPE_CHECKING:
+    from mechanical_ears.corpus.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a store is written.
+
+    Attributes:
+        output: folder of the store to write.
+        split: shares of train, validation and test, by instrument; 1 0 0 holds nothing out.
+        split_seed: another seed, other instruments held out.
+        seconds: length of each note in the store, s; longer ones are cut, shorter ones padded.
+        skip_bad: leave out records that cannot be read, and count them, instead of stopping.
+    """
+
+    output: Output
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_seed: int = 0
+    seconds: float = 4.0
+    skip_bad: bool = False
+
+
+Build = OmitArgPrefixes[BuildOptions]
+
+
+def _build(corpus: Corpus, store: BuildOptions, description: Mapping[str, object]) -> None:
+    from mechanical_ears.corpus.store import build_store
+    from mechanical_ears.terminal import progress_bar
+
+    held_out = store.split[0] < 1
+    with progress_bar(f"building {store.output}") as move:
+        report = build_store(
+            corpus,
+            store.output,
+            seconds=store.seconds,
+            split=store.split if held_out else None,
+            seed=store.split_seed,
+            skip_bad=store.skip_bad,
+            description=description,
+            progress=move,
+        )
+    print(
+        f"{store.output}: {report.notes:,} notes; "
+        f"{report.silent:,} silent and {len(report.bad):,} bad ones left out"
+    )
+    for problem in report.bad[:10]:
+        print(f"  left out: {problem}")
+
+
+@build_app.command
+def nsynth(path: Positional[Path], *, store: Build) -> None:
+    """Read NSynth: TFRecord files, a folder of JSON and WAV, or its .tar.gz.
+
+    Args:
+        path: nsynth-train.tfrecord, a folder with examples.json, or nsynth-test.jsonwav.tar.gz.
+        store: how the store is written.
+    """
+    from mechanical_ears.corpus.nsynth import open_nsynth
+
+    _build(open_nsynth(path), store, {"nsynth": path.name})
+
+
+@build_app.command
+def soundfont(
+    fonts: Positional[tuple[Path, ...]],
+    *,
+    store: Build,
+    presets: tuple[str, ...] = (),
+    pitches: tuple[int, int] = (21, 108),
+    velocities: tuple[int, ...] = (25, 50, 75, 100, 127),
+    limit: int | None = None,
+    seed: int = 0,
+    sample_rate: int = 16_000,
+    workers: int | None = None,
+) -> None:
+    """Render SoundFonts (.sf2, .sf3) through FluidSynth in NSynth's form.
+
+    Args:
+        fonts: one or several SoundFonts.
+        store: how the store is written.
+        presets: "bank:program" or a part of a preset's name; all melodic ones if not given.
+        pitches: lowest and highest MIDI number.
+        velocities: MIDI velocities.
+        limit: take a random subset of so many notes.
+        seed: of the subset.
+        sample_rate: of the store, Hz.
+        workers: processes that render; all cores if not given.
+    """
+    from mechanical_ears.corpus.soundfont import SoundFont
+
+    low, high = pitches
+    corpus = SoundFont(
+        fonts,
+        presets=presets or None,
+        pitches=range(low, high + 1),
+        velocities=velocities,
+        sample_rate=sample_rate,
+        limit=limit,
+        seed=seed,
+        workers=workers,
+        seconds=store.seconds,
+    )
+    asked = {"presets": presets, "pitches": pitches, "velocities": velocities}
+    _build(corpus, store, {**asked, "limit": limit, "seed": seed})
+
+
+@build_app.command
+def folder(
+    path: Positional[Path],
+    *,
+    store: Build,
+    labels: Path | None = None,
+    sample_rate: int = 16_000,
+) -> None:
+    """Read a folder of recordings whose notes are told by file names or a CSV file.
+
+    Args:
+        path: the folder; A#3.flac, piano_060_100.wav and NSynth's own names are understood.
+        store: how the store is written.
+        labels: CSV file with the columns file, pitch (or note) and, if known, velocity,
+            instrument, family, source; labels.csv in the folder is found without being named.
+        sample_rate: of the store, Hz; recordings of other rates are resampled.
+    """
+    from mechanical_ears.corpus.folder import Folder
+
+    corpus = Folder(path, labels=labels, sample_rate=sample_rate)
+    _build(corpus, store, {"labels": str(labels)})
+
+
+@build_app.command
+def toy(*, store: Build, count: int = 1000, instruments: int = 24, seed: int = 0) -> None:
+    """Synthesise notes of our own: additive, FM, plucked strings, noise. Needs no data.
+
+    Args:
+        store: how the store is written.
+        count: notes.
+        instruments: how many instruments play them.
+        seed: another seed, other instruments.
+    """
+    from mechanical_ears.corpus.toy import Toy
+
+    asked = {"count": count, "instruments": instruments, "seed": seed}
+    _build(Toy(count, instruments=instruments, seed=seed), store, asked)
+
+
+@corpus_app.command
+def download(
+    source: Positional[str], *, output: Output = Path("data"), checksum: str | None = None
+) -> None:
+    """Download NSynth as it is published; call again to go on with a broken download.
+
+    Args:
+        source: nsynth-train.tfrecord, nsynth-valid.jsonwav, … (train, valid or test; tfrecord or
+            jsonwav), or a URL.
+        output: folder for the file.
+        checksum: SHA-256 or MD5 that the file must have, beside the one that the server tells.
+    """
+    from mechanical_ears.corpus.download import download as fetch
+    from mechanical_ears.terminal import progress_bar
+
+    with progress_bar(f"downloading {source}", unit="MB", scale=1e-6) as move:
+        path = fetch(source, output, checksum=checksum, progress=move)
+    print(path)
+
+
+@corpus_app.command
+def info(store: Positional[Path], *, json_lines: JsonLines = False) -> None:
+    """Tell what a store or another corpus holds: families, pitches, hours, licence.
+
+    Args:
+        store: the store.
+        json_lines: print JSON instead of tables.
+    """
+    from mechanical_ears.corpus.store import Store
+    from mechanical_ears.note import FAMILIES
+    from mechanical_ears.pitch import midi_to_name
+    from mechanical_ears.terminal import show_table
+
+    opened = Store(store)
+    names = [*FAMILIES, "unknown"]
+    sides = sorted(set(opened.side.tolist()))
+    families: dict[str, dict[str, Any]] = {}
+    for code, name in enumerate(names):
+        chosen = opened.family == (code if name != "unknown" else -1)
+        if chosen.any():
+            per_side = Counter(opened.side[chosen].tolist())
+            families[name] = {
+                "notes": int(chosen.sum()),
+                "instruments": len(set(opened.instrument[chosen].tolist())),
+                **{side or "unsplit": per_side[side] for side in sides},
+            }
+    about = {
+        "notes": len(opened),
+        "instruments": len(set(opened.instrument.tolist())),
+        "hours": round(opened.audio.size / opened.sample_rate / 3600, 2),
+        "sample_rate": opened.sample_rate,
+        "seconds": opened.audio.shape[1] / opened.sample_rate,
+        "pitch_range": [int(opened.pitch.min()), int(opened.pitch.max())],
+        "velocities": sorted(set(opened.velocity.tolist())),
+        "title": opened.provenance.title,
+        "licence": opened.provenance.licence,
+        "citation": opened.provenance.citation,
+        "silent_left_out": opened.about["silent"],
+        "bad_left_out": len(opened.about["bad"]),
+        "families": families,
+    }
+    if json_lines:
+        print(json.dumps(about, ensure_ascii=False))
+        return
+    low, high = about["pitch_range"]
+    rows = [(key.replace("_", " "), value) for key, value in about.items() if key != "families"]
+    rows[5] = ("pitch range", f"{low}–{high} ({midi_to_name(low)}–{midi_to_name(high)})")
+    show_table(str(store), ("", ""), rows)
+    header = ["family", *next(iter(families.values()))]
+    show_table("by family", header, [(name, *row.values()) for name, row in families.items()])

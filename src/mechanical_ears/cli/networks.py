@@ -1,0 +1,150 @@
+"""Commands for networks: train, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tyro.conf import Positional
+
+from mechanical_ears.cli.apps import JsonLines, MaybeOutput, Output, app, train_app
+from mechanical_ears.training.device import Accelerator, Precision
+
+if TYPE_CHECKING:
+    from mechanical_ears.evaluation.hearing import Accuracy
+
+Side = Literal["held-out", "train", "validation", "test", "all"]
+
+
+@train_app.command
+def article(
+    corpus: Path,
+    output: Output,
+    *,
+    validation: Path | None = None,
+    epochs: int = 30,
+    batch_size: int = 128,
+    learning_rate: float = 1e-4,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train the article's network to hear pitch from raw audio; call again to go on.
+
+    Args:
+        corpus: store with a train and a validation side.
+        output: the run folder: config, log, checkpoints, chart and model.
+        validation: another store to validate on, instead of the validation side.
+        epochs: how often to walk all training notes.
+        batch_size: notes a step.
+        learning_rate: of Adam.
+        seed: of the first weights and of the order of notes.
+        accelerator: what to compute on; auto takes a GPU if there is one.
+        precision: auto takes bf16 on CUDA GPUs.
+    """
+    from mechanical_ears.listening.article_training import ArticleTraining, train_article
+    from mechanical_ears.terminal import TrainingBar, is_first_process
+    from mechanical_ears.training.device import Hardware
+
+    training = ArticleTraining(corpus, validation, epochs, batch_size, learning_rate, seed)
+    with TrainingBar() as bar:
+        log = train_article(training, output, bar, Hardware(accelerator, precision))
+    last = log[-1]
+    if is_first_process():
+        print(
+            f"{output}: epoch {last['epoch']}, accuracy {last['accuracy']:.1%} on training notes, "
+            f"{last['validation_accuracy']:.1%} on unseen instruments"
+        )
+
+
+@train_app.command
+def listener(
+    corpora: tuple[Path, ...],
+    output: Output,
+    *,
+    epochs: int = 30,
+    epoch_notes: int = 20_000,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train the listener: key, sound, family, velocity, qualities; call again to go on.
+
+    Args:
+        corpora: stores with a train and a validation side.
+        output: the run folder: config, log, checkpoints and model.
+        epochs: rounds, each saved and validated.
+        epoch_notes: notes heard in a round.
+        batch_size: notes a step.
+        learning_rate: of AdamW at its highest.
+        seed: of the first weights, the order of notes and the augmentation.
+        accelerator: what to compute on; auto takes a GPU if there is one.
+        precision: auto takes bf16 on CUDA GPUs.
+    """
+    from mechanical_ears.listening.train import ListenerTraining, train_listener
+    from mechanical_ears.terminal import TrainingBar, is_first_process
+    from mechanical_ears.training.device import Hardware
+
+    training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
+    with TrainingBar() as bar:
+        log = train_listener(training, output, bar, Hardware(accelerator, precision))
+    if is_first_process():
+        last = log[-1]
+        print(
+            f"{output}: epoch {last['epoch']}, on unseen instruments key "
+            f"{last['validation_accuracy']:.1%}, family {last['validation_family']:.1%}"
+        )
+
+
+@app.command
+def evaluate(
+    model: Positional[Path],
+    *,
+    corpus: Path,
+    side: Side = "held-out",
+    output: MaybeOutput = None,
+    json_lines: JsonLines = False,
+    skip_bad: bool = False,
+) -> None:
+    """Measure how well a network hears the pitch of a corpus.
+
+    Args:
+        model: a run folder, or an ONNX file of the article's network.
+        corpus: a store, NSynth in either form, or a folder of recordings.
+        side: notes of a store to hear; held-out leaves out those of its train side.
+        output: folder for report.json and the confusion picture.
+        json_lines: print JSON instead of tables.
+        skip_bad: leave out records that cannot be read.
+    """
+    from mechanical_ears.corpus.opening import open_corpus
+    from mechanical_ears.evaluation.hearing import evaluate as hear_all
+    from mechanical_ears.evaluation.picture import confusion_picture
+    from mechanical_ears.files import make_folder, write_json
+    from mechanical_ears.listening.ears import ArticleEars
+    from mechanical_ears.pictures import save_figure
+    from mechanical_ears.terminal import progress_bar, show_table
+
+    ears = ArticleEars(model / "model.onnx" if model.is_dir() else model)
+    opened = open_corpus(corpus)
+    with progress_bar("listening") as move:
+        report = hear_all(ears.probabilities, opened, side=side, skip_bad=skip_bad, progress=move)
+    values = {"model": str(model), "corpus": str(corpus), "side": side, **report.to_json()}
+    if output is not None:
+        make_folder(output)
+        write_json(output / "report.json", values)
+        picture = confusion_picture(report, f"{model.name} on {corpus.name}")
+        save_figure(picture, output / "confusion.png")
+    if json_lines:
+        print(json.dumps(values, ensure_ascii=False))
+        return
+
+    def row(name: str, part: Accuracy) -> tuple[object, ...]:
+        shares = (part.exact, part.top5, part.chroma, part.within_one)
+        return (name, part.notes, *(f"{share:.1%}" for share in shares))
+
+    parts = {"all": report.overall, **report.by_register, **report.by_family}
+    header = ("", "notes", "exact", "top 5", "chroma", "within 1")
+    show_table(f"{model} on {corpus}", header, [row(*part) for part in parts.items()])

@@ -1,0 +1,144 @@
+"""From a trained listener to the one file that `ears listen` runs.
+
+Published are the averaged weights as an ONNX graph whose outputs are probabilities. Those of key,
+sounding pitch, family and source are calibrated by temperatures (Guo et al., "On calibration of
+modern neural networks", 2017): logits are divided by the number under which the answers to notes
+of unseen instruments, augmented as in training, are likeliest. The nearest known instruments come
+from the same graph: the cosine of the note's embedding with the mean of each instrument's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mechanical_ears.files import written_whole
+from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
+from mechanical_ears.listening.network import Listener, Told, example_inputs
+from mechanical_ears.training.feed import Notes, batches
+
+CALIBRATED = ("key", "sounding", "family", "source", "velocity")
+TEMPERATURES = torch.logspace(-0.7, 0.7, 57)  # that are tried
+NOTES_AN_INSTRUMENT = 8  # whose mean embedding stands for it
+BATCH = 64  # notes
+INPUTS = ("pitch_map", "envelope", "level")
+OUTPUTS = ("key", "sounding", "pitched", "family", "source", "velocity", "qualities", "nearness")
+
+Hear = Callable[[Tensor], Told]  # audio float32 (batch, 64000) → logits
+
+
+class Published(nn.Module):
+    """The listener with its calibration and the instruments it knows.
+
+    Args:
+        listener: trained.
+        temperatures: of the calibrated heads.
+        instruments: float32 (instruments, embedding), mean embeddings of length 1.
+    """
+
+    instruments: Tensor
+
+    def __init__(
+        self, listener: Listener, temperatures: Mapping[str, float], instruments: Tensor
+    ) -> None:
+        super().__init__()
+        self.listener = listener
+        self.temperatures = dict(temperatures)
+        self.register_buffer("instruments", instruments)
+
+    def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> tuple[Tensor, ...]:
+        """Probabilities in the order of ``OUTPUTS``."""
+        told: Told = self.listener(pitch_map, envelope, level)
+        logits = told._asdict()
+        softened = {
+            name: (logits[name] / self.temperatures[name]).softmax(dim=1) for name in CALIBRATED
+        }
+        return (
+            softened["key"],
+            softened["sounding"],
+            told.pitched.sigmoid(),
+            softened["family"],
+            softened["source"],
+            softened["velocity"],
+            told.qualities.sigmoid(),
+            told.embedding @ self.instruments.T,
+        )
+
+
+@torch.no_grad()
+def calibrate(hear: Hear, notes: Notes, labeller: Labeller) -> dict[str, float]:
+    """The temperature of each calibrated head under which the right answers are likeliest.
+
+    Args:
+        hear: audio float32 (batch, 64000) → what the network tells; may augment the audio.
+        notes: of instruments that were not learned.
+        labeller: gives their labels.
+    """
+    logits: dict[str, list[Tensor]] = {name: [] for name in CALIBRATED}
+    wanted: dict[str, list[Tensor]] = {name: [] for name in CALIBRATED}
+    for batch in batches(notes, BATCH):
+        told = hear(batch.audio_on(torch.device("cpu")))._asdict()
+        labels: Labels = labeller.of(batch.notes)
+        for name in CALIBRATED:
+            known = getattr(labels, name) != UNKNOWN
+            logits[name].append(told[name][known])
+            wanted[name].append(getattr(labels, name)[known])
+    best = {}
+    for name in CALIBRATED:
+        told_all, wanted_all = torch.cat(logits[name]), torch.cat(wanted[name])
+        if not len(wanted_all):
+            best[name] = 1.0
+            continue
+        losses = [functional.cross_entropy(told_all / heat, wanted_all) for heat in TEMPERATURES]
+        best[name] = float(TEMPERATURES[int(torch.stack(losses).argmin())])
+    return best
+
+
+@torch.no_grad()
+def mean_embeddings(hear: Hear, notes: Notes, labeller: Labeller) -> Tensor:
+    """Mean embedding of each instrument that has notes here; float32 (instruments, embedding)."""
+    numbers = labeller.of(notes).instrument
+    chosen = torch.cat(
+        [
+            torch.nonzero(numbers == number)[:NOTES_AN_INSTRUMENT, 0]
+            for number in range(len(labeller.instruments))
+        ]
+    )
+    few = notes.take(chosen.numpy())
+    told = [hear(batch.audio_on(torch.device("cpu"))).embedding for batch in batches(few, BATCH)]
+    embeddings, owners = torch.cat(told), numbers[chosen]
+    sums = torch.zeros(len(labeller.instruments), embeddings.shape[1])
+    sums.index_add_(0, owners, embeddings)
+    return functional.normalize(sums, dim=1)
+
+
+def export_listener(published: Published, path: Path, properties: Mapping[str, object]) -> None:
+    """Write the ONNX file, whole or not at all.
+
+    Args:
+        published: on the CPU.
+        path: the file, replaced if it exists.
+        properties: what the file says of itself; values that are no text are written as JSON.
+    """
+    published.eval()
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        published,
+        example_inputs(),
+        input_names=list(INPUTS),
+        output_names=list(OUTPUTS),
+        dynamic_shapes=tuple({0: batch} for _ in INPUTS),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    for key, value in properties.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        program.model.metadata_props[key] = text
+    with written_whole(path) as temporary:
+        program.save(temporary, external_data=False)
