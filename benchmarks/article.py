@@ -16,7 +16,7 @@ from mechanical_ears.corpus.opening import open_corpus
 from mechanical_ears.corpus.store import EVERYTHING
 from mechanical_ears.evaluation.hearing import Accuracy, evaluate
 from mechanical_ears.evaluation.picture import confusion_picture
-from mechanical_ears.listening.ears import ArticleEars
+from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.pictures import save_figure
 
 DATA = ROOT.parent / "shared" / "data"

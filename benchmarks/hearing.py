@@ -26,7 +26,7 @@ from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.corpus.nsynth import open_nsynth
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.corpus.store import Store
-from mechanical_ears.listening.ears import ArticleEars
+from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.note import Note
 from mechanical_ears.sound import Sound
 from tracking import HALF_SEMITONE, NoteFolder, timer
@@ -51,7 +51,13 @@ PEERS = {
     "crepe-tiny": "torchcrepe 0.0.24, tiny",
     "crepe-full": "torchcrepe 0.0.24, full",
 }
-LIMITS = {"pyin": 300, "pesto": 300, "crepe-tiny": 300, "crepe-full": 20}  # notes of each set
+LIMITS = {
+    "praat-cc": 300,
+    "pyin": 300,
+    "pesto": 300,
+    "crepe-tiny": 300,
+    "crepe-full": 20,
+}  # notes of each set
 TIMED_SLOW = 2  # notes under the clock of those
 
 EXPLAINED = """

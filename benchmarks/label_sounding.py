@@ -7,11 +7,13 @@ trackers agree on (see ``tracking``), and its offset that pitch minus its key, r
 semitones. Trackers also err together (a subharmonic of a bell, a loud twelfth), so that the notes
 of a preset must bear each other out:
 
-    an offset counts where a neighbour among the agreeing notes has the same one;
-    where the offsets that count are all the same, they hold for all keys of the preset;
-    where they change, each holds up to the first and last of its notes, and to the end of the
-    keyboard beyond the outermost; between two different ones it is unclear;
-    it is unclear for all where fewer than half of the notes count, or fewer than three.
+    an offset counts where a neighbour among the agreeing notes has the same one, and where it
+    does so on at least three notes in all;
+    it holds from one note that counts to the next if both have it, and from the outermost ones to
+    the ends of the keyboard; between two different ones it is unclear;
+    it is unclear for all keys where fewer than half of the notes count;
+    and keys that would sound beyond A0 to C8, where the trackers hear nothing, are unclear if
+    they sound anywhere else than at the key: the organ stop that sounds an octave below.
 
 Instruments that are not among the fonts given keep their rows.
 """
@@ -37,8 +39,8 @@ FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = (FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2")
 KEYS = range(PIANO_LOWEST, PIANO_HIGHEST + 1, 6)  # MIDI numbers
 VELOCITY = 100
-FEWEST = 3  # notes that must count
-SHARE = 0.5  # of the notes that must count
+FEWEST = 3  # notes that must have an offset
+SHARE = 0.5  # of an instrument's notes that must count
 
 
 def sounding_ranges(keys: Sequence[int], offsets: Sequence[int | None]) -> list[SoundingRange]:
@@ -52,37 +54,40 @@ def sounding_ranges(keys: Sequence[int], offsets: Sequence[int | None]) -> list[
         Ranges that together cover all keys 0..127.
     """
     counted = _borne_out(offsets)
-    known = [(key, offset) for key, offset in zip(keys, counted, strict=True) if offset is not None]
-    if len(known) < max(FEWEST, SHARE * len(keys)):
-        return [_range(0, PITCH_COUNT - 1, None, keys, counted)]
-    by_offset = groupby(known, key=lambda pair: pair[1])
-    runs = [(offset, [key for key, _ in run]) for offset, run in by_offset]
+    by_key = _spread(keys, counted)
     ranges = []
-    low = 0
-    for (offset, run), (_, following) in pairwise(runs):
-        ranges.append(_range(low, run[-1], offset, keys, counted))
-        low = following[0]
-        if low > run[-1] + 1:
-            ranges.append(_range(run[-1] + 1, low - 1, None, keys, counted))
-    ranges.append(_range(low, PITCH_COUNT - 1, runs[-1][0], keys, counted))
+    for offset, run in groupby(range(PITCH_COUNT), key=by_key.__getitem__):
+        covered = list(run)
+        told = [told for key, told in zip(keys, counted, strict=True) if key in covered]
+        agreeing = len(told) - told.count(None)
+        ranges.append(SoundingRange(covered[0], covered[-1], offset, agreeing, len(told)))
     return ranges
 
 
+def _spread(keys: Sequence[int], counted: Sequence[int | None]) -> list[int | None]:
+    """The offset of every key, from those of the notes that count."""
+    by_key: list[int | None] = [None] * PITCH_COUNT
+    known = [(key, offset) for key, offset in zip(keys, counted, strict=True) if offset is not None]
+    if len(known) < SHARE * len(keys) or not known:
+        return by_key
+    ends = (0, known[0][1]), (PITCH_COUNT, known[-1][1])
+    for (low, offset), (high, following) in pairwise([ends[0], *known, ends[1]]):
+        stop = high if offset == following else low + 1
+        by_key[low:stop] = [offset] * (stop - low)
+    for key, offset in enumerate(by_key):
+        if offset and not PIANO_LOWEST <= key + offset <= PIANO_HIGHEST:
+            by_key[key] = None
+    return by_key
+
+
 def _borne_out(offsets: Sequence[int | None]) -> list[int | None]:
-    """The offsets that the agreeing note before or behind shares; None for the others."""
+    """The offsets that count; None for the others."""
     places = [place for place, offset in enumerate(offsets) if offset is not None]
     kept: list[int | None] = [None] * len(offsets)
     for one, other in pairwise(places):
         if offsets[one] == offsets[other]:
             kept[one] = kept[other] = offsets[one]
-    return kept
-
-
-def _range(
-    low: int, high: int, offset: int | None, keys: Sequence[int], counted: Sequence[int | None]
-) -> SoundingRange:
-    heard = [told for key, told in zip(keys, counted, strict=True) if low <= key <= high]
-    return SoundingRange(low, high, offset, len(heard) - heard.count(None), len(heard))
+    return [offset if kept.count(offset) >= FEWEST else None for offset in kept]
 
 
 def label(font: Path) -> dict[str, list[SoundingRange]]:

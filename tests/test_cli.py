@@ -60,7 +60,7 @@ def test_listen_tells_each_file(tmp_path, capsys):
 def test_evaluate_the_shipped_network(tmp_path, capsys):
     store = str(tmp_path / "toy")
     main(["corpus", "build", "toy", "--count", "48", "--instruments", "12", "-o", store])
-    from mechanical_ears.listening.ears import SHIPPED_ARTICLE
+    from mechanical_ears.listening.article_ears import SHIPPED_ARTICLE
 
     capsys.readouterr()
     report = str(tmp_path / "report")

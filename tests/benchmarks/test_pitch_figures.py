@@ -78,17 +78,26 @@ def test_frames_30_db_below_the_loudest_are_quiet() -> None:
 @pytest.mark.parametrize(
     ("offsets", "expected"),
     [
-        ([0, 0, 0, None, 0], [SoundingRange(0, 127, 0, 4, 5)]),
-        ([0, 0, -12, 0, 0], [SoundingRange(0, 127, 0, 4, 5)]),  # a lone voice is not heard
-        ([12, None, 12, None, 12], [SoundingRange(0, 127, 12, 3, 5)]),
-        ([None, 0, 0, None, None], [SoundingRange(0, 127, None, 2, 5)]),
-        ([0, 12, 0, 12, 0], [SoundingRange(0, 127, None, 0, 5)]),
+        ([0, 0, 0, None, None, 0], [SoundingRange(0, 127, 0, 4, 6)]),
+        ([0, 0, -12, 0, 0, None], [SoundingRange(0, 127, 0, 4, 6)]),  # a lone voice is not heard
+        ([7, 7, 0, 0, 0, 0], [SoundingRange(0, 127, 0, 4, 6)]),  # nor are two
+        ([0, 0, None, None, None, None], [SoundingRange(0, 127, None, 0, 6)]),
+        ([0, 12, 0, 12, 0, 12], [SoundingRange(0, 127, None, 0, 6)]),
         (
-            [12, 12, None, 0, 0],
+            [None, -12, -12, None, -12, -12],
             [
-                SoundingRange(0, 36, 12, 2, 2),
-                SoundingRange(37, 53, None, 0, 1),
-                SoundingRange(54, 127, 0, 2, 2),
+                SoundingRange(0, 32, None, 0, 1),  # would sound below A0
+                SoundingRange(33, 120, -12, 4, 5),
+                SoundingRange(121, 127, None, 0, 0),
+            ],
+        ),
+        (
+            [12, 12, 12, 0, 0, 0],
+            [
+                SoundingRange(0, 8, None, 0, 0),
+                SoundingRange(9, 46, 12, 3, 3),
+                SoundingRange(47, 53, None, 0, 0),
+                SoundingRange(54, 127, 0, 3, 3),
             ],
         ),
     ],
@@ -96,4 +105,4 @@ def test_frames_30_db_below_the_loudest_are_quiet() -> None:
 def test_notes_make_ranges_of_keys(
     offsets: list[int | None], expected: list[SoundingRange]
 ) -> None:
-    assert sounding_ranges([30, 36, 46, 54, 60], offsets) == expected
+    assert sounding_ranges([30, 36, 46, 54, 60, 66], offsets) == expected

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.listening.ears import ArticleEars
+from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.training.feed import Notes, batches, shuffled
 
 

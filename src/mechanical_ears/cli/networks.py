@@ -123,7 +123,7 @@ def evaluate(
     from mechanical_ears.evaluation.hearing import evaluate as hear_all
     from mechanical_ears.evaluation.picture import confusion_picture
     from mechanical_ears.files import make_folder, write_json
-    from mechanical_ears.listening.ears import ArticleEars
+    from mechanical_ears.listening.article_ears import ArticleEars
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.terminal import progress_bar, show_table
 

@@ -66,7 +66,7 @@ def listen(
     """
     from mechanical_ears.corpus.filenames import labels_from_name
     from mechanical_ears.errors import SoundError
-    from mechanical_ears.listening.ears import ArticleEars
+    from mechanical_ears.listening.article_ears import ArticleEars
     from mechanical_ears.listening.picture import hearing_picture
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.pitch import midi_to_name

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.listening.ears import NOTE_SAMPLES, as_note_audio
+from mechanical_ears.listening.article_ears import NOTE_SAMPLES, as_note_audio
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import PITCH_COUNT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mechanical_ears.listening.ears import HeardPitch
+from mechanical_ears.listening.article_ears import HeardPitch
 from mechanical_ears.pictures import Picture, draw_spectrogram, styled
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound

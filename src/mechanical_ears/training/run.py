@@ -87,9 +87,12 @@ class RunFolder:
             there = json.loads(file.read_text())
         except ValueError as error:
             raise TrainingError("is damaged", path=file, remedy="give a new run folder") from error
+        keys = sorted({*there, *self.config})
+        if there.get("network") != self.config.get("network"):
+            keys = ["network"]  # says enough
         different = [
             f"{key} {there.get(key)!r} there, {self.config.get(key)!r} here"
-            for key in sorted({*there, *self.config})
+            for key in keys
             if key not in free and there.get(key) != self.config.get(key)
         ]
         if different:
