@@ -346,6 +346,11 @@ def test_a_walk_that_is_left_ends_its_threads(tiny: Path) -> None:
 
 
 @needs_fluidsynth
+def hear_control_c() -> None:
+    """In a child: Ctrl-C works even where the tests run as a background job, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c_ends_a_walk_at_once(tiny: Path) -> None:
     script = (
         "import sys; from mechanical_ears.corpus.soundfont import SoundFont\n"
@@ -359,6 +364,7 @@ def test_control_c_ends_a_walk_at_once(tiny: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_control_c,
     ) as walker:
         assert walker.stdout is not None
         assert walker.stdout.readline() == "0\n"

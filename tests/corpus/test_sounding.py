@@ -15,6 +15,27 @@ FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = [FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2"]
 
 
+# What other people know of these sounds, too, or hear at once.
+KNOWN = {
+    # a piano sounds at its key
+    ("keyboard_acoustic_fluidr3_gm-000-000", 60): 0,
+    ("keyboard_acoustic_musescore_general_full-000-000", 21): 0,
+    ("string_acoustic_fluidr3_gm-000-040", 76): 0,
+    # harmonics: the string sounds in its fourth partial
+    ("guitar_electronic_fluidr3_gm-000-031", 52): 24,
+    # stops of 16 feet; a drawbar of 5 1/3 feet beside them makes it one octave more
+    ("organ_electronic_fluidr3_gm-000-018", 60): -12,
+    ("organ_acoustic_fluidr3_gm-008-019", 60): -12,
+    ("organ_electronic_fluidr3_gm-000-016", 60): -24,
+    ("organ_acoustic_fluidr3_gm-000-019", 60): 0,
+    # an octave below key 24 nobody hears a pitch
+    ("organ_electronic_fluidr3_gm-000-018", 24): None,
+    # two saws a fifth apart, and bells: no single pitch
+    ("synth_lead_synthetic_fluidr3_gm-000-086", 60): None,
+    ("mallet_acoustic_fluidr3_gm-000-014", 60): None,
+}
+
+
 def _instruments() -> tuple[str, ...]:
     if not all(font.exists() for font in FONTS):
         pytest.skip("apt install fluid-soundfont-gm musescore-general-soundfont-lossless")
@@ -22,6 +43,17 @@ def _instruments() -> tuple[str, ...]:
         return SoundFont(FONTS).instruments
     except CorpusError as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(("instrument", "key"), KNOWN)
+def test_known_sounds(instrument: str, key: int) -> None:
+    assert instrument in sounding_table()
+    assert sounding_offset(instrument, key) == KNOWN[instrument, key]
+
+
+def test_most_instruments_sound_at_their_key() -> None:
+    in_the_middle = [sounding_offset(instrument, 60) for instrument in sounding_table()]
+    assert in_the_middle.count(0) / len(in_the_middle) == pytest.approx(0.9, abs=0.02)
 
 
 def test_every_melodic_preset_is_in_the_table() -> None:

@@ -90,7 +90,10 @@ def test_killed_and_gone_on_with_it_gives_the_same_weights(straight_run, toy_sto
 def test_ctrl_c_says_how_to_go_on(toy_store, tmp_path):
     run = tmp_path / "stopped"
     process = subprocess.Popen(
-        command(toy_store, run, "--epochs", "1000"), stderr=subprocess.PIPE, text=True
+        command(toy_store, run, "--epochs", "1000"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's
     )
     while not (run / "checkpoint-0001.safetensors").exists():
         assert process.poll() is None

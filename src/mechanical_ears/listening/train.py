@@ -190,7 +190,7 @@ def train_listener(
     }
     fabric = launch_fabric(hardware or Hardware())
     with fabric.rank_zero_first():
-        run = RunFolder(run_path, config, ("corpora",), writes=fabric.is_global_zero)
+        run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run):
         averaged, labeller = _learn(training, run, fabric, (train, validation), observer)
         if fabric.is_global_zero:
