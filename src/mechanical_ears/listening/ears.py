@@ -1,12 +1,15 @@
-"""Listening without PyTorch: shipped weights run by ONNX Runtime.
+"""The ears: from any recording of a note to what a musician would call it. No PyTorch.
 
-The article's network hears 4 s at 16 kHz. Sounds of another rate are resampled; shorter ones are
-followed by silence, longer ones cut, as a note of NSynth begins with its onset.
+    recording → onset → 4 s from there at 16 kHz → front end → network (ONNX) → probabilities
+              → the fundamental, refined on the recording itself → Hearing
+
+What has no single pitch (silence, noise, a chord) gets none, rather than a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,103 +17,194 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.errors import EarsError
-from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS
-from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
+from mechanical_ears.errors import SoundError
+from mechanical_ears.listening.f0 import refine
+from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, hear
+from mechanical_ears.listening.onnx import open_model
+from mechanical_ears.listening.onset import onset
+from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
+from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound
 
-SHIPPED_ARTICLE = Path(__file__).parent / "weights" / "article.onnx"
-NOTE_SAMPLES = round(NOTE_SECONDS * NOTE_SAMPLE_RATE)
+SHIPPED = Path(__file__).parent / "weights" / "listener.onnx"
+BATCH = 32  # notes in one run of the network
+NEAREST = 3  # known instruments that are named
+PITCHED = 0.5  # probability from which there is a single pitch
+APPLIES = 0.5  # probability from which a quality applies
 
 
 @dataclass(frozen=True)
-class HeardPitch:
-    """What the article's network makes of one sound.
+class Hearing:
+    """What the ears hear in one recording.
 
     Attributes:
-        pitch: MIDI number of the likeliest key.
-        probability: the network's softmax of that key, 0..1; not calibrated.
-        probabilities: float32 (128,), of every key.
+        pitch: MIDI number of the key that a player would press; None without a single pitch.
+        pitch_confidence: probability that this key is right, 0..1.
+        frequency: Hz, of the fundamental that sounds; None without a single pitch.
+        sounding_pitch: MIDI number nearest to it; an octave off the key for a 16-foot organ stop.
+        cents: how far the frequency lies above that number's, −50..50.
+        family: one of `FAMILIES`; None for silence.
+        family_confidence: probability of the family, 0..1.
+        source: one of `SOURCES`; None for silence.
+        velocity: MIDI velocity 1..127 as it sounds; None for silence.
+        qualities: those of `QUALITIES` that apply.
+        onset: s, where the note begins; None for silence.
+        duration: s, of the recording.
+        nearest: names of the nearest known instruments with their likeness, −1..1.
     """
 
-    pitch: int
-    probability: float
-    probabilities: NDArray[np.float32]
+    pitch: int | None
+    pitch_confidence: float
+    frequency: float | None
+    sounding_pitch: int | None
+    cents: float | None
+    family: str | None
+    family_confidence: float
+    source: str | None
+    velocity: int | None
+    qualities: tuple[str, ...]
+    onset: float | None
+    duration: float
+    nearest: tuple[tuple[str, float], ...]
 
-    @property
-    def name(self) -> str:
-        """Note name of the pitch ("A#3")."""
-        return midi_to_name(self.pitch)
 
-
-class ArticleEars:
-    """The article's network with trained weights.
+class Ears:
+    """The listener with trained weights.
 
     Args:
-        model: an ONNX file as `ears train article` writes it; None takes the shipped weights.
+        model: ONNX file of `ears train listener`; None takes the shipped weights.
+        threads: for the network; None for all cores.
 
     Attributes:
         about: what the weights were trained on, their licence and citation.
+        instruments: names of the instruments that it knows.
 
     Raises:
-        EarsError: there is no such file, or it is no such network.
+        EarsError: there is no such file, or it cannot be run.
     """
 
-    def __init__(self, model: str | Path | None = None) -> None:
-        import onnxruntime
-
-        self.path = SHIPPED_ARTICLE if model is None else Path(model)
-        if not self.path.is_file():
-            raise EarsError("no such model file", path=self.path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(self.path), options, providers=["CPUExecutionProvider"]
-            )
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-            shapes = inputs[0].shape[1:], outputs[0].shape[1:]
-        except Exception as error:  # ONNX Runtime raises classes of its own without a common base
-            raise EarsError(
-                f"is no ONNX model that can be run ({str(error).splitlines()[0]})", path=self.path
-            ) from error
-        if shapes != ([NOTE_SAMPLES], [PITCH_COUNT]):
-            raise EarsError(
-                f"hears {shapes[0]} and tells {shapes[1]}, where the article's network hears "
-                f"[{NOTE_SAMPLES}] and tells [{PITCH_COUNT}]",
-                path=self.path,
-                remedy="give a model that `ears train article` wrote",
-            )
+    def __init__(self, model: str | Path | None = None, threads: int | None = None) -> None:
+        self.path = SHIPPED if model is None else Path(model)
+        self._session = open_model(self.path, threads)
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.instruments: list[str] = json.loads(self.about.get("instruments", "[]"))
 
-    def probabilities(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of each key.
+    def listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
+        """Hear recordings of single notes, of any rate and length."""
+        hearings: list[Hearing] = []
+        for first in range(0, len(sounds), BATCH):
+            hearings += self._listen(sounds[first : first + BATCH])
+        return hearings
 
-        Args:
-            audio: float32 (batch, 64000) in [-1, 1] at 16 kHz.
-
-        Returns:
-            float32 (batch, 128).
-        """
-        (heard,) = self._session.run(None, {self._session.get_inputs()[0].name: audio})
-        return np.asarray(heard, dtype=np.float32)
-
-    def hear(self, sounds: Sequence[Sound]) -> list[HeardPitch]:
-        """Hear sounds of any rate and length."""
-        audio = np.stack([as_note_audio(sound) for sound in sounds])
+    def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
+        starts = [onset(sound.samples, sound.sample_rate) for sound in sounds]
+        audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
+        told = self.probabilities(audio)
         return [
-            HeardPitch(int(row.argmax()), float(row.max()), row)
-            for row in self.probabilities(audio)
+            self._hearing(sound, start, {name: values[place] for name, values in told.items()})
+            for place, (sound, start) in enumerate(zip(sounds, starts, strict=True))
         ]
 
+    def probabilities(self, audio: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """What the network tells, by the names of its outputs.
 
-def as_note_audio(sound: Sound) -> NDArray[np.float32]:
-    """The sound in the form of an NSynth note, float32 (64000,) at 16 kHz."""
-    samples = sound.resample(NOTE_SAMPLE_RATE).samples[:NOTE_SAMPLES]
-    return np.pad(samples, (0, NOTE_SAMPLES - len(samples)))
+        Args:
+            audio: float32 (batch, 64000) in [-1, 1] at 16 kHz, onset at the start.
+
+        Returns:
+            key and sounding (batch, 128), pitched (batch,), family (batch, 11), source (batch, 3),
+            velocity (batch, 5), qualities (batch, 10), nearness (batch, instruments).
+        """
+        heard = hear(audio)
+        inputs = {"pitch_map": heard.pitch_map, "envelope": heard.envelope, "level": heard.level}
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, inputs), strict=True))
+
+    def _hearing(
+        self, sound: Sound, start: int | None, told: dict[str, NDArray[np.float32]]
+    ) -> Hearing:
+        if start is None:
+            return Hearing(
+                None, 0.0, None, None, None, None, 0.0, None, None, (), None, sound.seconds, ()
+            )
+        pitched = float(told["pitched"])
+        key, sounding = int(told["key"].argmax()), int(told["sounding"].argmax())
+        frequency = None
+        if pitched >= PITCHED:
+            frequency = refine(sound.samples[start:], sound.sample_rate, sounding).frequency
+            sounding = round(hz_to_midi(frequency))
+        family, source = int(told["family"].argmax()), int(told["source"].argmax())
+        likeness = told["nearness"]
+        near = [(self.instruments[place], float(likeness[place])) for place in likeness.argsort()]
+        return Hearing(
+            pitch=key if frequency is not None else None,
+            pitch_confidence=pitched * float(told["key"][key]),
+            frequency=frequency,
+            sounding_pitch=sounding if frequency is not None else None,
+            cents=None if frequency is None else cents_between(frequency, midi_to_hz(sounding)),
+            family=FAMILIES[family],
+            family_confidence=float(told["family"][family]),
+            source=SOURCES[source],
+            velocity=round(float(told["velocity"] @ np.array(VELOCITIES))),
+            qualities=tuple(
+                name
+                for name, probability in zip(QUALITIES, told["qualities"], strict=True)
+                if probability >= APPLIES
+            ),
+            onset=start / sound.sample_rate,
+            duration=sound.seconds,
+            nearest=tuple(near[: -NEAREST - 1 : -1]),
+        )
+
+
+def _note_audio(sound: Sound, start: int | None) -> NDArray[np.float32]:
+    """Four seconds from the onset at 16 kHz, float32 (64000,)."""
+    first = start or 0
+    last = first + round(SAMPLES / SAMPLE_RATE * sound.sample_rate) + 1
+    samples = Sound(sound.samples[first:last], sound.sample_rate).resample(SAMPLE_RATE).samples
+    samples = samples[:SAMPLES]
+    return np.pad(samples, (0, SAMPLES - len(samples)))
 
 
 @cache
-def shipped_article_ears() -> ArticleEars:
-    """The article's network with the weights that ship with the package, loaded once."""
-    return ArticleEars()
+def shipped_ears() -> Ears:
+    """The listener with the weights that ship with the package, loaded once."""
+    return Ears()
+
+
+def listen(
+    what: str | Path | Sound | NDArray[np.float32], sample_rate: int | None = None
+) -> Hearing:
+    """Hear one recording of a note with the shipped ears.
+
+    Args:
+        what: a sound file, a `Sound`, or float32 (samples,) in [-1, 1].
+        sample_rate: Hz, of an array.
+
+    Raises:
+        SoundError: the file cannot be read, or an array comes without its rate.
+    """
+    if isinstance(what, Sound):
+        sound = what
+    elif isinstance(what, str | Path):
+        sound = Sound.load(what)
+    elif sample_rate is None:
+        raise SoundError("an array needs its sample_rate")
+    else:
+        sound = Sound(what, sample_rate)
+    return shipped_ears().listen([sound])[0]
+
+
+def listen_all(paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
+    """Hear many files; one that cannot be read is told and the rest goes on."""
+    for first in range(0, len(paths), BATCH):
+        part = paths[first : first + BATCH]
+        read: list[tuple[Path, Sound | SoundError]] = []
+        for path in part:
+            try:
+                read.append((path, Sound.load(path)))
+            except SoundError as error:
+                read.append((path, error))
+        hearings = iter(shipped_ears().listen([s for _, s in read if isinstance(s, Sound)]))
+        for path, sound in read:
+            yield path, next(hearings) if isinstance(sound, Sound) else sound

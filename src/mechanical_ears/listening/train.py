@@ -17,7 +17,7 @@ import copy
 import math
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from mechanical_ears.listening.publish import (
     mean_embeddings,
 )
 from mechanical_ears.training.device import Hardware, launch_fabric
-from mechanical_ears.training.feed import Notes, batches, shuffled
+from mechanical_ears.training.feed import Batch, Notes, ahead, batches, shuffled
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
 
@@ -63,6 +63,7 @@ COSINE_SCALE = 16.0  # of the instrument head's logits
 UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
 AVERAGING = 0.999  # how much of the averaged weights stays at each step, less at first
 VALIDATION_BATCH = 64  # notes
+VALIDATED = 2000  # validation notes that are heard after each round
 WARM_UP = 300  # steps until the learning rate is reached
 LEAST_RATE = 0.01  # of the learning rate, at the end
 
@@ -90,19 +91,19 @@ class ListenerTraining:
     seed: int = 0
 
 
+HeardTensors = tuple[Tensor, Tensor, Tensor]  # pitch map, envelope, level
+
+
 class Learner(nn.Module):
-    """The listener with its front end and the head that goes after training."""
+    """The listener with the head that goes after training."""
 
     def __init__(self, instruments: int) -> None:
         super().__init__()
-        self.front_end = TorchFrontEnd()
         self.listener = Listener()
         self.instruments = nn.Parameter(torch.randn(instruments, self.listener.shape.embedding))
 
-    def forward(self, audio: Tensor) -> tuple[Told, Tensor]:
+    def forward(self, heard: HeardTensors) -> tuple[Told, Tensor]:
         """What the listener tells, and the cosine of each instrument, times the scale."""
-        with torch.no_grad():
-            heard = self.front_end(audio.float())
         told = self.listener(*heard)
         near = told.embedding @ functional.normalize(self.instruments, dim=1).T
         return told, COSINE_SCALE * near
@@ -132,6 +133,25 @@ def loss_of(told: Told, instruments: Tensor, labels: Labels) -> Tensor:
         "instrument": known(instruments, labels.instrument),
     }
     return torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+
+
+@torch.no_grad()
+def prepare(
+    batch: Batch, labeller: Labeller, front_end: TorchFrontEnd, generator: torch.Generator
+) -> tuple[HeardTensors, Labels]:
+    """What the ears hear of a batch, augmented, some of it without pitch; and its labels."""
+    device = front_end.pitch_window.device
+    labels = labeller.of(batch.notes).to(device)
+    audio, labels = without_pitch(batch.audio_on(device), labels, generator)
+    changed = augment(audio, labels.key.clamp_min(0), AUGMENTATION, generator)
+    labels = replace(
+        labels,
+        qualities=labels.qualities.masked_fill(~changed.qualities, UNKNOWN),
+        pitched=labels.pitched * changed.audible,
+        key=labels.key.masked_fill(~changed.audible, UNKNOWN),
+        sounding=labels.sounding.masked_fill(~changed.audible, UNKNOWN),
+    )
+    return front_end(changed.audio), labels
 
 
 def without_pitch(
@@ -181,7 +201,7 @@ def train_listener(
     """
     stores = [Store(path) for path in training.corpora]
     train = Notes.of(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
-    validation = Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES)
+    validation = shuffled(Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES), training.seed, 0)
     config = {
         "network": "listener",
         **asdict(training),
@@ -218,27 +238,29 @@ def _learn(
     done = run.resume(state)
     network, optimiser = fabric.setup(learner, adam)
     averaged = averaged.to(fabric.device)
+    front_end = TorchFrontEnd().to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
-    heard = min(training.epoch_notes, len(train))
-    steps = math.ceil(heard / training.batch_size)
+    round_notes = min(training.epoch_notes, len(train))
+    steps = math.ceil(round_notes / training.batch_size)
 
     for epoch in range(done + 1, training.epochs + 1):
         started = time.perf_counter()
         observer.epoch_begins(epoch, training.epochs, steps)
         draw = np.random.SeedSequence([training.seed, epoch, share[0]]).generate_state(1)[0]
         generator = torch.Generator().manual_seed(int(draw))
-        order = shuffled(train, training.seed, epoch).take(slice(0, heard))
+        order = shuffled(train, training.seed, epoch).take(slice(0, round_notes))
         network.train()
         total, right, count = 0.0, 0, 0
-        for step, batch in enumerate(batches(order, training.batch_size, share=share)):
-            labels = labeller.of(batch.notes).to(fabric.device)
+        prepared = (
+            prepare(batch, labeller, front_end, generator)
+            for batch in batches(order, training.batch_size, share=share)
+        )
+        for step, (heard, labels) in enumerate(ahead(prepared)):
             now = (epoch - 1) * steps + step
             rate = _rate(training, now, training.epochs * steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            audio, labels = without_pitch(batch.audio_on(fabric.device), labels, generator)
-            changed = augment(audio, labels.key.clamp_min(0), AUGMENTATION, generator)
-            told, instruments = network(changed.audio)
+            told, instruments = network(heard)
             loss = loss_of(told, instruments, labels)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
@@ -260,7 +282,7 @@ def _learn(
         figures = {
             "loss": total / steps,
             "accuracy": right / max(count, 1),
-            **validate(averaged, validation, labeller, fabric.device),
+            **validate(averaged, validation.take(slice(0, VALIDATED)), labeller, fabric.device),
             "notes_per_second": round(speed, 1),
             "seconds": round(time.perf_counter() - started, 2),
             "device": str(fabric.device),
@@ -282,10 +304,11 @@ def _publish(
     """Calibrate and write ``model.onnx``."""
     train, validation = notes
     averaged.eval()
+    front_end = TorchFrontEnd()
     generator = torch.Generator().manual_seed(seed)
 
     def hear(audio: Tensor) -> Told:
-        told: Told = averaged(audio)[0]
+        told: Told = averaged(front_end(audio))[0]
         return told
 
     def hear_augmented(audio: Tensor) -> Told:
@@ -331,10 +354,11 @@ def validate(
 ) -> dict[str, float]:
     """Figures on notes that are not learned from, as they are: loss and shares that are right."""
     learner.eval()
+    front_end = TorchFrontEnd().to(device)
     sums: dict[str, list[float]] = {}
     for batch in batches(notes, VALIDATION_BATCH):
         labels = labeller.of(batch.notes).to(device)
-        told, _ = learner(batch.audio_on(device))
+        told, _ = learner(front_end(batch.audio_on(device)))
         key = told.key.argmax(dim=1)
         loss = float(functional.cross_entropy(told.key, labels.key))
         figures = {

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.store import FULL_SCALE, Store
 from mechanical_ears.errors import CorpusError
 
-AHEAD = 2  # batches read while the network is busy with another
+AHEAD = 2  # batches made while the network is busy with another
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,35 +120,47 @@ def batches(notes: Notes, size: int, *, share: tuple[int, int] = (0, 1)) -> Iter
         share: rank and number of processes: each takes its part of every batch.
     """
     rank, processes = share
-    whole = [notes.take(slice(start, start + size)) for start in range(0, len(notes), size)]
-    parts = [part.take(slice(rank, None, processes)) for part in whole if len(part) >= processes]
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=AHEAD)
+    whole = (notes.take(slice(start, start + size)) for start in range(0, len(notes), size))
+    parts = (part.take(slice(rank, None, processes)) for part in whole if len(part) >= processes)
+    return ahead(Batch(part, torch.from_numpy(part.audio())) for part in parts)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, made by a thread that works ahead of whoever takes them.
+
+    Raises:
+        Exception: what making an item raises, where the item would come.
+    """
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=AHEAD)
     stopped = threading.Event()
 
-    def offer(item: Batch | BaseException | None) -> None:
+    def offer(item: Item | None, error: BaseException | None = None) -> None:
         while not stopped.is_set():
             try:
-                return ready.put(item, timeout=0.2)
+                return ready.put((item, error), timeout=0.2)
             except queue.Full:
                 continue
 
-    def read() -> None:
+    def work() -> None:
         try:
-            for part in parts:
+            for item in items:
                 if stopped.is_set():
                     return
-                offer(Batch(part, torch.from_numpy(part.audio())))
+                offer(item)
             offer(None)
         except BaseException as error:
-            offer(error)
+            offer(None, error)
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
             yield item
     finally:
         stopped.set()
-        reader.join()
+        worker.join()
