@@ -172,7 +172,7 @@ class TestSounds:
         audio = np.repeat(0.5 * Sound.sine(440, 1, rate).samples[:, None], channels, axis=1)
         soundfile.write(tmp_path / "A4.wav", audio, rate, subtype)
         assert main(["listen", str(tmp_path / "A4.wav"), "--json"]) == 0
-        assert 0 <= json.loads(capsys.readouterr().out)["pitch"] < 128
+        assert json.loads(capsys.readouterr().out)["sounding_pitch"] == 69
 
     def test_refused(self, tmp_path, capsys):
         (tmp_path / "text.wav").write_text("la la la")

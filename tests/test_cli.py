@@ -1,8 +1,11 @@
 """The `ears` command as a user types it: right input."""
 
+import csv
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,14 +50,41 @@ def test_build_and_info(tmp_path, capsys):
 def test_listen_tells_each_file(tmp_path, capsys):
     for name in ("A3.wav", "take.wav"):
         Sound.sine(220, 1).save(tmp_path / name)
-    assert main(["listen", str(tmp_path), "--json", "--plot", str(tmp_path / "heard.png")]) == 0
+    table, picture = tmp_path / "heard.csv", tmp_path / "heard.png"
+    words = ["listen", str(tmp_path), "--json", "--csv", str(table), "--plot", str(picture)]
+    assert main(words) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["path"].rsplit("/")[-1] for row in rows] == ["A3.wav", "take.wav"]
-    assert rows[0]["pitch"] == rows[1]["pitch"], "the name is not what is heard"
-    assert 0 <= rows[0]["probability"] <= 1
-    assert (tmp_path / "heard.png").read_bytes().startswith(b"\x89PNG")
-    assert main(["listen", str(tmp_path)]) == 0
-    assert "of 1 heard as their names say" in capsys.readouterr().out
+    for row in rows:
+        assert row["sounding_pitch"] == 57
+        assert row["frequency"] == pytest.approx(220, abs=0.1)
+        assert row["cents"] == pytest.approx(0, abs=1)
+        assert row["duration"] == 1
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with table.open(newline="") as file:
+        assert [row["sounding_pitch"] for row in csv.DictReader(file)] == ["57", "57"]
+
+
+def test_listen_shows_a_table_and_judges_by_the_names(capsys):
+    notes = Path(__file__).parents[1] / "examples" / "notes"
+    assert main(["listen", str(notes), "--article"]) == 0
+    said = capsys.readouterr().out
+    ears, article = (
+        int(re.search(f"{who}: (\\d+) of 24 keys as the names say", said)[1])
+        for who in ("the ears", "the article's network")
+    )
+    assert ears >= 20 > article
+
+
+def test_listen_answers_the_rest_where_a_file_cannot_be_read(tmp_path, capsys):
+    Sound.sine(440, 1).save(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_text("la la la")
+    Sound.sine(880, 1).save(tmp_path / "c.wav")
+    assert main(["listen", str(tmp_path), "--json"]) == 1
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    assert [row["sounding_pitch"] for row in rows] == [69, 81]
+    assert "b.wav: is not a sound that can be read" in captured.err.splitlines()[-1]
 
 
 def test_evaluate_the_shipped_network(tmp_path, capsys):

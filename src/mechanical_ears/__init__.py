@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
     from mechanical_ears.errors import EarsError
+    from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
     from mechanical_ears.sound import Sound
 
-__all__ = ["Corpus", "EarsError", "Note", "Sound"]
+__all__ = ["Corpus", "EarsError", "Hearing", "Note", "Sound", "listen"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
+    "Hearing": "mechanical_ears.listening.ears",
     "Note": "mechanical_ears.note",
     "Sound": "mechanical_ears.sound",
+    "listen": "mechanical_ears.listening.ears",
 }
 
 

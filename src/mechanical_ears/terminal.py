@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,8 @@ from rich.progress import (
 from rich.table import Table
 
 console = Console(stderr=True)  # progress and notices; results go to stdout
-answers = Console()
+PIPED_WIDTH = 130  # columns of a table that no terminal shows
+answers = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def is_first_process() -> bool:
@@ -105,7 +107,7 @@ def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(header):
         numbers = all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(name, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     answers.print(table)

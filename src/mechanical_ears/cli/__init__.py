@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tyro.conf import OmitSubcommandPrefixes
 
-from mechanical_ears.cli import corpora, networks, sounds  # noqa: F401  (their commands register)
+from mechanical_ears.cli import corpora, listening, networks, sounds  # noqa: F401  (their commands register)
 from mechanical_ears.cli.apps import app
 from mechanical_ears.errors import EarsError
 
@@ -20,7 +20,7 @@ TRAIN_EXTRA = {"torch", "lightning", "safetensors", "pyarrow", "fluidsynth", "go
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; what the user did wrong is told in one line on stderr."""
     try:
-        app.cli(
+        code = app.cli(
             prog="ears",
             description="Mechanical Ears: listen to musical notes, imagine instruments.",
             args=arguments,
@@ -43,4 +43,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    return 0
+    return code or 0

@@ -10,6 +10,7 @@ from tyro.extras import SubcommandApp
 
 Output = Annotated[Path, arg(aliases=["-o"])]
 MaybeOutput = Annotated[Path | None, arg(aliases=["-o"])]
+CsvPath = Annotated[Path | None, arg(name="csv")]
 JsonLines = Annotated[bool, arg(name="json")]
 
 app, corpus_app, build_app, train_app = (SubcommandApp() for _ in range(4))

@@ -96,6 +96,14 @@ class Ears:
             hearings += self._listen(sounds[first : first + BATCH])
         return hearings
 
+    def listen_to_files(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
+        """Hear sound files one batch after the other; one that cannot be read is told instead."""
+        for first in range(0, len(paths), BATCH):
+            read = [(path, _loaded(path)) for path in paths[first : first + BATCH]]
+            hearings = iter(self.listen([sound for _, sound in read if isinstance(sound, Sound)]))
+            for path, sound in read:
+                yield path, next(hearings) if isinstance(sound, Sound) else sound
+
     def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
         starts = [onset(sound.samples, sound.sample_rate) for sound in sounds]
         audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
@@ -157,6 +165,13 @@ class Ears:
         )
 
 
+def _loaded(path: Path) -> Sound | SoundError:
+    try:
+        return Sound.load(path)
+    except SoundError as error:
+        return error
+
+
 def _note_audio(sound: Sound, start: int | None) -> NDArray[np.float32]:
     """Four seconds from the onset at 16 kHz, float32 (64000,)."""
     first = start or 0
@@ -193,18 +208,3 @@ def listen(
     else:
         sound = Sound(what, sample_rate)
     return shipped_ears().listen([sound])[0]
-
-
-def listen_all(paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
-    """Hear many files; one that cannot be read is told and the rest goes on."""
-    for first in range(0, len(paths), BATCH):
-        part = paths[first : first + BATCH]
-        read: list[tuple[Path, Sound | SoundError]] = []
-        for path in part:
-            try:
-                read.append((path, Sound.load(path)))
-            except SoundError as error:
-                read.append((path, error))
-        hearings = iter(shipped_ears().listen([s for _, s in read if isinstance(s, Sound)]))
-        for path, sound in read:
-            yield path, next(hearings) if isinstance(sound, Sound) else sound

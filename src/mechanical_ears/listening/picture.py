@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from mechanical_ears.listening.article_ears import HeardPitch
 from mechanical_ears.pictures import Picture, draw_spectrogram, styled
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
@@ -15,33 +14,34 @@ COLUMNS = 6
 
 
 @styled
-def hearing_picture(files: Sequence[Path], heard: Sequence[HeardPitch]) -> Picture:
+def hearing_picture(pitches: Mapping[Path, int | None], words: Mapping[Path, str]) -> Picture:
     """Draw up to 24 sounds with a line where the fundamental of the heard key would lie.
 
     Args:
-        files: the sounds.
-        heard: the answer to each.
+        pitches: heard MIDI number of each sound file; None for no line.
+        words: what else was heard, for the title.
 
     Raises:
         SoundError: a file cannot be read.
     """
-    shown = list(zip(files, heard, strict=True))[:MOST_NOTES]
-    rows = -(-len(shown) // COLUMNS)
-    picture = Picture(figsize=(2.6 * min(COLUMNS, len(shown)), 0.5 + 2.1 * rows))
-    panels = picture.subplots(rows, min(COLUMNS, len(shown)), squeeze=False)
+    shown = list(pitches.items())[:MOST_NOTES]
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    picture = Picture(figsize=(2.6 * columns, 0.5 + 2.1 * rows))
+    panels = picture.subplots(rows, columns, squeeze=False)
     for place, axes in enumerate(panels.flat):
-        axes.label_outer()
         if place >= len(shown):
             axes.set_visible(False)
             continue
-        file, answer = shown[place]
+        file, pitch = shown[place]
         draw_spectrogram(axes, Sound.load(file), notes=False)
-        axes.axhline(midi_to_hz(answer.pitch), color="cyan", linewidth=1.2)
-        axes.set_title(f"{file.stem}\nheard {answer.name}, {answer.probability:.0%}", fontsize=7.5)
-        if place % COLUMNS:
+        if pitch is not None:
+            axes.axhline(midi_to_hz(pitch), color="cyan", linewidth=1.2)
+        axes.set_title(f"{file.stem}\n{words[file]}", fontsize=7.5)
+        if place % columns:
             axes.set_ylabel("")
             axes.tick_params(labelleft=False)
-        if place + COLUMNS < len(shown):
+        if place + columns < len(shown):
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
     return picture

@@ -1,0 +1,89 @@
+"""The shipped ears on sounds whose answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mechanical_ears import listen
+from mechanical_ears.corpus.filenames import labels_from_name
+from mechanical_ears.corpus.nsynth import open_nsynth
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.errors import SoundError
+from mechanical_ears.listening.ears import shipped_ears
+from mechanical_ears.pitch import cents_between, midi_to_hz
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
+NSYNTH = Path(__file__).parents[3] / "shared" / "data" / "nsynth-dev"
+
+
+def partials(frequency, seconds, sample_rate, count=8):
+    """A tone of falling partials, none above half the rate."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    numbers = [n for n in range(1, count + 1) if n * frequency < sample_rate / 2]
+    tone = sum(np.sin(2 * np.pi * n * frequency * time + n) / n for n in numbers)
+    return (0.2 * tone).astype(np.float32)
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 22_050, 44_100, 96_000])
+@pytest.mark.parametrize("midi", [33, 48, 60, 72, 90])
+def test_tones_at_every_rate(midi, sample_rate):
+    heard = listen(partials(midi_to_hz(midi + 0.2), 1.5, sample_rate), sample_rate)
+    assert heard.sounding_pitch == midi
+    assert heard.cents == pytest.approx(20, abs=1)
+    assert heard.duration == pytest.approx(1.5, abs=1e-3)
+
+
+def test_leading_silence_moves_the_onset_alone():
+    tone = partials(220, 2, 16_000)
+    late = np.concatenate([np.zeros(12_000, np.float32), tone])
+    first, second = listen(tone, 16_000), listen(late, 16_000)
+    assert second.onset == pytest.approx(0.75, abs=0.01)
+    assert first.pitch == second.pitch == 57
+    assert cents_between(second.frequency, first.frequency) == pytest.approx(0, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        np.zeros(16_000, np.float32),
+        np.full(16_000, 0.3, np.float32),
+        np.zeros(1, np.float32),
+        np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32),
+    ],
+    ids=["silence", "DC", "one sample", "noise"],
+)
+def test_what_has_no_pitch_gets_none(nothing):
+    heard = listen(nothing, 16_000)
+    assert heard.pitch is None
+    assert heard.frequency is None
+    assert heard.pitch_confidence < 0.5
+
+
+def test_toy_notes_it_never_heard():
+    notes = list(Toy(60, seed=77))
+    heard = shipped_ears().listen([note.sound for note in notes])
+    right = [hearing.pitch == note.pitch for hearing, note in zip(heard, notes, strict=True)]
+    assert np.mean(right) >= 0.9
+
+
+def test_examples_are_heard_as_named():
+    files = sorted(EXAMPLES.glob("*.flac"))
+    heard = dict(shipped_ears().listen_to_files(files))
+    right = [heard[file].pitch == labels_from_name(file.stem).pitch for file in files]
+    assert sum(right) >= 20
+
+
+@pytest.mark.skipif(not NSYNTH.exists(), reason="the genuine NSynth notes are not here")
+def test_genuine_notes_of_nsynth():
+    notes = list(open_nsynth(NSYNTH))[::5]
+    heard = shipped_ears().listen([note.sound for note in notes])
+    right = [hearing.pitch == note.pitch for hearing, note in zip(heard, notes, strict=True)]
+    assert np.mean(right) >= 0.92
+
+
+def test_an_array_needs_its_rate(tmp_path):
+    with pytest.raises(SoundError, match="needs its sample_rate"):
+        listen(np.zeros(100, np.float32))
+    with pytest.raises(SoundError, match="no such file"):
+        listen(tmp_path / "absent.wav")
