@@ -12,7 +12,7 @@ demo: $(VENV)/base.stamp  ## make a sound, draw it, hear the pitch of notes
 	$(EARS) tone 400 -o demo/tone.wav
 	$(EARS) show demo/tone.wav -o demo/tone.png
 	$(EARS) show examples/notes/brass_acoustic_056-046-127.flac -o demo/trumpet.png
-	$(EARS) listen examples/notes --plot demo/heard.png
+	$(EARS) listen examples/notes --article --plot demo/heard.png
 
 test: $(VENV)/dev.stamp  ## run the tests
 	$(BIN)/python -m pytest

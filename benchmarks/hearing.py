@@ -11,6 +11,7 @@ rerun lets only ours hear again; time is always measured anew, in turn, on notes
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,9 @@ from mechanical_ears.corpus.nsynth import open_nsynth
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.listening.article_ears import ArticleEars
+from mechanical_ears.listening.ears import Ears
 from mechanical_ears.note import Note
+from mechanical_ears.pitch import hz_to_midi
 from mechanical_ears.sound import Sound
 from tracking import HALF_SEMITONE, NoteFolder, timer
 
@@ -103,7 +106,23 @@ def article() -> Listener:
     return listen
 
 
-OURS: dict[str, Callable[[], Listener]] = {"the article's network": article}
+def listener() -> Listener:
+    """The shipped ears, on one thread."""
+    ears = Ears(threads=1)
+
+    def listen(audio: NDArray[np.float32], sample_rate: int) -> Heard:
+        (heard,) = ears.listen([Sound(audio, sample_rate)])
+        key = math.nan if heard.pitch is None else heard.pitch
+        sounding = math.nan if heard.frequency is None else hz_to_midi(heard.frequency)
+        return Heard(key, sounding, heard.family)
+
+    return listen
+
+
+OURS: dict[str, Callable[[], Listener]] = {
+    "the ears": listener,
+    "the article's network": article,
+}
 
 
 @dataclass(frozen=True)

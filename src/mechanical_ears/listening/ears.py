@@ -143,7 +143,7 @@ class Ears:
             sounding = round(hz_to_midi(frequency))
         family, source = int(told["family"].argmax()), int(told["source"].argmax())
         likeness = told["nearness"]
-        near = [(self.instruments[place], float(likeness[place])) for place in likeness.argsort()]
+        near = likeness.argsort()[: -NEAREST - 1 : -1]
         return Hearing(
             pitch=key if frequency is not None else None,
             pitch_confidence=pitched * float(told["key"][key]),
@@ -161,7 +161,7 @@ class Ears:
             ),
             onset=start / sound.sample_rate,
             duration=sound.seconds,
-            nearest=tuple(near[: -NEAREST - 1 : -1]),
+            nearest=tuple((self.instruments[place], float(likeness[place])) for place in near),
         )
 
 

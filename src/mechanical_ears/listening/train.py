@@ -61,7 +61,7 @@ MODEL_FILE = "model.onnx"
 AUGMENTATION = Augmentation(level_chance=0.6, gain_chance=0.6)
 COSINE_SCALE = 16.0  # of the instrument head's logits
 UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
-AVERAGING = 0.999  # how much of the averaged weights stays at each step, less at first
+AVERAGED = 0.05  # of all steps, over which the weights are averaged
 VALIDATION_BATCH = 64  # notes
 VALIDATED = 2000  # validation notes that are heard after each round
 WARM_UP = 300  # steps until the learning rate is reached
@@ -266,7 +266,7 @@ def _learn(
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
             optimiser.step()
-            _average(averaged, learner, min(AVERAGING, (1 + now) / (10 + now)))
+            _average(averaged, learner, 1 - 1 / (AVERAGED * training.epochs * steps + 1))
             keyed = labels.key != UNKNOWN
             right += int((told.key.argmax(dim=1) == labels.key)[keyed].sum())
             count += int(keyed.sum())

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# From nothing to the shipped weights of the ears on 2 cores, without a GPU: about 3 hours.
+# Needs `make test` once, and: apt install libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont-lossless
+# Every step goes on where it was when it is called again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ears=.venv/bin/ears
+fonts=${FONTS:-/usr/share/sounds/sf2}
+work=${WORK:-work}
+mkdir -p "$work"
+
+# The article's network: 40,000 notes of FluidR3_GM, 31,850 of them to train on.
+[ -d "$work/article-notes" ] ||
+    "$ears" corpus build soundfont "$fonts/FluidR3_GM.sf2" --limit 40000 --seed 0 -o "$work/article-notes"
+"$ears" train article --corpus "$work/article-notes" -o "$work/article"
+
+# The listener: 100,000 notes of both fonts, whose shared samples stay on one side of the split,
+# and 8,000 of our own.
+[ -d "$work/font-notes" ] ||
+    "$ears" corpus build soundfont "$fonts/FluidR3_GM.sf2" "$fonts/MuseScore_General_Full.sf2" \
+        --limit 100000 --seed 0 --split 0.88 0.06 0.06 -o "$work/font-notes"
+[ -d "$work/toy-notes" ] ||
+    "$ears" corpus build toy --count 8000 --instruments 96 --seed 7 --split 0.9 0.05 0.05 -o "$work/toy-notes"
+"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" -o "$work/listener" "$@"
+
+cp "$work/article/model.onnx" src/mechanical_ears/listening/weights/article.onnx
+cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx
