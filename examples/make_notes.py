@@ -3,7 +3,7 @@
     ears corpus build soundfont /usr/share/sounds/sf2/FluidR3_GM.sf2 --limit 40000 -o STORE
     python examples/make_notes.py STORE
 
-They are of the test side of the split, which the shipped network never heard, and nobody chose
+They are of the test side of the split, which the article's network never heard, and nobody chose
 them by what it makes of them.
 """
 

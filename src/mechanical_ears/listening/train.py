@@ -341,11 +341,14 @@ def _rate(training: ListenerTraining, step: int, steps: int) -> float:
 
 @torch.no_grad()
 def _average(averaged: nn.Module, learner: nn.Module, kept_share: float) -> None:
-    """Move the averaged weights towards the present ones; running statistics are taken over."""
+    """Move the averaged weights, and the statistics of their norms, towards the present ones."""
     for mean, now in zip(averaged.parameters(), learner.parameters(), strict=True):
         mean.lerp_(now, 1 - kept_share)
     for kept, latest in zip(averaged.buffers(), learner.buffers(), strict=True):
-        kept.copy_(latest)
+        if kept.is_floating_point():
+            kept.lerp_(latest, 1 - kept_share)
+        else:
+            kept.copy_(latest)
 
 
 @torch.no_grad()
