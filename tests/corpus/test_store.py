@@ -180,8 +180,9 @@ def test_damaged_stores(tmp_path, damage, message):
 def test_sides_that_are_not_there(tmp_path):
     build_store(Ramps(3), tmp_path / "s")
     store = Store(tmp_path / "s")
-    with pytest.raises(CorpusError, match="no note on the train side"):
-        store.rows("train")
+    with pytest.raises(CorpusError, match="no note on the validation side"):
+        store.rows("validation")
     with pytest.raises(CorpusError, match='no side "trial"'):
         store.rows("trial")
-    assert store.rows("held-out").tolist() == [0, 1, 2], "an unsplit store is all unheard"
+    for side in ("train", "held-out", "all"):
+        assert store.rows(side).tolist() == [0, 1, 2], "an unsplit store is what one takes it for"

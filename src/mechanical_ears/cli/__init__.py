@@ -1,6 +1,7 @@
 """The `ears` command: each subcommand is a thin call of the library.
 
-Exit codes: 0 done; 2 wrong input or usage, told in one line; 130 interrupted by Ctrl-C.
+Exit codes: 0 done; 1 done but for some files; 2 wrong input or usage, told in one line; 130
+interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from tyro.conf import OmitSubcommandPrefixes
 
-from mechanical_ears.cli import corpora, listening, networks, sounds  # noqa: F401  (their commands register)
+from mechanical_ears.cli import corpora, listening, networks, sounds  # noqa: F401  (they register)
 from mechanical_ears.cli.apps import app
 from mechanical_ears.errors import EarsError
 

@@ -23,33 +23,40 @@ class BuildOptions:
 
     Attributes:
         output: folder of the store to write.
-        split: shares of train, validation and test, by instrument; 1 0 0 holds nothing out.
+        split: shares of train, validation and test, by instrument. If not given, NSynth stays whole
+            (it is published in parts that share no instrument), all else is split 0.8 0.1 0.1.
         split_seed: another seed, other instruments held out.
         seconds: length of each note in the store, s; longer ones are cut, shorter ones padded.
         skip_bad: leave out records that cannot be read, and count them, instead of stopping.
     """
 
     output: Output
-    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split: tuple[float, float, float] | None = None
     split_seed: int = 0
     seconds: float = 4.0
     skip_bad: bool = False
 
 
 Build = OmitArgPrefixes[BuildOptions]
+Shares = tuple[float, float, float]
+SHARES: Shares = (0.8, 0.1, 0.1)  # of train, validation and test, where nothing else is said
 
 
-def _build(corpus: Corpus, store: BuildOptions, description: Mapping[str, object]) -> None:
+def _build(
+    corpus: Corpus,
+    store: BuildOptions,
+    description: Mapping[str, object],
+    shares: Shares | None = SHARES,
+) -> None:
     from mechanical_ears.corpus.store import build_store
     from mechanical_ears.terminal import progress_bar
 
-    held_out = store.split[0] < 1
     with progress_bar(f"building {store.output}") as move:
         report = build_store(
             corpus,
             store.output,
             seconds=store.seconds,
-            split=store.split if held_out else None,
+            split=store.split or shares,
             seed=store.split_seed,
             skip_bad=store.skip_bad,
             description=description,
@@ -73,7 +80,7 @@ def nsynth(path: Positional[Path], *, store: Build) -> None:
     """
     from mechanical_ears.corpus.nsynth import open_nsynth
 
-    _build(open_nsynth(path), store, {"nsynth": path.name})
+    _build(open_nsynth(path), store, {"nsynth": path.name}, shares=None)
 
 
 @build_app.command

@@ -407,6 +407,9 @@ class Store(Corpus):
     def rows(self, side: str = EVERYTHING) -> NDArray[np.int64]:
         """Row numbers of one side of the split, int64 (rows,).
 
+        The notes of a store that was never split are what its user takes them for: to train on as
+        well as held out.
+
         Args:
             side: "train", "validation", "test", "held-out" (all but train) or "all".
 
@@ -417,6 +420,8 @@ class Store(Corpus):
             chosen = np.ones(len(self), dtype=np.bool_)
         elif side == HELD_OUT:
             chosen = self.side != SPLITS[0]
+        elif side == SPLITS[0]:
+            chosen = (self.side == side) | (self.side == UNSPLIT)
         elif side in SPLITS:
             chosen = self.side == side
         else:
