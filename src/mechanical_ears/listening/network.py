@@ -12,7 +12,12 @@ stands:
     semitone blocks  depthwise kernels of ±2 octaves weigh octaves against each other, then
                      mixtures of channels (Liu et al., "A ConvNet for the 2020s", 2022)
     heads            key and sounding pitch: one logit a place; the rest from the features at the
-                     heard key, over all places, of the envelope and of the level
+                     heard key and over all places, the spectrum seen from the heard key, the
+                     envelope and the level
+
+Seen from its key, a spectrum shows partials by their number, wherever the note lies: what makes a
+clarinet a clarinet on every key. Absolute frequencies tell formants; they are kept in wide bands
+only, too coarse to learn presets by heart.
 """
 
 from __future__ import annotations
@@ -39,6 +44,10 @@ from mechanical_ears.pitch import PITCH_COUNT
 HARMONICS: Final = (0.5, 1, 2, 3, 4, 5, 6, 8)
 BINS_PER_SEMITONE: Final = BINS_PER_OCTAVE // 12
 SEMITONES: Final = BINS // BINS_PER_SEMITONE  # places, from MIDI 19 to 118
+BELOW_KEY: Final = 2 * BINS_PER_OCTAVE  # bins below the heard key that are seen from it
+ABOVE_KEY: Final = 5 * BINS_PER_OCTAVE + BINS_PER_SEMITONE  # bins from it up: 32 partials
+TIMES: Final = (4, 10, 17, 24)  # pitch-map frames at which attack, body, hold and end stop
+WIDE_BAND: Final = BINS_PER_OCTAVE // 3  # bins of a band of the absolute spectrum: 4 semitones
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class ListenerShape:
         blocks: semitone blocks.
         hidden: units from which family and the like are told.
         embedding: dimensions of the embedding.
+        dropout: chance that a value from which family and the like are told is left out.
     """
 
     first: int = 24
@@ -60,6 +70,7 @@ class ListenerShape:
     blocks: int = 3
     hidden: int = 256
     embedding: int = 96
+    dropout: float = 0.3
 
 
 class Told(NamedTuple):
@@ -121,14 +132,16 @@ class Listener(nn.Module):
         self.key = nn.Conv1d(shape.wide, 1, 1)
         self.sounding = nn.Conv1d(shape.wide, 1, 1)
         self.beyond = nn.Parameter(torch.full((2,), -6.0))  # logits of keys off the axis
-        self.spectrum = nn.Sequential(nn.Linear(2 * BINS, 128), nn.ReLU())
-        self.course = nn.Sequential(nn.Linear(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128), nn.ReLU())
-        told = 3 * shape.wide + 128 + 128 + 1
+        self.partials = _dense(len(TIMES) * (BELOW_KEY + ABOVE_KEY), 128, shape.dropout / 2)
+        self.formants = _dense(len(TIMES) * (BINS // WIDE_BAND), 64, shape.dropout / 2)
+        self.course = _dense(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128, shape.dropout / 2)
+        told = 3 * shape.wide + 128 + 64 + 128 + 1
         self.trunk = nn.Sequential(
             nn.BatchNorm1d(told),
+            nn.Dropout(shape.dropout),
             nn.Linear(told, shape.hidden),
             nn.ReLU(),
-            nn.Dropout(0.2),
+            nn.Dropout(shape.dropout),
             nn.Linear(shape.hidden, shape.hidden),
             nn.ReLU(),
         )
@@ -156,15 +169,18 @@ class Listener(nn.Module):
         places = functional.relu(places)
         key = self.key(places)[:, 0]
         sounding = self.sounding(places)[:, 0]
-        at_key = torch.einsum("ncf,nf->nc", places, key.softmax(dim=1))
-        overall = torch.cat([pitch_map.mean(dim=1), pitch_map.amax(dim=1)], dim=1)
+        heard = key.softmax(dim=1)
+        at_key = torch.einsum("ncf,nf->nc", places, heard)
+        spectra = spectra_in_time(pitch_map)
+        formants = functional.avg_pool1d(spectra, WIDE_BAND)
         hidden = self.trunk(
             torch.cat(
                 [
                     at_key,
                     places.mean(dim=2),
                     places.amax(dim=2),
-                    self.spectrum(overall),
+                    self.partials(seen_from_key(spectra, heard.detach()).flatten(1)),
+                    self.formants(formants.flatten(1)),
                     self.course(envelope.flatten(1)),
                     level[:, None],
                 ],
@@ -206,6 +222,32 @@ def harmonic_stack(pitch_map: Tensor) -> Tensor:
         else:
             moved.append(functional.pad(pitch_map[:, :, :shift], (-shift, 0)))
     return torch.stack(moved, dim=1)
+
+
+def spectra_in_time(pitch_map: Tensor) -> Tensor:
+    """Mean spectra of attack, body, hold and end: (batch, frames, bins) → (batch, 4, bins)."""
+    begins = (0, *TIMES[:-1])
+    means = [pitch_map[:, begin:end].mean(dim=1) for begin, end in zip(begins, TIMES, strict=True)]
+    return torch.stack(means, dim=1)
+
+
+def seen_from_key(spectra: Tensor, heard: Tensor) -> Tensor:
+    """Move spectra so that the heard key always stands at the same place.
+
+    Args:
+        spectra: (batch, times, bins).
+        heard: (batch, semitones), probability of each key.
+
+    Returns:
+        (batch, times, ``BELOW_KEY`` + ``ABOVE_KEY``), the mean over keys by their probability.
+    """
+    wide = functional.pad(spectra, (BELOW_KEY, ABOVE_KEY - BINS_PER_SEMITONE))
+    views = wide.unfold(2, BELOW_KEY + ABOVE_KEY, BINS_PER_SEMITONE)
+    return torch.einsum("ntsw,ns->ntw", views, heard)
+
+
+def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, outputs), nn.ReLU())
 
 
 def _normalised(

@@ -3,13 +3,17 @@
 Published are the averaged weights as an ONNX graph whose outputs are probabilities. Those of key,
 sounding pitch, family and source are calibrated by temperatures (Guo et al., "On calibration of
 modern neural networks", 2017): logits are divided by the number under which the answers to notes
-of unseen instruments, augmented as in training, are likeliest. The nearest known instruments come
+of unseen instruments, augmented as in training, are likeliest. What has no single pitch comes far
+more often in training than in recordings of notes; its logit is moved from the one share to the
+other, as Bayes' rule has it for any two priors (Saerens et al., "Adjusting the outputs of a
+classifier to new a priori probabilities", 2002). The nearest known instruments come
 from the same graph: the cosine of the note's embedding with the mean of each instrument's.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from mechanical_ears.training.feed import Notes, batches
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")
 TEMPERATURES = torch.logspace(-0.7, 0.7, 57)  # that are tried
 NOTES_AN_INSTRUMENT = 8  # whose mean embedding stands for it
+UNPITCHED_IN_USE = 0.02  # share of recordings without a single pitch that is reckoned with
 BATCH = 64  # notes
 INPUTS = ("pitch_map", "envelope", "level")
 OUTPUTS = ("key", "sounding", "pitched", "family", "source", "velocity", "qualities", "nearness")
@@ -39,15 +44,21 @@ class Published(nn.Module):
         listener: trained.
         temperatures: of the calibrated heads.
         instruments: float32 (instruments, embedding), mean embeddings of length 1.
+        pitched_shift: added to the logit of a single pitch, see `pitched_shift`.
     """
 
     instruments: Tensor
 
     def __init__(
-        self, listener: Listener, temperatures: Mapping[str, float], instruments: Tensor
+        self,
+        listener: Listener,
+        temperatures: Mapping[str, float],
+        instruments: Tensor,
+        pitched_shift: float = 0.0,
     ) -> None:
         super().__init__()
         self.listener = listener
+        self.pitched_shift = pitched_shift
         self.temperatures = dict(temperatures)
         self.register_buffer("instruments", instruments)
 
@@ -61,13 +72,22 @@ class Published(nn.Module):
         return (
             softened["key"],
             softened["sounding"],
-            told.pitched.sigmoid(),
+            (told.pitched + self.pitched_shift).sigmoid(),
             softened["family"],
             softened["source"],
             softened["velocity"],
             told.qualities.sigmoid(),
             told.embedding @ self.instruments.T,
         )
+
+
+def pitched_shift(share: float) -> float:
+    """What moves the logit of a single pitch from training to use.
+
+    Args:
+        share: of the notes in training that have none, 0..1.
+    """
+    return math.log((1 - UNPITCHED_IN_USE) / UNPITCHED_IN_USE * share / (1 - share))
 
 
 @torch.no_grad()

@@ -6,9 +6,11 @@ The loss is a weighted sum over the notes for which a label is known,
       + ⅕·BCE(qualities) + 3/10·BCE(pitched) + 3/10·CE(instrument by cosine of the embedding)
 
 (the last after Wang et al., "CosFace", 2018, without its margin: the head goes after training, the
-embedding stays). Some notes are made into what has no single pitch: noise, silence, chords of other
-notes. AdamW (Loshchilov & Hutter 2019) with a cosine schedule; what is published are the averaged
-weights (exponential moving average).
+embedding stays). Families are weighed by one over the root of how often they come. Some notes are
+made into what has no single pitch: noise, silence, chords of other notes and of the note itself;
+and some pitch maps are moved by some semitones, with their labels: an instrument that nobody built,
+whose formants lie elsewhere. AdamW (Loshchilov & Hutter 2019) with a cosine schedule; what is
+published are the averaged weights (exponential moving average).
 """
 
 from __future__ import annotations
@@ -30,17 +32,20 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.augment import Augmentation, augment
-from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend import BINS, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
-from mechanical_ears.listening.network import Listener, Told
+from mechanical_ears.listening.network import BINS_PER_SEMITONE, Listener, Told
 from mechanical_ears.listening.publish import (
     Published,
     calibrate,
     export_listener,
     mean_embeddings,
+    pitched_shift,
 )
-from mechanical_ears.training.device import Hardware, launch_fabric
+from mechanical_ears.note import FAMILIES
+from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from mechanical_ears.training.device import Hardware, compiled, launch_fabric
 from mechanical_ears.training.feed import Batch, Notes, ahead, batches, shuffled
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
@@ -58,9 +63,13 @@ WEIGHTS = {
 MODEL_FILE = "model.onnx"
 # Level is random for some notes and left as it was for others: where it is plausible it may tell
 # the velocity, and the network learns how far to trust it.
-AUGMENTATION = Augmentation(level_chance=0.6, gain_chance=0.6)
+AUGMENTATION = Augmentation(level_chance=0.35, gain_chance=0.35)
 COSINE_SCALE = 16.0  # of the instrument head's logits
 UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
+TRIADS = ((3, 7), (4, 7), (5, 9), (4, 10))  # semitones above a note, of its own chords
+MOVED_CHANCE = 0.4  # that a pitch map is moved by up to …
+MOVED = 4  # … so many semitones either way
+FAMILY_SMOOTHING = 0.1  # of the family's labels, which are a matter of taste at their borders
 AVERAGED = 0.05  # of all steps, over which the weights are averaged
 VALIDATION_BATCH = 64  # notes
 VALIDATED = 2000  # validation notes that are heard after each round
@@ -109,14 +118,27 @@ class Learner(nn.Module):
         return told, COSINE_SCALE * near
 
 
-def loss_of(told: Told, instruments: Tensor, labels: Labels) -> Tensor:
-    """The loss of a batch, over the labels that are known."""
+def loss_of(
+    told: Told, instruments: Tensor, labels: Labels, families: Tensor | None = None
+) -> Tensor:
+    """The loss of a batch, over the labels that are known.
 
-    def known(logits: Tensor, wanted: Tensor) -> Tensor:
+    Args:
+        told: by the listener.
+        instruments: logits (batch, instruments).
+        labels: of the batch.
+        families: weight of each family (11,); None weighs all alike.
+    """
+
+    def known(
+        logits: Tensor, wanted: Tensor, weight: Tensor | None = None, smoothing: float = 0.0
+    ) -> Tensor:
         chosen = wanted != UNKNOWN
         if not chosen.any():
             return logits.sum() * 0
-        return functional.cross_entropy(logits[chosen], wanted[chosen])
+        return functional.cross_entropy(
+            logits[chosen], wanted[chosen], weight, label_smoothing=smoothing
+        )
 
     marks = labels.qualities >= 0
     qualities = functional.binary_cross_entropy_with_logits(
@@ -125,7 +147,7 @@ def loss_of(told: Told, instruments: Tensor, labels: Labels) -> Tensor:
     parts = {
         "key": known(told.key, labels.key),
         "sounding": known(told.sounding, labels.sounding),
-        "family": known(told.family, labels.family),
+        "family": known(told.family, labels.family, families, FAMILY_SMOOTHING),
         "source": known(told.source, labels.source),
         "velocity": known(told.velocity, labels.velocity),
         "qualities": qualities / marks.sum().clamp_min(1),
@@ -151,7 +173,29 @@ def prepare(
         key=labels.key.masked_fill(~changed.audible, UNKNOWN),
         sounding=labels.sounding.masked_fill(~changed.audible, UNKNOWN),
     )
-    return front_end(changed.audio), labels
+    heard = front_end(changed.audio)
+    by = torch.randint(-MOVED, MOVED + 1, (len(audio),), generator=generator)
+    by *= torch.rand(len(audio), generator=generator) < MOVED_CHANCE
+    return moved(heard, labels, by.to(device))
+
+
+def moved(heard: HeardTensors, labels: Labels, by: Tensor) -> tuple[HeardTensors, Labels]:
+    """Pitch maps moved by ``by`` (batch,) semitones, with their labels, where keys stay on a piano.
+
+    What the move uncovers at an end of the axis is silent.
+    """
+    pitch_map, envelope, level = heard
+    key = labels.key + by
+    on_piano = (key >= PIANO_LOWEST) & (key <= PIANO_HIGHEST) & (labels.key != UNKNOWN)
+    by = by * on_piano
+    places = torch.arange(BINS, device=by.device) - BINS_PER_SEMITONE * by[:, None]
+    inside = (places >= 0) & (places < BINS)
+    taken = places.clamp(0, BINS - 1)[:, None].expand_as(pitch_map)
+    sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
+    return (
+        (pitch_map.gather(2, taken) * inside[:, None], envelope, level),
+        replace(labels, key=labels.key + by, sounding=sounding.clamp(UNKNOWN, PITCH_COUNT - 1)),
+    )
 
 
 def without_pitch(
@@ -175,7 +219,12 @@ def without_pitch(
     even = audio / peak
     clash = (labels.key[:chords, None].cpu() - labels.key[partner].cpu()) % 12
     heard = (clash != 0).to(audio.device)  # an octave or a unison is one pitch
-    mixed = even[:chords] + (gains * heard[:, :, None] * even[partner]).sum(dim=1)
+    others = even[partner]
+    for place in range(0, chords, 2):  # each second chord is the note's own
+        triad = TRIADS[int(torch.randint(len(TRIADS), (), generator=generator))]
+        others[place] = torch.stack([_played_faster(even[place], above) for above in triad])
+        heard[place] = True
+    mixed = even[:chords] + (gains * heard[:, :, None] * others).sum(dim=1)
     audio[:chords] = mixed * peak[:chords] / 2
     noise = torch.randn(noises, audio.shape[1], generator=generator).to(audio.device)
     audio[chords : chords + noises] = 0.1 * noise
@@ -184,6 +233,14 @@ def without_pitch(
     lost[:chords] = heard.any(dim=1)
     lost[chords:count] = True
     return audio, labels.without(lost)
+
+
+def _played_faster(audio: Tensor, semitones: int) -> Tensor:
+    """Audio (samples,) played so much faster that it sounds higher; silence after its end."""
+    shorter = functional.interpolate(
+        audio[None, None], scale_factor=2 ** (-semitones / 12), mode="linear"
+    )[0, 0]
+    return functional.pad(shorter, (0, len(audio) - len(shorter)))
 
 
 def train_listener(
@@ -236,9 +293,10 @@ def _learn(
     )
     state: State = {"learner": learner, "averaged": averaged, "optimiser": adam}
     done = run.resume(state)
-    network, optimiser = fabric.setup(learner, adam)
+    network, optimiser = fabric.setup(compiled(learner, fabric.device), adam)
     averaged = averaged.to(fabric.device)
     front_end = TorchFrontEnd().to(fabric.device)
+    families = family_weights(train).to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
     round_notes = min(training.epoch_notes, len(train))
     steps = math.ceil(round_notes / training.batch_size)
@@ -261,7 +319,7 @@ def _learn(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             told, instruments = network(heard)
-            loss = loss_of(told, instruments, labels)
+            loss = loss_of(told, instruments, labels, families)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
@@ -294,6 +352,14 @@ def _learn(
     return averaged, labeller
 
 
+def family_weights(notes: Notes) -> Tensor:
+    """One over the root of how often each family comes, 1 for the mean note; float32 (11,)."""
+    families = notes.labels(lambda store: store.family.astype(np.int64))
+    count = np.bincount(families[families != UNKNOWN], minlength=len(FAMILIES))
+    weights = 1 / np.sqrt(np.maximum(count, 1))
+    return torch.from_numpy(weights * count.sum() / max((weights * count).sum(), 1e-9)).float()
+
+
 def _publish(
     run: RunFolder,
     averaged: Learner,
@@ -316,7 +382,12 @@ def _publish(
         return hear(augment(audio, middle, AUGMENTATION, generator).audio)
 
     temperatures = calibrate(hear_augmented, validation, labeller)
-    published = Published(averaged.listener, temperatures, mean_embeddings(hear, train, labeller))
+    published = Published(
+        averaged.listener,
+        temperatures,
+        mean_embeddings(hear, train, labeller),
+        pitched_shift(UNPITCHED_SHARE),
+    )
     properties = {
         "network": "listener",
         "epoch": str(run.log()[-1]["epoch"]),
