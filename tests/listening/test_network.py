@@ -7,6 +7,7 @@ import torch
 
 from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, hear
 from mechanical_ears.listening.labels import UNKNOWN, Labels
+from mechanical_ears.listening.lessons import without_pitch
 from mechanical_ears.listening.network import (
     HARMONICS,
     SEMITONES,
@@ -21,7 +22,7 @@ from mechanical_ears.listening.publish import (
     Published,
     export_listener,
 )
-from mechanical_ears.listening.train import loss_of, without_pitch
+from mechanical_ears.listening.train import loss_of
 from mechanical_ears.pitch import midi_to_hz
 
 

@@ -13,6 +13,8 @@ from mechanical_ears.training.device import Accelerator, Precision
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.hearing import Accuracy
+    from mechanical_ears.listening.train import ListenerTraining, Subject
+    from mechanical_ears.training.device import Hardware
 
 Side = Literal["held-out", "train", "validation", "test", "all"]
 
@@ -84,13 +86,53 @@ def listener(
         accelerator: what to compute on; auto takes a GPU if there is one.
         precision: auto takes bf16 on CUDA GPUs.
     """
-    from mechanical_ears.listening.train import ListenerTraining, train_listener
-    from mechanical_ears.terminal import TrainingBar, is_first_process
+    from mechanical_ears.listening.train import LISTENER, ListenerTraining
     from mechanical_ears.training.device import Hardware
 
     training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
+    _train(LISTENER, training, output, Hardware(accelerator, precision))
+
+
+@train_app.command
+def judge(
+    corpora: tuple[Path, ...],
+    output: Output,
+    *,
+    epochs: int = 20,
+    epoch_notes: int = 10_000,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    seed: int = 1234,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train the evaluation network, which judges what is imagined; call again to go on.
+
+    Args:
+        corpora: stores with a train and a validation side.
+        output: the run folder: config, log, checkpoints and the network.
+        epochs: rounds, each saved and validated.
+        epoch_notes: notes heard in a round.
+        batch_size: notes a step.
+        learning_rate: of AdamW at its highest.
+        seed: of the first weights, the order of notes and the augmentation; not the listener's.
+        accelerator: what to compute on; auto takes a GPU if there is one.
+        precision: auto takes bf16 on CUDA GPUs.
+    """
+    from mechanical_ears.evaluation.judge import JUDGE
+    from mechanical_ears.listening.train import ListenerTraining
+    from mechanical_ears.training.device import Hardware
+
+    training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
+    _train(JUDGE, training, output, Hardware(accelerator, precision))
+
+
+def _train(subject: Subject, training: ListenerTraining, output: Path, hardware: Hardware) -> None:
+    from mechanical_ears.listening.train import train_listener
+    from mechanical_ears.terminal import TrainingBar, is_first_process
+
     with TrainingBar() as bar:
-        log = train_listener(training, output, bar, Hardware(accelerator, precision))
+        log = train_listener(training, output, bar, hardware, subject)
     if is_first_process():
         last = log[-1]
         print(

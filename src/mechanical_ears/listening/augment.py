@@ -2,7 +2,8 @@
 
 A note passes, as sound does in the world, through
 
-    detuning → chorus → filters and room → onset → overdrive → noise → lossy codec → cut → level
+    resynthesis → detuning → chorus → filters and room → onset → overdrive → noise → lossy codec
+                → cut → level
 
 and each station is left out with its own chance. Stations draw their parameters uniformly (times
 and frequencies uniformly in their logarithm), independently of each other (Cubuk et al.,
@@ -53,6 +54,7 @@ class Augmentation:
 
     Attributes:
         clean_chance: that a note passes all stations but the level untouched.
+        resynthesis_chance: of phases lost by ``resynthesis`` half turns, as a vocoder loses them.
         detune_chance: of detuning by ``detune`` cents, within ±40.
         chorus_chance: of a chorus, whose copy is ``chorus_delay`` s late at the least, its pitch
             swinging by ``chorus_depth`` cents ``chorus_rate`` times a second, at ``chorus_level``
@@ -80,6 +82,8 @@ class Augmentation:
     """
 
     clean_chance: float = 0.15
+    resynthesis_chance: float = 0.0
+    resynthesis: Range = (0.1, 1.0)
     detune_chance: float = 0.5
     detune: Range = (-40.0, 40.0)  # cents
     chorus_chance: float = 0.1
@@ -143,7 +147,7 @@ class Augmentation:
 
 
 _LOGARITHMIC = {"chorus_rate", "low_pass", "high_pass", "reverb_time", "lossy_cutoff", "cut"}
-_FROM_ZERO = {"chorus_delay", "chorus_depth", "skip", "late", "clip"}
+_FROM_ZERO = {"resynthesis", "chorus_delay", "chorus_depth", "skip", "late", "clip"}
 
 _CHANCES: dict[str, Any] = {
     field.name: 0.0 for field in fields(Augmentation) if field.name.endswith("_chance")
@@ -227,6 +231,8 @@ class _Way:
     codec: tuple[Tensor, ...]
     levelled: Tensor
     gain: Tensor  # dB
+    resynthesised: Tensor
+    blur: Tensor  # half turns
     seed: int  # of the noise
 
     def place_of(self, samples: int) -> tuple[Tensor, Tensor]:
@@ -321,6 +327,8 @@ def _draw_way(how: Augmentation, pitch: Tensor, samples: int, generator: torch.G
         codec=(draw.uniform(how.lossy_margin), codec_cutoff),
         levelled=draw.chosen(how.level_chance, clean_too=True),
         gain=draw.uniform(how.gain) * draw.chosen(how.gain_chance, clean_too=True),
+        resynthesised=draw.chosen(how.resynthesis_chance),
+        blur=draw.uniform(how.resynthesis),
         seed=draw.seed(),
     )
 
@@ -383,6 +391,10 @@ def augment(
         noise = effects.noises(kind, mains, samples, grain)
         return effects.add_noise(notes, noise, snr, first, last)
 
+    def from_magnitudes(notes: Tensor, blur: Tensor) -> Tensor:
+        return effects.resynthesise(notes, blur, grain)
+
+    _alter(sound, way.resynthesised, from_magnitudes, way.blur)
     _alter(sound, way.detuned, effects.detune, way.cents)
     _alter(sound, way.doubled, effects.chorus, *way.chorus)
     _alter(sound, way.coloured & ~way.wet, coloured, *way.colour)

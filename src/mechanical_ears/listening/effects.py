@@ -38,6 +38,7 @@ NOISES = ("white", "pink", "brown", "hum")
 LOWEST_NOISE = 20.0  # Hz, where pink and brown noise begin
 HUM_PARTIALS = 20  # of the mains' frequency
 FADE = 0.005  # s, at the end of what is kept
+VOCODER_WINDOW = 1024  # samples, in which a sound is resynthesised
 LONGEST_DELAY = 0.06  # s
 WIDEST_DETUNING = 100.0  # cents
 _TINY = 1e-12  # keeps silence from being divided by zero
@@ -94,6 +95,30 @@ def chorus(audio: Tensor, delay: Tensor, rate: Tensor, depth: Tensor, level: Ten
 def swing(rate: Tensor, depth: Tensor) -> Tensor:
     """How far in s a delay swings to either side for ``depth`` cents ``rate`` times a second."""
     return torch.expm1(depth * (math.log(2) / 1200)) / (2 * math.pi * rate)
+
+
+def resynthesise(audio: Tensor, blur: Tensor, generator: torch.Generator) -> Tensor:
+    """Build the sound anew from its short-time magnitudes with inexact phases.
+
+    What a vocoder, a codec or a network loses when it makes sound from a spectrogram (Griffin and
+    Lim, "Signal estimation from modified short-time Fourier transform", 1984): phases are off by up
+    to ``blur`` half turns, so that partials of equal magnitude sound rougher.
+
+    Args:
+        audio: float32 (batch, samples).
+        blur: (batch,), 0 (nothing changes) to 1 (phases are random).
+        generator: of the phases, on the audio's device.
+    """
+    window = torch.hann_window(VOCODER_WINDOW, device=audio.device)
+    frames = torch.stft(
+        audio, VOCODER_WINDOW, VOCODER_WINDOW // 4, window=window, return_complex=True
+    )
+    off = torch.rand(frames.shape, generator=generator, device=audio.device).mul_(2).sub_(1)
+    off.mul_(math.pi * blur[:, None, None])
+    turned = frames * torch.polar(torch.ones_like(off), off)
+    return torch.istft(
+        turned, VOCODER_WINDOW, VOCODER_WINDOW // 4, window=window, length=audio.shape[1]
+    )
 
 
 def _spline(audio: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from mechanical_ears.files import written_whole
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
-from mechanical_ears.listening.network import Listener, Told, example_inputs
+from mechanical_ears.listening.network import Told, example_inputs
 from mechanical_ears.training.feed import Notes, batches
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")
@@ -51,7 +51,7 @@ class Published(nn.Module):
 
     def __init__(
         self,
-        listener: Listener,
+        listener: nn.Module,
         temperatures: Mapping[str, float],
         instruments: Tensor,
         pitched_shift: float = 0.0,

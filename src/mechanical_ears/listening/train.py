@@ -18,8 +18,9 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,15 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.augment import Augmentation, augment
-from mechanical_ears.listening.frontend import BINS, SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
-from mechanical_ears.listening.network import BINS_PER_SEMITONE, Listener, Told
+from mechanical_ears.listening.lessons import UNPITCHED_SHARE, prepare
+from mechanical_ears.listening.network import (
+    Listener,
+    ListenerShape,
+    Told,
+)
 from mechanical_ears.listening.publish import (
     Published,
     calibrate,
@@ -44,9 +50,8 @@ from mechanical_ears.listening.publish import (
     pitched_shift,
 )
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.training.device import Hardware, compiled, launch_fabric
-from mechanical_ears.training.feed import Batch, Notes, ahead, batches, shuffled
+from mechanical_ears.training.feed import Notes, ahead, batches, shuffled
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
 
@@ -65,10 +70,6 @@ MODEL_FILE = "model.onnx"
 # the velocity, and the network learns how far to trust it.
 AUGMENTATION = Augmentation(level_chance=0.35, gain_chance=0.35)
 COSINE_SCALE = 16.0  # of the instrument head's logits
-UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
-TRIADS = ((3, 7), (4, 7), (5, 9), (4, 10))  # semitones above a note, of its own chords
-MOVED_CHANCE = 0.4  # that a pitch map is moved by up to …
-MOVED = 4  # … so many semitones either way
 FAMILY_SMOOTHING = 0.1  # of the family's labels, which are a matter of taste at their borders
 AVERAGED = 0.05  # of all steps, over which the weights are averaged
 VALIDATION_BATCH = 64  # notes
@@ -100,18 +101,63 @@ class ListenerTraining:
     seed: int = 0
 
 
-HeardTensors = tuple[Tensor, Tensor, Tensor]  # pitch map, envelope, level
+@dataclass(frozen=True)
+class Subject:
+    """What is trained to hear: the listener, or another network that tells the same.
+
+    Attributes:
+        name: in the run's configuration and in what is published.
+        network: makes it; what it is called with is what the front end returns.
+        embedding: dimensions of its embedding.
+        front_end: makes the module before it: audio float32 (batch, 64000) → tensors.
+        augmentation: of the notes it hears.
+        moves: whether the first tensor is a pitch map, which may be moved with its labels.
+        publish: writes the trained network; takes the file, its weights and what is told of it.
+        file: in the run folder, that is published.
+    """
+
+    name: str
+    network: Callable[[], nn.Module]
+    embedding: int
+    front_end: Callable[[], nn.Module]
+    augmentation: Augmentation
+    moves: bool
+    publish: Callable[[Path, Trained], None]
+    file: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network after its training, on the CPU.
+
+    Attributes:
+        network: the averaged weights.
+        temperatures: of the calibrated heads.
+        instruments: float32 (instruments, embedding), mean embeddings of length 1.
+        properties: what the file should say of itself.
+    """
+
+    network: nn.Module
+    temperatures: dict[str, float]
+    instruments: Tensor
+    properties: Mapping[str, object]
 
 
 class Learner(nn.Module):
-    """The listener with the head that goes after training."""
+    """A network that hears notes, with the head that goes after training.
 
-    def __init__(self, instruments: int) -> None:
+    Args:
+        listener: what a front end makes of audio → `Told`.
+        instruments: number of instruments to tell apart.
+        embedding: dimensions of the network's embedding.
+    """
+
+    def __init__(self, listener: nn.Module, instruments: int, embedding: int) -> None:
         super().__init__()
-        self.listener = Listener()
-        self.instruments = nn.Parameter(torch.randn(instruments, self.listener.shape.embedding))
+        self.listener = listener
+        self.instruments = nn.Parameter(torch.randn(instruments, embedding))
 
-    def forward(self, heard: HeardTensors) -> tuple[Told, Tensor]:
+    def forward(self, heard: tuple[Tensor, ...]) -> tuple[Told, Tensor]:
         """What the listener tells, and the cosine of each instrument, times the scale."""
         told = self.listener(*heard)
         near = told.embedding @ functional.normalize(self.instruments, dim=1).T
@@ -157,110 +203,33 @@ def loss_of(
     return torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
 
 
-@torch.no_grad()
-def prepare(
-    batch: Batch, labeller: Labeller, front_end: TorchFrontEnd, generator: torch.Generator
-) -> tuple[HeardTensors, Labels]:
-    """What the ears hear of a batch, augmented, some of it without pitch; and its labels."""
-    device = front_end.pitch_window.device
-    labels = labeller.of(batch.notes).to(device)
-    audio, labels = without_pitch(batch.audio_on(device), labels, generator)
-    changed = augment(audio, labels.key.clamp_min(0), AUGMENTATION, generator)
-    labels = replace(
-        labels,
-        qualities=labels.qualities.masked_fill(~changed.qualities, UNKNOWN),
-        pitched=labels.pitched * changed.audible,
-        key=labels.key.masked_fill(~changed.audible, UNKNOWN),
-        sounding=labels.sounding.masked_fill(~changed.audible, UNKNOWN),
-    )
-    heard = front_end(changed.audio)
-    by = torch.randint(-MOVED, MOVED + 1, (len(audio),), generator=generator)
-    by *= torch.rand(len(audio), generator=generator) < MOVED_CHANCE
-    return moved(heard, labels, by.to(device))
-
-
-def moved(heard: HeardTensors, labels: Labels, by: Tensor) -> tuple[HeardTensors, Labels]:
-    """Pitch maps moved by ``by`` (batch,) semitones, with their labels, where keys stay on a piano.
-
-    What the move uncovers at an end of the axis is silent.
-    """
-    pitch_map, envelope, level = heard
-    key = labels.key + by
-    on_piano = (key >= PIANO_LOWEST) & (key <= PIANO_HIGHEST) & (labels.key != UNKNOWN)
-    by = by * on_piano
-    places = torch.arange(BINS, device=by.device) - BINS_PER_SEMITONE * by[:, None]
-    inside = (places >= 0) & (places < BINS)
-    taken = places.clamp(0, BINS - 1)[:, None].expand_as(pitch_map)
-    sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
-    return (
-        (pitch_map.gather(2, taken) * inside[:, None], envelope, level),
-        replace(labels, key=labels.key + by, sounding=sounding.clamp(UNKNOWN, PITCH_COUNT - 1)),
-    )
-
-
-def without_pitch(
-    audio: Tensor, labels: Labels, generator: torch.Generator
-) -> tuple[Tensor, Labels]:
-    """Make the first notes of a batch into chords, noise and silence, which have no single pitch.
-
-    Args:
-        audio: float32 (batch, samples); other notes of the batch give the chords' notes.
-        labels: of the batch; what is made loses them, but for ``pitched``.
-        generator: on the CPU, of which notes sound together.
-    """
-    count = round(UNPITCHED_SHARE * len(audio))
-    if count < 4:
-        return audio, labels
-    audio = audio.clone()
-    chords, noises = count // 2, count - count // 2 - 1
-    gains = torch.rand(chords, 2, 1, generator=generator).to(audio.device) * 0.6 + 0.7
-    partner = torch.randint(count, len(audio), (chords, 2), generator=generator)
-    peak = audio.abs().amax(dim=1, keepdim=True).clamp_min(1e-4)
-    even = audio / peak
-    clash = (labels.key[:chords, None].cpu() - labels.key[partner].cpu()) % 12
-    heard = (clash != 0).to(audio.device)  # an octave or a unison is one pitch
-    others = even[partner]
-    for place in range(0, chords, 2):  # each second chord is the note's own
-        triad = TRIADS[int(torch.randint(len(TRIADS), (), generator=generator))]
-        others[place] = torch.stack([_played_faster(even[place], above) for above in triad])
-        heard[place] = True
-    mixed = even[:chords] + (gains * heard[:, :, None] * others).sum(dim=1)
-    audio[:chords] = mixed * peak[:chords] / 2
-    noise = torch.randn(noises, audio.shape[1], generator=generator).to(audio.device)
-    audio[chords : chords + noises] = 0.1 * noise
-    audio[chords + noises] = 0
-    lost = torch.zeros(len(audio), dtype=torch.bool, device=audio.device)
-    lost[:chords] = heard.any(dim=1)
-    lost[chords:count] = True
-    return audio, labels.without(lost)
-
-
-def _played_faster(audio: Tensor, semitones: int) -> Tensor:
-    """Audio (samples,) played so much faster that it sounds higher; silence after its end."""
-    shorter = functional.interpolate(
-        audio[None, None], scale_factor=2 ** (-semitones / 12), mode="linear"
-    )[0, 0]
-    return functional.pad(shorter, (0, len(audio) - len(shorter)))
-
-
 def train_listener(
     training: ListenerTraining,
     run_path: Path,
     observer: Observer,
     hardware: Hardware | None = None,
+    subject: Subject | None = None,
 ) -> list[Figures]:
     """Train, or go on with a training, until all rounds are done.
+
+    Args:
+        training: what to train on, and how.
+        run_path: the run folder.
+        observer: is told of the progress.
+        hardware: where to compute.
+        subject: what is trained; the listener if not given.
 
     Raises:
         CorpusError: a store cannot be used.
         TrainingError: the run folder is another's, a checkpoint is damaged, or the loss is no
             longer a number.
     """
+    subject = subject or LISTENER
     stores = [Store(path) for path in training.corpora]
     train = Notes.of(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
     validation = shuffled(Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES), training.seed, 0)
     config = {
-        "network": "listener",
+        "network": subject.name,
         **asdict(training),
         "train_sha256": train.fingerprint(),
         "validation_sha256": validation.fingerprint(),
@@ -269,14 +238,15 @@ def train_listener(
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run):
-        averaged, labeller = _learn(training, run, fabric, (train, validation), observer)
+        averaged, labeller = _learn(training, subject, run, fabric, (train, validation), observer)
         if fabric.is_global_zero:
-            _publish(run, averaged.cpu(), labeller, (train, validation), training.seed)
+            _publish(run, subject, averaged.cpu(), labeller, (train, validation), training.seed)
     return run.log()
 
 
 def _learn(
     training: ListenerTraining,
+    subject: Subject,
     run: RunFolder,
     fabric: Any,
     notes: tuple[Notes, Notes],
@@ -286,7 +256,7 @@ def _learn(
     train, validation = notes
     labeller = Labeller(train.stores)
     torch.manual_seed(training.seed)
-    learner = Learner(len(labeller.instruments))
+    learner = Learner(subject.network(), len(labeller.instruments), subject.embedding)
     averaged = copy.deepcopy(learner).requires_grad_(False)
     adam = torch.optim.AdamW(
         learner.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
@@ -295,7 +265,7 @@ def _learn(
     done = run.resume(state)
     network, optimiser = fabric.setup(compiled(learner, fabric.device), adam)
     averaged = averaged.to(fabric.device)
-    front_end = TorchFrontEnd().to(fabric.device)
+    front_end = subject.front_end().to(fabric.device)
     families = family_weights(train).to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
     round_notes = min(training.epoch_notes, len(train))
@@ -310,7 +280,14 @@ def _learn(
         network.train()
         total, right, count = 0.0, 0, 0
         prepared = (
-            prepare(batch, labeller, front_end, generator)
+            prepare(
+                batch,
+                labeller,
+                front_end,
+                subject.augmentation,
+                generator,
+                moves=subject.moves,
+            )
             for batch in batches(order, training.batch_size, share=share)
         )
         for step, (heard, labels) in enumerate(ahead(prepared)):
@@ -324,7 +301,8 @@ def _learn(
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
             optimiser.step()
-            _average(averaged, learner, 1 - 1 / (AVERAGED * training.epochs * steps + 1))
+            kept = 1 - 1 / (AVERAGED * training.epochs * steps + 1)
+            _average(averaged, learner, min(kept, (1 + now) / (10 + now)))  # young means learn fast
             keyed = labels.key != UNKNOWN
             right += int((told.key.argmax(dim=1) == labels.key)[keyed].sum())
             count += int(keyed.sum())
@@ -340,7 +318,7 @@ def _learn(
         figures = {
             "loss": total / steps,
             "accuracy": right / max(count, 1),
-            **validate(averaged, validation.take(slice(0, VALIDATED)), labeller, fabric.device),
+            **validate(averaged, front_end, validation.take(slice(0, VALIDATED)), labeller),
             "notes_per_second": round(speed, 1),
             "seconds": round(time.perf_counter() - started, 2),
             "device": str(fabric.device),
@@ -362,15 +340,16 @@ def family_weights(notes: Notes) -> Tensor:
 
 def _publish(
     run: RunFolder,
+    subject: Subject,
     averaged: Learner,
     labeller: Labeller,
     notes: tuple[Notes, Notes],
     seed: int,
 ) -> None:
-    """Calibrate and write ``model.onnx``."""
+    """Calibrate, and write the subject's file."""
     train, validation = notes
     averaged.eval()
-    front_end = TorchFrontEnd()
+    front_end = subject.front_end()
     generator = torch.Generator().manual_seed(seed)
 
     def hear(audio: Tensor) -> Told:
@@ -379,17 +358,11 @@ def _publish(
 
     def hear_augmented(audio: Tensor) -> Told:
         middle = torch.full((len(audio),), 60)
-        return hear(augment(audio, middle, AUGMENTATION, generator).audio)
+        return hear(augment(audio, middle, subject.augmentation, generator).audio)
 
     temperatures = calibrate(hear_augmented, validation, labeller)
-    published = Published(
-        averaged.listener,
-        temperatures,
-        mean_embeddings(hear, train, labeller),
-        pitched_shift(UNPITCHED_SHARE),
-    )
     properties = {
-        "network": "listener",
+        "network": subject.name,
         "epoch": str(run.log()[-1]["epoch"]),
         "trained_on": " + ".join(store.provenance.title for store in train.stores),
         "licence": " AND ".join(dict.fromkeys(store.provenance.licence for store in train.stores)),
@@ -397,7 +370,16 @@ def _publish(
         "temperatures": temperatures,
         "instruments": labeller.instruments,
     }
-    export_listener(published, run.path / MODEL_FILE, properties)
+    means = mean_embeddings(hear, train, labeller)
+    trained = Trained(averaged.listener, temperatures, means, properties)
+    subject.publish(run.path / subject.file, trained)
+
+
+def _publish_listener(path: Path, trained: Trained) -> None:
+    published = Published(
+        trained.network, trained.temperatures, trained.instruments, pitched_shift(UNPITCHED_SHARE)
+    )
+    export_listener(published, path, trained.properties)
 
 
 def _rate(training: ListenerTraining, step: int, steps: int) -> float:
@@ -424,11 +406,11 @@ def _average(averaged: nn.Module, learner: nn.Module, kept_share: float) -> None
 
 @torch.no_grad()
 def validate(
-    learner: Learner, notes: Notes, labeller: Labeller, device: torch.device
+    learner: Learner, front_end: nn.Module, notes: Notes, labeller: Labeller
 ) -> dict[str, float]:
     """Figures on notes that are not learned from, as they are: loss and shares that are right."""
     learner.eval()
-    front_end = TorchFrontEnd().to(device)
+    device = next(front_end.buffers()).device
     sums: dict[str, list[float]] = {}
     for batch in batches(notes, VALIDATION_BATCH):
         labels = labeller.of(batch.notes).to(device)
@@ -461,3 +443,15 @@ def validate(
 def _share(right: Tensor, known: Tensor) -> tuple[float, int]:
     count = int(known.sum())
     return (float(right[known].float().mean()) if count else 0.0), count
+
+
+LISTENER = Subject(
+    name="listener",
+    network=Listener,
+    embedding=ListenerShape().embedding,
+    front_end=TorchFrontEnd,
+    augmentation=AUGMENTATION,
+    moves=True,
+    publish=_publish_listener,
+    file=MODEL_FILE,
+)

@@ -1,0 +1,69 @@
+"""The evaluation network: what it sees, and its way from training to a file and back."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from mechanical_ears.corpus.store import build_store
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.errors import EarsError
+from mechanical_ears.evaluation.judge import (
+    BANDS,
+    BANDS_PER_OCTAVE,
+    FRAMES,
+    LOWEST_MIDI,
+    EvaluationNetwork,
+    Judge,
+    JudgeFrontEnd,
+)
+from mechanical_ears.note import FAMILIES
+from mechanical_ears.pitch import midi_to_hz
+
+
+def tone(midi):
+    return torch.sin(torch.arange(64_000) * (2 * np.pi * midi_to_hz(midi) / 16_000))[None]
+
+
+@pytest.mark.parametrize("midi", [45, 69, 96])
+def test_a_tone_stands_at_its_band(midi):
+    (picture,) = JudgeFrontEnd()(tone(midi))
+    assert picture.shape == (1, FRAMES, BANDS)
+    assert picture[0, 3].argmax() == (midi - LOWEST_MIDI) * BANDS_PER_OCTAVE / 12
+    assert picture.max() == 1
+
+
+def test_gain_changes_nothing_and_silence_is_seen_as_such():
+    see = JudgeFrontEnd()
+    assert torch.allclose(see(tone(60))[0], see(0.01 * tone(60))[0], atol=1e-4)
+    assert see(torch.zeros(1, 64_000))[0].abs().max() < 1e-6
+
+
+def test_trained_saved_and_loaded(tmp_path):
+    build_store(Toy(120, instruments=12), tmp_path / "toy", split=(0.7, 0.15, 0.15))
+    command = [
+        sys.executable, "-m", "mechanical_ears.cli", "train", "judge", "--corpora",
+        tmp_path / "toy", "-o", tmp_path / "run", "--epochs", "1", "--epoch-notes", "64",
+    ]  # fmt: skip
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    judge = EvaluationNetwork.load(tmp_path / "run" / "judge.safetensors")
+    told = judge.hear(tone(60))
+    assert told.family.shape == (1, len(FAMILIES))
+    assert torch.isfinite(told.key).all()
+    assert set(judge.temperatures) == {"key", "sounding", "family", "source", "velocity"}
+    assert judge.about["network"] == "judge"
+    assert judge.about["licence"] == "CC0-1.0"
+
+
+def test_it_has_another_architecture_than_the_listener():
+    names = {type(module).__name__ for module in Judge().modules()}
+    assert "SemitoneBlock" not in names
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "none.safetensors").write_bytes(b"no weights")
+    with pytest.raises(EarsError, match="evaluation network"):
+        EvaluationNetwork.load(tmp_path / "none.safetensors")
