@@ -41,8 +41,10 @@ def _make_instrument(seed: int, number: int) -> _Instrument:
     turn, place = divmod(number, len(RECIPES))
     recipe = RECIPES[place]
     timbre = recipe.draw(chance)
+    kind = (recipe.family, recipe.source)
+    alike = [at for at, each in enumerate(RECIPES) if (each.family, each.source) == kind]
     return _Instrument(
-        name=f"{recipe.family}_{recipe.source}_{turn:03d}",
+        name=f"{recipe.family}_{recipe.source}_{turn * len(alike) + alike.index(place):03d}",
         qualities=recipe.qualities(timbre),
         level=-chance.uniform(0, 6),
         timbre=timbre,

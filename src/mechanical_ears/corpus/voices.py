@@ -14,6 +14,13 @@ two-point average multiplies a partial by cos(π f_n / loop rate) once a period.
 
 of Chowning, "The synthesis of complex audio spectra by means of frequency modulation" (1973). Its
 sideband n is no stronger than (I/2)^n / n!, which says how large I may be below half the rate.
+
+Subtractive voices send a sawtooth's or a pulse's harmonics, a_n = sin(π d n) / n with the pulse's
+width d, through a resonant low-pass of second order whose cutoff f_c falls from its first to its
+last place, as an analogue synthesiser's envelope moves it (Moog, "Voltage-controlled electronic
+music modules", 1965):
+
+    |H(f)|² = 1 / ((1 − x²)² + (x / Q)²),   x = f / f_c
 """
 
 from __future__ import annotations
@@ -35,6 +42,8 @@ _BLOCK = 256  # samples, one factor of the partial bank
 _LOOP_RATE = 44_100.0  # Hz, at which the plucked string's loop is thought to run
 _ALIAS = 1e-3  # amplitude that the first sideband beyond half the sample rate may have
 _COLOURED = 32  # partials that have a strength of their own
+_KNOBS = 6  # numbers of a synthesiser's panel
+_HOP = 128  # samples between the places where a moving filter is set anew
 
 Samples = NDArray[np.float64]
 
@@ -71,6 +80,7 @@ class Timbre:
         decay: s in which a struck C4 falls by 60 dB.
         release: s in which a sounding note falls by 60 dB once the key is up.
         shape: 0..1, the one thing each voice may choose for itself.
+        knobs: 0..1 (_KNOBS,), of a synthesiser's panel.
     """
 
     colour: Samples
@@ -79,6 +89,7 @@ class Timbre:
     decay: float
     release: float
     shape: float
+    knobs: Samples
 
     def amplitudes(self, numbers: Samples, force: float) -> Samples:
         """Amplitude (partials,) of harmonics at a touch of ``force`` 0..1."""
@@ -216,6 +227,65 @@ def _tines(timbre: Timbre, touch: Touch) -> Samples:
     return fall * _modulated(timbre, touch, np.sqrt(fall))
 
 
+def _filtered(samples: Samples, rate: int, cutoffs: Samples, resonance: float) -> Samples:
+    """Sound through a resonant low-pass, set anew every ``_HOP`` samples by overlap and add.
+
+    Args:
+        samples: float64 (samples,).
+        rate: Hz.
+        cutoffs: Hz, one for each hop (samples // ``_HOP`` + 1 at least).
+        resonance: Q.
+    """
+    length = 4 * _HOP
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)  # sums to 2 at this hop
+    count = len(samples) // _HOP + 4
+    padded = np.pad(samples, (3 * _HOP, count * _HOP + length - len(samples) - 3 * _HOP))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[: count * _HOP : _HOP]
+    place = np.fft.rfftfreq(length, 1 / rate) / np.pad(cutoffs, (1, 3), "edge")[:count, None]
+    gains = 1 / np.sqrt((1 - place**2) ** 2 + (place / resonance) ** 2)
+    changed = np.fft.irfft(np.fft.rfft(frames * window) * gains, length) / 2
+    total = np.zeros((count + 3, _HOP))
+    for quarter in range(4):
+        total[quarter : quarter + count] += changed[:, quarter * _HOP : (quarter + 1) * _HOP]
+    return total.reshape(-1)[3 * _HOP : 3 * _HOP + len(samples)]
+
+
+def _synthesised(timbre: Timbre, touch: Touch, lowest: float, fall: float) -> Samples:
+    """A subtractive voice.
+
+    Args:
+        timbre: its knobs are the pulse's width, the sawtooth's share, the filter's place,
+            movement and resonance, and the time of its movement.
+        touch: the key press.
+        lowest: octaves above the key at which the filter may stand at the least.
+        fall: dB a second by which the voice grows weaker while the key is held.
+    """
+    width, saw, place, movement, time, resonance = timbre.knobs
+    numbers = touch.numbers()
+    pulse = np.abs(np.sin(np.pi * (0.1 + 0.4 * width) * numbers))
+    amplitudes = np.where(saw > 0.5, 1.0, pulse) / numbers
+    wave = _bank(touch, numbers * touch.frequency, amplitudes)
+    moments = np.arange(touch.count // _HOP + 2) * _HOP / touch.rate
+    falling = np.exp(-moments / (0.05 * 20**time))  # s, 0.05 … 1
+    octaves = lowest + 3 * place + 2 * touch.force + 3 * movement * touch.force * falling
+    cutoffs = np.minimum(touch.frequency * np.exp2(octaves), touch.rate)
+    voice = _filtered(wave, touch.rate, cutoffs, 0.6 + 2 * resonance**2)
+    faded: Samples = voice * np.power(10, -fall * touch.times / 20)
+    return faded
+
+
+def _synthesised_bass(timbre: Timbre, touch: Touch) -> Samples:
+    return _synthesised(timbre, touch, 0.3, 40 * max(0.0, timbre.shape - 0.3))
+
+
+def _synthesised_lead(timbre: Timbre, touch: Touch) -> Samples:
+    return _synthesised(timbre, touch, 2.0, 0.0)
+
+
+def _synthesised_strings(timbre: Timbre, touch: Touch) -> Samples:
+    return _synthesised(timbre, touch, 1.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A kind of voice, its NSynth labels, and the ranges its timbres are drawn from."""
@@ -238,6 +308,7 @@ class Recipe:
             decay=math.exp(chance.uniform(math.log(1.5), math.log(12))),
             release=math.exp(chance.uniform(math.log(0.1), math.log(1.5))),
             shape=chance.uniform(),
+            knobs=chance.uniform(size=_KNOBS),
         )
 
     def qualities(self, timbre: Timbre) -> tuple[str, ...]:
@@ -267,6 +338,9 @@ RECIPES = (
     Recipe("synth_lead", "synthetic", _lead, (0, 0), (0.003, 0.02)),
     Recipe("keyboard", "electronic", _tines, (0, 0), (0.002, 0.004), struck=True),
     Recipe("vocal", "synthetic", _sung, (3, 6), (0.04, 0.12)),
+    Recipe("bass", "synthetic", _synthesised_bass, (0, 0), (0.002, 0.01)),
+    Recipe("synth_lead", "synthetic", _synthesised_lead, (0, 0), (0.002, 0.05)),
+    Recipe("string", "synthetic", _synthesised_strings, (0, 0), (0.08, 0.4)),
 )
 
 
