@@ -19,6 +19,7 @@ from mechanical_ears.evaluation.judge import (
     Judge,
     JudgeFrontEnd,
 )
+from mechanical_ears.listening.publish import CALIBRATED, PITCHED
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import midi_to_hz
 
@@ -53,7 +54,7 @@ def test_trained_saved_and_loaded(tmp_path):
     told = judge.hear(tone(60))
     assert told.family.shape == (1, len(FAMILIES))
     assert torch.isfinite(told.key).all()
-    assert set(judge.temperatures) == {"key", "sounding", "family", "source", "velocity"}
+    assert set(judge.temperatures) == {*CALIBRATED, PITCHED}
     assert judge.about["network"] == "judge"
     assert judge.about["licence"] == "CC0-1.0"
 

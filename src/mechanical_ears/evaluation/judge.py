@@ -187,7 +187,7 @@ class EvaluationNetwork:
     def hear(self, audio: Tensor) -> Told:
         """What it tells of audio float32 (batch, 64000) at 16 kHz, onset at the start; logits.
 
-        The logits of key, sounding pitch, family, source and velocity are calibrated.
+        All logits but those of the qualities are calibrated.
         """
         told = cast("Told", self.network(*JudgeFrontEnd().to(audio.device)(audio)))
         return told._replace(

@@ -111,7 +111,12 @@ def resynthesise(audio: Tensor, blur: Tensor, generator: torch.Generator) -> Ten
     """
     window = torch.hann_window(VOCODER_WINDOW, device=audio.device)
     frames = torch.stft(
-        audio, VOCODER_WINDOW, VOCODER_WINDOW // 4, window=window, return_complex=True
+        audio,
+        VOCODER_WINDOW,
+        VOCODER_WINDOW // 4,
+        window=window,
+        pad_mode="constant",  # notes may be shorter than a window
+        return_complex=True,
     )
     off = torch.rand(frames.shape, generator=generator, device=audio.device).mul_(2).sub_(1)
     off.mul_(math.pi * blur[:, None, None])

@@ -1,7 +1,15 @@
-"""What a network learns from: notes augmented, moved, or made into what has no single pitch."""
+"""What a network learns from: notes augmented, moved, blended, or made into what has no pitch.
+
+Instruments are few beside the notes they give, and a network that knows them all by heart has not
+learned what a flute is. So instruments are made that nobody built: a pitch map is moved by some
+semitones with its labels, as if formants lay elsewhere; and two notes of one family are blended,
+the other moved to the same key, their powers added (after Zhang et al., "mixup: Beyond empirical
+risk minimization", 2018, but within a label, so that the label stays whole).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -9,16 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mechanical_ears.listening.augment import Augmentation, augment
-from mechanical_ears.listening.frontend import BINS
+from mechanical_ears.listening.frontend import BINS, FLOOR
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.network import BINS_PER_SEMITONE
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.training.feed import Batch
 
+LN10 = math.log(10)
 UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
 TRIADS = ((3, 7), (4, 7), (5, 9), (4, 10))  # semitones above a note, of its own chords
 MOVED_CHANCE = 0.4  # that a pitch map is moved by up to …
 MOVED = 4  # … so many semitones either way
+BLENDED_CHANCE = 0.3  # that a note is blended with another of its family …
+BLENDED_REACH = 12  # … no more than so many semitones away …
+BLENDED_LEVEL = 10.0  # … and so many dB louder or softer at the most
 
 
 @torch.no_grad()
@@ -58,7 +70,7 @@ def prepare(
     by = torch.randint(-MOVED, MOVED + 1, (len(audio),), generator=generator)
     by *= torch.rand(len(audio), generator=generator) < MOVED_CHANCE
     pitch_map, labels = moved(heard[0], labels, by.to(device))
-    return (pitch_map, *heard[1:]), labels
+    return blended((pitch_map, *heard[1:]), labels, generator)
 
 
 def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels]:
@@ -69,14 +81,70 @@ def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels
     key = labels.key + by
     on_piano = (key >= PIANO_LOWEST) & (key <= PIANO_HIGHEST) & (labels.key != UNKNOWN)
     by = by * on_piano
+    sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
+    return (
+        _transposed(pitch_map, by),
+        replace(labels, key=labels.key + by, sounding=sounding.clamp(UNKNOWN, PITCH_COUNT - 1)),
+    )
+
+
+def blended(
+    heard: tuple[Tensor, ...], labels: Labels, generator: torch.Generator
+) -> tuple[tuple[Tensor, ...], Labels]:
+    """Some notes with another of their family laid over them, in unison.
+
+    Args:
+        heard: pitch map (batch, frames, bins), envelope (batch, frames, bands), level (batch,).
+        labels: of the batch; a blended note keeps its key and family, and what both agree on.
+        generator: on the CPU, of which notes are blended, with which, and how loud.
+    """
+    count, device = len(labels.key), labels.key.device
+    chance = torch.rand(count, count, generator=generator).to(device)
+    chosen = torch.rand(count, generator=generator).to(device) < BLENDED_CHANCE
+    level = (torch.rand(count, generator=generator).to(device) * 2 - 1) * BLENDED_LEVEL
+    away = labels.key[:, None] - labels.key
+    alike = (labels.family[:, None] == labels.family) & (away.abs() <= BLENDED_REACH)
+    alike &= ((labels.key != UNKNOWN) & (labels.family != UNKNOWN))[:, None]
+    alike &= (labels.key != UNKNOWN) & ~torch.eye(count, dtype=torch.bool, device=device)
+    partner = torch.where(alike, chance, -1).argmax(dim=1)
+    rows = torch.nonzero(chosen & alike.any(dim=1))[:, 0]
+    partner, level = partner[rows], level[rows]
+    by = labels.key[rows] - labels.key[partner]
+    pitch_map, envelope = heard[0].clone(), heard[1].clone()
+    pitch_map[rows] = _laid_over(heard[0][rows], _transposed(heard[0][partner], by), level)
+    envelope[rows] = _laid_over(heard[1][rows], heard[1][partner], level)
+
+    def agreed(values: Tensor, others: Tensor) -> Tensor:
+        changed = values.clone()
+        changed[rows] = torch.where(values[rows] == others, values[rows], UNKNOWN)
+        return changed
+
+    moved_sounding = labels.sounding[partner]
+    moved_sounding = torch.where(moved_sounding == UNKNOWN, UNKNOWN, moved_sounding + by)
+    return (pitch_map, envelope, *heard[2:]), replace(
+        labels,
+        sounding=agreed(labels.sounding, moved_sounding),
+        source=agreed(labels.source, labels.source[partner]),
+        velocity=agreed(labels.velocity, labels.velocity[partner]),
+        qualities=agreed(labels.qualities, labels.qualities[partner]),
+        instrument=agreed(labels.instrument, labels.instrument[partner]),
+    )
+
+
+def _transposed(pitch_map: Tensor, by: Tensor) -> Tensor:
+    """Pitch maps (batch, frames, bins) moved up by ``by`` (batch,) semitones; silence follows."""
     places = torch.arange(BINS, device=by.device) - BINS_PER_SEMITONE * by[:, None]
     inside = (places >= 0) & (places < BINS)
     taken = places.clamp(0, BINS - 1)[:, None].expand_as(pitch_map)
-    sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
-    return (
-        pitch_map.gather(2, taken) * inside[:, None],
-        replace(labels, key=labels.key + by, sounding=sounding.clamp(UNKNOWN, PITCH_COUNT - 1)),
-    )
+    return pitch_map.gather(2, taken) * inside[:, None]
+
+
+def _laid_over(heard: Tensor, other: Tensor, level: Tensor) -> Tensor:
+    """Powers of two pictures of sound added, the other ``level`` (batch,) dB louder."""
+    power, added = (torch.exp((each - 1) * (FLOOR * 0.1 * LN10)) for each in (heard, other))
+    total = power + added * torch.exp(level * (0.1 * LN10))[:, None, None]
+    loudest = total.amax(dim=(1, 2), keepdim=True)
+    return (1 + (total / loudest).log10() * (10 / FLOOR)).clamp_min(0)
 
 
 def without_pitch(

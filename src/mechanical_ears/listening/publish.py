@@ -1,20 +1,21 @@
 """From a trained listener to the one file that `ears listen` runs.
 
 Published are the averaged weights as an ONNX graph whose outputs are probabilities. Those of key,
-sounding pitch, family and source are calibrated by temperatures (Guo et al., "On calibration of
-modern neural networks", 2017): logits are divided by the number under which the answers to notes
-of unseen instruments, augmented as in training, are likeliest. What has no single pitch comes far
-more often in training than in recordings of notes; its logit is moved from the one share to the
-other, as Bayes' rule has it for any two priors (Saerens et al., "Adjusting the outputs of a
-classifier to new a priori probabilities", 2002). The nearest known instruments come
-from the same graph: the cosine of the note's embedding with the mean of each instrument's.
+sounding pitch, family, source, velocity and of a single pitch are calibrated by temperatures (Guo
+et al., "On calibration of modern neural networks", 2017): logits are divided by the number under
+which the answers to notes of unseen instruments, augmented as in training, are likeliest. What has
+no single pitch comes far more often in training than in recordings of notes; its logit is moved
+from the one share to the other, as Bayes' rule has it for any two priors (Saerens et al.,
+"Adjusting the outputs of a classifier to new a priori probabilities", 2002). The nearest known
+instruments come from the same graph: the cosine of the note's embedding with the mean of each
+instrument's.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from mechanical_ears.listening.network import Told, example_inputs
 from mechanical_ears.training.feed import Notes, batches
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")
+PITCHED = "pitched"  # calibrated, too
 TEMPERATURES = torch.logspace(-0.7, 0.7, 57)  # that are tried
 NOTES_AN_INSTRUMENT = 8  # whose mean embedding stands for it
 UNPITCHED_IN_USE = 0.02  # share of recordings without a single pitch that is reckoned with
@@ -72,7 +74,7 @@ class Published(nn.Module):
         return (
             softened["key"],
             softened["sounding"],
-            (told.pitched + self.pitched_shift).sigmoid(),
+            (told.pitched / self.temperatures[PITCHED] + self.pitched_shift).sigmoid(),
             softened["family"],
             softened["source"],
             softened["velocity"],
@@ -91,30 +93,32 @@ def pitched_shift(share: float) -> float:
 
 
 @torch.no_grad()
-def calibrate(hear: Hear, notes: Notes, labeller: Labeller) -> dict[str, float]:
+def calibrate(answers: Iterable[tuple[Told, Labels]]) -> dict[str, float]:
     """The temperature of each calibrated head under which the right answers are likeliest.
 
     Args:
-        hear: audio float32 (batch, 64000) → what the network tells; may augment the audio.
-        notes: of instruments that were not learned.
-        labeller: gives their labels.
+        answers: what the network tells of batches of notes of instruments that it did not learn,
+            some without a single pitch, and their labels; all on the CPU.
     """
-    logits: dict[str, list[Tensor]] = {name: [] for name in CALIBRATED}
-    wanted: dict[str, list[Tensor]] = {name: [] for name in CALIBRATED}
-    for batch in batches(notes, BATCH):
-        told = hear(batch.audio_on(torch.device("cpu")))._asdict()
-        labels: Labels = labeller.of(batch.notes)
-        for name in CALIBRATED:
+    logits: dict[str, list[Tensor]] = {name: [] for name in (*CALIBRATED, PITCHED)}
+    wanted: dict[str, list[Tensor]] = {name: [] for name in (*CALIBRATED, PITCHED)}
+    for told, labels in answers:
+        for name in logits:
             known = getattr(labels, name) != UNKNOWN
-            logits[name].append(told[name][known])
+            logits[name].append(getattr(told, name)[known])
             wanted[name].append(getattr(labels, name)[known])
     best = {}
-    for name in CALIBRATED:
+    for name in logits:
         told_all, wanted_all = torch.cat(logits[name]), torch.cat(wanted[name])
-        if not len(wanted_all):
+        if not wanted_all.numel():
             best[name] = 1.0
             continue
-        losses = [functional.cross_entropy(told_all / heat, wanted_all) for heat in TEMPERATURES]
+        losses = [
+            functional.binary_cross_entropy_with_logits(told_all / heat, wanted_all)
+            if name == PITCHED
+            else functional.cross_entropy(told_all / heat, wanted_all)
+            for heat in TEMPERATURES
+        ]
         best[name] = float(TEMPERATURES[int(torch.stack(losses).argmin())])
     return best
 

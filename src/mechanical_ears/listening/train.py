@@ -3,14 +3,13 @@
 The loss is a weighted sum over the notes for which a label is known,
 
     L = CE(key) + ½·CE(sounding) + ½·CE(family) + ⅕·CE(source) + 3/10·CE(velocity step)
-      + ⅕·BCE(qualities) + 3/10·BCE(pitched) + 3/10·CE(instrument by cosine of the embedding)
+      + ⅕·BCE(qualities) + 3/10·BCE(pitched) + ⅕·CE(instrument by cosine of the embedding)
 
 (the last after Wang et al., "CosFace", 2018, without its margin: the head goes after training, the
 embedding stays). Families are weighed by one over the root of how often they come. Some notes are
 made into what has no single pitch: noise, silence, chords of other notes and of the note itself;
-and some pitch maps are moved by some semitones, with their labels: an instrument that nobody built,
-whose formants lie elsewhere. AdamW (Loshchilov & Hutter 2019) with a cosine schedule; what is
-published are the averaged weights (exponential moving average).
+and instruments are made that nobody built (`lessons`). AdamW (Loshchilov & Hutter 2019) with a
+cosine schedule; what is published are the averaged weights (exponential moving average).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from torch.nn import functional
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
-from mechanical_ears.listening.augment import Augmentation, augment
+from mechanical_ears.listening.augment import Augmentation
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
@@ -63,12 +62,14 @@ WEIGHTS = {
     "velocity": 0.3,
     "qualities": 0.2,
     "pitched": 0.3,
-    "instrument": 0.3,
+    "instrument": 0.2,
 }
 MODEL_FILE = "model.onnx"
 # Level is random for some notes and left as it was for others: where it is plausible it may tell
 # the velocity, and the network learns how far to trust it.
-AUGMENTATION = Augmentation(level_chance=0.35, gain_chance=0.35)
+AUGMENTATION = Augmentation(
+    detune_chance=0.35, noise_chance=0.45, level_chance=0.2, gain_chance=0.2
+)
 COSINE_SCALE = 16.0  # of the instrument head's logits
 FAMILY_SMOOTHING = 0.1  # of the family's labels, which are a matter of taste at their borders
 AVERAGED = 0.05  # of all steps, over which the weights are averaged
@@ -234,7 +235,7 @@ def train_listener(
         "train_sha256": train.fingerprint(),
         "validation_sha256": validation.fingerprint(),
     }
-    fabric = launch_fabric(hardware or Hardware())
+    fabric = launch_fabric(hardware or Hardware(), mixed=True)
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run):
@@ -356,11 +357,11 @@ def _publish(
         told: Told = averaged(front_end(audio))[0]
         return told
 
-    def hear_augmented(audio: Tensor) -> Told:
-        middle = torch.full((len(audio),), 60)
-        return hear(augment(audio, middle, subject.augmentation, generator).audio)
-
-    temperatures = calibrate(hear_augmented, validation, labeller)
+    lessons = (
+        prepare(batch, labeller, front_end, subject.augmentation, generator, moves=False)
+        for batch in batches(validation, VALIDATION_BATCH)
+    )
+    temperatures = calibrate((averaged(heard)[0], labels) for heard, labels in lessons)
     properties = {
         "network": subject.name,
         "epoch": str(run.log()[-1]["epoch"]),

@@ -22,7 +22,8 @@ class Hardware:
 
     Attributes:
         accelerator: "auto" takes a GPU if there is one.
-        precision: "auto" takes bf16-mixed on CUDA and float32 elsewhere (on CPUs bf16 is slower).
+        precision: "auto" takes bf16-mixed on CUDA, and on CPUs with matrix tiles (AMX) where the
+            training says that it gains by it; float32 elsewhere (on other CPUs bf16 is slower).
     """
 
     accelerator: Accelerator = "auto"
@@ -42,8 +43,12 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
     return network
 
 
-def launch_fabric(hardware: Hardware) -> Any:
+def launch_fabric(hardware: Hardware, *, mixed: bool = False) -> Any:
     """Start Lightning Fabric: alone, or as one of torchrun's processes.
+
+    Args:
+        hardware: where to compute.
+        mixed: whether the training gains by bf16 on CPUs that multiply it in tiles.
 
     Raises:
         TrainingError: there is no such accelerator here.
@@ -60,7 +65,10 @@ def launch_fabric(hardware: Hardware) -> Any:
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     precision = hardware.precision
     if precision == "auto":
-        precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
+        tiles = (
+            mixed and accelerator == "cpu" and getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+        )
+        precision = "bf16-mixed" if accelerator == "cuda" or tiles else "32-true"
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun
     fabric = Fabric(
         accelerator=accelerator,
