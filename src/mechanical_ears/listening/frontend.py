@@ -19,6 +19,7 @@ NumPy and PyTorch compute the same: `hear` for inference, `TorchFrontEnd` for tr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -49,6 +50,23 @@ SILENCE: Final = 1e-10  # power of the loudest place below which a note is silen
 NOTHING: Final = SILENCE * 10 ** (-FLOOR / 10)  # power that no note can make heard
 
 
+LARGEST_PRODUCT: Final = 200_000  # multiplications below which no BLAS starts threads
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Neighbouring bands and the only bins that they take from: a block of the sparse filters.
+
+    Attributes:
+        bins, bands: where the block lies.
+        filters: float32 (bins, bands).
+    """
+
+    bins: slice
+    bands: slice
+    filters: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Layout:
     """The constants of the front end as arrays.
@@ -66,6 +84,25 @@ class Layout:
     envelope_centres: NDArray[np.int64]
     envelope_window: NDArray[np.float32]
     envelope_filters: NDArray[np.float32]
+
+
+@cache
+def _blocks(short: bool) -> tuple[Bands, ...]:
+    """The filters of the short or of the long frames, cut where they are zero anyway."""
+    parts = layout()
+    filters, frames = (
+        (parts.envelope_filters, ENVELOPE_FRAMES) if short else (parts.pitch_filters, PITCH_FRAMES)
+    )
+    firsts = (filters > 0).argmax(axis=0)
+    lasts = len(filters) - (filters[::-1] > 0).argmax(axis=0)
+    blocks, begin = [], 0
+    for end in range(1, filters.shape[1] + 1):
+        wider = (lasts[end] - firsts[begin]) * (end + 1 - begin) if end < len(lasts) else math.inf
+        if wider * frames > LARGEST_PRODUCT:
+            bins, bands = slice(firsts[begin], lasts[end - 1]), slice(begin, end)
+            blocks.append(Bands(bins, bands, np.ascontiguousarray(filters[bins, bands])))
+            begin = end
+    return tuple(blocks)
 
 
 @cache
@@ -130,28 +167,33 @@ def hear(audio: NDArray[np.float32]) -> Heard:
     """
     parts = layout()
     half = PITCH_WINDOW // 2
-    padded = np.pad(audio, ((0, 0), (half, half)))
-    pitch_power = _power(padded, parts.pitch_centres, parts.pitch_window, parts.pitch_filters)
     short = half - ENVELOPE_WINDOW // 2
-    envelope_power = _power(
-        padded, parts.envelope_centres + short, parts.envelope_window, parts.envelope_filters
-    )
-    loudest = np.maximum(pitch_power.max(axis=(1, 2)), SILENCE)
+    pitch = np.empty((len(audio), PITCH_FRAMES, BINS), dtype=np.float32)
+    envelope = np.empty((len(audio), ENVELOPE_FRAMES, ENVELOPE_BANDS), dtype=np.float32)
+    for note, samples in enumerate(audio):  # one by one they stay in the processor's cache
+        padded = np.pad(samples, half)
+        pitch[note] = _power(padded, parts.pitch_centres, parts.pitch_window, _blocks(False))
+        starts = parts.envelope_centres + short
+        envelope[note] = _power(padded, starts, parts.envelope_window, _blocks(True))
+    loudest = np.maximum(pitch.max(axis=(1, 2)), SILENCE)
     level = np.maximum(0, 1 + 10 * np.log10(loudest) / FLOOR)
-    return Heard(_relative(pitch_power), _relative(envelope_power), level.astype(np.float32))
+    return Heard(_relative(pitch), _relative(envelope), level.astype(np.float32))
 
 
 def _power(
     padded: NDArray[np.float32],
     starts: NDArray[np.int64],
     window: NDArray[np.float32],
-    filters: NDArray[np.float32],
+    blocks: tuple[Bands, ...],
 ) -> NDArray[np.float32]:
-    """Power (batch, frames, bands) of frames that begin at ``starts``."""
-    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=1)[:, starts]
-    spectrum = np.fft.rfft(frames * window)
+    """Power (frames, bands) of frames that begin at ``starts``."""
+    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window))[starts]
+    frames *= window
+    spectrum = np.fft.rfft(frames)
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
-    bands: NDArray[np.float32] = power @ filters
+    bands = np.empty((len(starts), blocks[-1].bands.stop), dtype=np.float32)
+    for block in blocks:
+        bands[:, block.bands] = power[:, block.bins] @ block.filters
     return bands
 
 

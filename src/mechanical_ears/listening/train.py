@@ -291,7 +291,9 @@ def _learn(
             )
             for batch in batches(order, training.batch_size, share=share)
         )
-        for step, (heard, labels) in enumerate(ahead(prepared)):
+        # On a CPU both would only fight for the same cores.
+        lessons = prepared if fabric.device.type == "cpu" else ahead(prepared)
+        for step, (heard, labels) in enumerate(lessons):
             now = (epoch - 1) * steps + step
             rate = _rate(training, now, training.epochs * steps)
             for group in optimiser.param_groups:
