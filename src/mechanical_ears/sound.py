@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,8 +87,12 @@ class Sound:
         return cls(np.sin(phase).astype(np.float32), sample_rate)
 
     @classmethod
-    def load(cls, path: str | Path) -> Sound:
+    def load(cls, path: str | Path, longest: float | None = None) -> Sound:
         """Read a WAV, FLAC, Ogg or MP3 file (whatever libsndfile reads), mixed down to mono.
+
+        Args:
+            path: the file.
+            longest: s that are read at most; None for all.
 
         Raises:
             SoundError: there is no such file, it is no sound, it is empty or holds NaN.
@@ -100,7 +105,14 @@ class Sound:
         if path.is_dir():
             raise SoundError("is a folder, not a sound file", path=path)
         try:
-            channels, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+            path.open("rb").close()
+        except OSError as error:
+            raise SoundError(f"cannot be read ({error.strerror})", path=path) from error
+        try:
+            with soundfile.SoundFile(path) as file:
+                sample_rate = file.samplerate
+                frames = -1 if longest is None else math.ceil(longest * sample_rate)
+                channels = file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise SoundError(
                 f"is not a sound that can be read ({str(error).split(': ')[-1].rstrip('.')})",
@@ -260,3 +272,10 @@ def sound_files(path: str | Path) -> list[Path]:
         and file.is_file()
     ]
     return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+
+
+def sound_seconds(path: str | Path) -> float:
+    """Length of a sound file in seconds, as its header has it."""
+    import soundfile
+
+    return float(soundfile.info(path).duration)

@@ -12,6 +12,7 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.pitch import cents_between, midi_to_hz
+from mechanical_ears.sound import Sound
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
 NSYNTH = Path(__file__).parents[3] / "shared" / "data" / "nsynth-dev"
@@ -87,3 +88,47 @@ def test_an_array_needs_its_rate(tmp_path):
         listen(np.zeros(100, np.float32))
     with pytest.raises(SoundError, match="no such file"):
         listen(tmp_path / "absent.wav")
+
+
+def test_several_at_once_are_heard_as_one_by_one(tmp_path):
+    tones = [partials(midi_to_hz(midi), 1, 16_000) for midi in (45, 57, 69)]
+    together = listen(np.stack(tones), 16_000)
+    assert [heard.pitch for heard in together] == [45, 57, 69]
+    Sound(tones[1], 16_000).save(tmp_path / "A3.wav")
+    mixed = listen([Sound(tones[0], 16_000), Sound(tones[2], 16_000)])
+    assert [heard.pitch for heard in mixed] == [45, 69]
+    assert listen((tmp_path / "A3.wav", tones[2]), 16_000)[0].pitch == 57
+    for one, tone in zip(together, tones, strict=True):
+        assert listen(tone, 16_000).frequency == pytest.approx(one.frequency, rel=1e-9)
+
+
+def test_of_a_long_file_the_first_minute_is_searched(tmp_path):
+    rate = 8_000
+    audio = np.zeros(90 * rate, np.float32)
+    audio[2 * rate : 4 * rate] = partials(220, 2, rate)
+    Sound(audio, rate).save(tmp_path / "long.flac")
+    ((_, heard),) = shipped_ears().listen_to_files([tmp_path / "long.flac"])
+    assert heard.sounding_pitch == 57
+    assert heard.onset == pytest.approx(2, abs=0.01)
+    assert heard.duration == pytest.approx(90)
+
+
+def test_many_files_come_in_their_order(tmp_path):
+    files = []
+    for number in range(50):
+        midi = 40 + number
+        path = tmp_path / f"{midi}.wav"
+        if number == 17:
+            path.write_text("no sound")
+        else:
+            Sound(partials(midi_to_hz(midi), 0.3, 16_000), 16_000).save(path)
+        files.append(path)
+    answers = list(shipped_ears().listen_to_files(files))
+    assert [path for path, _ in answers] == files
+    assert isinstance(answers[17][1], SoundError)
+    right = [
+        answer.sounding_pitch == int(path.stem)
+        for path, answer in answers
+        if not isinstance(answer, SoundError)
+    ]
+    assert np.mean(right) > 0.9

@@ -9,10 +9,15 @@ What has no single pitch (silence, noise, a chord) gets none, rather than a gues
 from __future__ import annotations
 
 import json
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +29,11 @@ from mechanical_ears.listening.onnx import open_model
 from mechanical_ears.listening.onset import onset
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
-from mechanical_ears.sound import Sound
+from mechanical_ears.sound import Sound, sound_seconds
 
 SHIPPED = Path(__file__).parent / "weights" / "listener.onnx"
-BATCH = 32  # notes in one run of the network
+BATCH = 8  # notes in one run of the network: more do not fit into a processor's cache
+LONGEST = 60.0  # s of a file that are searched for its note
 NEAREST = 3  # known instruments that are named
 PITCHED = 0.5  # probability from which there is a single pitch
 APPLIES = 0.5  # probability from which a quality applies
@@ -73,7 +79,8 @@ class Ears:
 
     Args:
         model: ONNX file of `ears train listener`; None takes the shipped weights.
-        threads: for the network; None for all cores.
+        threads: for one run of the network; None for all cores. Many files are heard on all cores
+            by one thread each.
 
     Attributes:
         about: what the weights were trained on, their licence and citation.
@@ -83,7 +90,7 @@ class Ears:
         EarsError: there is no such file, or it cannot be run.
     """
 
-    def __init__(self, model: str | Path | None = None, threads: int | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, threads: int | None = 1) -> None:
         self.path = SHIPPED if model is None else Path(model)
         self._session = open_model(self.path, threads)
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -97,19 +104,47 @@ class Ears:
         return hearings
 
     def listen_to_files(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
-        """Hear sound files one batch after the other; one that cannot be read is told instead."""
-        for first in range(0, len(paths), BATCH):
-            read = [(path, _loaded(path)) for path in paths[first : first + BATCH]]
-            hearings = iter(self.listen([sound for _, sound in read if isinstance(sound, Sound)]))
-            for path, sound in read:
-                yield path, next(hearings) if isinstance(sound, Sound) else sound
+        """Hear sound files on all cores, in their order; one that cannot be read is told instead.
+
+        The note must begin in the first minute; what follows is not read.
+        """
+        workers = os.cpu_count() or 1
+        batches = (paths[first : first + BATCH] for first in range(0, len(paths), BATCH))
+        with ThreadPoolExecutor(workers) as pool:
+            at_work: deque[Future[list[tuple[Path, Hearing | SoundError]]]] = deque(
+                pool.submit(self._hear_files, batch) for batch in islice(batches, 2 * workers)
+            )
+            try:
+                while at_work:
+                    yield from at_work.popleft().result()
+                    at_work.extend(
+                        pool.submit(self._hear_files, batch) for batch in islice(batches, 1)
+                    )
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _hear_files(self, paths: Sequence[Path]) -> list[tuple[Path, Hearing | SoundError]]:
+        read = [(path, _loaded(path)) for path in paths]
+        hearings = iter(self.listen([sound for _, sound in read if isinstance(sound, Sound)]))
+        answers: list[tuple[Path, Hearing | SoundError]] = []
+        for path, sound in read:
+            if isinstance(sound, SoundError):
+                answers.append((path, sound))
+                continue
+            hearing = next(hearings)
+            if sound.seconds >= LONGEST:
+                hearing = replace(hearing, duration=sound_seconds(path))
+            answers.append((path, hearing))
+        return answers
 
     def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
         starts = [onset(sound.samples, sound.sample_rate) for sound in sounds]
         audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
         told = self.probabilities(audio)
         return [
-            self._hearing(sound, start, {name: values[place] for name, values in told.items()})
+            self._hearing(
+                sound, start, audio[place], {name: values[place] for name, values in told.items()}
+            )
             for place, (sound, start) in enumerate(zip(sounds, starts, strict=True))
         ]
 
@@ -129,7 +164,11 @@ class Ears:
         return dict(zip(names, self._session.run(names, inputs), strict=True))
 
     def _hearing(
-        self, sound: Sound, start: int | None, told: dict[str, NDArray[np.float32]]
+        self,
+        sound: Sound,
+        start: int | None,
+        note: NDArray[np.float32],
+        told: dict[str, NDArray[np.float32]],
     ) -> Hearing:
         if start is None:
             return Hearing(
@@ -139,7 +178,7 @@ class Ears:
         key, sounding = int(told["key"].argmax()), int(told["sounding"].argmax())
         frequency = None
         if pitched >= PITCHED:
-            frequency = refine(sound.samples[start:], sound.sample_rate, sounding).frequency
+            frequency = refine(note, SAMPLE_RATE, sounding).frequency
             sounding = round(hz_to_midi(frequency))
         family, source = int(told["family"].argmax()), int(told["source"].argmax())
         likeness = told["nearness"]
@@ -167,7 +206,7 @@ class Ears:
 
 def _loaded(path: Path) -> Sound | SoundError:
     try:
-        return Sound.load(path)
+        return Sound.load(path, LONGEST)
     except SoundError as error:
         return error
 
@@ -187,24 +226,40 @@ def shipped_ears() -> Ears:
     return Ears()
 
 
-def listen(
-    what: str | Path | Sound | NDArray[np.float32], sample_rate: int | None = None
-) -> Hearing:
-    """Hear one recording of a note with the shipped ears.
+Heard = str | Path | Sound | NDArray[np.float32]
+Several = list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Heard, ...]
+
+
+@overload
+def listen(what: Heard, sample_rate: int | None = None) -> Hearing: ...
+@overload
+def listen(what: Several, sample_rate: int | None = None) -> list[Hearing]: ...
+def listen(what: Heard | Several, sample_rate: int | None = None) -> Hearing | list[Hearing]:
+    """Hear one recording of a note, or several, with the shipped ears.
 
     Args:
-        what: a sound file, a `Sound`, or float32 (samples,) in [-1, 1].
-        sample_rate: Hz, of an array.
+        what: a sound file, a `Sound`, or float32 (samples,) in [-1, 1]; or a list of such, or
+            float32 (notes, samples).
+        sample_rate: Hz, of arrays.
+
+    Returns:
+        What is heard; a list for several.
 
     Raises:
-        SoundError: the file cannot be read, or an array comes without its rate.
+        SoundError: a file cannot be read, or an array comes without its rate.
     """
+    if isinstance(what, str | Path | Sound):
+        return shipped_ears().listen([_opened(what, sample_rate)])[0]
+    if isinstance(what, np.ndarray) and what.ndim != 2:
+        return shipped_ears().listen([_opened(what, sample_rate)])[0]
+    return shipped_ears().listen([_opened(each, sample_rate) for each in what])
+
+
+def _opened(what: Heard, sample_rate: int | None) -> Sound:
     if isinstance(what, Sound):
-        sound = what
-    elif isinstance(what, str | Path):
-        sound = Sound.load(what)
-    elif sample_rate is None:
+        return what
+    if isinstance(what, str | Path):
+        return Sound.load(what)
+    if sample_rate is None:
         raise SoundError("an array needs its sample_rate")
-    else:
-        sound = Sound(what, sample_rate)
-    return shipped_ears().listen([sound])[0]
+    return Sound(what, sample_rate)

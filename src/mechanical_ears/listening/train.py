@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -236,6 +237,8 @@ def train_listener(
         "validation_sha256": validation.fingerprint(),
     }
     fabric = launch_fabric(hardware or Hardware(), mixed=True)
+    if fabric.device.type == "cpu":  # half of the cores make batches while the others learn
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run):
@@ -291,9 +294,7 @@ def _learn(
             )
             for batch in batches(order, training.batch_size, share=share)
         )
-        # On a CPU both would only fight for the same cores.
-        lessons = prepared if fabric.device.type == "cpu" else ahead(prepared)
-        for step, (heard, labels) in enumerate(lessons):
+        for step, (heard, labels) in enumerate(ahead(prepared)):
             now = (epoch - 1) * steps + step
             rate = _rate(training, now, training.epochs * steps)
             for group in optimiser.param_groups:
