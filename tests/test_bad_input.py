@@ -2,11 +2,13 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tarfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mechanical_ears.cli import main
 from mechanical_ears.corpus.nsynth_labels import encode_note
 from mechanical_ears.corpus.tfrecord import encode_example, write_tfrecord
 from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.sound import Sound
 
 
@@ -188,6 +191,93 @@ class TestSounds:
         refused(capsys, ["tone", 9000, "-o", tmp_path / "x.wav"], "9000", "sample rate")
         refused(capsys, ["tone", 440, "-o", tmp_path / "no" / "x.wav"], "no/x.wav", "folder")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.wav", "text.wav"]
+
+
+@pytest.fixture(scope="module")
+def odd_files(tmp_path_factory):
+    """A folder with all that can go wrong in it."""
+    folder = tmp_path_factory.mktemp("odd")
+    tone = Sound.sine(440, 1, 44_100).samples * np.float32(0.5)
+    soundfile.write(folder / "good.wav", tone, 44_100)
+    soundfile.write(folder / "eight_channels.wav", np.repeat(tone[:, None], 8, 1), 44_100)
+    soundfile.write(folder / "slow.wav", Sound.sine(110, 4, 1000).samples * 0.5, 1000)
+    soundfile.write(folder / "fast.wav", Sound.sine(440, 0.5, 384_000).samples, 384_000)
+    soundfile.write(folder / "one_sample.wav", np.ones(1) * 0.5, 44_100)
+    soundfile.write(folder / "zeros.wav", np.zeros(44_100), 44_100)
+    soundfile.write(folder / "dc.wav", np.full(44_100, 0.4), 44_100)
+    soundfile.write(folder / "empty.wav", np.zeros(0), 44_100)
+    for name, value in (("nan", np.nan), ("infinite", np.inf)):
+        broken = tone.copy()
+        broken[100] = value
+        soundfile.write(folder / f"{name}.wav", broken, 44_100, "FLOAT")
+    (folder / "nothing.wav").write_bytes(b"")
+    (folder / "paper.wav").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n")
+    (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
+    return folder
+
+
+class TestListening:
+    """What cannot be heard gets its line, the others their answer."""
+
+    def test_each_in_its_own_way(self, odd_files, capsys):
+        assert main(["listen", str(odd_files), "--json"]) == 1
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        heard = {
+            Path(line["path"]).name: line for line in map(json.loads, captured.out.splitlines())
+        }
+        assert {name: heard[name]["sounding_pitch"] for name in heard} == {
+            "good.wav": 69, "eight_channels.wav": 69, "slow.wav": 45, "fast.wav": 69,
+            "one_sample.wav": None, "zeros.wav": None, "dc.wav": None,
+        }  # fmt: skip
+        for name in ("one_sample.wav", "zeros.wav", "dc.wav"):
+            assert heard[name]["pitch"] is None
+            assert heard[name]["pitch_confidence"] < 0.5
+        complaints = {
+            name: next(line for line in captured.err.splitlines() if name in line)
+            for name in ("empty.wav", "nan.wav", "infinite.wav", "nothing.wav", "paper.wav")
+        }
+        assert all(line.startswith("ears: not heard: ") for line in complaints.values())
+        assert "holds no samples" in complaints["empty.wav"]
+        assert "sample 100 is not a finite number" in complaints["nan.wav"]
+        assert "sample 100 is not a finite number" in complaints["infinite.wav"]
+        assert "give a WAV, FLAC, Ogg or MP3 file" in complaints["nothing.wav"]
+        assert "give a WAV, FLAC, Ogg or MP3 file" in complaints["paper.wav"]
+
+    def test_a_file_that_vanishes_during_the_walk(self, odd_files, tmp_path):
+        there, gone = tmp_path / "there.wav", tmp_path / "gone.wav"
+        shutil.copy(odd_files / "good.wav", there)
+        answers = dict(shipped_ears().listen_to_files([there, gone]))
+        assert answers[there].sounding_pitch == 69
+        assert "no such file" in str(answers[gone])
+
+    def test_a_file_that_may_not_be_read(self, odd_files, tmp_path, capsys):
+        secret = tmp_path / "secret.wav"
+        shutil.copy(odd_files / "good.wav", secret)
+        secret.chmod(0)
+        if os.access(secret, os.R_OK):
+            pytest.skip("root reads everything")
+        assert main(["listen", str(secret)]) == 1
+        assert "Permission denied" in capsys.readouterr().err
+
+    def test_ten_hours(self, tmp_path):
+        """Its header says so, and its tone is at the start: only the first minute is read."""
+        path = tmp_path / "long.wav"
+        rate, seconds = 8000, 36_000
+        with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+            file.write(Sound.sine(220, 2, rate).samples * np.float32(0.5))
+        with path.open("r+b") as raw:  # a sparse file: ten hours of zeros that take no room
+            size = 44 + 2 * rate * seconds
+            raw.truncate(size)
+            raw.seek(4)
+            raw.write((size - 8).to_bytes(4, "little"))
+            raw.seek(40)
+            raw.write((size - 44).to_bytes(4, "little"))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ((_, heard),) = shipped_ears().listen_to_files([path])
+        assert heard.sounding_pitch == 57
+        assert heard.duration == pytest.approx(seconds)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 class TestOtherCorpora:

@@ -9,6 +9,7 @@ What has no single pitch (silence, noise, a chord) gets none, rather than a gues
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ from mechanical_ears.sound import Sound, sound_seconds
 SHIPPED = Path(__file__).parent / "weights" / "listener.onnx"
 BATCH = 8  # notes in one run of the network: more do not fit into a processor's cache
 LONGEST = 60.0  # s of a file that are searched for its note
+SHORTEST = 0.01  # s to which shorter sounds are lengthened by silence
 NEAREST = 3  # known instruments that are named
 PITCHED = 0.5  # probability from which there is a single pitch
 APPLIES = 0.5  # probability from which a quality applies
@@ -215,7 +217,10 @@ def _note_audio(sound: Sound, start: int | None) -> NDArray[np.float32]:
     """Four seconds from the onset at 16 kHz, float32 (64000,)."""
     first = start or 0
     last = first + round(SAMPLES / SAMPLE_RATE * sound.sample_rate) + 1
-    samples = Sound(sound.samples[first:last], sound.sample_rate).resample(SAMPLE_RATE).samples
+    taken = sound.samples[first:last]
+    least = math.ceil(SHORTEST * sound.sample_rate)  # a few samples would leave none at 16 kHz
+    taken = np.pad(taken, (0, max(0, least - len(taken))))
+    samples = Sound(taken, sound.sample_rate).resample(SAMPLE_RATE).samples
     samples = samples[:SAMPLES]
     return np.pad(samples, (0, SAMPLES - len(samples)))
 
