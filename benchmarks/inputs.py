@@ -1,0 +1,430 @@
+"""The article's important choice, measured: raw audio, Fourier spectrum, or frequency over time.
+
+    python benchmarks/inputs.py STORE [--cpu-seconds 480] [--notes 20000] [--only NAME …]
+
+"Will we use the raw audio signal, the Fourier spectrum or any frequency-over-time as input?" Three
+plain convolutional networks of about the same size answer with a softmax over 128 keys. All get
+the same notes, the same optimiser and the same CPU seconds on one thread, in which a cheaper input
+may hear more notes; reading them and computing the input count. The learning rate follows the
+share s of the seconds that is spent,
+
+    rate(s) = 2e-3 · min(1, s / 0.05) · (1 + cos πs) / 2
+
+so that every training ends as a finished one. Notes are brought to a peak of 1 (the spectra are
+relative to their maximum anyway) and get a random gain in training; nothing else is augmented.
+
+A contender that is done leaves a line in .peers/inputs/log.jsonl and its weights beside it, and is
+not trained again with the same options; the section is written as soon as all are done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness import PEERS, ROOT, machine, markdown_table, medians, write_section
+from mechanical_ears.corpus.corpus import Corpus
+from mechanical_ears.corpus.opening import open_corpus
+from mechanical_ears.corpus.split import SPLITS
+from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
+from mechanical_ears.evaluation.hearing import evaluate
+from mechanical_ears.listening.frontend import BINS, FLOOR, PITCH_FRAMES, SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend_torch import TorchFrontEnd
+from mechanical_ears.pitch import PITCH_COUNT
+from mechanical_ears.training.feed import Batch, Notes, batches, shuffled
+
+DATA = ROOT.parent / "shared" / "data"
+FOLDER = PEERS / "inputs"
+SEED = 0
+BATCH = 32  # notes
+RATE = 2e-3  # learning rate of AdamW at its highest
+WEIGHT_DECAY = 0.02
+WARM_UP = 0.05  # share of the CPU seconds until the learning rate is reached
+GAIN = (-12.0, 0.0)  # dB, of the random gain below a peak of 1
+SPECTRUM_BINS = SAMPLES // 2  # 0.25 Hz apart; the one at half the sample rate is left out
+QUIETEST = 1e-6  # amplitude of the loudest place below which a note is silent
+TIMED_NOTES = 50
+REPEATS = 5  # of the timing, in turn
+REPORTS = 10  # lines on the way of a training
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution over (time, frequency), followed by batch normalisation and ReLU."""
+
+    channels: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An input with the network that suits it.
+
+    Attributes:
+        name: for the command line and the log.
+        words: for the table.
+        prepare: makes the module audio float32 (batch, 64000) → float32 (batch, time, frequency).
+        shape: (time, frequency) of one note.
+        layers: of the network.
+        anywhere: what is found counts the same at every place (a wave sounds alike early and late),
+            so the strongest over all places is told; otherwise the place tells the key.
+    """
+
+    name: str
+    words: str
+    prepare: Callable[[], nn.Module]
+    shape: tuple[int, int]
+    layers: tuple[Layer, ...]
+    anywhere: bool = False
+
+    def network(self) -> nn.Sequential:
+        """Audio float32 (batch, 64000) at a peak of 1 or less → logits (batch, 128)."""
+        modules: list[nn.Module] = [self.prepare(), nn.Unflatten(1, (1, self.shape[0]))]
+        channels, size = 1, list(self.shape)
+        for layer in self.layers:
+            padding = tuple(length // 2 for length in layer.kernel)
+            modules += [
+                nn.Conv2d(
+                    channels, layer.channels, layer.kernel, layer.stride, padding, bias=False
+                ),
+                nn.BatchNorm2d(layer.channels),
+                nn.ReLU(),
+            ]
+            channels = layer.channels
+            size = [
+                (length + 2 * pad - reach) // step + 1
+                for length, pad, reach, step in zip(
+                    size, padding, layer.kernel, layer.stride, strict=True
+                )
+            ]
+        if self.anywhere:
+            modules.append(nn.AdaptiveMaxPool2d(1))
+            size = [1, 1]
+        modules += [nn.Flatten(), nn.Linear(channels * math.prod(size), PITCH_COUNT)]
+        return nn.Sequential(*modules).to(memory_format=torch.channels_last)
+
+
+class Raw(nn.Module):
+    """The samples as they are: (batch, 64000) → (batch, 1, 64000)."""
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Audio with an axis of one row."""
+        return audio[:, None]
+
+
+class Spectrum(nn.Module):
+    """Levels of the whole note's frequencies: (batch, 64000) → (batch, 1, 32000).
+
+    max(0, 1 + dB(|X| / max |X|) / 80), as of the ears' pitch map.
+    """
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Levels 0 … 1 of the frequencies k / 4 Hz."""
+        amplitude = torch.fft.rfft(audio)[:, None, :SPECTRUM_BINS].abs()
+        loudest = amplitude.amax(dim=2, keepdim=True).clamp_min(QUIETEST)
+        decibels = 20 * (amplitude / loudest).clamp_min(1e-9).log10()
+        return (1 + decibels / FLOOR).clamp_min(0)
+
+
+class PitchMap(nn.Module):
+    """The ears' log-frequency spectrogram: (batch, 64000) → (batch, 24, 300)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front_end = TorchFrontEnd()
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """The pitch map alone, at the cost of all that the front end computes."""
+        pitch_map: Tensor = self.front_end(audio)[0]
+        return pitch_map
+
+
+CONTENDERS = (
+    Contender(
+        "raw",
+        "raw audio",
+        Raw,
+        (1, SAMPLES),
+        (
+            Layer(48, (1, 128), (1, 16)),
+            Layer(64, (1, 9), (1, 4)),
+            Layer(96, (1, 9), (1, 4)),
+            Layer(128, (1, 9), (1, 2)),
+            Layer(192, (1, 9), (1, 2)),
+        ),
+        anywhere=True,
+    ),
+    Contender(
+        "spectrum",
+        "Fourier spectrum",
+        Spectrum,
+        (1, SPECTRUM_BINS),
+        (
+            Layer(24, (1, 16), (1, 8)),
+            Layer(32, (1, 9), (1, 4)),
+            Layer(48, (1, 9), (1, 2)),
+            Layer(64, (1, 9), (1, 4)),
+            Layer(48, (1, 9), (1, 2)),
+        ),
+    ),
+    Contender(
+        "over-time",
+        "frequency over time",
+        PitchMap,
+        (PITCH_FRAMES, BINS),
+        (
+            Layer(24, (3, 5), (2, 1)),
+            Layer(48, (3, 3), (2, 3)),
+            Layer(64, (3, 3), (2, 1)),
+            Layer(32, (3, 3), (3, 1)),
+        ),
+    ),
+)
+
+
+def rate(share: float) -> float:
+    """The learning rate when ``share`` (0 … 1) of the CPU seconds is spent."""
+    return RATE * min(1, share / WARM_UP) * (1 + math.cos(math.pi * min(1, share))) / 2
+
+
+def levelled(audio: Tensor) -> Tensor:
+    """Notes (batch, samples) at a peak of 1; silence stays silent."""
+    return audio / audio.abs().amax(dim=1, keepdim=True).clamp_min(QUIETEST)
+
+
+def train(network: nn.Module, notes: Notes, cpu_seconds: float) -> dict[str, float]:
+    """Train until the CPU seconds of this process are spent; what was heard meanwhile."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+    chance = torch.Generator().manual_seed(SEED)
+    network.train()
+    heard, recent, reports = 0, [], 0
+    begin, wall = time.process_time(), time.perf_counter()
+    for batch in _endless(notes):
+        share = (time.process_time() - begin) / cpu_seconds
+        if share >= 1:
+            break
+        if share * REPORTS >= reports + 1:
+            reports += 1
+            loss, right = np.mean(recent, axis=0)
+            print(f"  {share:4.0%}: {heard} notes, loss {loss:.2f}, {right:.1%}", file=sys.stderr)
+            recent = []
+        for group in optimiser.param_groups:
+            group["lr"] = rate(share)
+        key = batch.pitch_on(torch.device("cpu"))
+        gain = torch.empty(len(key), 1).uniform_(*GAIN, generator=chance)
+        audio = levelled(batch.audio_on(torch.device("cpu"))) * 10 ** (gain / 20)
+        logits = network(audio)
+        loss = functional.cross_entropy(logits, key)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        heard += len(key)
+        recent.append((loss.item(), (logits.argmax(dim=1) == key).float().mean().item()))
+    return {
+        "heard": heard,
+        "cpu_seconds_spent": round(time.process_time() - begin, 1),
+        "wall_seconds": round(time.perf_counter() - wall, 1),
+    }
+
+
+def _endless(notes: Notes) -> Iterator[Batch]:
+    epoch = 0
+    while True:
+        epoch += 1
+        yield from batches(shuffled(notes, SEED, epoch), BATCH)
+
+
+def hear(network: nn.Module, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits float32 (batch, 128) of notes float32 (batch, 64000)."""
+    with torch.inference_mode():
+        logits: NDArray[np.float32] = network(levelled(torch.from_numpy(audio))).numpy()
+    return logits
+
+
+def sets(store: Store) -> dict[str, tuple[Corpus, str]]:
+    """What is heard after training: the held-out sides, and the recordings that are here."""
+    held_out: dict[str, tuple[Corpus, str]] = {side: (store, side) for side in SPLITS[1:]}
+    for name in ("nsynth-dev", "spanish-guitar"):
+        if (DATA / name).exists():
+            held_out[name] = (open_corpus(DATA / name), EVERYTHING)
+        else:
+            print(f"{name} is left out: {DATA / name} is not here", file=sys.stderr)
+    return held_out
+
+
+class Log:
+    """The results that are there: a JSON line and a file of weights for each contender.
+
+    Args:
+        folder: where they lie; made where absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, asked: dict[str, Any]) -> dict[str, Any] | None:
+        """The result of a contender with the same options."""
+        file = self.folder / "log.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        for line in map(json.loads, reversed(lines)):
+            if line["asked"] == asked and self.weights(asked).exists():
+                found: dict[str, Any] = line
+                return found
+        return None
+
+    def weights(self, asked: dict[str, Any]) -> Path:
+        """Where the weights of a contender with these options lie."""
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return self.folder / f"{asked['contender']}-{digest[:12]}.safetensors"
+
+    def add(self, asked: dict[str, Any], network: nn.Module, result: dict[str, Any]) -> None:
+        """Keep a result."""
+        save_model(network, str(self.weights(asked)))
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps({"asked": asked, "machine": machine(), **result}) + "\n")
+
+
+def compete(
+    contender: Contender, notes: Notes, held_out: dict[str, tuple[Corpus, str]], seconds: float
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Train a contender and let it hear, or take what is in the log."""
+    torch.manual_seed(SEED)
+    network = contender.network()
+    asked = {
+        "contender": contender.name,
+        "network": str(network),
+        "cpu_seconds": seconds,
+        "notes": notes.fingerprint(),
+        "sets": list(held_out),
+        "training": [SEED, BATCH, RATE, WEIGHT_DECAY, WARM_UP, *GAIN],
+    }
+    log = Log(FOLDER)
+    found = log.find(asked)
+    if found is not None:
+        load_model(network, log.weights(asked))
+        return network.eval(), found
+    print(f"{contender.name}: {len(notes)} notes, {seconds:g} CPU seconds", file=sys.stderr)
+    result: dict[str, Any] = {
+        "parameters": sum(weights.numel() for weights in network.parameters()),
+        **train(network, notes, seconds),
+    }
+    network.eval()
+    result["heard_right"] = {}
+    for name, (corpus, side) in held_out.items():
+        overall = evaluate(partial(hear, network), corpus, side=side).overall
+        result["heard_right"][name] = [overall.notes, overall.exact, overall.chroma]
+    print(json.dumps({"contender": contender.name, **result}))
+    log.add(asked, network, result)
+    return network, result
+
+
+def time_inference(networks: dict[str, nn.Module], store: Store) -> dict[str, float]:
+    """CPU ms a note of each contender, one note at a time, from samples to the key; in turn."""
+    rows = store.rows(SPLITS[1])[:TIMED_NOTES]
+    audio = as_float(store.audio[rows])
+
+    def once(network: nn.Module) -> float:
+        hear(network, audio[:1])
+        begin = time.process_time()
+        for note in audio:
+            hear(network, note[None])
+        return 1000 * (time.process_time() - begin) / len(audio)
+
+    measured = medians({name: partial(once, part) for name, part in networks.items()}, REPEATS)
+    return {name: median for name, (_, median, _) in measured.items()}
+
+
+def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], seconds: float) -> str:
+    """The section's text."""
+    first = next(iter(results.values()))
+    names = list(first["heard_right"])
+    rows = []
+    for contender in CONTENDERS:
+        result = results[contender.name]
+        times, places = contender.shape
+        rows.append(
+            [
+                contender.words,
+                f"{places:,}" if times == 1 else f"{times} × {places}",
+                f"{result['parameters']:,}",
+                f"{result['heard']:,}",
+                *(
+                    f"{exact:.1%} ({chroma:.1%})"
+                    for _, exact, chroma in result["heard_right"].values()
+                ),
+                f"{milliseconds[contender.name]:.1f}",
+            ]
+        )
+    count = {name: first["heard_right"][name][0] for name in names}
+    header = ["input", "numbers", "parameters", "notes heard", *(_titled(name) for name in names)]
+    wall = ", ".join(f"{result['wall_seconds']:.0f}" for result in results.values())
+    sizes = ", ".join(f"{_titled(name)} {notes:,}" for name, notes in count.items())
+    return (
+        "The article's *important choice*: raw audio, the Fourier spectrum, or frequency over "
+        f"time? The same {seconds:g} CPU seconds of one thread for a plain convolutional network "
+        f"on each, from the same {first['training_notes']:,} training notes, batches of {BATCH}, "
+        "no augmentation but a random gain. Computing the input counts, so the cheaper one hears "
+        "more notes. Share of notes whose key is right, in brackets with the octave forgiven; "
+        f"instruments and recordings that no network trained on ({sizes} notes). Last the CPU "
+        f"milliseconds to hear one note, median of {REPEATS} repeats in turn. By the clock the "
+        f"trainings took {wall} s.\n\n" + markdown_table([*header, "CPU ms a note"], rows)
+    )
+
+
+def _titled(name: str) -> str:
+    return f"{name} presets" if name in SPLITS else name
+
+
+def main() -> None:
+    """Train what is asked for; write the section once all contenders are done."""
+    names = [contender.name for contender in CONTENDERS]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path, help="a store with train, validation and test sides")
+    parser.add_argument("--cpu-seconds", type=float, default=480.0, help="of each training")
+    parser.add_argument("--notes", type=int, default=20_000, help="training notes")
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    store = Store(options.store)
+    train_side = Notes.of([store], SPLITS[0], SAMPLE_RATE, SAMPLES)
+    notes = shuffled(train_side, SEED, 0).take(slice(0, options.notes))
+    held_out = sets(store)
+    networks, results = {}, {}
+    for contender in CONTENDERS:
+        if contender.name in options.only:
+            network, result = compete(contender, notes, held_out, options.cpu_seconds)
+            networks[contender.name] = network
+            results[contender.name] = {**result, "training_notes": len(notes)}
+    if len(results) < len(CONTENDERS):
+        print("the section is written when all contenders are done: leave out --only")
+        return
+    command = (
+        f"python benchmarks/inputs.py STORE --cpu-seconds {options.cpu_seconds:g} "
+        f"--notes {options.notes}"
+    )
+    text = body(results, time_inference(networks, store), options.cpu_seconds)
+    title = "The important choice: raw audio, spectrum, or frequency over time"
+    write_section("inputs", title, command, text)
+
+
+if __name__ == "__main__":
+    main()
