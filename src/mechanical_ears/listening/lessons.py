@@ -91,7 +91,7 @@ def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels
 def blended(
     heard: tuple[Tensor, ...], labels: Labels, generator: torch.Generator
 ) -> tuple[tuple[Tensor, ...], Labels]:
-    """Some notes with another of their family laid over them, in unison.
+    """Some notes that sound at their key with another such of their family over them, in unison.
 
     Args:
         heard: pitch map (batch, frames, bins), envelope (batch, frames, bands), level (batch,).
@@ -104,8 +104,8 @@ def blended(
     level = (torch.rand(count, generator=generator).to(device) * 2 - 1) * BLENDED_LEVEL
     away = labels.key[:, None] - labels.key
     alike = (labels.family[:, None] == labels.family) & (away.abs() <= BLENDED_REACH)
-    alike &= ((labels.key != UNKNOWN) & (labels.family != UNKNOWN))[:, None]
-    alike &= (labels.key != UNKNOWN) & ~torch.eye(count, dtype=torch.bool, device=device)
+    plain = (labels.key != UNKNOWN) & (labels.sounding == labels.key) & (labels.family != UNKNOWN)
+    alike &= plain[:, None] & plain & ~torch.eye(count, dtype=torch.bool, device=device)
     partner = torch.where(alike, chance, -1).argmax(dim=1)
     rows = torch.nonzero(chosen & alike.any(dim=1))[:, 0]
     partner, level = partner[rows], level[rows]
@@ -119,11 +119,8 @@ def blended(
         changed[rows] = torch.where(values[rows] == others, values[rows], UNKNOWN)
         return changed
 
-    moved_sounding = labels.sounding[partner]
-    moved_sounding = torch.where(moved_sounding == UNKNOWN, UNKNOWN, moved_sounding + by)
     return (pitch_map, envelope, *heard[2:]), replace(
         labels,
-        sounding=agreed(labels.sounding, moved_sounding),
         source=agreed(labels.source, labels.source[partner]),
         velocity=agreed(labels.velocity, labels.velocity[partner]),
         qualities=agreed(labels.qualities, labels.qualities[partner]),

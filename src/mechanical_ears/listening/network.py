@@ -110,7 +110,14 @@ class SemitoneBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, channels, semitones) to the same."""
-        mixed: Tensor = self.mix(self.norm(self.reach(features)))
+        reached = functional.conv2d(  # as a picture one place high, which ONNX Runtime does faster
+            features[:, :, None],
+            self.reach.weight[:, :, None],
+            self.reach.bias,
+            padding=(0, 24),
+            groups=features.shape[1],
+        )[:, :, 0]
+        mixed: Tensor = self.mix(self.norm(reached))
         return features + mixed
 
 
@@ -162,7 +169,7 @@ class Listener(nn.Module):
         """
         features = self.third(self.second(self.first(harmonic_stack(pitch_map))))
         weight = self.telling(features.amax(dim=3).transpose(1, 2)).softmax(dim=1)
-        weighted = torch.einsum("nctf,nto->ncf", features, weight)
+        weighted = (weight.transpose(1, 2)[:, None] @ features)[:, :, 0]
         places = functional.relu(self.join(torch.cat([weighted, features.amax(dim=2)], dim=1)))
         for block in self.blocks:
             places = block(places)
@@ -241,9 +248,17 @@ def seen_from_key(spectra: Tensor, heard: Tensor) -> Tensor:
     Returns:
         (batch, times, ``BELOW_KEY`` + ``ABOVE_KEY``), the mean over keys by their probability.
     """
+    batch, times, _ = spectra.shape
     wide = functional.pad(spectra, (BELOW_KEY, ABOVE_KEY - BINS_PER_SEMITONE))
-    views = wide.unfold(2, BELOW_KEY + ABOVE_KEY, BINS_PER_SEMITONE)
-    return torch.einsum("ntsw,ns->ntw", views, heard)
+    places = wide.shape[2] // BINS_PER_SEMITONE
+    semitones = (BELOW_KEY + ABOVE_KEY) // BINS_PER_SEMITONE
+    # A vector of places + 1 numbers, laid one behind the other and read in rows of so many places,
+    # steps one to the right in each row: row u of the matrix takes from wide what lies u up.
+    tiled = functional.pad(heard, (0, places + 1 - SEMITONES))[:, None].expand(-1, semitones, -1)
+    rows = tiled.flatten(1)[:, : semitones * places].reshape(batch, semitones, places)
+    columns = wide.reshape(batch, times, places, BINS_PER_SEMITONE).transpose(1, 2).flatten(2)
+    seen = (rows @ columns).reshape(batch, semitones, times, BINS_PER_SEMITONE)
+    return seen.transpose(1, 2).flatten(2)
 
 
 def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
