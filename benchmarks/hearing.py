@@ -55,11 +55,12 @@ PEERS = {
     "crepe-full": "torchcrepe 0.0.24, full",
 }
 LIMITS = {
+    "basic-pitch": 1000,
     "praat-cc": 300,
-    "pyin": 300,
-    "pesto": 300,
-    "crepe-tiny": 300,
-    "crepe-full": 20,
+    "pyin": 100,
+    "pesto": 200,
+    "crepe-tiny": 100,
+    "crepe-full": 10,
 }  # notes of each set
 TIMED_SLOW = 2  # notes under the clock of those
 

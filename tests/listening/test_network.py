@@ -17,6 +17,7 @@ from mechanical_ears.listening.network import (
 )
 from mechanical_ears.listening.publish import (
     CALIBRATED,
+    PITCHED,
     INPUTS,
     OUTPUTS,
     Published,
@@ -89,7 +90,7 @@ def test_what_has_no_single_pitch_loses_its_labels():
 
 def test_the_published_file_tells_what_torch_tells(listener, tmp_path):
     known = torch.nn.functional.normalize(torch.randn(5, listener.shape.embedding), dim=1)
-    published = Published(listener, dict.fromkeys(CALIBRATED, 1.3), known)
+    published = Published(listener, dict.fromkeys((*CALIBRATED, PITCHED), 1.3), known)
     export_listener(published, tmp_path / "model.onnx", {"instruments": ["a", "ü"]})
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert session.get_modelmeta().custom_metadata_map["instruments"] == '["a", "ü"]'

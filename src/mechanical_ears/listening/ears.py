@@ -95,6 +95,7 @@ class Ears:
     def __init__(self, model: str | Path | None = None, threads: int | None = 1) -> None:
         self.path = SHIPPED if model is None else Path(model)
         self._session = open_model(self.path, threads)
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.instruments: list[str] = json.loads(self.about.get("instruments", "[]"))
 
@@ -162,8 +163,7 @@ class Ears:
         """
         heard = hear(audio)
         inputs = {"pitch_map": heard.pitch_map, "envelope": heard.envelope, "level": heard.level}
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, inputs), strict=True))
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
     def _hearing(
         self,

@@ -171,7 +171,8 @@ def hear(audio: NDArray[np.float32]) -> Heard:
     pitch = np.empty((len(audio), PITCH_FRAMES, BINS), dtype=np.float32)
     envelope = np.empty((len(audio), ENVELOPE_FRAMES, ENVELOPE_BANDS), dtype=np.float32)
     for note, samples in enumerate(audio):  # one by one they stay in the processor's cache
-        padded = np.pad(samples, half)
+        padded = np.zeros(len(samples) + 2 * half, dtype=np.float32)
+        padded[half:-half] = samples
         pitch[note] = _power(padded, parts.pitch_centres, parts.pitch_window, _blocks(False))
         starts = parts.envelope_centres + short
         envelope[note] = _power(padded, starts, parts.envelope_window, _blocks(True))
@@ -187,8 +188,9 @@ def _power(
     blocks: tuple[Bands, ...],
 ) -> NDArray[np.float32]:
     """Power (frames, bands) of frames that begin at ``starts``."""
-    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window))[starts]
-    frames *= window
+    frames = np.empty((len(starts), len(window)), dtype=np.float32)
+    for frame, start in zip(frames, starts.tolist(), strict=True):
+        np.multiply(padded[start : start + len(window)], window, out=frame)
     spectrum = np.fft.rfft(frames)
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
     bands = np.empty((len(starts), blocks[-1].bands.stop), dtype=np.float32)
