@@ -15,13 +15,18 @@ mkdir -p "$work"
 "$ears" train article --corpus "$work/article-notes" -o "$work/article"
 
 # The listener: 100,000 notes of both fonts, whose shared samples stay on one side of the split,
-# and 8,000 of our own.
+# and 15,000 of our own.
 [ -d "$work/font-notes" ] ||
     "$ears" corpus build soundfont "$fonts/FluidR3_GM.sf2" "$fonts/MuseScore_General_Full.sf2" \
         --limit 100000 --seed 0 --split 0.88 0.06 0.06 -o "$work/font-notes"
 [ -d "$work/toy-notes" ] ||
-    "$ears" corpus build toy --count 8000 --instruments 96 --seed 7 --split 0.9 0.05 0.05 -o "$work/toy-notes"
-"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" -o "$work/listener" "$@"
+    "$ears" corpus build toy --count 15000 --instruments 300 --seed 7 --split 0.9 0.05 0.05 -o "$work/toy-notes"
+"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 30 -o "$work/listener" "$@"
+
+# The evaluation network, apart from it: another seed, another picture of sound, another architecture.
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" -o "$work/judge"
 
 cp "$work/article/model.onnx" src/mechanical_ears/listening/weights/article.onnx
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx
+mkdir -p src/mechanical_ears/evaluation/weights
+cp "$work/judge/judge.safetensors" src/mechanical_ears/evaluation/weights/judge.safetensors
