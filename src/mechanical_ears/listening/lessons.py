@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mechanical_ears.listening import effects
 from mechanical_ears.listening.augment import Augmentation, augment
 from mechanical_ears.listening.frontend import BINS, FLOOR
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
@@ -24,7 +25,10 @@ from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.training.feed import Batch
 
 LN10 = math.log(10)
-UNPITCHED_SHARE = 0.12  # of the notes of a batch, made into noise, silence or chords
+UNPITCHED_SHARE = 0.2  # of the notes of a batch, made into noise, silence or chords
+CHORDS = 0.75  # of those: chords are harder to tell from notes than noise is
+DYADS = 0.3  # of the chords of other notes, that have two notes instead of three
+COLOURS = 3  # of noise: white, pink, brown
 TRIADS = ((3, 7), (4, 7), (5, 9), (4, 10))  # semitones above a note, of its own chords
 MOVED_CHANCE = 0.4  # that a pitch map is moved by up to …
 MOVED = 4  # … so many semitones either way
@@ -158,12 +162,14 @@ def without_pitch(
     if count < 4:
         return audio, labels
     audio = audio.clone()
-    chords, noises = count // 2, count - count // 2 - 1
+    chords = round(CHORDS * (count - 1))
+    noises = count - 1 - chords
     gains = torch.rand(chords, 2, 1, generator=generator).to(audio.device) * 0.6 + 0.7
     partner = torch.randint(count, len(audio), (chords, 2), generator=generator)
     peak = audio.abs().amax(dim=1, keepdim=True).clamp_min(1e-4)
     even = audio / peak
     clash = (labels.key[:chords, None].cpu() - labels.key[partner].cpu()) % 12
+    clash[:, 1] *= torch.rand(chords, generator=generator) >= DYADS
     heard = (clash != 0).to(audio.device)  # an octave or a unison is one pitch
     others = even[partner]
     for place in range(0, chords, 2):  # each second chord is the note's own
@@ -172,8 +178,10 @@ def without_pitch(
         heard[place] = True
     mixed = even[:chords] + (gains * heard[:, :, None] * others).sum(dim=1)
     audio[:chords] = mixed * peak[:chords] / 2
-    noise = torch.randn(noises, audio.shape[1], generator=generator).to(audio.device)
-    audio[chords : chords + noises] = 0.1 * noise
+    colour = torch.randint(COLOURS, (noises,), generator=generator)
+    noise = effects.noises(colour, torch.full((noises,), 50.0), audio.shape[1], generator)
+    noise *= 0.1 / noise.square().mean(dim=1, keepdim=True).sqrt()
+    audio[chords : chords + noises] = noise.to(audio.device)
     audio[chords + noises] = 0
     lost = torch.zeros(len(audio), dtype=torch.bool, device=audio.device)
     lost[:chords] = heard.any(dim=1)
