@@ -5,10 +5,12 @@ import onnxruntime
 import pytest
 import torch
 
+from mechanical_ears.listening import lessons
 from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, hear
 from mechanical_ears.listening.labels import UNKNOWN, Labels
 from mechanical_ears.listening.lessons import without_pitch
 from mechanical_ears.listening.network import (
+    BINS_PER_SEMITONE,
     HARMONICS,
     SEMITONES,
     Listener,
@@ -17,9 +19,9 @@ from mechanical_ears.listening.network import (
 )
 from mechanical_ears.listening.publish import (
     CALIBRATED,
-    PITCHED,
     INPUTS,
     OUTPUTS,
+    PITCHED,
     Published,
     export_listener,
 )
@@ -81,11 +83,36 @@ def test_what_has_no_single_pitch_loses_its_labels():
     keys = torch.arange(64) + 30
     changed, told = without_pitch(audio, labels(64, key=keys), torch.Generator().manual_seed(1))
     lost = told.pitched == 0
-    assert 4 <= int(lost.sum()) <= 8
+    assert 10 <= int(lost.sum()) <= 13
     assert (told.key[lost] == UNKNOWN).all()
     assert (told.key[~lost] == keys[~lost]).all()
-    torch.testing.assert_close(changed[8:], audio[8:])
-    assert (changed.abs().amax(dim=1)[:8] == 0).sum() == 1, "one of them is silence"
+    torch.testing.assert_close(changed[13:], audio[13:])
+    assert (changed.abs().amax(dim=1)[:13] == 0).sum() == 1, "one of them is silence"
+
+
+def test_blended_notes_stand_in_unison(monkeypatch):
+    """Each note is one partial at its key: the other's comes to lie on it, or it stays alone."""
+    monkeypatch.setattr(lessons, "BLENDED_CHANCE", 1.0)
+    keys = torch.tensor([50, 55, 60, 52, 90])
+    families = torch.tensor([3, 3, 3, 5, 3])  # another family, and one too far away
+    pitch_map = torch.zeros(5, 2, BINS)
+    for note, key in enumerate(keys.tolist()):
+        pitch_map[note, :, BINS_PER_SEMITONE * (key - LOWEST_MIDI)] = 1
+    envelope, level = torch.zeros(5, 3, 4), torch.ones(5)
+    envelope[:, 0, :] = torch.eye(5)[:, :4]
+    known = labels(
+        5, key=keys, sounding=keys, family=families, velocity=torch.tensor([1, 1, 2, 1, 1])
+    )
+    (mixed, courses, levels), told = lessons.blended(
+        (pitch_map, envelope, level), known, torch.Generator().manual_seed(0)
+    )
+    torch.testing.assert_close(mixed, pitch_map, atol=1e-6, rtol=0)
+    assert (told.key == keys).all()
+    assert (told.family == families).all()
+    torch.testing.assert_close(levels, level)
+    torch.testing.assert_close(courses[3:], envelope[3:])
+    assert ((courses[:3, 0] > 0.1).sum(dim=1) == 2).all(), "the course of the other is heard, too"
+    assert told.velocity.tolist()[2:] == [UNKNOWN, 1, 1]
 
 
 def test_the_published_file_tells_what_torch_tells(listener, tmp_path):
