@@ -5,22 +5,33 @@ A note is a sum of partials and of noise in bands (Serra and Smith, "Spectral mo
 
     f_m = f_1 · x · √((1 + B x²) / (1 + B)) · 2^((c_m + c(t)) / 1200)        x = m / divisor
 
-with the frequency f_1 of the first partial, the stiffness B of a string (Fletcher, 1964), a free
-offset c_m of each of the first partials and one track c(t) of the whole note, both in cents. Organs
-and basses also sound one or two octaves below their key: the divisor tells of what part of f_1
-partials are multiples. Bells have modes that no formula gives: a few rows stand at free ratios.
+with the frequency f_1 of the first partial, the stiffness B of a string (Fletcher, "Normal
+vibration frequencies of a stiff piano string", 1964), a free offset c_m of each of the first
+partials and one track c(t) of the whole note, both in cents. Organs and basses also sound an octave
+or two below their key: the divisor tells of what part of f_1 the partials are multiples. Bells have
+modes that no formula gives: a few rows stand at free ratios to f_1.
 
-Amplitudes are decibels in rows over frames that stand close together at the attack and after the
+Amplitudes are decibels, in rows over frames that stand close together at the attack and after the
 key-up, and wider apart while the key is held:
 
-    row 0 … 47     partials 1 … 48, each its own
-    row 48 … 63    the envelope of all above, on a geometric grid of m; within it each partial
-                   keeps a constant distance, its ``fine`` structure
-    row 64 … 71    free modes
-    noise          mean square in bands one ERB wide (Glasberg and Moore, "Derivation of auditory
-                   filter shapes from notched-noise data", 1990):  E(f) = 21.4 · log10(1 + f / 229)
+    partials  row 0 … 47    partials 1 … 48, each its own, 20 · log10(amplitude)
+              row 48 … 63   the envelope of all above, on a geometric grid of m; within it each
+                            partial keeps a constant distance, its ``fine`` structure
+              row 64 … 71   free modes
+    noise     row 0 … 39    10 · log10(mean square) in bands about one ERB wide (Glasberg and Moore,
+                            "Derivation of auditory filter shapes from notched-noise data", 1990)
 
-The whole is less than 40 KB, whatever the length and sample rate of the recording.
+                            E(f) = 21.4 · log10(1 + f / 228.8)
+
+Unison voices beat, and a beat is more than a moving amplitude: at its nulls the phase turns over.
+Partials with rows of their own, and modes, therefore keep their phases, too (McAulay and Quatieri,
+"Speech analysis/synthesis based on a sinusoidal representation", 1986), as what is left beside the
+phase that f_m alone would have. It is a refinement: a map without phases renders as well, and only
+its beats are plainer.
+
+Time and frequency trade places: a low note has many partials that change slowly, a high one few
+that may beat quickly. The fewer rows a note fills, the more frames it gets, 160, 320 or 640, so
+that every map takes about 40 KB at most, whatever the length and sample rate of the recording.
 """
 
 from __future__ import annotations
@@ -32,14 +43,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.errors import ControlsError
+from mechanical_ears.errors import EarsError
 
 VERSION: Final = 1
 
-ATTACK_FRAMES, SUSTAIN_FRAMES, RELEASE_FRAMES = 40, 96, 24
-FRAMES: Final = ATTACK_FRAMES + SUSTAIN_FRAMES + RELEASE_FRAMES
-ATTACK_STEPS: Final = (0.004, 0.025)  # s between frames, from the first to the last
-RELEASE_STEPS: Final = (0.008, 0.060)  # s
+FRAMES: Final = (160, 320, 640)  # of the partials, the fewest that a note has and more
+FULL_ROWS: Final = (
+    58  # of partials, filled at most, from half of which on the frames are the fewest
+)
+NOISE_FRAMES: Final = 128
+ATTACK_SHARE, RELEASE_SHARE = 0.25, 0.15  # of the frames; the rest lie in the sustain
+ATTACK_STEPS: Final = (0.004, 0.025)  # s between 160 frames, from the first to the last
+RELEASE_STEPS: Final = (0.008, 0.060)  # s, the same
 
 SINGLES: Final = 48  # partials with a row of their own
 PARTIALS: Final = 384  # in all
@@ -49,3 +64,153 @@ ROWS: Final = SINGLES + GROUPS + MODES
 BANDS: Final = 40  # of noise
 HIGHEST: Final = 20_000.0  # Hz, upper edge of the highest band
 SILENCE: Final = -120.0  # dB, at and below which a row is silent
+TURN: Final = 256  # steps of a phase in a turn
+
+
+class ControlsError(EarsError):
+    """A control map that cannot be read, written or used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """A note taken apart.
+
+    Attributes:
+        frequency: Hz, of the first partial, the mean where it moves.
+        inharmonicity: B of the stiff string.
+        divisor: 1, 2, 3 or 4; partials are multiples of ``frequency / divisor``.
+        seconds: length of the note.
+        key_up: s, where the release begins; ``seconds`` where the key is held to the end.
+        sample_rate: Hz of the recording; nothing above half of it is known.
+        onset: s, where the note began in the recording; time 0 of the map.
+        cents: float16 (frames,), how far the note lies above ``frequency``.
+        partials: float16 (72, frames), dB, amplitude of a sine of full scale is 0.
+        phases: int8 (56, frames), of partials 1 … 48 and the modes, in 1/256 of a turn.
+        noise: float16 (40, 128), dB, mean square of each band.
+        offsets: float16 (48,), cents by which the first partials miss the formula.
+        fine: float16 (336,), dB by which each partial above stands out of the envelope.
+        modes: float32 (8,), ratios of the free modes to ``frequency``; 0 where there is none.
+
+    Raises:
+        ControlsError: a number is outside its range, an array has another shape or holds NaN.
+    """
+
+    frequency: float
+    inharmonicity: float
+    divisor: int
+    seconds: float
+    key_up: float
+    sample_rate: int
+    onset: float
+    cents: NDArray[np.float16]
+    partials: NDArray[np.float16]
+    phases: NDArray[np.int8]
+    noise: NDArray[np.float16]
+    offsets: NDArray[np.float16]
+    fine: NDArray[np.float16]
+    modes: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "frequency": (self.frequency, 1.0, 100_000.0),
+            "inharmonicity": (self.inharmonicity, 0.0, 1.0),
+            "divisor": (self.divisor, 1, 4),
+            "seconds": (self.seconds, 0.0, 86_400.0),
+            "key_up": (self.key_up, 0.0, self.seconds),
+            "sample_rate": (self.sample_rate, 1, 10_000_000),
+            "onset": (self.onset, 0.0, 86_400.0),
+        }
+        for name, (value, least, most) in ranges.items():
+            if not least <= value <= most:  # NaN is in no range, either
+                raise ControlsError(f'"{name}" is {value}, outside {least:g}..{most:g}')
+        frames = len(self.cents)
+        if frames not in FRAMES:
+            raise ControlsError(f"has {frames} frames, not one of {FRAMES}")
+        for name, shape in shapes(frames).items():
+            values = getattr(self, name)
+            if values.shape != shape:
+                raise ControlsError(f'"{name}" has the shape {values.shape}, not {shape}')
+            if not np.isfinite(values).all():
+                raise ControlsError(f'"{name}" holds a number that is not finite')
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Where the frames of the partials stand, s after the onset, float64 (frames,)."""
+        return frame_times(self.seconds, self.key_up, len(self.cents))
+
+    @property
+    def noise_times(self) -> NDArray[np.float64]:
+        """Where the frames of the noise stand, s after the onset, float64 (128,)."""
+        return frame_times(self.seconds, self.key_up, NOISE_FRAMES)
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Mean frequencies of all partials and modes, Hz, float64 (392,); 0 for no mode."""
+        numbers = np.arange(1, PARTIALS + 1) / self.divisor
+        partials = self.frequency * stretched(numbers, self.inharmonicity)
+        partials[:SINGLES] *= np.exp2(self.offsets.astype(np.float64) / 1200)
+        return np.concatenate([partials, self.frequency * self.modes.astype(np.float64)])
+
+
+def shapes(frames: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a map, by name."""
+    return {
+        "cents": (frames,),
+        "partials": (ROWS, frames),
+        "phases": (SINGLES + MODES, frames),
+        "noise": (BANDS, NOISE_FRAMES),
+        "offsets": (SINGLES,),
+        "fine": (PARTIALS - SINGLES,),
+        "modes": (MODES,),
+    }
+
+
+def frame_times(seconds: float, key_up: float, frames: int) -> NDArray[np.float64]:
+    """Where the frames of a note stand, s after its onset, float64 (frames,), ascending from 0.
+
+    The distances at the attack are fixed, and shrink only where the note is too short for them;
+    those after the key-up reach to the end, and the frames between divide the rest evenly.
+    """
+    first, last = round(ATTACK_SHARE * frames), round(RELEASE_SHARE * frames)
+    scale = FRAMES[0] / frames
+    attack = np.concatenate([[0.0], np.cumsum(np.geomspace(*ATTACK_STEPS, first - 1))]) * scale
+    release = np.concatenate([[0.0], np.cumsum(np.geomspace(*RELEASE_STEPS, last - 1))]) * scale
+    attack *= min(1.0, 0.6 * key_up / attack[-1])
+    release *= max(seconds - key_up, 0.1) / release[-1]
+    sustain = np.linspace(attack[-1], key_up, frames - first - last + 2)[1:-1]
+    return np.concatenate([attack, sustain, key_up + release])
+
+
+def stretched(numbers: NDArray[np.float64], inharmonicity: float) -> NDArray[np.float64]:
+    """Ratios to the first partial of partials x of a stiff string, which need not be whole."""
+    stiff = (1 + inharmonicity * numbers**2) / (1 + inharmonicity)
+    return np.asarray(numbers * np.sqrt(stiff))
+
+
+@cache
+def group_places() -> NDArray[np.float64]:
+    """Partial numbers m at which the rows of the envelope stand, float64 (16,)."""
+    return np.geomspace(SINGLES + 1, PARTIALS, GROUPS)
+
+
+@cache
+def group_weights() -> NDArray[np.float32]:
+    """How the partials above the singles lie between the envelope's rows, float32 (336, 16)."""
+    upper = np.log(np.arange(SINGLES + 1, PARTIALS + 1))
+    places = np.log(group_places())
+    step = places[1] - places[0]
+    weights = np.maximum(0, 1 - np.abs(upper[:, None] - places) / step)
+    return np.asarray(weights, dtype=np.float32)
+
+
+@cache
+def band_edges() -> NDArray[np.float64]:
+    """Edges of the noise bands in Hz, float64 (41,), evenly spaced in ERBs from 0 to 20 kHz."""
+    highest = np.log1p(HIGHEST / 228.8)
+    return np.asarray(228.8 * np.expm1(np.linspace(0, highest, BANDS + 1)))
+
+
+def band_centres() -> NDArray[np.float64]:
+    """Middles of the noise bands in Hz, float64 (40,)."""
+    edges = band_edges()
+    return (edges[1:] + edges[:-1]) / 2

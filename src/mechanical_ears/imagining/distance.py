@@ -1,0 +1,117 @@
+"""How far a resynthesis lies from its original, in decibels of the spectrogram.
+
+Log-spectral distance (Gray and Markel, "Distance measures for speech processing", 1976), here the
+mean over windows of 256, 1024 and 4096 samples of
+
+    mean over cells of  | 20 log10 |X| − 20 log10 |Y| |
+
+for the cells in which the original X lies within 60 dB of its own maximum; levels are not told
+apart more than 100 dB below it. Phases do not count, and what lies below 20 Hz (the constant offset
+of many samples, a rumble) is taken out of both: nobody hears it. The mel distance is the same over
+80 mel bands of windows of 1024 samples (Slaney's scale: linear to 1 kHz, logarithmic above). Two
+different noises of one spectrum lie 6.0 dB apart, the mean distance of two exponential variables:
+what is noise in a note sets a floor under both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.spectra import stft
+
+WINDOWS: Final = (256, 1024, 4096)  # samples
+RANGE: Final = 60.0  # dB below the maximum of the original that count
+LEAST: Final = 100.0  # dB below it, under which levels are alike
+LOWEST: Final = 20.0  # Hz
+MEL_WINDOW: Final = 1024  # samples
+MEL_BANDS: Final = 80
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far two sounds lie apart.
+
+    Attributes:
+        lsd: dB, log-spectral distance over three windows.
+        mel: dB, the same over 80 mel bands.
+        extra: dB, the log-spectral distance over the cells in which the resynthesis is within 60 dB
+            of the original's maximum, so that what was added counts, too.
+    """
+
+    lsd: float
+    mel: float
+    extra: float
+
+
+def distance(
+    original: NDArray[np.float32], resynthesis: NDArray[np.float32], sample_rate: int
+) -> Distance:
+    """Distance of a resynthesis from its original.
+
+    Args:
+        original: float32 (samples,).
+        resynthesis: float32 (samples,), the same moment at the same place; cut or padded with
+            silence to the original's length.
+        sample_rate: Hz, of both.
+    """
+    fitted = np.zeros_like(original)
+    count = min(len(original), len(resynthesis))
+    fitted[:count] = resynthesis[:count]
+    original, fitted = _audible(original, sample_rate), _audible(fitted, sample_rate)
+    there, back, mel = [], [], 0.0
+    for window in WINDOWS:
+        ours = np.abs(stft(original, window, window // 4))
+        theirs = np.abs(stft(fitted, window, window // 4))
+        loudest = float(ours.max())
+        there.append(_mean_decibels(ours, theirs, ours, loudest))
+        back.append(_mean_decibels(ours, theirs, theirs, loudest))
+        if window == MEL_WINDOW:
+            filters = _mel_filters(sample_rate)
+            ours, theirs = (np.sqrt(filters @ level**2) for level in (ours, theirs))
+            mel = _mean_decibels(ours, theirs, ours, float(ours.max()))
+    return Distance(float(np.mean(there)), mel, float(np.mean(back)))
+
+
+def _audible(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """A sound without what lies below 20 Hz; half of it is left at 20 Hz, all from 25 Hz on."""
+    size = 1 << (2 * len(samples) - 1).bit_length()
+    frequencies = np.arange(size // 2 + 1) * sample_rate / size
+    kept = np.clip((frequencies - LOWEST) / 10 + 0.5, 0, 1).astype(np.float32)
+    filtered = np.fft.irfft(np.fft.rfft(samples, size) * kept, size)[: len(samples)]
+    return np.asarray(filtered, dtype=np.float32)
+
+
+def _mean_decibels(
+    ours: NDArray[np.float32], theirs: NDArray[np.float32], judged: NDArray[np.float32], top: float
+) -> float:
+    """Mean distance of two magnitudes where ``judged`` is within 60 dB of ``top``; 0 for none."""
+    counted = judged > top * 10 ** (-RANGE / 20)
+    if top == 0 or not counted.any():
+        return 0.0
+    least = top * 10 ** (-LEAST / 20)
+    ratio = np.maximum(ours[counted], least) / np.maximum(theirs[counted], least)
+    return float(20 * np.abs(np.log10(ratio)).mean())
+
+
+@cache
+def _mel_filters(sample_rate: int) -> NDArray[np.float32]:
+    """Triangles on power, of height 1, float32 (80, 513)."""
+
+    def to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+        above = 15 + 27 * np.log(np.maximum(hertz, 1000) / 1000) / np.log(6.4)
+        return np.asarray(np.where(hertz < 1000, hertz * 3 / 200, above))
+
+    frequencies = np.arange(MEL_WINDOW // 2 + 1) * sample_rate / MEL_WINDOW
+    axis = np.linspace(0, sample_rate / 2, 20_000)
+    edges = np.interp(np.linspace(0, to_mel(axis)[-1], MEL_BANDS + 2), to_mel(axis), axis)
+    bin_width = sample_rate / MEL_WINDOW
+    left = np.maximum(edges[1:-1] - edges[:-2], bin_width)[:, None]
+    right = np.maximum(edges[2:] - edges[1:-1], bin_width)[:, None]
+    offset = frequencies - edges[1:-1, None]
+    triangles = 1 - np.abs(offset) / np.where(offset < 0, left, right)
+    return np.maximum(0, triangles).astype(np.float32)

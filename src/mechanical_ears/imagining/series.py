@@ -1,0 +1,178 @@
+"""Where the partials of a note stand: their base, what misses the formula, and free modes.
+
+All is read off one long spectrum, of the loudest second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.imagining.controls import MODES, PARTIALS, SINGLES, stretched
+from mechanical_ears.listening.f0 import Refined
+
+LONGEST: Final = 1.0  # s
+LOWEST_BASE: Final = 18.0  # Hz, below which partials are not told apart
+DIVISORS: Final = (2, 3, 4)
+STRONG_SHARE: Final = 0.02  # of it, where a single one is enough
+STANDS_OUT: Final = 10 ** (14 / 20)  # magnitude of a peak beside the median around it, 14 dB
+JUDGED: Final = (4, 41)  # partials that tell whether a note is a stiff string's
+SHARE: Final = 2e-3  # of the power that new partials of a divisor must hold, −27 dB
+LEAST_OFFSET: Final = 4.0  # cents, and
+LEAST_OFFSET_BINS: Final = 0.35  # below which a partial does not miss the formula
+REACH: Final = 0.45  # of the distance between partials, to each side, that belongs to each
+MODE_FLOOR: Final = 10 ** (-50 / 20)  # magnitude beside the loudest that a free mode has at least
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Where the partials stand.
+
+    Attributes:
+        divisor: partials are multiples of the first divided by it.
+        inharmonicity: B, or 0 where a stiff string explains the upper partials no better.
+        offsets: cents, float64 (48,).
+        modes: Hz, float64 (8,), 0 where there is none.
+    """
+
+    divisor: int
+    inharmonicity: float
+    offsets: NDArray[np.float64]
+    modes: NDArray[np.float64]
+
+
+def _long_spectrum(
+    samples: NDArray[np.float32], sample_rate: int
+) -> tuple[NDArray[np.float32], float]:
+    """Magnitudes of the loudest second, of twice its length with zeros, and Hz between bins."""
+    count = min(len(samples), round(LONGEST * sample_rate))
+    energy = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    first = int(np.argmax(energy[count:] - energy[:-count])) if len(samples) > count else 0
+    part = samples[first : first + count]
+    size = 1 << (2 * count - 1).bit_length()
+    taper = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(part * taper, size)) * np.float32(2 / taper.sum())
+    return spectrum, sample_rate / size
+
+
+def _peaks(
+    magnitudes: NDArray[np.float32], places: NDArray[np.float64], reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Strongest places within ``reach`` bins of ``places``: where, how strong, over what median."""
+    half = max(2, round(reach))
+    columns = np.rint(places).astype(np.int64)[:, None] + np.arange(-half, half + 1)
+    inside = np.clip(columns, 1, len(magnitudes) - 2)
+    around = magnitudes[inside]
+    best = inside[np.arange(len(places)), around.argmax(axis=1)]
+    left, top, right = (np.log(magnitudes[best + step] + 1e-12) for step in (-1, 0, 1))
+    bend = np.minimum(left - 2 * top + right, -1e-9)
+    offset = np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+    return best + offset, magnitudes[best].astype(np.float64), np.median(around, axis=1)
+
+
+def find_series(
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    refined: Refined,
+    *,
+    steady: bool,
+    apart: float,
+) -> Series:
+    """Find where the partials of a note stand.
+
+    Args:
+        samples: float32 (samples,).
+        sample_rate: Hz.
+        refined: frequency and stiffness.
+        steady: whether the frequency stays; where it moves, nothing but the divisor is sought.
+        apart: Hz, from a partial that a free mode must be.
+    """
+    magnitudes, bin_width = _long_spectrum(samples, sample_rate)
+    first, inharmonicity = refined.frequency / bin_width, refined.inharmonicity
+    if inharmonicity and not _is_stiff(magnitudes, first, inharmonicity):
+        inharmonicity = 0.0
+    divisor = _divisor(magnitudes, first, inharmonicity, refined.frequency)
+    offsets, modes = np.zeros(SINGLES), np.zeros(MODES)
+    if steady:
+        numbers = np.arange(1, PARTIALS + 1) / divisor
+        places = first * stretched(numbers, inharmonicity)
+        places = places[places < len(magnitudes) - 4]
+        reach = REACH * first / divisor
+        mine = places[:SINGLES]
+        found, strength, around = _peaks(magnitudes, mine, reach)
+        lobe = 4.0  # bins, of the window's own, with its zeros
+        moved = (strength > STANDS_OUT * around) & (np.abs(found - mine) > LEAST_OFFSET_BINS * 2)
+        cents = 1200 * np.log2(found / mine)
+        moved &= (np.abs(cents) > LEAST_OFFSET) & (strength > 1e-4 * magnitudes.max())
+        offsets[: len(mine)] = np.where(moved, cents, 0)
+        taken = places.copy()
+        taken[: len(mine)] = np.where(moved, found, mine)
+        modes = _modes(magnitudes, taken, max(2 * lobe, apart / bin_width), reach) * bin_width
+    return Series(divisor, inharmonicity, offsets, modes)
+
+
+def _is_stiff(magnitudes: NDArray[np.float32], first: float, inharmonicity: float) -> bool:
+    """Whether more stands where a stiff string's partials would be than at whole multiples."""
+    numbers = np.arange(*JUDGED, dtype=np.float64)
+    scores = []
+    for stiffness in (inharmonicity, 0.0):
+        places = first * stretched(numbers, stiffness)
+        columns = np.rint(places).astype(np.int64)[:, None] + np.arange(-2, 3)
+        inside = columns[:, -1] < len(magnitudes)
+        found = magnitudes[columns[inside]].max(axis=1)
+        scores.append(float(np.log(found + 1e-9).mean()) if inside.any() else 0.0)
+    return scores[0] >= scores[1]
+
+
+def _divisor(
+    magnitudes: NDArray[np.float32], first: float, inharmonicity: float, frequency: float
+) -> int:
+    """The smallest divisor that explains what sounds between the partials of the key."""
+    best, most = 1, SHARE
+    for divisor in DIVISORS:
+        if frequency / divisor < LOWEST_BASE:
+            break
+        numbers = np.arange(1, 8 * divisor) / divisor
+        places = first * stretched(numbers, inharmonicity)
+        places = places[places < len(magnitudes) - 4]
+        found, strength, around = _peaks(magnitudes, places, 0.3 * first / divisor)
+        is_new = np.arange(1, len(places) + 1) % divisor != 0
+        stands = (strength > STANDS_OUT * around) & (
+            np.abs(found - places) < np.maximum(2.0, 0.006 * places)
+        )
+        power = np.where(stands, strength**2, 0)
+        total = float((strength**2).sum()) + 1e-30
+        share = float(power[is_new].sum()) / total
+        enough = stands[is_new].sum() >= 3 or share > STRONG_SHARE
+        if enough and share > 1.5 * most:
+            best, most = divisor, share
+    return best
+
+
+def _modes(
+    magnitudes: NDArray[np.float32], taken: NDArray[np.float64], apart: float, reach: float
+) -> NDArray[np.float64]:
+    """The strongest peaks that no partial explains, bins, ascending, (8,), 0 where none."""
+    rest = magnitudes.copy()
+    guard = round(apart)
+    columns = np.rint(taken).astype(np.int64)[:, None] + np.arange(-guard, guard + 1)
+    rest[np.clip(columns, 0, len(rest) - 1)] = 0
+    found = np.zeros(MODES)
+    least = MODE_FLOOR * float(magnitudes.max())
+    top = int(min(taken[-1] + reach, len(rest) - 2)) if len(taken) else 0
+    for turn in range(MODES):
+        place = int(rest[:top].argmax()) if top else 0
+        strength = float(rest[place])
+        low, high = max(place - 60, 0), place + 60
+        if strength < least or strength < STANDS_OUT * float(np.median(magnitudes[low:high])):
+            break
+        is_peak = (
+            place > 0 and strength >= magnitudes[place - 1] and strength >= magnitudes[place + 1]
+        )
+        if is_peak:
+            found[turn] = place
+        rest[max(0, place - guard) : place + guard + 1] = 0
+    return np.sort(found)
