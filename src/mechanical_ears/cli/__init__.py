@@ -11,7 +11,13 @@ from collections.abc import Sequence
 
 from tyro.conf import OmitSubcommandPrefixes
 
-from mechanical_ears.cli import corpora, listening, networks, sounds  # noqa: F401  (they register)
+from mechanical_ears.cli import (  # noqa: F401  (they register)
+    corpora,
+    imagining,
+    listening,
+    networks,
+    sounds,
+)
 from mechanical_ears.cli.apps import app
 from mechanical_ears.errors import EarsError
 

@@ -24,9 +24,9 @@ from mechanical_ears.imagining.controls import (
     ATTACK_SHARE,
     BANDS,
     FRAMES,
-    FULL_ROWS,
     GROUPS,
     MODES,
+    MOST_ROWS,
     NOISE_FRAMES,
     PARTIALS,
     RELEASE_SHARE,
@@ -209,9 +209,7 @@ def _frames(rate: int, frequency: float) -> int:
     """How many frames a note gets: the more, the fewer rows it can fill."""
     count = min(rate / 2, AUDIBLE) / frequency
     rows = count if count <= SINGLES else SINGLES + GROUPS
-    if rows > FULL_ROWS / 2:
-        return FRAMES[0]
-    return FRAMES[1] if rows > FULL_ROWS / 4 else FRAMES[2]
+    return FRAMES[sum(rows <= most for most in MOST_ROWS)]
 
 
 def _partials(series: Series, frequency: float, highest: float) -> NDArray[np.float64]:
@@ -231,7 +229,7 @@ def _noise(
     key_up: float,
     course: Course,
 ) -> NDArray[np.float64]:
-    """Levels of the noise, dB of the mean square of 1 Hz, float64 (128, bands)."""
+    """Levels of the noise, dB of the mean square of 1 Hz, float64 (112, bands)."""
     length = min(max(PERIODS / base, NOISE_SHORTEST), LONGEST)
     moving = np.exp2(course.at(times) / 1200) if course.moves else None
     levels = noise_levels(windows(samples, rate, times, length), partials, moving)

@@ -30,7 +30,7 @@ phase that f_m alone would have. It is a refinement: a map without phases render
 its beats are plainer.
 
 Time and frequency trade places: a low note has many partials that change slowly, a high one few
-that may beat quickly. The fewer rows a note fills, the more frames it gets, 160, 320 or 640, so
+that may beat quickly. The fewer rows a note fills, the more frames it gets, 144, 288 or 576, so
 that every map takes about 40 KB at most, whatever the length and sample rate of the recording.
 """
 
@@ -47,13 +47,11 @@ from mechanical_ears.errors import EarsError
 
 VERSION: Final = 1
 
-FRAMES: Final = (160, 320, 640)  # of the partials, the fewest that a note has and more
-FULL_ROWS: Final = (
-    58  # of partials, filled at most, from half of which on the frames are the fewest
-)
-NOISE_FRAMES: Final = 128
+FRAMES: Final = (144, 288, 576)  # of the partials, the fewest that a note has and more
+MOST_ROWS: Final = (26, 9)  # of partials that fit 288 and 576 frames
+NOISE_FRAMES: Final = 112
 ATTACK_SHARE, RELEASE_SHARE = 0.25, 0.15  # of the frames; the rest lie in the sustain
-ATTACK_STEPS: Final = (0.004, 0.025)  # s between 160 frames, from the first to the last
+ATTACK_STEPS: Final = (0.004, 0.025)  # s between 144 frames, from the first to the last
 RELEASE_STEPS: Final = (0.008, 0.060)  # s, the same
 
 SINGLES: Final = 48  # partials with a row of their own
@@ -86,7 +84,7 @@ class Controls:
         cents: float16 (frames,), how far the note lies above ``frequency``.
         partials: float16 (72, frames), dB, amplitude of a sine of full scale is 0.
         phases: int8 (56, frames), of partials 1 … 48 and the modes, in 1/256 of a turn.
-        noise: float16 (40, 128), dB, mean square of each band.
+        noise: float16 (40, 112), dB, mean square of each band.
         offsets: float16 (48,), cents by which the first partials miss the formula.
         fine: float16 (336,), dB by which each partial above stands out of the envelope.
         modes: float32 (8,), ratios of the free modes to ``frequency``; 0 where there is none.
@@ -140,7 +138,7 @@ class Controls:
 
     @property
     def noise_times(self) -> NDArray[np.float64]:
-        """Where the frames of the noise stand, s after the onset, float64 (128,)."""
+        """Where the frames of the noise stand, s after the onset, float64 (112,)."""
         return frame_times(self.seconds, self.key_up, NOISE_FRAMES)
 
     @property
