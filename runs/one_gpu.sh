@@ -19,7 +19,8 @@ mkdir -p "$work"
 
 "$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 30 \
     --accelerator cuda -o "$work/listener" "$@"
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --accelerator cuda -o "$work/judge"
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 14 \
+    --accelerator cuda -o "$work/judge"
 
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx
 mkdir -p src/mechanical_ears/evaluation/weights
