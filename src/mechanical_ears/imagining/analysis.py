@@ -43,7 +43,7 @@ from mechanical_ears.imagining.controls import (
 from mechanical_ears.imagining.glide import Course, glide, warp
 from mechanical_ears.imagining.noise import cap, noise_levels
 from mechanical_ears.imagining.partials import apart, decibels, envelope
-from mechanical_ears.imagining.series import Series, find_series
+from mechanical_ears.imagining.series import Base, find_base, find_series, long_spectrum
 from mechanical_ears.imagining.timeline import Between, between
 from mechanical_ears.imagining.windows import windows
 from mechanical_ears.listening.f0 import Refined, refine
@@ -155,20 +155,21 @@ def _analyse(
     seconds = len(samples) / rate
     refined = _refined(samples, rate, pitch)
     frequency = refined.frequency
-    frames = _frames(rate, frequency)
+    spectrum = long_spectrum(samples, rate)
+    base = find_base(spectrum, refined)
+    frames = _frames(rate, base.spacing)
     finer = frames / FRAMES[0]
     whole = stretched(np.arange(1.0, 9.0), refined.inharmonicity)
     course = glide(samples, rate, frequency, whole, BEATS * finer)
-    series = find_series(samples, rate, refined, steady=not course.moves, apart=MODE_APART * finer)
+    series = find_series(spectrum, base, steady=not course.moves, apart=MODE_APART * finer)
     times = frame_times(seconds, key_up, frames)
     noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
     cents = course.at(times)
-    base = frequency / series.divisor
-    partials = _partials(series, frequency, 0.985 * min(rate / 2, AUDIBLE))
+    partials = _partials(base, series.offsets, 0.985 * min(rate / 2, AUDIBLE))
     modes = series.modes[series.modes > 0]
     asked = np.concatenate([partials, modes])
-    levels = _noise(samples, rate, np.sort(asked), base, noise_times, key_up, course)
-    read, gain = _read(samples, rate, asked, len(modes), base, times, cents)
+    levels = _noise(samples, rate, np.sort(asked), base.spacing, noise_times, key_up, course)
+    read, gain = _read(samples, rate, asked, len(modes), base.spacing, times, cents)
     power = _without_noise(read, gain, asked, levels, between(noise_times, times))
 
     singles = min(SINGLES, len(partials))
@@ -189,8 +190,8 @@ def _analyse(
     loudness = levels + 10 * np.log10(np.diff(band_edges()))
     return Controls(
         frequency=frequency,
-        inharmonicity=series.inharmonicity,
-        divisor=series.divisor,
+        inharmonicity=base.inharmonicity,
+        divisor=base.divisor,
         seconds=seconds,
         key_up=key_up,
         sample_rate=rate,
@@ -205,18 +206,18 @@ def _analyse(
     )
 
 
-def _frames(rate: int, frequency: float) -> int:
+def _frames(rate: int, spacing: float) -> int:
     """How many frames a note gets: the more, the fewer rows it can fill."""
-    count = min(rate / 2, AUDIBLE) / frequency
+    count = min(rate / 2, AUDIBLE) / spacing
     rows = count if count <= SINGLES else SINGLES + GROUPS
     return FRAMES[sum(rows <= most for most in MOST_ROWS)]
 
 
-def _partials(series: Series, frequency: float, highest: float) -> NDArray[np.float64]:
+def _partials(base: Base, offsets: NDArray[np.float64], highest: float) -> NDArray[np.float64]:
     """Frequencies of the partials up to ``highest`` Hz, of a note that does not move."""
-    numbers = np.arange(1, PARTIALS + 1) / series.divisor
-    places = frequency * stretched(numbers, series.inharmonicity)
-    places[:SINGLES] *= np.exp2(series.offsets / 1200)
+    numbers = np.arange(1, PARTIALS + 1) / base.divisor
+    places = base.frequency * stretched(numbers, base.inharmonicity)
+    places[:SINGLES] *= np.exp2(offsets / 1200)
     return places[: int(np.argmax(places >= highest)) if places[-1] >= highest else PARTIALS]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.imagining.controls import MODES, PARTIALS, SINGLES, stretched
+from mechanical_ears.imagining.windows import hann
 from mechanical_ears.listening.f0 import Refined
 
 LONGEST: Final = 1.0  # s
@@ -22,40 +23,76 @@ STANDS_OUT: Final = 10 ** (14 / 20)  # magnitude of a peak beside the median aro
 JUDGED: Final = (4, 41)  # partials that tell whether a note is a stiff string's
 SHARE: Final = 2e-3  # of the power that new partials of a divisor must hold, −27 dB
 LEAST_OFFSET: Final = 4.0  # cents, and
-LEAST_OFFSET_BINS: Final = 0.35  # below which a partial does not miss the formula
+LEAST_OFFSET_BINS: Final = (
+    0.7  # of the long spectrum, below which a partial does not miss the formula
+)
+WEAKEST: Final = 1e-4  # magnitude beside the loudest, from which a partial's place is believed
+LOBES: Final = 8.0  # bins around a partial that are its own at least
 REACH: Final = 0.45  # of the distance between partials, to each side, that belongs to each
 MODE_FLOOR: Final = 10 ** (-50 / 20)  # magnitude beside the loudest that a free mode has at least
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
-    """Where the partials stand.
+@dataclass(frozen=True)
+class Base:
+    """Of what the partials of a note are multiples.
 
     Attributes:
+        frequency: Hz, of the first partial.
         divisor: partials are multiples of the first divided by it.
         inharmonicity: B, or 0 where a stiff string explains the upper partials no better.
-        offsets: cents, float64 (48,).
-        modes: Hz, float64 (8,), 0 where there is none.
     """
 
+    frequency: float
     divisor: int
     inharmonicity: float
+
+    @property
+    def spacing(self) -> float:
+        """Hz between partials."""
+        return self.frequency / self.divisor
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """What the formula does not tell.
+
+    Attributes:
+        offsets: cents, float64 (48,), by which the first partials miss it.
+        modes: Hz, float64 (8,), ascending, 0 where there is none.
+    """
+
     offsets: NDArray[np.float64]
     modes: NDArray[np.float64]
 
 
-def _long_spectrum(
-    samples: NDArray[np.float32], sample_rate: int
-) -> tuple[NDArray[np.float32], float]:
-    """Magnitudes of the loudest second, of twice its length with zeros, and Hz between bins."""
+@dataclass(frozen=True, eq=False)
+class LongSpectrum:
+    """Spectrum of the loudest second of a note.
+
+    Attributes:
+        magnitudes: float32 (bins,), of twice the second's length with zeros.
+        bin_width: Hz between bins.
+    """
+
+    magnitudes: NDArray[np.float32]
+    bin_width: float
+
+
+def long_spectrum(samples: NDArray[np.float32], sample_rate: int) -> LongSpectrum:
+    """Spectrum of the loudest second.
+
+    Args:
+        samples: float32 (samples,).
+        sample_rate: Hz.
+    """
     count = min(len(samples), round(LONGEST * sample_rate))
-    energy = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples), dtype=np.float64)])
     first = int(np.argmax(energy[count:] - energy[:-count])) if len(samples) > count else 0
-    part = samples[first : first + count]
+    taper = hann(count)
     size = 1 << (2 * count - 1).bit_length()
-    taper = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)
-    spectrum = np.abs(np.fft.rfft(part * taper, size)) * np.float32(2 / taper.sum())
-    return spectrum, sample_rate / size
+    spectrum = np.abs(np.fft.rfft(samples[first : first + count] * taper, size))
+    spectrum *= np.float32(2 / taper.sum(dtype=np.float64))
+    return LongSpectrum(spectrum, sample_rate / size)
 
 
 def _peaks(
@@ -73,45 +110,48 @@ def _peaks(
     return best + offset, magnitudes[best].astype(np.float64), np.median(around, axis=1)
 
 
-def find_series(
-    samples: NDArray[np.float32],
-    sample_rate: int,
-    refined: Refined,
-    *,
-    steady: bool,
-    apart: float,
-) -> Series:
-    """Find where the partials of a note stand.
+def find_base(spectrum: LongSpectrum, refined: Refined) -> Base:
+    """Find of what the partials of a note are multiples, and whether they are a stiff string's.
 
     Args:
-        samples: float32 (samples,).
-        sample_rate: Hz.
+        spectrum: of the note.
         refined: frequency and stiffness.
-        steady: whether the frequency stays; where it moves, nothing but the divisor is sought.
+    """
+    first, inharmonicity = refined.frequency / spectrum.bin_width, refined.inharmonicity
+    if inharmonicity and not _is_stiff(spectrum.magnitudes, first, inharmonicity):
+        inharmonicity = 0.0
+    divisor = _divisor(spectrum.magnitudes, first, inharmonicity, refined.frequency)
+    return Base(refined.frequency, divisor, inharmonicity)
+
+
+def find_series(spectrum: LongSpectrum, base: Base, *, steady: bool, apart: float) -> Series:
+    """Find what misses the formula, and the modes that it does not know.
+
+    Args:
+        spectrum: of the note.
+        base: of its partials.
+        steady: whether the frequency stays; where it moves, nothing is sought.
         apart: Hz, from a partial that a free mode must be.
     """
-    magnitudes, bin_width = _long_spectrum(samples, sample_rate)
-    first, inharmonicity = refined.frequency / bin_width, refined.inharmonicity
-    if inharmonicity and not _is_stiff(magnitudes, first, inharmonicity):
-        inharmonicity = 0.0
-    divisor = _divisor(magnitudes, first, inharmonicity, refined.frequency)
     offsets, modes = np.zeros(SINGLES), np.zeros(MODES)
-    if steady:
-        numbers = np.arange(1, PARTIALS + 1) / divisor
-        places = first * stretched(numbers, inharmonicity)
-        places = places[places < len(magnitudes) - 4]
-        reach = REACH * first / divisor
-        mine = places[:SINGLES]
-        found, strength, around = _peaks(magnitudes, mine, reach)
-        lobe = 4.0  # bins, of the window's own, with its zeros
-        moved = (strength > STANDS_OUT * around) & (np.abs(found - mine) > LEAST_OFFSET_BINS * 2)
-        cents = 1200 * np.log2(found / mine)
-        moved &= (np.abs(cents) > LEAST_OFFSET) & (strength > 1e-4 * magnitudes.max())
-        offsets[: len(mine)] = np.where(moved, cents, 0)
-        taken = places.copy()
-        taken[: len(mine)] = np.where(moved, found, mine)
-        modes = _modes(magnitudes, taken, max(2 * lobe, apart / bin_width), reach) * bin_width
-    return Series(divisor, inharmonicity, offsets, modes)
+    if not steady:
+        return Series(offsets, modes)
+    magnitudes, bin_width = spectrum.magnitudes, spectrum.bin_width
+    first = base.frequency / bin_width
+    places = first * stretched(np.arange(1, PARTIALS + 1) / base.divisor, base.inharmonicity)
+    places = places[places < len(magnitudes) - 4]
+    reach = REACH * first / base.divisor
+    mine = places[:SINGLES]
+    found, strength, around = _peaks(magnitudes, mine, reach)
+    moved = (strength > STANDS_OUT * around) & (np.abs(found - mine) > LEAST_OFFSET_BINS)
+    cents = 1200 * np.log2(found / mine)
+    moved &= (np.abs(cents) > LEAST_OFFSET) & (strength > WEAKEST * magnitudes.max())
+    offsets[: len(mine)] = np.where(moved, cents, 0)
+    taken = places.copy()
+    taken[: len(mine)] = np.where(moved, found, mine)
+    return Series(
+        offsets, _modes(magnitudes, taken, max(LOBES, apart / bin_width), reach) * bin_width
+    )
 
 
 def _is_stiff(magnitudes: NDArray[np.float32], first: float, inharmonicity: float) -> bool:
