@@ -13,6 +13,10 @@ share s of the seconds that is spent,
 so that every training ends as a finished one. Notes are brought to a peak of 1 (the spectra are
 relative to their maximum anyway) and get a random gain in training; nothing else is augmented.
 
+The networks' shapes were chosen by short trials on validation presets: raw audio's is the best of
+six (the strongest place instead of the mean gained most), the spectrum's the better of two
+(a third was stopped half-way), that of frequency over time the first that was tried.
+
 A contender that is done leaves a line in .peers/inputs/log.jsonl and its weights beside it, and is
 not trained again with the same options; the section is written as soon as all are done.
 """
@@ -383,7 +387,8 @@ def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], sec
         f"on each, from the same {first['training_notes']:,} training notes, batches of {BATCH}, "
         "no augmentation but a random gain. Computing the input counts, so the cheaper one hears "
         "more notes. Share of notes whose key is right, in brackets with the octave forgiven; "
-        f"instruments and recordings that no network trained on ({sizes} notes). Last the CPU "
+        f"instruments and recordings that no network trained on ({sizes} notes); the validation "
+        "presets helped to choose the networks' shapes. One training each. Last the CPU "
         f"milliseconds to hear one note, median of {REPEATS} repeats in turn. By the clock the "
         f"trainings took {wall} s.\n\n" + markdown_table([*header, "CPU ms a note"], rows)
     )
