@@ -81,9 +81,8 @@ class Windows:
 
 
 def hann_lobe(offset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hann's lobe W(x) at x bins (of the window itself) from its middle, x in [−2, 2], else 0."""
-    x = np.abs(offset)
-    x = np.where(np.abs(x - 1) < 1e-4, 1 - 1e-4, np.minimum(x, 2))
+    """Hann's lobe W(x), and its side lobes, at x bins (of the window itself) from its middle."""
+    x = np.where(np.abs(np.abs(offset) - 1) < 1e-4, 1 - 1e-4, offset)
     return np.asarray(np.sinc(x) / (1 - x * x))
 
 
