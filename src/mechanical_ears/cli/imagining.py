@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from mechanical_ears.cli.apps import MaybeOutput, app
+from mechanical_ears.cli.apps import MaybeOutput, Output, app, corpus_app
 
 
 @app.command
@@ -77,3 +77,43 @@ def resynthesise(
     )
     if plot is not None:
         print(save_figure(resynthesis_picture([(file.name, heard, as_it_was, apart)]), plot))
+
+
+@corpus_app.command
+def controls(
+    path: Positional[Path],
+    *,
+    output: Output,
+    sample_rate: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> None:
+    """Take every note of a corpus apart into control maps, on all cores.
+
+    The same command goes on with a build that was interrupted.
+
+    Args:
+        path: a store or any other corpus, or a SoundFont (.sf2, .sf3).
+        output: folder of the maps to write.
+        sample_rate: of a SoundFont's notes, Hz; 44100 if not given.
+        limit: take a random subset of so many notes of a SoundFont.
+        seed: of the subset.
+        workers: processes; all cores if not given.
+    """
+    from mechanical_ears.imagining.maps import build_maps, open_notes
+    from mechanical_ears.terminal import progress_bar
+
+    chosen = {} if limit is None else {"limit": limit, "seed": seed}
+    corpus = open_notes(path, sample_rate=sample_rate, **chosen)
+    with progress_bar(f"taking apart {path}") as move:
+        report = build_maps(
+            corpus, output, workers=workers, description={"path": path, **chosen}, progress=move
+        )
+    print(
+        f"{output}: {report.maps:,} maps, {report.bytes / max(report.maps, 1) / 1000:.1f} kB each; "
+        f"{report.poor:,} poor ones are marked; "
+        f"{report.silent:,} silent and {len(report.bad):,} bad notes left out"
+    )
+    for problem in report.bad[:10]:
+        print(f"  left out: {problem}")

@@ -1,0 +1,385 @@
+"""A corpus of control maps: every note of a corpus taken apart, with how well it came back.
+
+    MAPS/maps.bin        the maps, each as the bytes of a safetensors file, one after the other
+    MAPS/maps.parquet    a row for each: where it lies, the note's labels, the distances
+    MAPS/maps.json       version, provenance, counts, what could not be taken apart
+
+Like a store, it is built in the folder ``.MAPS.building`` beside it, a chunk of notes at a time on
+all cores, and renamed at the end; a build that was killed goes on behind its last whole chunk. A
+note whose resynthesis is poor is kept and marked: whoever trains on maps decides.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+
+from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.store import Progress, Store
+from mechanical_ears.errors import CorpusError, EarsError, SoundError
+from mechanical_ears.files import LOCK_FILE, held_alone, make_folder, write_error, write_json
+from mechanical_ears.imagining.analysis import analyse
+from mechanical_ears.imagining.controls import Controls
+from mechanical_ears.imagining.distance import distance
+from mechanical_ears.imagining.render import render
+from mechanical_ears.imagining.storage import from_bytes, to_bytes
+from mechanical_ears.note import Note
+
+if TYPE_CHECKING:
+    import pyarrow
+
+VERSION: Final = 1
+CHUNK: Final = 256  # notes between two saves of the progress
+AHEAD: Final = 4  # notes for each worker that wait for their turn
+POOR_LSD: Final = 6.0  # dB, from which a resynthesis is poor: no nearer than noise is to noise
+POOR_MEL: Final = 4.0  # dB, the same
+PLAN, PROGRESS = "plan.json", "progress.json"  # files of a build under way
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass
+class MapsReport:
+    """What became of the places of a corpus.
+
+    Attributes:
+        maps: written.
+        poor: of them, those whose resynthesis is far from the note.
+        silent: places without a note.
+        bad: notes that could not be read or taken apart, with the reason of each.
+        bytes: of all maps.
+        next_place: the place of the corpus behind the last one that is safely written.
+    """
+
+    maps: int = 0
+    poor: int = 0
+    silent: int = 0
+    bad: list[str] = field(default_factory=list)
+    bytes: int = 0
+    next_place: int = 0
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One place, taken apart: bytes and row, or why not."""
+
+    data: bytes = b""
+    row: dict[str, Any] | None = None
+    problem: str | None = None
+
+
+def build_maps(
+    corpus: Corpus,
+    path: str | Path,
+    *,
+    workers: int | None = None,
+    description: Mapping[str, object] | None = None,
+    progress: Progress = lambda done, places: None,
+) -> MapsReport:
+    """Take every note of a corpus apart, or go on with a build that was interrupted.
+
+    Args:
+        corpus: the notes.
+        path: the folder to make; its parent is made if absent.
+        workers: processes; None for one on each core.
+        description: how the corpus was asked for; a build only goes on with the same one.
+        progress: called after each chunk.
+
+    Raises:
+        CorpusError: the folder exists, or another build is under way in its place.
+        EarsError: the disk is full or read-only.
+    """
+    path = Path(path)
+    if workers is not None and workers < 1:
+        raise CorpusError(f'"workers" is {workers}, not above 0')
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise CorpusError("is there already", path=path, remedy="remove it or choose another name")
+    plan = {
+        "version": VERSION,
+        "sample_rate": corpus.sample_rate,
+        "places": len(corpus),
+        "provenance": asdict(corpus.provenance),
+        "description": json.loads(json.dumps(dict(description or {}), default=str)),
+    }
+    folder = make_folder(path.absolute().parent / f".{path.name}.building")
+    lock = held_alone(folder)
+    try:
+        report = _resume(folder, path, plan)
+        with (folder / "maps.bin").open("r+b") as file:
+            file.seek(report.bytes)
+            file.truncate()
+            _fill(corpus, folder, file, report, workers or os.cpu_count() or 1, progress)
+        if not report.maps:
+            raise CorpusError(
+                f"holds no note ({report.silent} silent, {len(report.bad)} bad)",
+                path=corpus.provenance.title,
+            )
+        _finish(corpus, folder, plan, report)
+        folder.rename(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        lock.close()
+        if folder.exists() and not _began(folder):
+            shutil.rmtree(folder)  # nothing in it to go on with
+    return report
+
+
+def _resume(folder: Path, path: Path, plan: dict[str, object]) -> MapsReport:
+    """The state of an interrupted build, or a new one."""
+    if (folder / PROGRESS).exists():
+        if json.loads((folder / PLAN).read_text()) != plan:
+            raise CorpusError(
+                "maps of another corpus are being built there",
+                path=path,
+                remedy=f"finish them with the same options, or remove {folder}",
+            )
+        return MapsReport(**json.loads((folder / PROGRESS).read_text()))
+    for old in folder.iterdir():
+        if old.name != LOCK_FILE:
+            old.unlink()
+    write_json(folder / PLAN, plan)
+    (folder / "maps.bin").touch()
+    write_json(folder / PROGRESS, asdict(MapsReport()))
+    return MapsReport()
+
+
+def _began(folder: Path) -> bool:
+    """Whether a build has got as far as its first chunk."""
+    file = folder / PROGRESS
+    return file.exists() and json.loads(file.read_text())["next_place"] > 0
+
+
+def _fill(
+    corpus: Corpus,
+    folder: Path,
+    file: BinaryIO,
+    report: MapsReport,
+    workers: int,
+    progress: Progress,
+) -> None:
+    rows: list[dict[str, Any]] = []
+    first = report.maps
+    places = len(corpus)
+    sides = corpus.side if isinstance(corpus, Store) else None
+
+    def save(next_place: int) -> None:
+        nonlocal first
+        file.flush()
+        if rows:
+            _write_table(folder / f"rows-{first:09d}.parquet", rows)
+        report.next_place = next_place
+        write_json(folder / PROGRESS, asdict(report))
+        first = report.maps
+        rows.clear()
+        progress(next_place, places)
+
+    for scanned, made in _taken_apart(corpus, report.next_place, workers):
+        if made.problem is not None:
+            report.bad.append(made.problem)
+        elif made.row is None:
+            report.silent += 1
+        else:
+            side = "" if sides is None else str(sides[scanned.index])
+            rows.append({**made.row, "start": report.bytes, "split": side})
+            file.write(made.data)
+            report.bytes += len(made.data)
+            report.maps += 1
+            report.poor += made.row["poor"]
+        if (scanned.index + 1) % CHUNK == 0:
+            save(scanned.index + 1)
+    save(places)
+
+
+def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Scanned, _Made]]:
+    """The places of a corpus from ``start`` on, in order, taken apart by so many processes."""
+    if workers == 1:
+        for scanned in corpus.scan(start):
+            yield scanned, _take_apart(scanned)
+        return
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # what the workers' NumPy reads at import
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    waiting: deque[tuple[Scanned, Future[_Made]]] = deque()
+    try:
+        for scanned in corpus.scan(start):
+            waiting.append((scanned, pool.submit(_take_apart, scanned)))
+            if len(waiting) > AHEAD * workers:
+                oldest, made = waiting.popleft()
+                yield oldest, made.result()
+        while waiting:
+            oldest, made = waiting.popleft()
+            yield oldest, made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _take_apart(scanned: Scanned) -> _Made:
+    if scanned.problem is not None:
+        return _Made(problem=str(scanned.problem))
+    if scanned.note is None:
+        return _Made()
+    note = scanned.note
+    try:
+        controls = analyse(note)
+    except SoundError as error:
+        return _Made(problem=str(SoundError(error.problem, record=f'note "{note.name}"')))
+    return _row(note, controls)
+
+
+def _row(note: Note, controls: Controls) -> _Made:
+    rate = note.sound.sample_rate
+    original = note.sound.samples[round(controls.onset * rate) :]
+    apart = distance(original, render(controls).samples, rate)
+    data = to_bytes(controls)
+    row = {
+        "length": len(data),
+        "note_str": note.name,
+        "pitch": note.pitch,
+        "velocity": note.velocity,
+        "instrument_str": note.instrument,
+        "instrument_family_str": note.family,
+        "instrument_source_str": note.source,
+        "qualities_str": list(note.qualities),
+        "frequency": controls.frequency,
+        "lsd": apart.lsd,
+        "mel": apart.mel,
+        "poor": apart.lsd > POOR_LSD or apart.mel > POOR_MEL,
+    }
+    return _Made(data, row)
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("start", pa.int64()),
+            ("length", pa.int32()),
+            ("note_str", pa.string()),
+            ("pitch", pa.uint8()),
+            ("velocity", pa.uint8()),
+            ("instrument_str", pa.string()),
+            ("instrument_family_str", pa.string()),
+            ("instrument_source_str", pa.string()),
+            ("qualities_str", pa.list_(pa.string())),
+            ("frequency", pa.float64()),
+            ("lsd", pa.float32()),
+            ("mel", pa.float32()),
+            ("poor", pa.bool_()),
+            ("split", pa.string()),
+        ]
+    )
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), path)
+
+
+def _finish(corpus: Corpus, folder: Path, plan: dict[str, object], report: MapsReport) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    chunks = sorted(folder.glob("rows-*.parquet"))
+    table = pa.concat_tables([pq.read_table(chunk) for chunk in chunks])
+    pq.write_table(table, folder / "maps.parquet")
+    groups = [sorted(group) for group in corpus.groups()]
+    write_json(folder / "maps.json", {**plan, **asdict(report), "groups": groups})
+    for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
+        leftover.unlink()
+
+
+class Maps:
+    """A corpus of control maps, opened for reading.
+
+    Attributes:
+        path: its folder.
+        about: what maps.json says.
+        provenance: of the notes.
+        table: pyarrow, a row for each map: labels, ``lsd``, ``mel``, ``poor``, ``split``.
+
+    Raises:
+        CorpusError: there is none, it is damaged, or of a newer version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = Path(path)
+        remedy = "build them with: ears corpus controls … -o MAPS"
+        try:
+            self.about: dict[str, Any] = json.loads((self.path / "maps.json").read_text())
+        except FileNotFoundError as error:
+            raise CorpusError("holds no maps (no maps.json)", path=path, remedy=remedy) from error
+        except ValueError as error:
+            raise CorpusError("maps.json is damaged", path=path, remedy=remedy) from error
+        if self.about.get("version") != VERSION:
+            raise CorpusError(
+                f"holds maps of version {self.about.get('version')}, this program reads {VERSION}",
+                path=path,
+                remedy="update mechanical-ears or build them again",
+            )
+        try:
+            self.table: pyarrow.Table = pq.read_table(self.path / "maps.parquet")
+            self._data = np.memmap(self.path / "maps.bin", dtype=np.uint8, mode="r")
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"is damaged ({error})", path=path, remedy=remedy) from error
+        if len(self.table) != self.about["maps"] or len(self._data) != self.about["bytes"]:
+            raise CorpusError("is damaged: maps are missing", path=path, remedy=remedy)
+        self.provenance = Provenance(**self.about["provenance"])
+        self._starts = self.table["start"].to_numpy()
+        self._lengths = self.table["length"].to_numpy()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, number: int) -> Controls:
+        """The map of a row of the table.
+
+        Raises:
+            ControlsError: it is damaged.
+            IndexError: there is none.
+        """
+        start = int(self._starts[number])
+        data = self._data[start : start + int(self._lengths[number])].tobytes()
+        return from_bytes(data, self.path / "maps.bin")
+
+
+def open_notes(path: str | Path, *, sample_rate: int | None = None, **chosen: Any) -> Corpus:
+    """Open what maps can be built from: any corpus, or a SoundFont, which is then rendered.
+
+    Args:
+        path: a corpus, or a .sf2 or .sf3 file.
+        sample_rate: Hz, of a SoundFont's notes; 44100 if not given.
+        chosen: other arguments of `SoundFont`.
+
+    Raises:
+        EarsError: there is nothing of that kind, or a rate is given for what has its own.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".sf2", ".sf3"):
+        from mechanical_ears.corpus.soundfont import SoundFont
+
+        return SoundFont(path, sample_rate=sample_rate or 44_100, **chosen)
+    if sample_rate is not None:
+        raise EarsError("has a sample rate of its own", path=path, remedy="leave it out")
+    from mechanical_ears.corpus.opening import open_corpus
+
+    return open_corpus(path)
