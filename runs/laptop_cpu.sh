@@ -21,10 +21,10 @@ mkdir -p "$work"
         --limit 100000 --seed 0 --split 0.88 0.06 0.06 -o "$work/font-notes"
 [ -d "$work/toy-notes" ] ||
     "$ears" corpus build toy --count 15000 --instruments 300 --seed 7 --split 0.9 0.05 0.05 -o "$work/toy-notes"
-"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 30 -o "$work/listener" "$@"
+"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 35 -o "$work/listener" "$@"
 
 # The evaluation network, apart from it: another seed, another picture of sound, another architecture.
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 14 -o "$work/judge"
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 8 -o "$work/judge"
 
 cp "$work/article/model.onnx" src/mechanical_ears/listening/weights/article.onnx
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx

@@ -17,9 +17,9 @@ mkdir -p "$work"
 [ -d "$work/toy-notes" ] ||
     "$ears" corpus build toy --count 15000 --instruments 300 --seed 7 --split 0.9 0.05 0.05 -o "$work/toy-notes"
 
-"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 30 \
+"$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 35 \
     --accelerator cuda -o "$work/listener" "$@"
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 14 \
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 8 \
     --accelerator cuda -o "$work/judge"
 
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx

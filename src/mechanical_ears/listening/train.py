@@ -38,6 +38,8 @@ from mechanical_ears.listening.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.lessons import UNPITCHED_SHARE, prepare
 from mechanical_ears.listening.network import (
+    FAMILY_PRIOR,
+    NSYNTH_NOTES,
     Listener,
     ListenerShape,
     Told,
@@ -69,7 +71,7 @@ MODEL_FILE = "model.onnx"
 # Level is random for some notes and left as it was for others: where it is plausible it may tell
 # the velocity, and the network learns how far to trust it.
 AUGMENTATION = Augmentation(
-    detune_chance=0.35, noise_chance=0.45, level_chance=0.2, gain_chance=0.2
+    detune_chance=0.35, noise_chance=0.45, level_chance=0.05, gain_chance=0.1
 )
 COSINE_SCALE = 16.0  # of the instrument head's logits
 FAMILY_SMOOTHING = 0.1  # of the family's labels, which are a matter of taste at their borders
@@ -342,6 +344,15 @@ def family_weights(notes: Notes) -> Tensor:
     return torch.from_numpy(weights * count.sum() / max((weights * count).sum(), 1e-9)).float()
 
 
+def family_shift(notes: Notes) -> Tensor:
+    """What is added to the logits of families in use; see `network.FAMILY_PRIOR`; float32 (11,)."""
+    families = notes.labels(lambda store: store.family.astype(np.int64))
+    count = torch.bincount(torch.from_numpy(families[families != UNKNOWN]), minlength=len(FAMILIES))
+    learned = (count * family_weights(notes)).clamp_min(1)
+    use = torch.tensor([NSYNTH_NOTES[name] for name in FAMILIES])
+    return FAMILY_PRIOR * ((use / use.sum()).log() - (learned / learned.sum()).log())
+
+
 def _publish(
     run: RunFolder,
     subject: Subject,
@@ -353,6 +364,8 @@ def _publish(
     """Calibrate, and write the subject's file."""
     train, validation = notes
     averaged.eval()
+    if isinstance(averaged.listener, Listener):
+        averaged.listener.family_shift.copy_(family_shift(train))
     front_end = subject.front_end()
     generator = torch.Generator().manual_seed(seed)
 
