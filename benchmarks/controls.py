@@ -296,7 +296,8 @@ def worst_picture(family: str, cases: Sequence[Case]) -> Picture:
                 cmap="magma",
                 extent=(0, sound.seconds, 0, sound.sample_rate / 2000),
             )
-        name = case.note.instrument.split("_", 1)[-1].replace("_", " ")[-26:]
+        name = case.note.instrument.split("_", 1)[-1].replace("_", " ")
+        name = re.sub(r"musescore general full", "musescore", name)[-20:]
         title = f"{name}\nkey {case.note.pitch}: {case.apart.lsd:.1f} dB"
         panels[0, column].set_title(title, fontsize=6.5)
     picture.suptitle(f"{family}: originals above, resyntheses below, 0–4 s × 0–8 kHz, 80 dB")
@@ -316,6 +317,15 @@ def show_worst(cases: Sequence[Case]) -> str:
         names = ", ".join(f"{case.note.name} ({case.apart.lsd:.1f})" for case in worst)
         rows.append([family, names])
     return markdown_table(["family", "worst notes (LSD, dB)"], rows)
+
+
+def write_worst(table: str) -> None:
+    """Replace the table of the worst notes in docs/CONTROLS.md, between its two marks."""
+    path = ROOT / "docs" / "CONTROLS.md"
+    text = path.read_text() if path.exists() else "<!-- worst: begin -->\n<!-- worst: end -->\n"
+    begin, end = "<!-- worst: begin -->", "<!-- worst: end -->"
+    before, after = text[: text.index(begin)], text[text.index(end) :]
+    path.write_text(f"{before}{begin}\n{table}\n{after}")
 
 
 def main() -> None:
@@ -377,8 +387,7 @@ def main() -> None:
             markdown_table(["notes", "count", "key", "family"], [row for row in judged if row]),
         ]
     worst = show_worst([*unseen, *measured.get("nsynth-dev", [])])
-    (ROOT / ".peers" / "controls-worst.md").write_text(worst)
-    print(worst)
+    write_worst(worst)
     write_section("controls", "Control maps", COMMAND, "\n\n".join(parts))
 
 

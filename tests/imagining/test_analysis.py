@@ -183,3 +183,9 @@ def test_odd_sounds_give_maps():
     made = render(analyse(short, 69)).samples
     assert len(made) == len(short.samples)
     assert abs(20 * np.log10(made.std() / short.samples.std())) < 2  # dB
+
+
+def test_a_note_cut_off_among_many_silent_partials():
+    sound = harmonics(440.0, [0.3])  # partial 58 of the pitch given, and a click at its end
+    made = render(analyse(sound, hz_to_midi(440 / 58)), noise=False).samples
+    assert np.abs(made).max() < 0.6

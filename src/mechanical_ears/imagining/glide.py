@@ -31,7 +31,7 @@ DOUBTFUL, CERTAIN = 0.6, 0.85  # coherence of the advances, which noise lacks
 WARP_STEP: Final = 0.001  # s
 JUDGED: Final = 20  # partials
 JUDGED_HOP, JUDGED_WINDOW = 0.03, 0.05  # s
-LEAST_GAIN: Final = 0.5  # dB, for which a course is worth following
+LEAST_GAIN: Final = 0.12  # dB, for which a course is worth following
 WEAK: Final = 1e-4  # weight beside the largest, −40 dB, below which the mean is answered
 
 

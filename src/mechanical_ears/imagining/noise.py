@@ -27,7 +27,7 @@ CAP_WINDOW: Final = 0.256  # s, at least
 CAP_PERIODS: Final = 10.0  # of the base, at least
 CAP_GUARD: Final = 3.6  # window bins to a partial, where Nuttall's window sees nothing of it
 CAP_MARGIN: Final = 2.0  # dB, of the cap above what it finds: the lesser of two estimates is low
-CAP_HOP: Final = 0.064  # s
+CAP_HOP: Final = 0.096  # s
 CAP_FROM: Final = 0.10  # s, where the cap begins
 CAP_AFTER: Final = 0.12  # s around the key-up without a cap
 GAMMA: Final = 0.5772  # Euler's constant
@@ -102,10 +102,9 @@ def _at_bins(parts: Windows, places: NDArray[np.float64]) -> NDArray[np.float32]
 
 def _between(known: NDArray[np.int64]) -> NDArray[np.float32]:
     """What each band takes of the known ones, float32 (known, bands): linear between them."""
-    weights = np.empty((len(known), BANDS), dtype=np.float32)
-    for row, unit in enumerate(np.eye(len(known))):
-        weights[row] = np.interp(np.arange(BANDS), known, unit)
-    return weights
+    at = np.interp(np.arange(BANDS), known, np.arange(len(known)))
+    weights = np.maximum(0, 1 - np.abs(at - np.arange(len(known))[:, None]))
+    return np.asarray(weights, dtype=np.float32)
 
 
 def cap(

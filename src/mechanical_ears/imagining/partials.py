@@ -9,7 +9,8 @@ and are taken apart again, with a little ε for those too close to tell.
 
 Above the partials with rows of their own, the power p_m(t) is an envelope e_g(t) over a geometric
 grid, times what each partial stands out of it: p_m(t) ≈ φ_m² Σ_g w_mg e_g(t), where 20 log10 φ_m is
-the mean over time of the distance in decibels, weighted by the envelope's amplitude.
+the mean over time of the distance in decibels, weighted by the envelope's amplitude, and not much
+more than the distance of the mean powers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mechanical_ears.imagining.controls import GROUPS, SILENCE, group_weights
 from mechanical_ears.imagining.windows import hann_lobe
 
 NOTHING: Final = 10 ** (SILENCE / 10)  # power of silence
+LOUDER: Final = 0.7  # nepers of power, 3 dB, by which a mean of decibels may pass that of powers
 LEAST_FINE, MOST_FINE = -60.0, 60.0  # dB
 
 
@@ -79,6 +81,9 @@ def envelope(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     model = np.maximum(mine @ (share @ heard), NOTHING)
     trust = np.sqrt(model) * (power[sounds] > NOTHING)
     distance = (np.log(heard / model) * trust).sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-12)
-    fine[sounds] = np.clip(distance * (10 / np.log(10)), LEAST_FINE, MOST_FINE)
-    levels = share @ (power[sounds] / 10 ** (fine[sounds, None] / 10))
-    return decibels(levels), fine
+    whole = np.log(heard.sum(axis=1) / model.sum(axis=1))  # of one that sounds for a moment only
+    distance = np.minimum(distance, whole + LOUDER) * (10 / np.log(10))
+    fine[sounds] = np.clip(distance, LEAST_FINE, MOST_FINE)
+    parts = mine.T @ np.exp2(fine[sounds] * np.float32(np.log2(10) / 10))
+    levels = (mine.T @ power[sounds]) / np.maximum(parts, NOTHING)[:, None]
+    return decibels(np.asarray(levels, dtype=np.float32)), fine

@@ -27,6 +27,7 @@ LEAST_OFFSET_BINS: Final = (
     0.7  # of the long spectrum, below which a partial does not miss the formula
 )
 WEAKEST: Final = 1e-4  # magnitude beside the loudest, from which a partial's place is believed
+MOVING: Final = 0.2  # of the distance between partials, that moving ones fill to each side
 LOBES: Final = 8.0  # bins around a partial that are its own at least
 REACH: Final = 0.45  # of the distance between partials, to each side, that belongs to each
 MODE_FLOOR: Final = 10 ** (-50 / 20)  # magnitude beside the loudest that a free mode has at least
@@ -130,12 +131,11 @@ def find_series(spectrum: LongSpectrum, base: Base, *, steady: bool, apart: floa
     Args:
         spectrum: of the note.
         base: of its partials.
-        steady: whether the frequency stays; where it moves, nothing is sought.
+        steady: whether the frequency stays; where it moves, only modes far from partials are
+            sought, since partials are broad.
         apart: Hz, from a partial that a free mode must be.
     """
-    offsets, modes = np.zeros(SINGLES), np.zeros(MODES)
-    if not steady:
-        return Series(offsets, modes)
+    offsets = np.zeros(SINGLES)
     magnitudes, bin_width = spectrum.magnitudes, spectrum.bin_width
     first = base.frequency / bin_width
     places = first * stretched(np.arange(1, PARTIALS + 1) / base.divisor, base.inharmonicity)
@@ -143,15 +143,15 @@ def find_series(spectrum: LongSpectrum, base: Base, *, steady: bool, apart: floa
     reach = REACH * first / base.divisor
     mine = places[:SINGLES]
     found, strength, around = _peaks(magnitudes, mine, reach)
-    moved = (strength > STANDS_OUT * around) & (np.abs(found - mine) > LEAST_OFFSET_BINS)
+    moved = (strength > STANDS_OUT * around) & (np.abs(found - mine) > LEAST_OFFSET_BINS) & steady
     cents = 1200 * np.log2(found / mine)
     moved &= (np.abs(cents) > LEAST_OFFSET) & (strength > WEAKEST * magnitudes.max())
     offsets[: len(mine)] = np.where(moved, cents, 0)
     taken = places.copy()
     taken[: len(mine)] = np.where(moved, found, mine)
-    return Series(
-        offsets, _modes(magnitudes, taken, max(LOBES, apart / bin_width), reach) * bin_width
-    )
+    guard = apart if steady else max(apart, MOVING * base.spacing)
+    modes = _modes(magnitudes, taken, max(LOBES, guard / bin_width), reach)
+    return Series(offsets, modes * bin_width)
 
 
 def _is_stiff(magnitudes: NDArray[np.float32], first: float, inharmonicity: float) -> bool:

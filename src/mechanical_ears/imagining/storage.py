@@ -57,7 +57,8 @@ def to_bytes(controls: Controls) -> bytes:
     heard = np.flatnonzero((controls.partials > SILENCE).any(axis=1))
     singles = int(np.searchsorted(heard, SINGLES))
     filled = int(heard[singles - 1]) + 1 if singles else 0  # rows of the singles up to the last
-    upper = ROWS - MODES if (heard >= SINGLES).any() else SINGLES
+    above = (heard >= SINGLES) & (heard < ROWS - MODES)
+    upper = ROWS - MODES if above.any() else SINGLES
     modes = int(np.count_nonzero(controls.modes))
     loud = np.flatnonzero((controls.noise > SILENCE).any(axis=1))
     arrays: dict[str, NDArray[Any]] = {
