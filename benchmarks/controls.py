@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,6 +42,9 @@ from mechanical_ears.sound import Sound
 from mechanical_ears.spectra import stft
 from tracking import NoteFolder
 
+if TYPE_CHECKING:
+    from mechanical_ears.imagining.magnitude import MapBatch
+
 COMMAND = "python benchmarks/controls.py"
 FONTS = Path("/usr/share/sounds/sf2")
 SEED = 11  # of the drawing of notes
@@ -50,6 +54,10 @@ CONFIDENT = 0.9  # of a tracker's own confidence, and
 VOICED = 0.5  # of the frames, from which it is confident on an original
 TRACKED = 150  # notes of a set that trackers hear
 MOST = 350  # notes of a set
+MAGNITUDE_NOTES = 96
+SHOWN = 60.0  # dB below the maximum that count for the analytic render
+PICTURE_WIDTH = 1400  # pixels
+COLOURS = 40  # of a picture
 TIMED = 40  # notes under the clock
 PITCHES = (28, 45, 57, 69, 81, 93)  # MIDI numbers that maps are rendered at
 RATES = (16_000, 44_100, 48_000)  # Hz
@@ -304,6 +312,16 @@ def worst_picture(family: str, cases: Sequence[Case]) -> Picture:
     return picture
 
 
+def _slim(path: Path) -> None:
+    """Fewer colours and pixels, since a repository keeps every picture for ever."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        width = min(PICTURE_WIDTH, picture.width)
+        small = picture.convert("RGB").resize((width, picture.height * width // picture.width))
+    small.quantize(COLOURS).save(path, optimize=True)
+
+
 def show_worst(cases: Sequence[Case]) -> str:
     """Write the pictures of the worst notes; a table of their names."""
     rows = []
@@ -313,10 +331,79 @@ def show_worst(cases: Sequence[Case]) -> str:
         if not worst:
             continue
         path = ROOT / "docs" / "pictures" / f"controls-worst-{family}.png"
-        save_figure(worst_picture(family, worst), path)
+        _slim(save_figure(worst_picture(family, worst), path))
         names = ", ".join(f"{case.note.name} ({case.apart.lsd:.1f})" for case in worst)
         rows.append([family, names])
     return markdown_table(["family", "worst notes (LSD, dB)"], rows)
+
+
+def magnitude(notes: Sequence[Note]) -> None:
+    """Write the section on the analytic render: how near it is, and what it costs."""
+    import torch
+
+    from mechanical_ears.imagining.magnitude import MagnitudeRender, map_batch, render_magnitude
+    from mechanical_ears.listening.frontend import FLOOR, Heard, hear
+
+    torch.set_num_threads(1)
+    maps = [analyse(note) for note in notes]
+
+    def heard(seed: int, phases: bool) -> Heard:
+        audio = np.zeros((len(maps), 64_000), dtype=np.float32)
+        for row, controls in enumerate(maps):
+            samples = render(controls, seed=seed, phases=phases, sample_rate=16_000).samples[
+                :64_000
+            ]
+            audio[row, : len(samples)] = samples
+        return hear(audio)
+
+    def apart(one: np.ndarray, other: np.ndarray) -> str:
+        counted = np.maximum(one, other) > 1 - SHOWN / FLOOR
+        return f"{FLOOR * np.abs(one - other)[counted].mean():.2f}"
+
+    real = heard(0, False)
+    told = render_magnitude(maps)
+    analytic = Heard(*(part.numpy() for part in told))
+    rows = []
+    contenders = {
+        "analytic render": analytic,
+        "rendered with another noise and other phases": heard(1, False),
+        "rendered with the phases of the map": heard(0, True),
+    }
+    for name, other in contenders.items():
+        rows.append(
+            [
+                name,
+                apart(real.pitch_map, other.pitch_map),
+                apart(real.envelope, other.envelope),
+                f"{FLOOR * np.abs(real.level - other.level).mean():.2f}",
+            ]
+        )
+    timings = []
+    for frames in (144, 576):
+        module, batch = MagnitudeRender(frames=frames), map_batch(maps[:32], frames=frames)
+        batch = batch._replace(partials=batch.partials.requires_grad_())
+
+        def step(module: MagnitudeRender = module, batch: MapBatch = batch) -> float:
+            start = time.process_time()
+            result = module(batch)
+            (result.pitch_map.sum() + result.envelope.sum()).backward()
+            return 1000 * (time.process_time() - start) / len(batch.partials)
+
+        low, median, high = medians({"step": step}, 5)["step"]
+        timings.append(f"{median:.1f} ({low:.1f}–{high:.1f}) ms at {frames} frames")
+    body = (
+        f"{len(maps)} notes of TimGM6mb. Mean distance, in dB, from what the ears hear of the "
+        f"rendered sound, where either lies within {SHOWN:g} dB of the maximum:\n\n"
+        + markdown_table(["", "pitch map", "envelope", "level"], rows)
+        + "\n\nForward and backward, a note in a batch of 32, CPU time of one thread, median "
+        f"(lowest–highest) of 5: {', '.join(timings)}."
+    )
+    write_section(
+        "controls-magnitude",
+        "Control maps heard without being rendered",
+        f"{COMMAND} --magnitude",
+        body,
+    )
 
 
 def write_worst(table: str) -> None:
@@ -334,7 +421,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the notes")
     parser.add_argument("--no-trackers", action="store_true")
+    parser.add_argument("--magnitude", action="store_true", help="only the analytic render")
     options = parser.parse_args()
+    if options.magnitude:
+        corpus = SoundFont(FONTS / "TimGM6mb.sf2", limit=MAGNITUDE_NOTES, seed=SEED, workers=1)
+        magnitude([scanned.note for scanned in corpus.scan() if scanned.note is not None])
+        return
     measured: dict[str, list[Case]] = {}
     for name, opened in sets(options.data, options.scale).items():
         try:
