@@ -55,11 +55,11 @@ PEERS = {
     "crepe-full": "torchcrepe 0.0.24, full",
 }
 LIMITS = {
-    "basic-pitch": 1000,
+    "basic-pitch": 500,
     "praat-cc": 300,
-    "pyin": 100,
-    "pesto": 200,
-    "crepe-tiny": 100,
+    "pyin": 50,
+    "pesto": 100,
+    "crepe-tiny": 50,
     "crepe-full": 10,
 }  # notes of each set
 TIMED_SLOW = 2  # notes under the clock of those

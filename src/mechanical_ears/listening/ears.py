@@ -37,6 +37,8 @@ BATCH = 8  # notes in one run of the network: more do not fit into a processor's
 LONGEST = 60.0  # s of a file that are searched for its note
 SHORTEST = 0.01  # s to which shorter sounds are lengthened by silence
 NEAREST = 3  # known instruments that are named
+# Share of the training notes that sound at their key; whether a stranger does, nobody can hear.
+AT_ITS_KEY = 0.95
 PITCHED = 0.5  # probability from which there is a single pitch
 APPLIES = 0.5  # probability from which a quality applies
 
@@ -47,7 +49,8 @@ class Hearing:
 
     Attributes:
         pitch: MIDI number of the key that a player would press; None without a single pitch.
-        pitch_confidence: probability that this key is right, 0..1.
+        pitch_confidence: probability that this key is right, 0..1; never above 0.95, since an
+            instrument may sound an octave off its keys, and nobody can hear that of a stranger.
         frequency: Hz, of the fundamental that sounds; None without a single pitch.
         sounding_pitch: MIDI number nearest to it; an octave off the key for a 16-foot organ stop.
         cents: how far the frequency lies above that number's, −50..50.
@@ -187,7 +190,7 @@ class Ears:
         near = likeness.argsort()[: -NEAREST - 1 : -1]
         return Hearing(
             pitch=key if frequency is not None else None,
-            pitch_confidence=pitched * float(told["key"][key]),
+            pitch_confidence=AT_ITS_KEY * pitched * float(told["key"][key]),
             frequency=frequency,
             sounding_pitch=sounding if frequency is not None else None,
             cents=None if frequency is None else cents_between(frequency, midi_to_hz(sounding)),
