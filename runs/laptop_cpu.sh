@@ -24,7 +24,7 @@ mkdir -p "$work"
 "$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 35 -o "$work/listener" "$@"
 
 # The evaluation network, apart from it: another seed, another picture of sound, another architecture.
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 8 -o "$work/judge"
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 10 -o "$work/judge"
 
 cp "$work/article/model.onnx" src/mechanical_ears/listening/weights/article.onnx
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx

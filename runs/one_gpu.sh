@@ -19,7 +19,7 @@ mkdir -p "$work"
 
 "$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 35 \
     --accelerator cuda -o "$work/listener" "$@"
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 8 \
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 10 \
     --accelerator cuda -o "$work/judge"
 
 cp "$work/listener/model.onnx" src/mechanical_ears/listening/weights/listener.onnx

@@ -6,10 +6,13 @@ the listener's blind spots nor mistakes a vocoder's traces for an instrument:
 
     audio → |STFT|² of 32 frames, 125 ms apart, 256 ms long, in 200 bands, 24 an octave
           → residual blocks (He et al., "Deep residual learning", 2016) that halve the picture
-          → mean and maximum over time → dense layers → key, family, source, velocity, embedding
+          → mean and maximum over time → dense layer → key, sounding pitch, one pitch or none
+          → of these over frequency, too → dense layer → family, source, velocity, embedding
 
-No harmonic stack, no weights shared between keys: it learns each key from its notes. It needs
-PyTorch; what musicians use is the listener.
+No harmonic stack, no weights shared between keys: it learns each key from its notes. (Families are
+another matter: with the dense layer over all places alone, after 40,000 notes 15 % of them were
+right on validation presets, for each key has to learn them by itself.) It needs PyTorch; what
+musicians use is the listener.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ LOWEST_MIDI: Final = 20  # of the first band
 DEPTH: Final = 70.0  # dB below the maximum that are seen
 NOTHING: Final = 1e-10  # power of the loudest place below which a note is silent
 EMBEDDING: Final = 64
-CHANNELS: Final = (24, 48, 72, 96)
+CHANNELS: Final = (16, 32, 64, 96)
 STRIDES: Final = ((1, 2), (2, 2), (2, 2), (1, 2))  # frames and bands, of the blocks
 JUDGES_AUGMENTATION = Augmentation(
     resynthesis_chance=0.4, noise_chance=0.6, level_chance=0.35, gain_chance=0.35
@@ -119,6 +122,9 @@ class Judge(nn.Module):
         self.hidden = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(2 * CHANNELS[-1] * bands, 256), nn.ReLU(), nn.Dropout(0.2)
         )
+        self.timbre = nn.Sequential(
+            nn.Dropout(0.2), nn.Linear(4 * CHANNELS[-1] + 256, 256), nn.ReLU(), nn.Dropout(0.2)
+        )
         self.key = nn.Linear(256, PITCH_COUNT)
         self.sounding = nn.Linear(256, PITCH_COUNT)
         self.pitched = nn.Linear(256, 1)
@@ -135,15 +141,17 @@ class Judge(nn.Module):
             features = block(features)
         pooled = torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1)
         hidden = self.hidden(pooled.flatten(1))
+        anywhere = torch.cat([pooled.mean(dim=2), pooled.amax(dim=2), hidden], dim=1)
+        timbre = self.timbre(anywhere)
         return Told(
             key=self.key(hidden),
             sounding=self.sounding(hidden),
             pitched=self.pitched(hidden)[:, 0],
-            family=self.family(hidden),
-            source=self.source(hidden),
-            velocity=self.velocity(hidden),
-            qualities=self.qualities(hidden),
-            embedding=functional.normalize(self.embedding(hidden), dim=1),
+            family=self.family(timbre),
+            source=self.source(timbre),
+            velocity=self.velocity(timbre),
+            qualities=self.qualities(timbre),
+            embedding=functional.normalize(self.embedding(timbre), dim=1),
         )
 
 
