@@ -2,8 +2,9 @@
 
     python benchmarks/controls.py [--data ../shared/data] [--scale 1.0] [--no-trackers]
 
-Nothing is learned and nothing was tuned on these notes (FluidR3 was used for that): TimGM6mb and
-MuseScore_General, drawn over all melodic presets, NSynth's genuine notes and two recorded
+Nothing is learned. Analysis was tuned on FluidR3; two choices (when a glide is followed, modes in
+moving notes) were checked on 110 notes of TimGM6mb, too. Measured on TimGM6mb and
+MuseScore_General, drawn over all melodic presets, on NSynth's genuine notes and two recorded
 instruments at 44.1 kHz. ``EXPLAINED`` says what is counted. The pictures of the worst ten notes of
 each family go to docs/pictures, the worst notes' names to docs/CONTROLS.md.
 """

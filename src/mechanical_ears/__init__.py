@@ -8,20 +8,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
     from mechanical_ears.errors import EarsError
+    from mechanical_ears.imagining.analysis import analyse
+    from mechanical_ears.imagining.controls import Controls
+    from mechanical_ears.imagining.render import render
     from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
     from mechanical_ears.sound import Sound
 
-__all__ = ["Corpus", "EarsError", "Hearing", "Note", "Sound", "listen"]
+__all__ = [
+    "Controls",
+    "Corpus",
+    "EarsError",
+    "Hearing",
+    "Note",
+    "Sound",
+    "analyse",
+    "listen",
+    "render",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Controls": "mechanical_ears.imagining.controls",
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
     "Hearing": "mechanical_ears.listening.ears",
     "Note": "mechanical_ears.note",
     "Sound": "mechanical_ears.sound",
+    "analyse": "mechanical_ears.imagining.analysis",
     "listen": "mechanical_ears.listening.ears",
+    "render": "mechanical_ears.imagining.render",
 }
 
 
