@@ -122,8 +122,13 @@ class Judge(nn.Module):
         self.hidden = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(2 * CHANNELS[-1] * bands, 256), nn.ReLU(), nn.Dropout(0.2)
         )
+        pooled = 4 * CHANNELS[-1] + 256
         self.timbre = nn.Sequential(
-            nn.Dropout(0.2), nn.Linear(4 * CHANNELS[-1] + 256, 256), nn.ReLU(), nn.Dropout(0.2)
+            nn.BatchNorm1d(pooled),
+            nn.Dropout(0.2),
+            nn.Linear(pooled, 256),
+            nn.ReLU(),
+            nn.Dropout(0.2),
         )
         self.key = nn.Linear(256, PITCH_COUNT)
         self.sounding = nn.Linear(256, PITCH_COUNT)
