@@ -26,7 +26,7 @@ mkdir -p "$work"
     --accelerator "$accelerator" -o "$work/listener" "$@"
 
 # The evaluation network, apart from it: another seed, another picture of sound, another architecture.
-"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 10 \
+"$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 7 \
     --accelerator "$accelerator" -o "$work/judge"
 
 cp "$work/article/model.onnx" src/mechanical_ears/listening/weights/article.onnx
