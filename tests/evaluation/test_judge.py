@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import EarsError
@@ -22,6 +24,9 @@ from mechanical_ears.evaluation.judge import (
 from mechanical_ears.listening.publish import CALIBRATED, PITCHED
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import midi_to_hz
+from mechanical_ears.sound import Sound
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
 
 
 def tone(midi):
@@ -57,6 +62,15 @@ def test_trained_saved_and_loaded(tmp_path):
     assert set(judge.temperatures) == {*CALIBRATED, PITCHED}
     assert judge.about["network"] == "judge"
     assert judge.about["licence"] == "CC0-1.0"
+
+
+def test_the_shipped_one_hears_the_examples():
+    files = sorted(EXAMPLES.glob("*.flac"))
+    audio = np.stack([Sound.load(file).samples for file in files])
+    told = EvaluationNetwork.load().hear(torch.from_numpy(audio))
+    named = torch.tensor([labels_from_name(file.stem).pitch for file in files])
+    assert int((told.key.argmax(dim=1) == named).sum()) >= 20
+    torch.testing.assert_close(told.embedding.norm(dim=1), torch.ones(len(files)))
 
 
 def test_it_has_another_architecture_than_the_listener():
