@@ -63,7 +63,7 @@ LIMITS = {
     "crepe-full": 10,
 }  # notes of nsynth-dev and TimGM6mb
 ELSEWHERE = 4  # a quarter of these on the other sets, but at least …
-FEWEST = 5  # … so many notes
+FEWEST = 3  # … so many notes
 TIMED_SLOW = 2  # notes under the clock of those
 
 EXPLAINED = """
