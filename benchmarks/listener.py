@@ -89,7 +89,7 @@ def accuracy(ears: Ears, sets: dict[str, list[Note]]) -> str:
                 name,
                 str(len(notes)),
                 _share(right),
-                _share((told - labelled) % 12 == 0),
+                _share(((told - labelled) % 12 == 0) & (told != NOTHING)),
                 _share(told == NOTHING),
                 _share(sounding) if recorded else "–",
                 _share(sounding[middle]) if recorded else "–",
