@@ -94,7 +94,7 @@ def accuracy(ears: Ears, sets: dict[str, list[Note]]) -> str:
                 _share(sounding) if recorded else "–",
                 _share(sounding[middle]) if recorded else "–",
                 _share(family),
-                _share([pair[2] == pair[3] for pair in families]),
+                _share([pair[2] == pair[3] for pair in families if pair[3] is not None]),
                 _share(velocity),
                 f"{calibration_error(sure, right):.3f}",
                 f"{calibration_error(family_sure, family):.3f}" if len(family) else "–",
