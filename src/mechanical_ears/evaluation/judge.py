@@ -112,7 +112,7 @@ class Judge(nn.Module):
             for inputs, outputs, stride in zip(
                 CHANNELS,
                 (*CHANNELS[1:], CHANNELS[-1]),
-                ((1, 2), (2, 2), (2, 2), (1, 2)),
+                STRIDES,
                 strict=True,
             )
         )

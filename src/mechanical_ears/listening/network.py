@@ -21,8 +21,9 @@ logits of a key are leaned on what sounds: log p(key) + ``LEANING`` · log p(sou
 validation and training presets: 0.3 is the greatest weight that costs no training preset its key.)
 
 How often families come is not the same in the training fonts (an eighth are leads of synthesisers)
-and in use; logits of families are moved half way (``FAMILY_PRIOR``, chosen on validation presets)
-from the one to NSynth's own distribution (Saerens et al. 2002, as in `publish`).
+and in use; logits of families are moved half way (``FAMILY_PRIOR``) from the one to NSynth's own
+distribution (Saerens et al. 2002, as in `publish`). On validation presets any way of a half to all
+of it is as good.
 
 Seen from its key, a spectrum shows partials by their number, wherever the note lies: what makes a
 clarinet a clarinet on every key. Absolute frequencies tell formants; they are kept in wide bands
