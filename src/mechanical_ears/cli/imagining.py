@@ -7,6 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from mechanical_ears.cli.apps import MaybeOutput, Output, app, corpus_app
+from mechanical_ears.errors import EarsError
 
 
 @app.command
@@ -81,12 +82,13 @@ def resynthesise(
 
 @corpus_app.command
 def controls(
-    path: Positional[Path],
+    paths: Positional[tuple[Path, ...]],
     *,
     output: Output,
     sample_rate: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    split_of: Path | None = None,
     workers: int | None = None,
 ) -> None:
     """Take every note of a corpus apart into control maps, on all cores.
@@ -94,26 +96,37 @@ def controls(
     The same command goes on with a build that was interrupted.
 
     Args:
-        path: a store or any other corpus, or a SoundFont (.sf2, .sf3).
+        paths: a store or any other corpus, or one or several SoundFonts (.sf2, .sf3).
         output: folder of the maps to write.
         sample_rate: of a SoundFont's notes, Hz; 44100 if not given.
         limit: take a random subset of so many notes of a SoundFont.
         seed: of the subset.
+        split_of: store whose split into train, validation and test the instruments keep; those
+            that it does not hold are left out. A store's own split is kept without being asked.
         workers: processes; all cores if not given.
     """
-    from mechanical_ears.imagining.maps import build_maps, open_notes
+    from mechanical_ears.imagining.maps import build_maps, open_notes, sides_of
     from mechanical_ears.terminal import progress_bar
 
     chosen = {} if limit is None else {"limit": limit, "seed": seed}
-    corpus = open_notes(path, sample_rate=sample_rate, **chosen)
-    with progress_bar(f"taking apart {path}") as move:
+    if not paths:
+        raise EarsError("no corpus is given", remedy="name a store or a SoundFont")
+    corpus = open_notes(paths, sample_rate=sample_rate, **chosen)
+    sides = None if split_of is None else sides_of(split_of)
+    with progress_bar(f"taking apart {', '.join(map(str, paths))}") as move:
         report = build_maps(
-            corpus, output, workers=workers, description={"path": path, **chosen}, progress=move
+            corpus,
+            output,
+            workers=workers,
+            sides=sides,
+            description={"paths": paths, "split_of": split_of, **chosen},
+            progress=move,
         )
     print(
         f"{output}: {report.maps:,} maps, {report.bytes / max(report.maps, 1) / 1000:.1f} kB each; "
         f"{report.poor:,} poor ones are marked; "
-        f"{report.silent:,} silent and {len(report.bad):,} bad notes left out"
+        f"{report.silent:,} silent, {len(report.bad):,} bad and {report.unsplit:,} notes of "
+        "instruments without a side left out"
     )
     for problem in report.bad[:10]:
         print(f"  left out: {problem}")

@@ -16,7 +16,7 @@ import multiprocessing
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.split import UNSPLIT
 from mechanical_ears.corpus.store import Progress, Store
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
 from mechanical_ears.files import LOCK_FILE, held_alone, make_folder, write_error, write_json
@@ -55,6 +56,7 @@ class MapsReport:
         maps: written.
         poor: of them, those whose resynthesis is far from the note.
         silent: places without a note.
+        unsplit: notes of instruments that the split asked for does not name; left out.
         bad: notes that could not be read or taken apart, with the reason of each.
         bytes: of all maps.
         next_place: the place of the corpus behind the last one that is safely written.
@@ -63,6 +65,7 @@ class MapsReport:
     maps: int = 0
     poor: int = 0
     silent: int = 0
+    unsplit: int = 0
     bad: list[str] = field(default_factory=list)
     bytes: int = 0
     next_place: int = 0
@@ -82,6 +85,7 @@ def build_maps(
     path: str | Path,
     *,
     workers: int | None = None,
+    sides: Mapping[str, str] | None = None,
     description: Mapping[str, object] | None = None,
     progress: Progress = lambda done, places: None,
 ) -> MapsReport:
@@ -91,6 +95,8 @@ def build_maps(
         corpus: the notes.
         path: the folder to make; its parent is made if absent.
         workers: processes; None for one on each core.
+        sides: train, validation or test for each instrument (see `sides_of`); those that it does
+            not name are left out. None keeps the split of a store.
         description: how the corpus was asked for; a build only goes on with the same one.
         progress: called after each chunk.
 
@@ -117,7 +123,8 @@ def build_maps(
         with (folder / "maps.bin").open("r+b") as file:
             file.seek(report.bytes)
             file.truncate()
-            _fill(corpus, folder, file, report, workers or os.cpu_count() or 1, progress)
+            told = _side_teller(corpus, sides)
+            _fill(corpus, folder, file, report, workers or os.cpu_count() or 1, told, progress)
         if not report.maps:
             raise CorpusError(
                 f"holds no note ({report.silent} silent, {len(report.bad)} bad)",
@@ -153,6 +160,31 @@ def _resume(folder: Path, path: Path, plan: dict[str, object]) -> MapsReport:
     return MapsReport()
 
 
+def _side_teller(
+    corpus: Corpus, sides: Mapping[str, str] | None
+) -> Callable[[int, str], str | None]:
+    """What tells the side of a place and its instrument; None where it is to be left out."""
+    if sides is not None:
+        return lambda place, instrument: sides.get(instrument)
+    if isinstance(corpus, Store):
+        side = corpus.side
+        return lambda place, instrument: str(side[place])
+    return lambda place, instrument: UNSPLIT
+
+
+def sides_of(store: str | Path) -> dict[str, str]:
+    """On which side of a store's split each instrument is, by name.
+
+    Raises:
+        CorpusError: it is no store, or was never split.
+    """
+    opened = Store(store)
+    sides = dict(zip(opened.instrument.tolist(), opened.side.tolist(), strict=True))
+    if set(sides.values()) == {UNSPLIT}:
+        raise CorpusError("was never split", path=store, remedy="build it with --split")
+    return sides
+
+
 def _began(folder: Path) -> bool:
     """Whether a build has got as far as its first chunk."""
     file = folder / PROGRESS
@@ -165,12 +197,12 @@ def _fill(
     file: BinaryIO,
     report: MapsReport,
     workers: int,
+    side_of: Callable[[int, str], str | None],
     progress: Progress,
 ) -> None:
     rows: list[dict[str, Any]] = []
     first = report.maps
     places = len(corpus)
-    sides = corpus.side if isinstance(corpus, Store) else None
 
     def save(next_place: int) -> None:
         nonlocal first
@@ -189,7 +221,10 @@ def _fill(
         elif made.row is None:
             report.silent += 1
         else:
-            side = "" if sides is None else str(sides[scanned.index])
+            side = side_of(scanned.index, made.row["instrument_str"])
+            if side is None:
+                report.unsplit += 1
+                continue
             rows.append({**made.row, "start": report.bytes, "split": side})
             file.write(made.data)
             report.bytes += len(made.data)
@@ -362,22 +397,30 @@ class Maps:
         return from_bytes(data, self.path / "maps.bin")
 
 
-def open_notes(path: str | Path, *, sample_rate: int | None = None, **chosen: Any) -> Corpus:
-    """Open what maps can be built from: any corpus, or a SoundFont, which is then rendered.
+def open_notes(
+    paths: Sequence[str | Path], *, sample_rate: int | None = None, **chosen: Any
+) -> Corpus:
+    """Open what maps can be built from: any corpus, or SoundFonts, which are then rendered.
 
     Args:
-        path: a corpus, or a .sf2 or .sf3 file.
+        paths: a corpus, or one or several .sf2 or .sf3 files.
         sample_rate: Hz, of a SoundFont's notes; 44100 if not given.
         chosen: other arguments of `SoundFont`.
 
     Raises:
         EarsError: there is nothing of that kind, or a rate is given for what has its own.
     """
-    path = Path(path)
-    if path.suffix.lower() in (".sf2", ".sf3"):
+    if all(Path(path).suffix.lower() in (".sf2", ".sf3") for path in paths):
         from mechanical_ears.corpus.soundfont import SoundFont
 
-        return SoundFont(path, sample_rate=sample_rate or 44_100, **chosen)
+        return SoundFont(paths, sample_rate=sample_rate or 44_100, **chosen)
+    if len(paths) > 1:
+        raise EarsError(
+            "several can be taken apart at once of SoundFonts only",
+            path=paths[1],
+            remedy="give one corpus at a time",
+        )
+    path = Path(paths[0])
     if sample_rate is not None:
         raise EarsError("has a sample rate of its own", path=path, remedy="leave it out")
     from mechanical_ears.corpus.opening import open_corpus
