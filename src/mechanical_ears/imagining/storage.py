@@ -1,17 +1,10 @@
-"""Control maps on disk, as safetensors.
+"""Control maps on disk, as safetensors (see ``tensors``).
 
-    8 bytes      length of the header, little-endian
-    header       JSON: each array's name → dtype, shape and place; "__metadata__" → scalars as text
-    data         the arrays, one after the other
-
-The format is that of the safetensors library, which reads and writes the same files; this module
-needs neither it nor anything else, so that playing needs no training's software. Rows that are
-silent throughout are not stored. Version 1 is written; a newer one is refused.
+Rows that are silent throughout are not stored. Version 1 is written; a newer one is refused.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,15 +24,9 @@ from mechanical_ears.imagining.controls import (
     Controls,
     ControlsError,
 )
+from mechanical_ears.imagining.tensors import DAMAGE, tensor_bytes, tensors
 
 FORMAT: Final = "mechanical-ears-controls"
-LARGEST_HEADER: Final = 1 << 20  # bytes
-_DTYPES: Final[dict[str, np.dtype[Any]]] = {
-    "F16": np.dtype("<f2"),
-    "F32": np.dtype("<f4"),
-    "I8": np.dtype("i1"),
-}
-_NAMES: Final = {dtype: name for name, dtype in _DTYPES.items()}
 _SCALARS: Final = {
     "frequency": float,
     "inharmonicity": float,
@@ -74,28 +61,13 @@ def to_bytes(controls: Controls) -> bytes:
         "free_phases": controls.phases[SINGLES:][:modes],
     }
     scalars = {name: repr(kind(getattr(controls, name))) for name, kind in _SCALARS.items()}
-    header: dict[str, Any] = {
-        "__metadata__": {
-            "format": FORMAT,
-            "version": str(VERSION),
-            "frames": str(len(controls.cents)),
-            **scalars,
-        }
+    about = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "frames": str(len(controls.cents)),
+        **scalars,
     }
-    place, parts = 0, []
-    for name in sorted(arrays, key=lambda key: -arrays[key].dtype.itemsize):
-        array = arrays[name]
-        data = array.astype(array.dtype.newbyteorder("<")).tobytes()
-        header[name] = {
-            "dtype": _NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [place, place + len(data)],
-        }
-        place += len(data)
-        parts.append(data)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + b"".join(parts)
+    return tensor_bytes(arrays, about)
 
 
 def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
@@ -109,8 +81,8 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
         ControlsError: the bytes are damaged, something else, or of a newer version.
     """
     try:
-        told, arrays = _parsed(data)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        told, arrays = tensors(data)
+    except DAMAGE as error:
         raise ControlsError(
             f"is no control map, or damaged ({error})", path=path, remedy=_REMEDY
         ) from error
@@ -124,32 +96,10 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
         )
     try:
         return _assembled(told, arrays)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+    except DAMAGE as error:
         raise ControlsError(f"is damaged ({error!r})", path=path, remedy=_REMEDY) from error
     except ControlsError as error:
         raise ControlsError(f"is damaged: {error}", path=path, remedy=_REMEDY) from error
-
-
-def _parsed(data: bytes) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    if len(data) < 8:
-        raise ValueError(f"{len(data)} bytes")
-    length = int.from_bytes(data[:8], "little")
-    if not 2 <= length <= min(LARGEST_HEADER, len(data) - 8):
-        raise ValueError(f"a header of {length} bytes")
-    header = json.loads(data[8 : 8 + length].decode())
-    if not isinstance(header, dict):
-        raise ValueError("the header is no table")
-    body = data[8 + length :]
-    arrays = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        first, last = entry["data_offsets"]
-        if not 0 <= first <= last <= len(body):
-            raise ValueError(f'"{name}" ends behind the file')
-        array = np.frombuffer(body[first:last], dtype=_DTYPES[entry["dtype"]])
-        arrays[name] = array.reshape(entry["shape"])
-    return header.get("__metadata__", {}), arrays
 
 
 def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Controls:
