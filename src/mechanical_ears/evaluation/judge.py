@@ -24,15 +24,14 @@ from typing import Final, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import written_whole
 from mechanical_ears.listening.augment import Augmentation
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.network import Told
+from mechanical_ears.listening.publish import save_weights
 from mechanical_ears.listening.train import Subject, Trained
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI, PITCH_COUNT
@@ -215,12 +214,7 @@ def _publish(path: Path, trained: Trained) -> None:
         for name, value in trained.properties.items()
         if name != "instruments"
     }
-    weights = {
-        name: values.half().contiguous() if values.is_floating_point() else values
-        for name, values in trained.network.state_dict().items()
-    }
-    with written_whole(path) as temporary:
-        save_file(weights, temporary, metadata=told)
+    save_weights(trained.network, path, told)
 
 
 JUDGE = Subject(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -139,6 +140,22 @@ def mean_embeddings(hear: Hear, notes: Notes, labeller: Labeller) -> Tensor:
     sums = torch.zeros(len(labeller.instruments), embeddings.shape[1])
     sums.index_add_(0, owners, embeddings)
     return functional.normalize(sums, dim=1)
+
+
+def save_weights(network: nn.Module, path: Path, told: Mapping[str, str]) -> None:
+    """Write a network's weights in half precision, as safetensors.
+
+    Args:
+        network: on the CPU.
+        path: the file, replaced if it exists.
+        told: what the file says of itself.
+    """
+    weights = {
+        name: values.half().contiguous() if values.is_floating_point() else values
+        for name, values in network.state_dict().items()
+    }
+    with written_whole(path) as temporary:
+        save_file(weights, temporary, metadata=dict(told))
 
 
 def export_listener(published: Published, path: Path, properties: Mapping[str, object]) -> None:

@@ -50,6 +50,7 @@ from mechanical_ears.listening.publish import (
     export_listener,
     mean_embeddings,
     pitched_shift,
+    save_weights,
 )
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.training.device import Hardware, compiled, launch_fabric
@@ -68,6 +69,7 @@ WEIGHTS = {
     "instrument": 0.2,
 }
 MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "listener.safetensors"  # the same network, for those who train through it
 # Level is random for some notes and left as it was for others: where it is plausible it may tell
 # the velocity, and the network learns how far to trust it.
 AUGMENTATION = Augmentation(
@@ -397,6 +399,8 @@ def _publish_listener(path: Path, trained: Trained) -> None:
         trained.network, trained.temperatures, trained.instruments, pitched_shift(UNPITCHED_SHARE)
     )
     export_listener(published, path, trained.properties)
+    told = {name: str(trained.properties[name]) for name in ("trained_on", "licence", "citation")}
+    save_weights(trained.network, path.with_name(WEIGHTS_FILE), told)
 
 
 def _rate(training: ListenerTraining, step: int, steps: int) -> float:
