@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from mechanical_ears.errors import EarsError
     from mechanical_ears.imagining.analysis import analyse
     from mechanical_ears.imagining.controls import Controls
+    from mechanical_ears.imagining.imagine import imagine
+    from mechanical_ears.imagining.imagined import Instrument
     from mechanical_ears.imagining.render import render
     from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
@@ -20,9 +22,11 @@ __all__ = [
     "Corpus",
     "EarsError",
     "Hearing",
+    "Instrument",
     "Note",
     "Sound",
     "analyse",
+    "imagine",
     "listen",
     "render",
 ]
@@ -33,9 +37,11 @@ _HOMES = {
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
     "Hearing": "mechanical_ears.listening.ears",
+    "Instrument": "mechanical_ears.imagining.imagined",
     "Note": "mechanical_ears.note",
     "Sound": "mechanical_ears.sound",
     "analyse": "mechanical_ears.imagining.analysis",
+    "imagine": "mechanical_ears.imagining.imagine",
     "listen": "mechanical_ears.listening.ears",
     "render": "mechanical_ears.imagining.render",
 }

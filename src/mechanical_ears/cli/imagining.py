@@ -1,13 +1,127 @@
-"""Commands that take notes apart and put them together: resynthesise, corpus controls."""
+"""Commands that imagine, take notes apart and put them together."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from mechanical_ears.cli.apps import MaybeOutput, Output, app, corpus_app
 from mechanical_ears.errors import EarsError
+
+SoundFormat = Annotated[Literal["wav", "flac"], arg(name="format")]
+
+
+@app.command
+def imagine(
+    *,
+    output: Output,
+    seed: int | None = None,
+    family: str | None = None,
+    pitches: str = "21-108",
+    velocities: str = "25,75,127",
+    seconds: float = 4.0,
+    sample_rate: int = 48_000,
+    like: tuple[Path, ...] = (),
+    morph: tuple[str, str] | None = None,
+    amount: float = 0.5,
+    bright: float = 0.0,
+    attack: float = 0.0,
+    noisy: float = 0.0,
+    sustain: float = 0.0,
+    sound_format: SoundFormat = "wav",
+    model: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Imagine an instrument that nobody has heard, and play its keys into a folder.
+
+    Writes PPP-VVV.wav (MIDI pitch, velocity), sheet.png and instrument.json.
+
+    Args:
+        output: folder to write; it must be empty or not be there.
+        seed: the same seed is the same instrument; drawn if not given.
+        family: such as mallet, or mallet+vocal for something between; left to the lot if not given.
+        pitches: MIDI numbers 0..127, such as 21-108 or 36,48,60.
+        velocities: MIDI velocities 1..127, such as 25,75,127.
+        seconds: length of each note.
+        sample_rate: Hz.
+        like: recordings of one instrument that it shall sound like; files named by their key
+            (C4.wav, piano_060_100.wav) spare the ears a guess.
+        morph: two instruments to go between; each a seed, a recording or an instrument.json.
+        amount: how far from the first to the second, 0..1.
+        bright: standard deviations brighter, or below 0 duller.
+        attack: standard deviations sharper in its attack, or softer.
+        noisy: standard deviations noisier, or purer.
+        sustain: standard deviations longer in its sustain, or shorter.
+        sound_format: of the notes.
+        model: folder of other weights; the shipped ones if not given.
+        force: replace an instrument that was written to the folder before.
+    """
+    from mechanical_ears.imagining.folder import write_folder
+    from mechanical_ears.imagining.imagine import imagine as imagined
+    from mechanical_ears.terminal import progress_bar
+
+    keys = _numbers(pitches, "pitch", 0, 127)
+    forces = _numbers(velocities, "velocity", 1, 127)
+    instrument = imagined(
+        seed,
+        family=family,
+        like=like or None,
+        morph=morph,
+        amount=amount,
+        bright=bright,
+        attack=attack,
+        noisy=noisy,
+        sustain=sustain,
+        model=model,
+    )
+    with progress_bar(f"playing {instrument.name}") as move:
+        write_folder(
+            instrument,
+            output,
+            pitches=keys,
+            velocities=forces,
+            seconds=seconds,
+            sample_rate=sample_rate,
+            suffix=f".{sound_format}",
+            anew=force,
+            progress=move,
+        )
+    heard = instrument.impression
+    near = ", ".join(f"{name} ({likeness:.2f})" for name, likeness in heard.nearest[:2])
+    print(f"{output}: {instrument.name}, {len(keys) * len(forces)} notes")
+    print(
+        f"the ears hear {heard.family or 'no family'} ({heard.family_confidence:.0%}), "
+        f"{heard.right} of {len(heard.pitches)} keys as played; novelty {heard.novelty:.2f}, "
+        f"nearest: {near}"
+    )
+
+
+def _numbers(text: str, name: str, least: int, most: int) -> list[int]:
+    """Numbers such as ``36,48,60-64``, ascending, each once.
+
+    Raises:
+        EarsError: they are not of that form, or out of range.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        told = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
+        if told is None:
+            raise EarsError(
+                f'"{part}" is no {name}',
+                remedy="give numbers such as 36-60 or 36,48,60",
+            )
+        first = int(told[1])
+        last = int(told[2] or first)
+        for value in (first, last):
+            if not least <= value <= most:
+                raise EarsError(f"{name} {value} is outside {least}..{most}")
+        if last < first:
+            raise EarsError(f'"{part}" runs backwards', remedy=f"write {last}-{first}")
+        found.update(range(first, last + 1))
+    return sorted(found)
 
 
 @app.command

@@ -1,0 +1,255 @@
+"""From recordings of an instrument to the timbre that sounds like it, and what is left over.
+
+    recordings → analyse → outlines X → encoder → timbre t, the mean over the recordings
+               → gain g: recordings come at any level
+               → t refined, so that G(t) meets the X
+               → X − g − G(t), to be carried (carried.py)
+
+Refining minimises, by Gauss–Newton steps with differences for derivatives,
+
+    Σ (X − g − G(t))² / (n σ²)  +  Σ (t − t_0)² / (s · c)²
+
+over the n cells of the levels that are known and heard: t_0 is the encoder's answer, s the spread
+of timbres among instruments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.corpus.filenames import labels_from_name
+from mechanical_ears.errors import EarsError, SoundError
+from mechanical_ears.imagining.analysis import analyse
+from mechanical_ears.imagining.carried import FLOOR, LEVELS, Carried, differences, louder
+from mechanical_ears.imagining.imagination import TIMBRE, Imagination
+from mechanical_ears.imagining.outline import Outlines, filled, joined, known, outline
+from mechanical_ears.listening.ears import listen
+from mechanical_ears.note import Note
+from mechanical_ears.pitch import hz_to_midi
+from mechanical_ears.sound import Sound
+
+LONGEST: Final = 12.0  # s of a recording that are analysed
+AGREES: Final = 0.6  # semitones, within which a file's name and the ears agree
+HEARD: Final = 60.0  # dB below a note's maximum, of the cells that are to be met
+ROUNDS: Final = 2  # of finding the level and the timbre in turn
+STEPS: Final = 2  # of Gauss and Newton
+ERROR: Final = 0.5  # σ, dB, as the mean over cells
+LEASH: Final = 0.5  # c, standard deviations
+NUDGE: Final = 0.05  # standard deviations, of the differences
+EDGE_ROWS: Final = 6  # known rows, whose mean difference those behind them get
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recorded note, outlined.
+
+    Attributes:
+        outline: a batch of one, what is not known drawn on.
+        pitch: MIDI number at which it sounds, which need not be whole.
+        velocity: MIDI velocity 1..127.
+        partials: bool (64,), the rows that are known.
+        noise: bool (40,), the bands that are known.
+    """
+
+    outline: Outlines
+    pitch: float
+    velocity: int
+    partials: NDArray[np.bool_]
+    noise: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """An instrument that sounds like recordings.
+
+    Attributes:
+        timbre: float32 (64,).
+        gain: dB, of the recordings beside what is imagined.
+        families: float32 (11,), probabilities in the order of `FAMILIES`.
+        carried: what else the recordings have.
+    """
+
+    timbre: NDArray[np.float32]
+    gain: float
+    families: NDArray[np.float32]
+    carried: Carried
+
+
+def recording(what: Note | Sound | str | Path) -> Recording:
+    """Take a recorded note apart.
+
+    Args:
+        what: a sound file, whose name may tell key and velocity, a `Sound`, or a `Note`.
+
+    Raises:
+        SoundError: it cannot be read, is silent, too short, or has no single pitch.
+    """
+    path = Path(what) if isinstance(what, str | Path) else None
+    try:
+        if path is not None:
+            return _outlined(Sound.load(path, LONGEST), *_named(path))
+        if isinstance(what, Note):
+            return _outlined(what.sound, float(what.pitch), what.velocity)
+        assert isinstance(what, Sound)
+        return _outlined(what, None, None)
+    except SoundError as error:
+        raise SoundError(error.problem, path=error.path or path, remedy=error.remedy) from error
+
+
+def _named(path: Path) -> tuple[float | None, int | None]:
+    """Key and velocity that a file's name tells."""
+    told = labels_from_name(path.stem)
+    return (None, None) if told is None else (float(told.pitch), told.velocity)
+
+
+def _outlined(sound: Sound, pitch: float | None, velocity: int | None) -> Recording:
+    if sound.seconds > LONGEST:
+        sound = Sound(sound.samples[: round(LONGEST * sound.sample_rate)], sound.sample_rate)
+    if pitch is None or velocity is None:
+        hearing = listen(sound)
+        if hearing.onset is None:
+            raise SoundError("is silent", remedy="give a recording of a note")
+        velocity = hearing.velocity or 100 if velocity is None else velocity
+        if pitch is None and hearing.frequency is None:
+            raise SoundError(
+                "has no single pitch that the ears hear",
+                remedy="name the file by its key, such as C4.wav",
+            )
+        if pitch is None and hearing.frequency is not None:
+            pitch = hz_to_midi(hearing.frequency)
+            key = hearing.pitch
+            if key is not None and round(pitch) % 12 == key % 12:
+                pitch += key - round(pitch)  # a stop that sounds an octave below its key
+    assert pitch is not None
+    controls = analyse(sound, pitch)
+    rows, bands = known(controls)
+    told = filled(outline(controls), rows, bands)
+    return Recording(told, hz_to_midi(controls.frequency), max(velocity, 1), rows, bands)
+
+
+def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Likeness:
+    """The instrument that sounds like recordings of one.
+
+    Raises:
+        EarsError: there are none.
+    """
+    if not recordings:
+        raise EarsError("no recording is given", remedy="give one or several sound files")
+    told = joined([each.outline for each in recordings])
+    pitches = np.array([each.pitch for each in recordings])
+    velocities = np.array([each.velocity for each in recordings], dtype=np.float64)
+    gain = 0.0
+    for turn in range(ROUNDS + 1):
+        encoded = imagination.encode(louder(told, -gain), pitches, velocities)
+        timbre = np.asarray(encoded.timbres.mean(axis=0), dtype=np.float32)
+        if turn < ROUNDS:
+            imagined = imagination.generate(timbre, pitches, velocities)
+            gain = float(np.mean(_level(told) - _level(imagined)))
+    level = louder(told, -gain)
+    weights = _weights(level, recordings)
+    for _ in range(STEPS):
+        timbre = _refined(imagination, level, weights, pitches, velocities, timbre, encoded.timbres)
+    rest = differences(level, imagination.generate(timbre, pitches, velocities))
+    return Likeness(
+        timbre,
+        gain,
+        encoded.families.mean(axis=0),
+        Carried(
+            pitches,
+            velocities,
+            np.zeros(len(recordings), dtype=np.int64),
+            np.ones(len(recordings)),
+            _known_only(rest, recordings),
+        ),
+    )
+
+
+def _level(outlines: Outlines) -> NDArray[np.float64]:
+    """Levels of notes, dB of the mean power, float64 (n,)."""
+    rows = np.concatenate([outlines.partials, outlines.slots], axis=1).astype(np.float64)
+    power = (10 ** (rows / 10)).sum(axis=1).mean(axis=1) / 2
+    noise = (10 ** (outlines.noise.astype(np.float64) / 10)).sum(axis=1).mean(axis=1)
+    return np.asarray(10 * np.log10(power + noise))
+
+
+def _cells(outlines: Outlines) -> NDArray[np.float32]:
+    """All levels in one row a note, down to the floor, float32 (n, cells)."""
+    parts = [getattr(outlines, name).reshape(len(outlines), -1) for name in LEVELS]
+    return np.asarray(np.maximum(np.concatenate(parts, axis=1), FLOOR), dtype=np.float32)
+
+
+def _weights(outlines: Outlines, recordings: Sequence[Recording]) -> NDArray[np.float32]:
+    """Weights of the cells to be met, which add to one in each note, float32 (n, cells)."""
+    levels = _cells(outlines)
+    sure = np.stack(
+        [
+            np.concatenate(
+                [
+                    np.repeat(each.partials, outlines.partials.shape[2]),
+                    np.ones(outlines.slots[0].size, dtype=np.bool_),
+                    np.repeat(each.noise, outlines.noise.shape[2]),
+                ]
+            )
+            for each in recordings
+        ]
+    )
+    heard = sure & (levels > levels.max(axis=1, keepdims=True) - HEARD)
+    return np.asarray(heard / np.maximum(heard.sum(axis=1, keepdims=True), 1), dtype=np.float32)
+
+
+def _refined(
+    imagination: Imagination,
+    level: Outlines,
+    weights: NDArray[np.float32],
+    pitches: NDArray[np.float64],
+    velocities: NDArray[np.float64],
+    timbre: NDArray[np.float32],
+    estimates: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """One step from ``timbre`` to where the recordings are met better, float32 (64,)."""
+    spread = np.maximum(imagination.spread, 1e-6)
+    steps = np.diag(NUDGE * spread).astype(np.float32)
+    tried = np.concatenate([timbre[None], timbre + steps])
+    count = len(pitches)
+    made = _cells(
+        imagination.generate(
+            np.repeat(tried, count, axis=0),
+            np.tile(pitches, len(tried)),
+            np.tile(velocities, len(tried)),
+        )
+    ).reshape(len(tried), count, -1)
+    root = np.sqrt(weights / count) / np.float32(ERROR)
+    error = (root * (_cells(level) - made[0])).ravel().astype(np.float64)
+    slope = (root * (made[1:] - made[0]) / np.float32(NUDGE)).reshape(TIMBRE, -1)
+    slope = slope.astype(np.float64)
+    start = (timbre - estimates.mean(axis=0)) / spread / LEASH
+    # in units of s: minimise |error − slopeᵀ d|² + |start + d / c|²
+    normal = slope @ slope.T + np.eye(TIMBRE) / LEASH**2
+    step = np.linalg.solve(normal, slope @ error - start / LEASH)
+    return np.asarray(timbre + step * spread, dtype=np.float32)
+
+
+def _known_only(rest: Outlines, recordings: Sequence[Recording]) -> Outlines:
+    """Differences, where the recordings' sample rates tell none that of the rows before."""
+    partials, noise = rest.partials.copy(), rest.noise.copy()
+    for number, each in enumerate(recordings):
+        for rows, sure in ((partials[number], each.partials), (noise[number], each.noise)):
+            count = int(sure.sum())
+            if count < len(rows):
+                rows[count:] = rows[max(0, count - EDGE_ROWS) : count].mean(axis=0) if count else 0
+    halves = {
+        name: getattr(rest, name).astype(np.float16).astype(np.float32)
+        for name in ("slots", "cents", "fine", "offsets", "stiffness", "ratios")
+    }
+    return replace(
+        rest,
+        partials=partials.astype(np.float16).astype(np.float32),
+        noise=noise.astype(np.float16).astype(np.float32),
+        **halves,
+    )
