@@ -102,6 +102,36 @@ class TrainingBar:
         )
 
 
+class ImaginationBar(TrainingBar):
+    """The same for the training of the imagination, which has figures of its own."""
+
+    _codes: TaskID | None = None
+
+    def prepared(self, done: int, total: int) -> None:
+        """Notes that are taken into codes before the training."""
+        if self._codes is None:
+            self._codes = self._bar.add_task("notes into codes", total=total, figures="")
+        self._bar.update(self._codes, completed=done, total=total)
+
+    def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
+        """Move the bar by one step."""
+        figures = f"loss {loss:.3f}  {notes_per_second:,.0f} notes/s"
+        self._bar.update(self._task, advance=1, figures=figures)
+
+    def epoch_ends(self, figures: dict[str, Any]) -> None:
+        """Replace the bar by one line of figures."""
+        self._bar.remove_task(self._task)
+        self._bar.console.print(
+            f"round {figures['epoch']:>3}  Fréchet {figures['frechet']:.2f} to training, "
+            f"{figures['frechet_unseen']:.2f} to unseen instruments "
+            f"(between them {figures['floor_unseen']:.2f})  "
+            f"precision {figures['precision']:.2f} recall {figures['recall']:.2f}  "
+            f"other notes {figures['other_notes']:.2f} dB  "
+            f"consistency {figures['consistency']:.2f}  {figures['notes_per_second']:,.0f} notes/s",
+            soft_wrap=True,
+        )
+
+
 def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; numbers stand to the right."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

@@ -127,6 +127,58 @@ def judge(
     _train(JUDGE, training, output, Hardware(accelerator, precision))
 
 
+@train_app.command
+def imagination(
+    corpora: tuple[Path, ...],
+    output: Output,
+    *,
+    critics: tuple[str, ...] = ("map", "pair", "ears"),
+    rounds: int = 60,
+    round_steps: int = 400,
+    instruments: int = 64,
+    learning_rate: float = 5e-4,
+    seed: int = 0,
+    listener: Path | None = None,
+    accelerator: Accelerator = "auto",
+) -> None:
+    """Train the imagination, which invents instruments; call again to go on.
+
+    Args:
+        corpora: control maps (ears corpus controls) with a train and a validation side.
+        output: the run folder: config, log, checkpoints, sheets and the networks.
+        critics: who judges: map, pair, ears, article, detector; none only mimics.
+        rounds: each saved and measured.
+        round_steps: steps in a round.
+        instruments: heard in a step, four notes of each.
+        learning_rate: of Adam at its highest.
+        seed: of the first weights and all lots.
+        listener: listener.safetensors of a run, the ears as critic; the shipped one if not given.
+        accelerator: what to compute on; auto takes a GPU if there is one.
+    """
+    from mechanical_ears.imagining.train import ImaginationTraining, train_imagination
+    from mechanical_ears.terminal import ImaginationBar, is_first_process
+    from mechanical_ears.training.device import Hardware
+
+    training = ImaginationTraining(
+        corpora, critics, rounds, round_steps, instruments, learning_rate, seed
+    )
+    with ImaginationBar() as bar:
+        log = train_imagination(
+            training,
+            output,
+            bar,
+            Hardware(accelerator, "32-true"),
+            listener=listener,
+            prepared=bar.prepared,
+        )
+    if is_first_process():
+        last = log[-1]
+        print(
+            f"{output}: round {last['epoch']}, Fréchet distance of codes {last['frechet']:.2f} to "
+            f"training and {last['frechet_unseen']:.2f} to unseen instruments"
+        )
+
+
 def _train(subject: Subject, training: ListenerTraining, output: Path, hardware: Hardware) -> None:
     from mechanical_ears.listening.train import train_listener
     from mechanical_ears.terminal import TrainingBar, is_first_process

@@ -1,0 +1,32 @@
+"""The losses of the game between generator and critics.
+
+Relativistic pairing (Jolicoeur-Martineau, "The relativistic discriminator", 2019) with a penalty on
+the critic's gradients at real and at generated notes (Mescheder et al., "Which training methods for
+GANs do actually converge?", 2018), which together need no tricks (Huang et al., "The GAN is dead;
+long live the GAN! A modern GAN baseline", 2024):
+
+    critic      softplus(D(fake) − D(real)) + γ/2 · (‖∇D(real)‖² + ‖∇D(fake)‖²)
+    generator   softplus(D(real) − D(fake))
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Of scores (n,) of real and generated notes asked for alike."""
+    return functional.softplus(fake - real).mean()
+
+
+def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Of the same scores."""
+    return functional.softplus(real - fake).mean()
+
+
+def gradient_penalty(scores: Tensor, views: Tensor) -> Tensor:
+    """Mean squared gradient of scores (n,) by what the critic looked at (n, …)."""
+    (gradient,) = torch.autograd.grad(scores.sum(), views, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1).mean()
