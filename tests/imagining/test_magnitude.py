@@ -17,7 +17,16 @@ from mechanical_ears.imagining.controls import BANDS, NOISE_FRAMES, band_edges  
 from mechanical_ears.imagining.magnitude import (  # noqa: E402
     MagnitudeRender,
     map_batch,
+    outline_batch,
     render_magnitude,
+)
+from mechanical_ears.imagining.outline import (  # noqa: E402
+    OUTLINE_FRAMES,
+    OUTLINE_NOISE_FRAMES,
+    SHAPES,
+    controls_of,
+    joined,
+    outline,
 )
 from mechanical_ears.imagining.render import render  # noqa: E402
 from mechanical_ears.listening.frontend import FLOOR, hear  # noqa: E402
@@ -107,3 +116,60 @@ def test_maps_of_any_length_lie_on_one_grid():
     heard = MagnitudeRender(frames=144)(batch)
     assert float(heard.pitch_map[0, -2:].max()) == 0  # silent after its end
     assert float(heard.pitch_map[1, 12].max()) > 0.9
+
+
+def outlines_at(pitches):
+    """Outlines of toy notes, as tensors by name, and the maps that they are at these pitches."""
+    outlines = joined([outline(analyse(note)) for note in Toy(len(pitches), instruments=8)])
+    outlines.stiffness[::3] = -3.5
+    tensors = {name: torch.from_numpy(getattr(outlines, name)) for name in SHAPES}
+    del tensors["cents"]
+    outlines.cents[:] = 0  # vibrato is not shown
+    return tensors, controls_of(outlines, pitches)
+
+
+def on_the_outlines_grid():
+    return MagnitudeRender(frames=OUTLINE_FRAMES, noise_frames=OUTLINE_NOISE_FRAMES)
+
+
+def test_outlines_are_heard_on_their_own_grid():
+    pitches = np.linspace(24, 103, 24)  # both ends at once: from 340 partials to 2
+    tensors, maps = outlines_at(pitches)
+    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    told = on_the_outlines_grid()(batch)
+    for row, controls in enumerate(maps):
+        expected = controls.frequencies.astype(np.float32)
+        np.testing.assert_allclose(batch.frequencies[row], expected, rtol=1e-4)
+    real = really_heard(maps, sample_rate=16_000)
+    again = really_heard(maps, sample_rate=16_000, seed=7)
+    for name in ("pitch_map", "envelope"):
+        floor = decibels_apart(getattr(real, name), getattr(again, name))
+        assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.2 * floor + 0.4
+    assert FLOOR * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+
+
+def test_a_note_is_heard_alike_in_any_company():
+    pitches = np.linspace(24, 103, 20)
+    tensors, _ = outlines_at(pitches)
+    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    hearing = on_the_outlines_grid()
+    together = hearing(batch)
+    for row in (0, 7, 19):
+        alone = hearing(type(batch)(*(part[row : row + 1] for part in batch)))
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], other[row], atol=1e-4)
+
+
+def test_gradients_reach_the_levels_of_outlines():
+    pitches = np.array([30.0, 60.0])
+    tensors, _ = outlines_at(pitches)
+    tensors["partials"] = torch.full_like(tensors["partials"], -40)
+    levels = {name: tensors[name].requires_grad_() for name in ("partials", "noise", "fine")}
+    heard = on_the_outlines_grid()(outline_batch(**tensors, pitch=torch.from_numpy(pitches)))
+    (heard.pitch_map.sum() + heard.envelope.sum() + heard.level.sum()).backward()
+    for values in levels.values():
+        assert torch.isfinite(values.grad).all()
+    assert levels["partials"].grad[0, 48:].abs().max() > 0  # upper partials of the low note
+    assert levels["partials"].grad[1, 48:].abs().max() == 0  # the high one has none below 8 kHz
+    assert levels["fine"].grad[0].abs().max() > 0
+    assert levels["noise"].grad.abs().amax(dim=(1, 2)).min() > 0

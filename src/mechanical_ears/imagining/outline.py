@@ -47,7 +47,11 @@ OUTLINE_NOISE_FRAMES: Final = 48
 SLOTS: Final = MODES
 SLOT_EDGES: Final = (0.0, 0.4, 0.8, 2.0, 3.0, 4.5, 7.0, 12.0, np.inf)  # ratios to the pitch
 SLOT_MIDDLES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # of those that are empty
-LEAST_STIFFNESS: Final = 1e-7  # B, below which a string is ideal
+LEAST_STIFFNESS: Final = 1e-7  # B, of the stiffness that stands for an ideal string
+STIFF: Final = -6.5  # log10 of B, above which a string is not taken for ideal
+SLOPE_ROWS: Final = 12  # known rows whose slope unknown ones follow
+USUAL_SLOPE: Final = -12.0  # dB an octave, where too few are known
+SLOPES: Final = (-30.0, -3.0)  # dB an octave, at the outside
 _POWER_OF_SILENCE: Final = 10 ** (SILENCE / 10)
 
 
@@ -172,10 +176,8 @@ def controls_of(
     partials = np.maximum(_between(outline_times(), rows, times), SILENCE)
     noise = np.maximum(_between(outline_noise_times(), outlines.noise, noise_times), SILENCE)
     cents = _between(outline_times(), outlines.cents, times)
-    empty = (outlines.slots <= SILENCE).all(axis=2)
-    stiffness = np.where(
-        outlines.stiffness > np.log10(LEAST_STIFFNESS) + 0.5, 10.0**outlines.stiffness, 0.0
-    )
+    empty = np.asarray((outlines.slots <= SILENCE).all(axis=2))
+    stiffness = np.where(outlines.stiffness > STIFF, 10.0**outlines.stiffness, 0.0)
     if len(pitches) != len(outlines):
         raise ControlsError(f"{len(pitches)} pitches for {len(outlines)} outlines")
     return [
@@ -274,3 +276,52 @@ def _between(
     before = np.minimum(at.astype(np.int64), len(own) - 2)
     share = (at - before).astype(np.float32)
     return np.asarray(rows[..., before] * (1 - share) + rows[..., before + 1] * share)
+
+
+def filled(
+    outlines: Outlines, partials: NDArray[np.bool_], noise: NDArray[np.bool_]
+) -> Outlines:
+    """Outlines with what is not known drawn on from what is.
+
+    Rows behind the last known one go on from its level along the slope, in dB an octave, that the
+    upper known rows have between them: what a bright or dull instrument would likely do.
+
+    Args:
+        outlines: of n notes.
+        partials: bool (n, 64), the rows that are known; see `known`.
+        noise: bool (n, 40), the bands that are.
+    """
+    numbers = np.log2(np.concatenate([np.arange(1.0, SINGLES + 1), group_places()]))
+    edges = band_edges()
+    centres = np.log2((edges[1:] + edges[:-1]) / 2)
+    drawn_partials, drawn_noise = outlines.partials.copy(), outlines.noise.copy()
+    for number in range(len(outlines)):
+        _draw_on(drawn_partials[number], partials[number], numbers)
+        _draw_on(drawn_noise[number], noise[number], centres)
+    return Outlines(
+        **{
+            **{part.name: getattr(outlines, part.name) for part in fields(outlines)},
+            "partials": drawn_partials,
+            "noise": drawn_noise,
+        }
+    )
+
+
+def _draw_on(
+    rows: NDArray[np.float32], known_rows: NDArray[np.bool_], octaves: NDArray[np.float64]
+) -> None:
+    """Fill rows (rows, frames) behind the last known one, in place."""
+    count = int(known_rows.sum())  # the known ones come first
+    if count in (0, len(rows)):
+        return
+    first = max(0, count - SLOPE_ROWS)
+    means = np.maximum(rows[first:count].mean(axis=1), SILENCE)
+    slope = USUAL_SLOPE
+    if count - first > 2:
+        places = octaves[first:count] - octaves[first:count].mean()
+        slope = float(places @ (means - means.mean()) / (places @ places))
+    slope = float(np.clip(slope, *SLOPES))
+    start = rows[max(0, count - 3) : count].mean(axis=0)
+    middle = octaves[max(0, count - 3) : count].mean()
+    further = (octaves[count:] - middle)[:, None] * np.float32(slope)
+    rows[count:] = np.maximum(start + further, SILENCE)
