@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -72,7 +72,7 @@ class TrainingBar:
         self._bar = _bar()
         self._task = TaskID(0)
 
-    def __enter__(self) -> TrainingBar:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -123,10 +123,10 @@ def flattened(outlines: OutlineTensors, level: Tensor) -> Tensor:
 def unflattened(flat: Tensor, level: Tensor) -> OutlineTensors:
     """Outlines of weighted numbers; the way back from `flattened`."""
     sizes = block_sizes()
-    pieces = dict(zip(sizes, flat.split(list(sizes.values()), dim=1), strict=True))
+    pieces = dict(zip(sizes, torch.split(flat, list(sizes.values()), dim=1), strict=True))
 
     def absolute(name: str, rows: int, frames: int) -> Tensor:
-        values = pieces[name].unflatten(1, (rows, frames)) / WEIGHTS.get(name, 1.0)
+        values = torch.unflatten(pieces[name], 1, (rows, frames)) / WEIGHTS.get(name, 1.0)
         if name == "partials":
             values = values / row_weights().to(level.device)
         amplitude = torch.exp(values.clamp(-DEPTH - 20.0, 20.0) * (_NEPERS / 2)) - 10 ** (
@@ -217,4 +217,4 @@ def fit_codec(
     deviation = values.std(dim=0).clamp_min(1e-3)
     codec = Codec(mean, basis, deviation)
     codes = torch.cat([torch.cat(levels)[:, None] / LEVEL_SCALE, values / deviation], dim=1)
-    return codec, cast("Tensor", codes)
+    return codec, codes

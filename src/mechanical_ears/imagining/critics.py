@@ -101,12 +101,14 @@ class Critic(nn.Module):
     Attributes:
         name: as on the command line.
         notes: at most so many notes of a batch are looked at.
+        every: steps from one of its turns to the next.
         weight: of its opinion in the generator's loss.
         gamma: of its gradient penalty.
     """
 
     name: str = ""
     notes: int = 1 << 30
+    every: int = 1
     weight: float = 1.0
     gamma: float = 1.0
 
@@ -191,6 +193,8 @@ class EarsCritic(Critic):
 
     name = "ears"
     notes = 32
+    every = 4  # it is as dear as twenty looks at codes
+    weight = 2.0
     gamma = 0.1
     opinions: Final = {"key": 0.1, "family": 0.1, "velocity": 0.05}  # weights of its own answers
 
@@ -202,7 +206,7 @@ class EarsCritic(Critic):
         )
         self.listener = listener.eval().requires_grad_(False)
         self._features = torch.empty(0)
-        trunk = cast("nn.Sequential", self.listener.trunk)
+        trunk = self.listener.trunk
         self._norm = [trunk[0]]  # in a list: it is the listener's
         trunk.register_forward_hook(self._keep)
         told = cast("nn.BatchNorm1d", trunk[0]).num_features + listener.shape.hidden
@@ -223,8 +227,9 @@ class EarsCritic(Critic):
 
     def hear(self, played: Played) -> tuple[Told, Tensor]:
         """What the listener tells of notes, and its features (n, 769)."""
-        outlines = self.codec.decode(played.codes)
-        heard = self.render(outline_batch(*outlines, pitch=played.asked.pitch))
+        told_apart = self.codec.decode(played.codes)._asdict()
+        del told_apart["cents"]  # of vibrato, which is not shown
+        heard = self.render(outline_batch(**told_apart, pitch=played.asked.pitch))
         told: Told = self.listener(*heard)
         return told, self._features
 

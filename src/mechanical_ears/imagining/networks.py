@@ -125,7 +125,8 @@ class FilmBlock(nn.Module):
         """(n, width), (n, timbre) → (n, width)."""
         scale, shift = self.style(timbre).chunk(2, dim=1)
         inner = functional.leaky_relu(self.first(features) * (1 + scale) + shift, LEAKING)
-        return features + self.second(inner)
+        changed: Tensor = self.second(inner)
+        return features + changed
 
 
 class Generator(nn.Module):

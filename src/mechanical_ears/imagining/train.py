@@ -192,7 +192,8 @@ def _learn(
             for adam in (players_adam, critics_adam):
                 adam.param_groups[0]["lr"] = _rate(training.learning_rate, now, steps)
             notes = _drawn(sides["train"], share, lots, device)
-            if critics:
+            step_loss.take_turns(now)
+            if step_loss.at_turn:
                 loss = step_loss.critics(notes, lots)
                 _descend(critics_adam, loss, learning, fabric)
                 sums["critics"] = sums.get("critics", 0.0) + float(loss.detach())
@@ -231,14 +232,19 @@ class StepLoss:
         self._deviation = codec.deviation
         self._cells = len(codec.mean)
         self._scale = shown_scale(codec.deviation)
-        self.largest = 0.0  # number of a code that was ever made
+        self.at_turn = list(critics)
+        self.largest = 0.0  # number of a code that was made in the last step
+
+    def take_turns(self, step: int) -> None:
+        """Let those critics judge whose turn it is."""
+        self.at_turn = [critic for critic in self._critics if step % critic.every == 0]
 
     def critics(self, real: Played, lots: torch.Generator) -> Tensor:
         """What the critics learn."""
         with torch.no_grad():
             fake = real._replace(codes=self._fakes(real, lots)[0])
         losses = []
-        for critic in self._critics:
+        for critic in self.at_turn:
             losses.append(critic.own_loss(_some(real, critic.notes), _some(fake, critic.notes)))
         return torch.stack(losses).sum()
 
@@ -257,7 +263,7 @@ class StepLoss:
             "size": SIZE * (made.timbre.square().mean() + made.heard.square().mean()),
             "family": FAMILY * functional.cross_entropy(made.families, real.asked.family),
         }
-        for critic in self._critics:
+        for critic in self.at_turn:
             seen = _some(real, critic.notes), _some(fake, critic.notes)
             parts[critic.name] = critic.weight * critic.generators_loss(*seen)
         self.largest = float(codes.detach().abs().max())
