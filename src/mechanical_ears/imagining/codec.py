@@ -102,7 +102,7 @@ def flattened(outlines: OutlineTensors, level: Tensor) -> Tensor:
         return 20 * (amplitude + 10 ** (-DEPTH / 20)).log10()
 
     blocks = {
-        "partials": relative(outlines.partials) * row_weights().to(level.device),
+        "partials": relative(outlines.partials),
         "slots": relative(outlines.slots),
         "noise": relative(outlines.noise),
         "cents": outlines.cents.clamp(-CENTS, CENTS),
@@ -111,13 +111,15 @@ def flattened(outlines: OutlineTensors, level: Tensor) -> Tensor:
         "stiffness": outlines.stiffness,
         "ratios": outlines.ratios.clamp(0.1, 40.0).log2(),
     }
-    parts = [
-        WEIGHTS.get(name, 1.0) * block.flatten(1)
-        if block.dim() > 1
-        else WEIGHTS[name] * block[:, None]
-        for name, block in blocks.items()
-    ]
-    return torch.cat(parts, dim=1)
+    return weighted(OutlineTensors(**blocks))
+
+
+def weighted(blocks: OutlineTensors) -> Tensor:
+    """Blocks of outlines side by side, each by its weight, float32 (n, 9321)."""
+    parts = blocks._asdict()
+    parts["partials"] = blocks.partials * row_weights().to(blocks.partials.device)
+    flat = [WEIGHTS.get(name, 1.0) * part.reshape(len(part), -1) for name, part in parts.items()]
+    return torch.cat(flat, dim=1)
 
 
 def unflattened(flat: Tensor, level: Tensor) -> OutlineTensors:

@@ -19,6 +19,7 @@ softer: with a loudness a and a slope b > 0 that the network chooses for each ke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import torch
@@ -92,7 +93,7 @@ def _gain(velocity: Tensor) -> Tensor:
 
 def _dense(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKING)]
     return nn.Sequential(*layers[:-1])
 

@@ -44,6 +44,7 @@ from mechanical_ears.imagining.networks import (
 )
 from mechanical_ears.imagining.progress import Watched, watch
 from mechanical_ears.imagining.publish import publish
+from mechanical_ears.imagining.variation import Variation
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
@@ -179,6 +180,7 @@ def _learn(
         state["critics_adam"] = critics_adam
     done = run.resume(state)
     step_loss = StepLoss(players, critics, codec)
+    variation = Variation(codec).to(device)
     share = max(2, training.instruments // fabric.world_size)
     steps = training.rounds * training.round_steps
     for number in range(done + 1, training.rounds + 1):
@@ -191,7 +193,7 @@ def _learn(
             now = (number - 1) * training.round_steps + step
             for adam in (players_adam, critics_adam):
                 adam.param_groups[0]["lr"] = _rate(training.learning_rate, now, steps)
-            notes = _drawn(sides["train"], share, lots, device)
+            notes = _drawn(sides["train"], share, lots, variation)
             step_loss.take_turns(now)
             if step_loss.at_turn:
                 loss = step_loss.critics(notes, lots)
@@ -313,10 +315,15 @@ class Made:
     found: Tensor
 
 
-def _drawn(notes: CodedNotes, instruments: int, lots: torch.Generator, device: Any) -> Played:
+def _drawn(
+    notes: CodedNotes, instruments: int, lots: torch.Generator, variation: Variation
+) -> Played:
+    """Notes by lot, each instrument varied in its own way."""
+    device = variation.table.device
     rows = notes.draw(instruments, EACH, lots)
     asked = Asked(*(part.to(device) for part in notes.asked(rows)))
-    return Played(notes.codes[rows].to(device), asked)
+    gains = variation.gains(instruments, lots).repeat_interleave(EACH, 0).to(device)
+    return Played(variation(notes.codes[rows].to(device), asked.pitch, gains), asked)
 
 
 def _some(played: Played, notes: int) -> Played:
