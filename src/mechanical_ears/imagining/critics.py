@@ -149,7 +149,7 @@ class MapCritic(Critic):
     name = "map"
     scale: Tensor
 
-    def __init__(self, deviation: Tensor, hidden: int = 512) -> None:
+    def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", shown_scale(deviation), persistent=False)
         self.scorer = Scorer(1 + len(deviation), ASKED_FEATURES, hidden)
@@ -169,7 +169,7 @@ class PairCritic(Critic):
     name = "pair"
     scale: Tensor
 
-    def __init__(self, deviation: Tensor, hidden: int = 512) -> None:
+    def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", shown_scale(deviation), persistent=False)
         self.scorer = Scorer(2 * (1 + len(deviation)), 2 * ASKED_FEATURES, hidden)
@@ -192,7 +192,7 @@ class EarsCritic(Critic):
     """
 
     name = "ears"
-    notes = 32
+    notes = 24
     every = 4  # it is as dear as twenty looks at codes
     weight = 2.0
     gamma = 0.1

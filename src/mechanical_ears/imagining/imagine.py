@@ -54,10 +54,10 @@ def imagine(
             instruments, between which it lies.
         morph: two instruments, each a seed, a recording, an ``instrument.json`` or an `Instrument`.
         amount: where between the two, 0..1.
-        bright: standard deviations brighter (or duller) than it would be.
-        attack: sharper (or softer) in its attack.
-        noisy: noisier (or purer).
-        sustain: longer (or shorter) in its sustain.
+        bright: standard deviations brighter than it would be, below 0 duller.
+        attack: slower in its attack, below 0 sharper.
+        noisy: noisier, below 0 purer.
+        sustain: longer in its sustain, below 0 shorter.
         model: a folder of weights, or an `Imagination`; None for the shipped weights.
 
     Raises:

@@ -95,7 +95,7 @@ def recording(what: Note | Sound | str | Path) -> Recording:
         if path is not None:
             return _outlined(Sound.load(path, LONGEST), *_named(path))
         if isinstance(what, Note):
-            return _outlined(what.sound, float(what.pitch), what.velocity)
+            return _outlined(what.sound, float(what.pitch), what.velocity, what)
         assert isinstance(what, Sound)
         return _outlined(what, None, None)
     except SoundError as error:
@@ -108,7 +108,9 @@ def _named(path: Path) -> tuple[float | None, int | None]:
     return (None, None) if told is None else (float(told.pitch), told.velocity)
 
 
-def _outlined(sound: Sound, pitch: float | None, velocity: int | None) -> Recording:
+def _outlined(
+    sound: Sound, pitch: float | None, velocity: int | None, note: Note | None = None
+) -> Recording:
     if sound.seconds > LONGEST:
         sound = Sound(sound.samples[: round(LONGEST * sound.sample_rate)], sound.sample_rate)
     if pitch is None or velocity is None:
@@ -127,9 +129,9 @@ def _outlined(sound: Sound, pitch: float | None, velocity: int | None) -> Record
             if key is not None and round(pitch) % 12 == key % 12:
                 pitch += key - round(pitch)  # a stop that sounds an octave below its key
     assert pitch is not None
-    controls = analyse(sound, pitch)
+    controls = analyse(sound if note is None else note, pitch)  # a note tells its key-up
     rows, bands = known(controls)
-    told = filled(outline(controls), rows, bands)
+    told = filled(outline(controls), rows[None], bands[None])
     return Recording(told, hz_to_midi(controls.frequency), max(velocity, 1), rows, bands)
 
 

@@ -4,9 +4,8 @@
     MAPS/maps.parquet    a row for each: where it lies, the note's labels, the distances
     MAPS/maps.json       version, provenance, counts, what could not be taken apart
 
-Like a store, it is built in the folder ``.MAPS.building`` beside it, a chunk of notes at a time on
-all cores, and renamed at the end; a build that was killed goes on behind its last whole chunk. A
-note whose resynthesis is poor is kept and marked: whoever trains on maps decides.
+Notes are taken apart on all cores; a build that was killed goes on (see corpus/building.py). A note
+whose resynthesis is poor is kept and marked: whoever trains on maps decides.
 """
 
 from __future__ import annotations
@@ -14,21 +13,29 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mechanical_ears.corpus.building import (
+    Build,
+    Form,
+    Progress,
+    Report,
+    building,
+    plan_of,
+    write_table,
+)
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.split import UNSPLIT
-from mechanical_ears.corpus.store import Progress, Store
+from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
-from mechanical_ears.files import LOCK_FILE, held_alone, make_folder, write_error, write_json
+from mechanical_ears.files import write_json
 from mechanical_ears.imagining.analysis import analyse
 from mechanical_ears.imagining.controls import Controls
 from mechanical_ears.imagining.distance import distance
@@ -44,31 +51,29 @@ CHUNK: Final = 256  # notes between two saves of the progress
 AHEAD: Final = 4  # notes for each worker that wait for their turn
 POOR_LSD: Final = 6.0  # dB, from which a resynthesis is poor: no nearer than noise is to noise
 POOR_MEL: Final = 4.0  # dB, the same
-PLAN, PROGRESS = "plan.json", "progress.json"  # files of a build under way
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
-class MapsReport:
+class MapsReport(Report):
     """What became of the places of a corpus.
 
     Attributes:
         maps: written.
         poor: of them, those whose resynthesis is far from the note.
-        silent: places without a note.
         unsplit: notes of instruments that the split asked for does not name; left out.
-        bad: notes that could not be read or taken apart, with the reason of each.
         bytes: of all maps.
-        next_place: the place of the corpus behind the last one that is safely written.
     """
 
     maps: int = 0
     poor: int = 0
-    silent: int = 0
     unsplit: int = 0
-    bad: list[str] = field(default_factory=list)
     bytes: int = 0
-    next_place: int = 0
+
+    @property
+    def written(self) -> int:
+        """Maps that were written."""
+        return self.maps
 
 
 @dataclass(frozen=True)
@@ -104,60 +109,19 @@ def build_maps(
         CorpusError: the folder exists, or another build is under way in its place.
         EarsError: the disk is full or read-only.
     """
-    path = Path(path)
     if workers is not None and workers < 1:
         raise CorpusError(f'"workers" is {workers}, not above 0')
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise CorpusError("is there already", path=path, remedy="remove it or choose another name")
-    plan = {
-        "version": VERSION,
-        "sample_rate": corpus.sample_rate,
-        "places": len(corpus),
-        "provenance": asdict(corpus.provenance),
-        "description": json.loads(json.dumps(dict(description or {}), default=str)),
-    }
-    folder = make_folder(path.absolute().parent / f".{path.name}.building")
-    lock = held_alone(folder)
-    try:
-        report = _resume(folder, path, plan)
-        with (folder / "maps.bin").open("r+b") as file:
-            file.seek(report.bytes)
-            file.truncate()
-            told = _side_teller(corpus, sides)
-            _fill(corpus, folder, file, report, workers or os.cpu_count() or 1, told, progress)
-        if not report.maps:
-            raise CorpusError(
-                f"holds no note ({report.silent} silent, {len(report.bad)} bad)",
-                path=corpus.provenance.title,
-            )
-        _finish(corpus, folder, plan, report)
-        folder.rename(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        lock.close()
-        if folder.exists() and not _began(folder):
-            shutil.rmtree(folder)  # nothing in it to go on with
-    return report
-
-
-def _resume(folder: Path, path: Path, plan: dict[str, object]) -> MapsReport:
-    """The state of an interrupted build, or a new one."""
-    if (folder / PROGRESS).exists():
-        if json.loads((folder / PLAN).read_text()) != plan:
-            raise CorpusError(
-                "maps of another corpus are being built there",
-                path=path,
-                remedy=f"finish them with the same options, or remove {folder}",
-            )
-        return MapsReport(**json.loads((folder / PROGRESS).read_text()))
-    for old in folder.iterdir():
-        if old.name != LOCK_FILE:
-            old.unlink()
-    write_json(folder / PLAN, plan)
-    (folder / "maps.bin").touch()
-    write_json(folder / PROGRESS, asdict(MapsReport()))
-    return MapsReport()
+    plan = plan_of(corpus, VERSION, description)
+    form = Form("maps.bin", "rows", _schema, "maps of another corpus are being built there")
+    with building(Path(path), form, plan, MapsReport()) as build:
+        build.cut(build.report.bytes)
+        told = _side_teller(corpus, sides)
+        _fill(build, corpus, workers or os.cpu_count() or 1, told, progress)
+        write_table(build.folder / "maps.parquet", build.table())
+        groups = [sorted(group) for group in corpus.groups()]
+        about = {**plan, **asdict(build.report), "groups": groups}
+        write_json(build.folder / "maps.json", about)
+    return build.report
 
 
 def _side_teller(
@@ -185,54 +149,38 @@ def sides_of(store: str | Path) -> dict[str, str]:
     return sides
 
 
-def _began(folder: Path) -> bool:
-    """Whether a build has got as far as its first chunk."""
-    file = folder / PROGRESS
-    return file.exists() and json.loads(file.read_text())["next_place"] > 0
-
-
 def _fill(
+    build: Build[MapsReport],
     corpus: Corpus,
-    folder: Path,
-    file: BinaryIO,
-    report: MapsReport,
     workers: int,
     side_of: Callable[[int, str], str | None],
     progress: Progress,
 ) -> None:
-    rows: list[dict[str, Any]] = []
-    first = report.maps
-    places = len(corpus)
-
-    def save(next_place: int) -> None:
-        nonlocal first
-        file.flush()
-        if rows:
-            _write_table(folder / f"rows-{first:09d}.parquet", rows)
-        report.next_place = next_place
-        write_json(folder / PROGRESS, asdict(report))
-        first = report.maps
-        rows.clear()
-        progress(next_place, places)
-
+    places, report = len(corpus), build.report
     for scanned, made in _taken_apart(corpus, report.next_place, workers):
         if made.problem is not None:
             report.bad.append(made.problem)
         elif made.row is None:
             report.silent += 1
         else:
-            side = side_of(scanned.index, made.row["instrument_str"])
-            if side is None:
-                report.unsplit += 1
-                continue
-            rows.append({**made.row, "start": report.bytes, "split": side})
-            file.write(made.data)
-            report.bytes += len(made.data)
-            report.maps += 1
-            report.poor += made.row["poor"]
+            _add(build, made, made.row, side_of(scanned.index, made.row["instrument_str"]))
         if (scanned.index + 1) % CHUNK == 0:
-            save(scanned.index + 1)
-    save(places)
+            build.save(scanned.index + 1)
+            progress(scanned.index + 1, places)
+    build.save(places)
+    progress(places, places)
+
+
+def _add(build: Build[MapsReport], made: _Made, row: dict[str, Any], side: str | None) -> None:
+    report = build.report
+    if side is None:
+        report.unsplit += 1
+        return
+    build.add({**row, "start": report.bytes, "split": side})
+    build.data.write(made.data)
+    report.bytes += len(made.data)
+    report.maps += 1
+    report.poor += row["poor"]
 
 
 def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Scanned, _Made]]:
@@ -319,26 +267,6 @@ def _schema() -> pyarrow.Schema:
             ("split", pa.string()),
         ]
     )
-
-
-def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), path)
-
-
-def _finish(corpus: Corpus, folder: Path, plan: dict[str, object], report: MapsReport) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    chunks = sorted(folder.glob("rows-*.parquet"))
-    table = pa.concat_tables([pq.read_table(chunk) for chunk in chunks])
-    pq.write_table(table, folder / "maps.parquet")
-    groups = [sorted(group) for group in corpus.groups()]
-    write_json(folder / "maps.json", {**plan, **asdict(report), "groups": groups})
-    for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
-        leftover.unlink()
 
 
 class Maps:

@@ -278,9 +278,7 @@ def _between(
     return np.asarray(rows[..., before] * (1 - share) + rows[..., before + 1] * share)
 
 
-def filled(
-    outlines: Outlines, partials: NDArray[np.bool_], noise: NDArray[np.bool_]
-) -> Outlines:
+def filled(outlines: Outlines, partials: NDArray[np.bool_], noise: NDArray[np.bool_]) -> Outlines:
     """Outlines with what is not known drawn on from what is.
 
     Rows behind the last known one go on from its level along the slope, in dB an octave, that the

@@ -79,9 +79,9 @@ class ImaginationTraining:
 
     corpora: tuple[Path, ...]
     critics: tuple[str, ...] = ("map", "pair", "ears")
-    rounds: int = 60
-    round_steps: int = 400
-    instruments: int = 64
+    rounds: int = 40
+    round_steps: int = 300
+    instruments: int = 48
     learning_rate: float = 5e-4
     seed: int = 0
 
