@@ -50,13 +50,17 @@ def plucked() -> dict[str, np.ndarray]:
 
 
 def basis() -> np.ndarray:
-    """What a step of each of the timbre's numbers adds to the partials, dB, (64, 64 × 96)."""
+    """What a step of each of the timbre's numbers adds to the partials, dB, (64, 64 × 96).
+
+    The first, which would be the level alone, adds nothing.
+    """
     moved = np.zeros((TIMBRE, PARTIAL_ROWS, OUTLINE_FRAMES), dtype=np.float32)
     shape = np.cos(np.pi * np.outer(np.arange(8), np.arange(8) + 0.5) / 8)
     places = np.pi * (np.arange(OUTLINE_FRAMES) + 0.5) / OUTLINE_FRAMES
     times = np.cos(np.arange(8)[:, None] * places)
     for number in range(TIMBRE):  # of 8 partials, in 8 ways to change over time
         moved[number, :8] = np.outer(shape[number % 8], times[number // 8])
+    moved[0] = 0
     return moved.reshape(TIMBRE, -1)
 
 

@@ -52,9 +52,9 @@ def imagine(
         morph: two instruments to go between; each a seed, a recording or an instrument.json.
         amount: how far from the first to the second, 0..1.
         bright: standard deviations brighter, or below 0 duller.
-        attack: standard deviations sharper in its attack, or softer.
-        noisy: standard deviations noisier, or purer.
-        sustain: standard deviations longer in its sustain, or shorter.
+        attack: standard deviations slower in its attack, or below 0 sharper.
+        noisy: standard deviations noisier, or below 0 purer.
+        sustain: standard deviations longer in its sustain, or below 0 shorter.
         sound_format: of the notes.
         model: folder of other weights; the shipped ones if not given.
         force: replace an instrument that was written to the folder before.

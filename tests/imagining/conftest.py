@@ -1,0 +1,19 @@
+"""What the tests of imagining share."""
+
+from __future__ import annotations
+
+import pytest
+from toy_imagination import write_toy
+
+from mechanical_ears.imagining.imagination import Imagination
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory):
+    """A folder of weights whose networks are linear, see ``toy_imagination``."""
+    return write_toy(tmp_path_factory.mktemp("toy") / "weights")
+
+
+@pytest.fixture(scope="session")
+def toy(toy_weights):
+    return Imagination(toy_weights)

@@ -1,0 +1,162 @@
+"""`imagine`: by lot, like recordings, between two, and turned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_imagination import TIMBRE
+
+from mechanical_ears import EarsError, Note, Sound, imagine
+from mechanical_ears.imagining.distance import distance
+from mechanical_ears.imagining.imagine import family_shares
+from mechanical_ears.imagining.lot import normal
+from mechanical_ears.note import FAMILIES
+
+
+@pytest.fixture(scope="module")
+def recorded(toy):
+    """An instrument to be recorded, and recordings of it."""
+    instrument = imagine(21, family="guitar", model=toy)
+    notes = {
+        pitch: Note(instrument.note(pitch, 100, sample_rate=44_100), pitch, 100, "a guitar")
+        for pitch in (48, 60)
+    }
+    return instrument, notes
+
+
+def test_z_is_the_seeds(toy):
+    timbre = imagine(3, family="flute", model=toy).timbre
+    np.testing.assert_allclose(timbre, toy.draw(normal(3, TIMBRE), {"flute": 1}))
+
+
+def test_the_lot_chooses_every_family(toy):
+    drawn = [imagine(seed, model=toy).family for seed in range(80)]
+    assert set(drawn) == set(FAMILIES)
+    assert imagine(model=toy).seed != imagine(model=toy).seed
+
+
+def test_mixed_families(toy):
+    both = imagine(3, family="mallet+vocal", model=toy)
+    assert both.family is None
+    expected = toy.draw(normal(3, TIMBRE), {"mallet": 0.5, "vocal": 0.5})
+    np.testing.assert_array_equal(both.timbre, expected)
+    again = imagine(3, family={"mallet": 2, "vocal": 2}, model=toy)
+    np.testing.assert_array_equal(again.timbre, expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [
+        ("malet", 'did you mean "mallet"'),
+        ("Organ", 'did you mean "organ"'),
+        ("strings", 'did you mean "string"'),
+        ("mallet+xyzzy", '"xyzzy" is no instrument family; use one of bass'),
+        ("", '"" is no instrument family'),
+        ({"mallet": -1}, "not above 0"),
+        ({}, "no family is given"),
+    ],
+)
+def test_unknown_families(family, words):
+    with pytest.raises(EarsError, match=words):
+        family_shares(family)
+
+
+def test_turned_by_its_directions(toy):
+    plain = imagine(3, family="flute", model=toy)
+    turned = imagine(3, family="flute", bright=2, sustain=-1, model=toy)
+    expected = plain.timbre + 2 * toy.directions["bright"] - toy.directions["sustain"]
+    np.testing.assert_allclose(turned.timbre, expected, rtol=1e-6)
+    assert "bright +2, sustain -1" in turned.name
+
+
+def test_like_one_recording_it_sounds_like_it(toy, recorded):
+    instrument, notes = recorded
+    made = imagine(like=notes[60], model=toy)
+    original = notes[60].sound.samples
+    own = distance(original, made.note(60, 100, sample_rate=44_100).samples, 44_100)
+    assert own.mel < 4.5
+    strange = imagine(22, family="vocal", model=toy)
+    asked = [55, 72], [100, 100]
+    truth, near, far = (
+        each.outlines(*asked).partials[:, :8] for each in (instrument, made, strange)
+    )
+    assert np.abs(near - truth).mean() < 1.5  # dB
+    assert np.abs(far - truth).mean() > 4
+
+
+def test_like_recordings_at_any_level(toy, recorded):
+    _, notes = recorded
+    loud = imagine(like=notes[60], model=toy)
+    sound = notes[60].sound
+    soft = imagine(like=Note(Sound(sound.samples / 10, 44_100), 60, 100, "soft"), model=toy)
+    assert soft.gain == pytest.approx(loud.gain - 20, abs=0.5)
+    difference = np.abs(soft.timbre - loud.timbre).mean()
+    assert difference < 0.3 * np.abs(loud.timbre).mean()
+
+
+def test_like_files(toy, recorded, tmp_path):
+    _, notes = recorded
+    for pitch, note in notes.items():
+        note.sound.save(tmp_path / f"guitar {pitch:03d}_100.wav")
+    files = sorted(tmp_path.iterdir())
+    by_name = imagine(like=files, model=toy)
+    assert by_name.carried is not None
+    np.testing.assert_allclose(by_name.carried.pitches, [48, 60], atol=0.01)
+    np.testing.assert_array_equal(by_name.carried.velocities, [100, 100])
+    files[1].rename(tmp_path / "take.wav")
+    by_ear = imagine(like=str(tmp_path / "take.wav"), model=toy)
+    np.testing.assert_allclose(by_ear.carried.pitches, [60], atol=0.01)
+    assert by_ear.name == "like take.wav"
+    assert "recordings" in by_ear.licence
+
+
+def test_like_a_recording_of_a_low_rate(toy, recorded):
+    instrument, notes = recorded
+    sound = notes[60].sound.resample(11_025)
+    made = imagine(like=Note(sound, 60, 100, "an old sampler"), model=toy)
+    truth = instrument.note(60, 100, sample_rate=44_100).samples
+    told = made.note(60, 100, sample_rate=44_100).samples
+    assert distance(truth, told, 44_100).mel < 4
+
+
+def test_morphs_end_where_they_should(toy, recorded):
+    one, other = imagine(1, family="organ", model=toy), imagine(2, family="organ", model=toy)
+    for amount, end in ((0.0, one), (1.0, other)):
+        made = imagine(morph=(one, other), amount=amount, model=toy)
+        np.testing.assert_allclose(made.timbre, end.timbre, atol=1e-6)
+    made = imagine(morph=(1, "2"), family="organ", amount=0.25, model=toy)
+    np.testing.assert_allclose(made.timbre, 0.75 * one.timbre + 0.25 * other.timbre, atol=1e-5)
+    _, notes = recorded
+    made = imagine(morph=(notes[60], notes[48]), amount=0.0, model=toy)
+    alone = imagine(like=notes[60], model=toy)
+    np.testing.assert_array_equal(made.note(60).samples, alone.note(60).samples)
+
+
+def test_morphs_of_files(toy, tmp_path, recorded):
+    _, notes = recorded
+    notes[60].sound.save(tmp_path / "C4.wav")
+    imagine(4, model=toy).save(tmp_path / "instrument.json")
+    made = imagine(morph=(tmp_path / "C4.wav", tmp_path / "instrument.json"), model=toy)
+    assert made.carried is not None
+    assert made.carried.shares.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"amount": 1.5, "morph": (1, 2)}, '"amount" is 1.5, outside 0..1'),
+        ({"bright": 11}, '"bright" is 11, outside'),
+        ({"noisy": float("nan")}, '"noisy" is nan'),
+        ({"seed": -1}, "seed -1 is outside"),
+        ({"seed": 2**40}, "outside 0..2147483647"),
+        ({"seed": 1, "morph": (1, 2)}, "morph and seed are given; choose one"),
+        ({"like": []}, "no recording is given"),
+        ({"like": Sound([0.0] * 44_100, 44_100)}, "is silent"),
+        ({"like": "none.wav"}, "none.wav: no such file"),
+        ({"morph": ("none.wav", 1)}, "none.wav: no such file"),
+        ({"morph": ("none.json", 1)}, "none.json: no such file"),
+    ],
+)
+def test_refused(toy, arguments, words):
+    with pytest.raises(EarsError, match=words):
+        imagine(model=toy, **arguments)
