@@ -7,6 +7,9 @@ long live the GAN! A modern GAN baseline", 2024):
 
     critic      softplus(D(fake) − D(real)) + γ/2 · (‖∇D(real)‖² + ‖∇D(fake)‖²)
     generator   softplus(D(real) − D(fake))
+
+Where nobody judges, timbres by lot are drawn to those of known instruments along random directions
+(Bonneel et al., "Sliced and Radon Wasserstein barycenters of measures", 2015).
 """
 
 from __future__ import annotations
@@ -30,3 +33,12 @@ def gradient_penalty(scores: Tensor, views: Tensor) -> Tensor:
     """Mean squared gradient of scores (n,) by what the critic looked at (n, …)."""
     (gradient,) = torch.autograd.grad(scores.sum(), views, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1).mean()
+
+
+def sliced_distance(first: Tensor, second: Tensor, directions: int = 64) -> Tensor:
+    """Mean squared distance of two sets (n, numbers) in order along random directions."""
+    lines = functional.normalize(
+        torch.randn(first.shape[1], directions, device=first.device), dim=0
+    )
+    ordered = [(each @ lines).sort(dim=0).values for each in (first, second)]
+    return (ordered[0] - ordered[1]).square().mean() * first.shape[1]

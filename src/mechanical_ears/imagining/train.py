@@ -35,6 +35,7 @@ from mechanical_ears.errors import TrainingError
 from mechanical_ears.imagining.codec import LEVEL_SCALE, Codec
 from mechanical_ears.imagining.coded import CodedNotes, load_coded
 from mechanical_ears.imagining.critics import Critic, Played, make_critics, shown, shown_scale
+from mechanical_ears.imagining.losses import sliced_distance
 from mechanical_ears.imagining.networks import (
     Asked,
     Encoder,
@@ -265,6 +266,8 @@ class StepLoss:
             "size": SIZE * (made.timbre.square().mean() + made.heard.square().mean()),
             "family": FAMILY * functional.cross_entropy(made.families, real.asked.family),
         }
+        if not self._critics:  # who mimics, mimics the known timbres
+            parts["timbres"] = sliced_distance(made.timbre, made.mean.detach())
         for critic in self.at_turn:
             seen = _some(real, critic.notes), _some(fake, critic.notes)
             parts[critic.name] = critic.weight * critic.generators_loss(*seen)
@@ -293,7 +296,7 @@ class StepLoss:
         found = found.reshape(count, EACH, -1).mean(dim=1)
         kept = round(count * (1 - BY_EAR)) * EACH
         judged = torch.cat([imagined[:kept], by_ear[kept:]])
-        return judged, Made(timbre, heard, families, by_ear, found)
+        return judged, Made(timbre, heard, mean, families, by_ear, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,6 +306,7 @@ class Made:
     Attributes:
         timbre: (instruments, 64), by lot.
         heard: (n, 64), of each real note by ear.
+        mean: (instruments, 64), of one to three real notes by ear.
         families: (n, 11), logits by ear.
         by_ear: codes of the real notes' timbres.
         found: (instruments, 64), by ear from the notes by lot.
@@ -310,6 +314,7 @@ class Made:
 
     timbre: Tensor
     heard: Tensor
+    mean: Tensor
     families: Tensor
     by_ear: Tensor
     found: Tensor
