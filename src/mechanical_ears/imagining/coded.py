@@ -117,13 +117,13 @@ def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
 
 
 def load_coded(
-    paths: Sequence[Path], folder: Path, components: int, progress: Progress
+    paths: Sequence[Path], file: Path, components: int, progress: Progress
 ) -> tuple[Codec, dict[str, CodedNotes]]:
-    """The codec and the notes of each side, from the folder, or made and kept there.
+    """The codec and the notes of each side, from the file, or made and kept there.
 
     Args:
         paths: corpora of control maps, each with a train and a validation side.
-        folder: of the run.
+        file: that keeps them.
         components: of a code.
         progress: called with notes done and in all.
 
@@ -143,7 +143,6 @@ def load_coded(
                     path=each.path,
                     remedy="build it from a store with a split, or with --split-of STORE",
                 )
-    file = folder / "codec.safetensors"
     codec = Codec.blank(components)
     codes: dict[str, Tensor] = {}
     if file.exists():

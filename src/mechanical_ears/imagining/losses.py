@@ -14,9 +14,13 @@ Where nobody judges, timbres by lot are drawn to those of known instruments alon
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+DIRECTIONS: Final = 64  # along which sets are compared
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -35,10 +39,9 @@ def gradient_penalty(scores: Tensor, views: Tensor) -> Tensor:
     return gradient.square().flatten(1).sum(dim=1).mean()
 
 
-def sliced_distance(first: Tensor, second: Tensor, directions: int = 64) -> Tensor:
+def sliced_distance(first: Tensor, second: Tensor, lots: torch.Generator) -> Tensor:
     """Mean squared distance of two sets (n, numbers) in order along random directions."""
-    lines = functional.normalize(
-        torch.randn(first.shape[1], directions, device=first.device), dim=0
-    )
+    lines = torch.randn(first.shape[1], DIRECTIONS, generator=lots).to(first.device)
+    lines = functional.normalize(lines, dim=0)
     ordered = [(each @ lines).sort(dim=0).values for each in (first, second)]
     return (ordered[0] - ordered[1]).square().mean() * first.shape[1]

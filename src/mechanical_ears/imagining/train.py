@@ -116,6 +116,7 @@ def train_imagination(
     hardware: Hardware | None = None,
     *,
     listener: Path | None = None,
+    codes: Path | None = None,
     prepared: Any = lambda done, total: None,
 ) -> list[Figures]:
     """Train, or go on with a training, until all rounds are done; then publish.
@@ -126,6 +127,7 @@ def train_imagination(
         observer: is told of the progress.
         hardware: where to compute.
         listener: weights of the ears as critic; None takes the shipped ones.
+        codes: file of the notes as codes, made if absent; RUN/codec.safetensors if not given.
         prepared: called with notes taken into codes and all, before the training.
 
     Raises:
@@ -138,7 +140,8 @@ def train_imagination(
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "rounds"), writes=fabric.is_global_zero)
         shape = ImaginationShape()
-        codec, sides = load_coded(training.corpora, run_path, shape.components, prepared)
+        codes = run_path / "codec.safetensors" if codes is None else codes
+        codec, sides = load_coded(training.corpora, codes, shape.components, prepared)
     with closing(run):
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
@@ -267,7 +270,7 @@ class StepLoss:
             "family": FAMILY * functional.cross_entropy(made.families, real.asked.family),
         }
         if not self._critics:  # who mimics, mimics the known timbres
-            parts["timbres"] = sliced_distance(made.timbre, made.mean.detach())
+            parts["timbres"] = sliced_distance(made.timbre, made.mean.detach(), lots)
         for critic in self.at_turn:
             seen = _some(real, critic.notes), _some(fake, critic.notes)
             parts[critic.name] = critic.weight * critic.generators_loss(*seen)
