@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py MAPS -o WORK [--seconds 240]
 
-Each row gets as many steps as it can take in the same CPU time, measured on its own first steps, and
-leaves a run folder WORK/NAME; what they are worth is then measured on sounds, all in one run, by
+Each row gets as many steps as it can take in the same CPU time, measured on its own first steps,
+and leaves a run folder WORK/NAME; what they are worth is then measured on sounds, in one run, by
 
     python benchmarks/imagination.py STORE --models none=WORK/none …
 
