@@ -5,19 +5,16 @@
     STORE/store.json       version, sample rate, provenance, counts, how it was split
 
 Random access runs at memory speed, which no archive or compressed format comes near, and the
-289,205 notes of NSynth take 37 GB. A store is built in the folder ``.STORE.building`` beside it, a
-chunk of notes at a time (first the audio, then its labels, then the count), and renamed at the
-end: what bears the store's name is whole, and a build that was killed goes on behind its last
-whole chunk.
+289,205 notes of NSynth take 37 GB. What bears the store's name is whole, and a build that was
+killed goes on (see building.py).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -25,17 +22,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.corpus.building import (
+    Build,
+    Form,
+    Progress,
+    Report,
+    building,
+    plan_of,
+    write_table,
+)
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.split import SPLITS, UNSPLIT, split_instruments
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.files import (
-    LOCK_FILE,
-    held_alone,
-    make_folder,
-    write_error,
-    write_json,
-    written_whole,
-)
+from mechanical_ears.files import write_json
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS, QUALITIES, SOURCES, Note
 from mechanical_ears.sound import Sound
 
@@ -48,26 +47,22 @@ CHUNK_NOTES = 512  # notes written between two saves of the progress
 HEADER_BYTES = 128  # of audio.npy, before the samples
 HELD_OUT = "held-out"  # every note that is not in train
 EVERYTHING = "all"
-PLAN, PROGRESS = "plan.json", "progress.json"  # files of a build under way
-
-Progress = Callable[[int, int], None]  # places done, places in all
 
 
 @dataclass
-class BuildReport:
+class BuildReport(Report):
     """What became of the places of a corpus.
 
     Attributes:
         notes: written to the store.
-        silent: places without a note, left out.
-        bad: records that could not be read, left out (``skip_bad``), with the reason of each.
-        next_place: the place of the corpus behind the last one that is safely in the store.
     """
 
     notes: int = 0
-    silent: int = 0
-    bad: list[str] = field(default_factory=list)
-    next_place: int = 0
+
+    @property
+    def written(self) -> int:
+        """Notes in the store."""
+        return self.notes
 
 
 def build_store(
@@ -98,96 +93,24 @@ def build_store(
             there is no note, or no honest split.
         EarsError: the disk is full or read-only.
     """
-    path = Path(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise CorpusError(
-            "is there already", path=path, remedy="remove it or choose another name for the store"
-        )
     samples = round(seconds * corpus.sample_rate)
-    plan = {
-        "version": VERSION,
-        "sample_rate": corpus.sample_rate,
-        "samples": samples,
-        "places": len(corpus),
-        "provenance": asdict(corpus.provenance),
-        "description": json.loads(json.dumps(dict(description or {}), default=str)),
-    }
-    folder = make_folder(path.absolute().parent / f".{path.name}.building")
-    lock = held_alone(folder)
-    try:
-        report = _resume(folder, path, plan)
-        with (folder / "audio.npy").open("r+b") as audio:
-            audio.seek(HEADER_BYTES + report.notes * samples * 2)
-            audio.truncate()
-            _fill(corpus, folder, audio, samples, report, skip_bad, progress)
-            if not report.notes:
-                raise CorpusError(
-                    f"holds no note ({report.silent} silent, {len(report.bad)} bad)",
-                    path=corpus.provenance.title,
-                )
-            _write_header(audio, report.notes, samples)
-        _finish(corpus, folder, plan, report, split, seed)
-        folder.rename(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        lock.close()
-        if folder.exists() and not _began(folder):
-            shutil.rmtree(folder)  # nothing in it to go on with
-    return report
-
-
-def _resume(folder: Path, path: Path, plan: dict[str, object]) -> BuildReport:
-    """The state of an interrupted build, or a new one."""
-    plan_file, progress_file = folder / PLAN, folder / PROGRESS
-    if progress_file.exists():
-        if json.loads(plan_file.read_text()) != plan:
-            raise CorpusError(
-                "another corpus is being built there",
-                path=path,
-                remedy=f"finish it with the same options, or remove {folder}",
-            )
-        return BuildReport(**json.loads(progress_file.read_text()))
-    for old in folder.iterdir():
-        if old.name != LOCK_FILE:
-            old.unlink()
-    write_json(plan_file, plan)
-    with (folder / "audio.npy").open("wb") as audio:
-        audio.write(bytes(HEADER_BYTES))
-    write_json(progress_file, asdict(BuildReport()))
-    return BuildReport()
-
-
-def _began(folder: Path) -> bool:
-    """Whether a build has got as far as its first chunk."""
-    file = folder / PROGRESS
-    return file.exists() and json.loads(file.read_text())["next_place"] > 0
+    plan = plan_of(corpus, VERSION, description, samples=samples)
+    form = Form("audio.npy", "labels", _schema, "another corpus is being built there")
+    with building(Path(path), form, plan, BuildReport()) as build:
+        build.cut(HEADER_BYTES + build.report.notes * samples * 2)
+        _fill(build, corpus, samples, skip_bad, progress)
+        _finish(build, corpus, samples, split, seed)
+    return build.report
 
 
 def _fill(
+    build: Build[BuildReport],
     corpus: Corpus,
-    folder: Path,
-    audio: BinaryIO,
     samples: int,
-    report: BuildReport,
     skip_bad: bool,
     progress: Progress,
 ) -> None:
-    places = len(corpus)
-    rows: list[dict[str, object]] = []
-    first = report.notes
-
-    def save(next_place: int) -> None:
-        nonlocal first
-        audio.flush()
-        if rows:
-            _write_table(folder / f"labels-{first:09d}.parquet", _table(rows))
-        report.next_place = next_place
-        write_json(folder / PROGRESS, asdict(report))
-        first = report.notes
-        rows.clear()
-        progress(next_place, places)
-
+    places, report = len(corpus), build.report
     for scanned in corpus.scan(report.next_place):
         if scanned.problem is not None:
             if not skip_bad:
@@ -196,12 +119,14 @@ def _fill(
         elif scanned.note is None:
             report.silent += 1
         else:
-            audio.write(_as_int16(scanned.note.sound.samples, samples))
-            rows.append(_row(scanned.note, samples))
+            build.data.write(_as_int16(scanned.note.sound.samples, samples))
+            build.add(_row(scanned.note, samples))
             report.notes += 1
         if (scanned.index + 1) % CHUNK_NOTES == 0:
-            save(scanned.index + 1)
-    save(places)
+            build.save(scanned.index + 1)
+            progress(scanned.index + 1, places)
+    build.save(places)
+    progress(places, places)
 
 
 def _as_int16(audio: NDArray[np.float32], samples: int) -> bytes:
@@ -226,10 +151,10 @@ def _row(note: Note, samples: int) -> dict[str, object]:
     }
 
 
-def _table(rows: list[dict[str, object]]) -> pyarrow.Table:
+def _schema() -> pyarrow.Schema:
     import pyarrow as pa
 
-    schema = pa.schema(
+    return pa.schema(
         [
             ("note_str", pa.string()),
             ("note", pa.int64()),
@@ -243,14 +168,6 @@ def _table(rows: list[dict[str, object]]) -> pyarrow.Table:
             ("samples", pa.int32()),
         ]
     )
-    return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _write_table(path: Path, table: pyarrow.Table) -> None:
-    import pyarrow.parquet as pq
-
-    with written_whole(path) as temporary:
-        pq.write_table(table, temporary)
 
 
 def _write_header(audio: BinaryIO, notes: int, samples: int) -> None:
@@ -263,19 +180,16 @@ def _write_header(audio: BinaryIO, notes: int, samples: int) -> None:
 
 
 def _finish(
+    build: Build[BuildReport],
     corpus: Corpus,
-    folder: Path,
-    plan: dict[str, object],
-    report: BuildReport,
+    samples: int,
     split: tuple[float, float, float] | None,
     seed: int,
 ) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    chunks = sorted(folder.glob("labels-*.parquet"))
-    # A chunk written just before a kill, whose count was not saved, was written again since.
-    table = pa.concat_tables([pq.read_table(chunk) for chunk in chunks])
+    report, table = build.report, build.table()
+    _write_header(build.data, report.notes, samples)
     instruments = table["instrument_str"].to_pylist()
     groups = [sorted(group) for group in corpus.groups()]
     sides: dict[str, str] = {}
@@ -284,18 +198,16 @@ def _finish(
         together = [frozenset(group) for group in groups]
         sides = split_instruments(Counter(instruments), families, together, split, seed)
     column = pa.array([sides.get(name, UNSPLIT) for name in instruments], pa.string())
-    _write_table(folder / "labels.parquet", table.append_column("split", column))
+    write_table(build.folder / "labels.parquet", table.append_column("split", column))
     about = {
-        **plan,
+        **build.plan,
         "notes": report.notes,
         "silent": report.silent,
         "bad": report.bad,
         "groups": groups,
         "split": None if split is None else {"shares": split, "seed": seed},
     }
-    write_json(folder / "store.json", about)
-    for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
-        leftover.unlink()
+    write_json(build.folder / "store.json", about)
 
 
 def as_float(audio: NDArray[np.int16]) -> NDArray[np.float32]:
