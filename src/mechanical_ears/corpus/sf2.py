@@ -47,6 +47,15 @@ _PUNCTUATION = re.compile(r"[^a-z0-9#]")
 
 _BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
 _GENERATOR = np.dtype([("number", "<u2"), ("amount", "<u2")])
+_MODULATOR = np.dtype(
+    [
+        ("source", "<u2"),
+        ("destination", "<u2"),
+        ("amount", "<i2"),
+        ("through", "<u2"),
+        ("transform", "<u2"),
+    ]
+)
 _TABLES = {
     "phdr": np.dtype(
         [
@@ -172,6 +181,7 @@ class SoundFontFile:
         info: the INFO list's texts by their four letters (``{"INAM": "Fluid R3 GM", …}``).
         presets: in the order of bank and program.
         samples: in the file's order.
+        tables: the map's tables by their four letters, each with its closing record.
 
     Raises:
         CorpusError: there is no such file, it is no SoundFont, is cut off or contradicts itself.
@@ -180,6 +190,7 @@ class SoundFontFile:
     info: dict[str, str]
     presets: tuple[Preset, ...]
     samples: tuple[Sample, ...]
+    tables: dict[str, NDArray[np.void]]
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -194,9 +205,32 @@ class SoundFontFile:
             for name, (start, end) in chunks.items()
             if name.startswith("INFO") and name[4:] not in ("ifil", "iver")
         }
-        tables = {name: self._table(chunks, name) for name in _TABLES}
-        self.samples = self._read_samples(tables["shdr"], chunks.get("sdtasmpl", (0, 0)))
-        self.presets = self._read_presets(tables)
+        self.tables = {name: self._table(chunks, name) for name in _TABLES}
+        self._places = chunks
+        self.samples = self._read_samples(self.tables["shdr"], chunks.get("sdtasmpl", (0, 0)))
+        self.presets = self._read_presets(self.tables)
+
+    def recording(self, sample: int) -> memoryview:
+        """A sample's data as it stands in the file: 16-bit frames, or an Ogg Vorbis stream."""
+        place = self.samples[sample]
+        return memoryview(self._data)[place.offset : place.offset + place.length]
+
+    def lower_bytes(self, sample: int) -> memoryview | None:
+        """The lower eight bits of each frame of a sample; None in a file of 16 bits."""
+        first, last = self._places.get("sdtasm24", (0, 0))
+        place = self.samples[sample]
+        start = first + (place.offset - self._places["sdtasmpl"][0]) // FRAME_BYTES
+        end = start + place.length // FRAME_BYTES
+        return memoryview(self._data)[start:end] if first and end <= last else None
+
+    def modulators(self) -> NDArray[np.void]:
+        """The instruments' modulators, ``imod``: source, destination, amount, source of it."""
+        if "pdtaimod" not in self._places:
+            return np.zeros(0, dtype=_MODULATOR)
+        start, end = self._places["pdtaimod"]
+        whole = (end - start) // _MODULATOR.itemsize * _MODULATOR.itemsize
+        found: NDArray[np.void] = np.frombuffer(self._data[start : start + whole], _MODULATOR)
+        return found
 
     def fingerprint(self, sample: int) -> str | None:
         """SHA-256 of a sample's data as it stands in the file (.sf3: the compressed bytes).

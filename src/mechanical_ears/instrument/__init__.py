@@ -1,0 +1,1 @@
+"""Instruments: notes gathered, mapped to keys and velocities, written for samplers, played."""

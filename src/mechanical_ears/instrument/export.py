@@ -1,0 +1,200 @@
+"""Writing an instrument for a sampler: all of it, or nothing.
+
+NAME.sf2 is one file. NAME.sfz stands beside a folder ``NAME_sfz_samples``, NAME.dspreset beside
+``NAME_dspreset_samples``; folder and file are written under temporary names and renamed at the end,
+the file last, so that a file that is there is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mechanical_ears.files import write_error, written_whole
+from mechanical_ears.instrument.decent import dspreset_text
+from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.sf2 import sf2_bytes
+from mechanical_ears.instrument.sfz import sfz_text
+from mechanical_ears.instrument.wav import BITS, SampleFacts, flac_bytes, wav_bytes
+from mechanical_ears.instrument.zones import InstrumentError, check_tiling
+from mechanical_ears.pitch import midi_to_name
+
+FORMATS: Final = (".sfz", ".sf2", ".dspreset")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        path: the file that a sampler opens.
+        folder: of its samples; None for a SoundFont.
+        zones: how many.
+        samples: how many.
+        size: bytes in all.
+    """
+
+    path: Path
+    folder: Path | None
+    zones: int
+    samples: int
+    size: int
+
+
+def check_target(path: str | Path, force: bool = False) -> Path:
+    """Where an instrument will be written, refused before any work is done.
+
+    Raises:
+        InstrumentError: the suffix is none of ours, there is no such folder, or something stands
+            there already.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InstrumentError(
+            f'the suffix "{path.suffix}" names no instrument format',
+            path=path,
+            remedy=f"use one of {', '.join(FORMATS)}",
+        )
+    if not path.parent.is_dir():
+        raise InstrumentError("no such folder", path=path.parent, remedy="create it first")
+    if path.is_dir():
+        raise InstrumentError("is a folder", path=path, remedy="choose another name")
+    places = [path] if path.suffix.lower() == ".sf2" else [path, _folder(path)]
+    for place in places:
+        if place.exists() and not force:
+            raise InstrumentError(
+                "exists already", path=place, remedy="choose another name, or give --force"
+            )
+    if _folder(path).is_file() and path.suffix.lower() != ".sf2":
+        raise InstrumentError("is a file where a folder is needed", path=_folder(path))
+    return path
+
+
+def export(
+    instrument: SampledInstrument,
+    path: str | Path,
+    *,
+    bits: int = 16,
+    flac: bool = False,
+    force: bool = False,
+) -> Written:
+    """Write an instrument.
+
+    Args:
+        instrument: zones that tile all keys and velocities.
+        path: .sfz, .sf2 or .dspreset file.
+        bits: of a sample, 16 or 24.
+        flac: write FLAC instead of WAV.
+        force: take the place of what stands there.
+
+    Raises:
+        EarsError: it cannot be written; nothing is left then, and what was there stays.
+    """
+    path = check_target(path, force)
+    if bits not in BITS:
+        raise InstrumentError(f"{bits} bits a sample", remedy="use 16 or 24")
+    check_tiling(instrument.zones)
+    if path.suffix.lower() == ".sf2":
+        if flac:
+            raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave it out")
+        data = sf2_bytes(instrument, bits)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(data)
+        return Written(path, None, len(instrument.zones), len(instrument.samples), len(data))
+    return _with_folder(instrument, path, bits, flac)
+
+
+def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> Written:
+    folder = _folder(path)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    suffix = ".flac" if flac else ".wav"
+    files = {
+        name: f"{folder.name}/{file}{suffix}" for name, file in _file_names(instrument).items()
+    }
+    size = 0
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        for name, place in files.items():
+            data = _encoded(instrument, name, bits, flac)
+            size += len(data)
+            with (temporary / Path(place).name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise write_error(folder, error) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    write = sfz_text if path.suffix.lower() == ".sfz" else dspreset_text
+    text = write(instrument, files)
+    _placed(temporary, folder, lambda: _write_text(path, text))
+    return Written(
+        path, folder, len(instrument.zones), len(files), size + len(text.encode("utf-8"))
+    )
+
+
+def _placed(temporary: Path, folder: Path, finish: Callable[[], None]) -> None:
+    """Rename the samples' folder to its place and finish; on an error put back what was there."""
+    before = folder.with_name(f".{folder.name}.{os.getpid()}.before")
+    moved = placed = False
+    try:
+        if folder.exists():
+            folder.rename(before)
+            moved = True
+        temporary.rename(folder)
+        placed = True
+        finish()
+    except BaseException as error:
+        shutil.rmtree(folder if placed else temporary, ignore_errors=True)
+        if moved:
+            with suppress(OSError):
+                before.rename(folder)
+        if isinstance(error, OSError):
+            raise write_error(folder, error) from error
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _folder(path: Path) -> Path:
+    stem = re.sub(r"[^\w.+-]+", "_", path.stem)
+    return path.with_name(f"{stem}_{path.suffix[1:].lower()}_samples")
+
+
+def _encoded(instrument: SampledInstrument, name: str, bits: int, flac: bool) -> bytes:
+    sample = instrument.samples[name]
+    if flac:
+        return flac_bytes(sample, bits)
+    zone = next(zone for zone in instrument.zones if zone.sample == name)
+    facts = SampleFacts(zone.root, zone.cents, zone.loop)
+    title = f"{instrument.name}, {midi_to_name(zone.root)}"
+    return wav_bytes(sample, bits, facts, title, instrument.licence)
+
+
+def _file_names(instrument: SampledInstrument) -> dict[str, str]:
+    """Names of files that every system takes, none twice, of the samples that zones use."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for zone in instrument.zones:
+        if zone.sample in names:
+            continue
+        plain = re.sub(r"[^\w+-]+", "_", zone.sample.replace("#", "s")) or "sample"
+        name, number = plain, 2
+        while name.lower() in taken:
+            name, number = f"{plain}_{number}", number + 1
+        taken.add(name.lower())
+        names[zone.sample] = name
+    return names

@@ -1,0 +1,340 @@
+"""Sampling an instrument: every n-th key, in layers of velocity, made ready for a sampler.
+
+Each note is held for a few seconds. One that holds its level is looped (loops.py); one that falls
+is taken for as long as it is heard, to 60 dB below its loudest. What comes after the key-up is left
+to the sampler's envelope, whose release is as long as the note's own.
+
+Loudness. Within a layer the level follows a slope of s dB for a step of velocity, so that every
+velocity sounds different. s is what the instrument itself does between its layers (the lower
+quartile over all keys), so that there is no step down where a layer ends: of two layers at
+velocities u < v, with levels L in dB,
+
+    L_v − L_u ≥ s · (v − u)
+
+and the softer is made softer where that fails. A sample recorded at the velocity v is stored louder
+by s · (127 − v), which the response takes away again.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.instrument.loops import find_loop
+from mechanical_ears.instrument.playable import (
+    Playable,
+    Progress,
+    notes,
+    release_seconds,
+    trimmed,
+)
+from mechanical_ears.instrument.sampled import RELEASED, Sample, SampledInstrument
+from mechanical_ears.instrument.zones import (
+    KEYS,
+    MOST_LAYERS,
+    Envelope,
+    InstrumentError,
+    Loop,
+    Response,
+    Zone,
+    bands,
+    spread,
+)
+from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, midi_to_hz, midi_to_name
+from mechanical_ears.sound import Sound
+
+ONE_LAYER: Final = 100  # MIDI velocity of the only layer
+SOFTEST: Final = 25  # MIDI velocity, NSynth's softest: networks have heard none below
+SLOPE: Final = 0.25  # dB for a step of velocity, where there is one layer
+SLOPES: Final = (0.08, 0.4)  # dB for a step, at least and at most
+QUARTILE: Final = 25.0  # percent
+FALLS: Final = 3.0  # dB/s, from which a note is not looped
+AUDIBLE: Final = 60.0  # dB below a note's loudest, down to which it is kept
+LONGEST: Final = 15.0  # s of a note that falls
+LOOP_FROM: Final = 0.3  # of the time held, from where it is looped
+CUT: Final = 0.05  # s, over which the end of a note that falls is faded
+PEAK: Final = 10 ** (-1 / 20)  # of full scale, of the loudest sample
+BLOCK: Final = 0.05  # s, of the levels
+GONE: Final = 1e-3  # of a note's peak, at which its release is no longer heard
+UNHEARD: Final = 0.3  # s, of such a release
+RELEASES: Final = (0.04, 6.0)  # s, for 80 dB, at least and at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an instrument is sampled.
+
+    Attributes:
+        lowest: MIDI number of the lowest key that is sampled.
+        highest: of the highest.
+        every: keys from one sample to the next.
+        layers: of velocity, 1..16.
+        seconds: for which a key is held, s; what falls is held for longer.
+        sample_rate: Hz.
+        keys: MIDI numbers to sample instead of every n-th; empty for none.
+    """
+
+    lowest: int = PIANO_LOWEST
+    highest: int = PIANO_HIGHEST
+    every: int = 3
+    layers: int = 3
+    seconds: float = 4.0
+    sample_rate: int = 48_000
+    keys: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not KEYS[0] <= self.lowest <= self.highest <= KEYS[1]:
+            raise InstrumentError(f"keys {self.lowest}..{self.highest} are not within 0..127")
+        if not 1 <= self.every <= 127:
+            raise InstrumentError(f'"every" is {self.every}, outside 1..127')
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise InstrumentError(f'"layers" is {self.layers}, outside 1..{MOST_LAYERS}')
+        if not 0.2 <= self.seconds <= 60:
+            raise InstrumentError(f'"seconds" is {self.seconds:g}, outside 0.2..60')
+        if not 8_000 <= self.sample_rate <= 192_000:
+            raise InstrumentError(f'"sample_rate" is {self.sample_rate} Hz, outside 8000..192000')
+
+    @property
+    def roots(self) -> list[int]:
+        """MIDI numbers of the keys that are sampled."""
+        if self.keys:
+            return sorted(set(self.keys))
+        first = min(self.lowest + self.every // 2, self.highest)
+        return list(range(first, self.highest + 1, self.every))
+
+    @property
+    def velocities(self) -> list[int]:
+        """MIDI velocity at which each layer is played."""
+        if self.layers == 1:
+            return [ONE_LAYER]
+        return [max((low + high + 1) // 2, min(SOFTEST, high)) for low, high in bands(self.layers)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """A note that was sampled."""
+
+    audio: NDArray[np.float32]  # (frames, 1)
+    loop: Loop | None
+    release: float  # s, for 80 dB
+    level: float  # dB
+
+
+def sample_instrument(
+    playable: Playable, plan: Plan | None = None, progress: Progress | None = None
+) -> SampledInstrument:
+    """Sample an instrument: zones that tile all keys and velocities.
+
+    Args:
+        playable: what is played.
+        plan: which of its notes.
+        progress: told how many notes are done, and of how many.
+
+    Raises:
+        InstrumentError: it gives nothing that sounds.
+    """
+    plan = Plan() if plan is None else plan
+    roots, velocities = plan.roots, plan.velocities
+    pairs = [(root, velocity) for root in roots for velocity in velocities]
+    whole = plan.seconds + release_seconds(playable)
+    asked = [(float(root), velocity) for root, velocity in pairs]
+    sounds: list[Sound] = []
+    for sound in notes(playable, asked, whole, plan.sample_rate):
+        sounds.append(trimmed(sound))
+        if progress is not None:
+            progress(len(sounds), 2 * len(pairs))
+    falling = _falls(sounds, plan)
+
+    def take(pair: tuple[int, int], sound: Sound) -> _Taken:
+        return _take(playable, pair, sound, plan.seconds, falling[pair[0]])
+
+    taken: dict[tuple[int, int], _Taken] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for pair, note in zip(pairs, pool.map(take, pairs, sounds), strict=True):
+            taken[pair] = note
+            if progress is not None:
+                progress(len(pairs) + len(taken), 2 * len(pairs))
+    levels = np.array([[taken[root, velocity].level for velocity in velocities] for root in roots])
+    if levels.max() < -100:
+        raise InstrumentError("makes no sound", record=playable.name)
+    slope = fitted_slope(levels, velocities)
+    wanted = rising(levels, velocities, slope)
+    zones: list[Zone] = []
+    samples: dict[str, Sample] = {}
+    layers = bands(len(velocities))
+    for row, (root, keys) in enumerate(zip(roots, spread(roots, KEYS), strict=True)):
+        for column, velocity in enumerate(velocities):
+            note = taken[root, velocity]
+            name = sample_name(root, velocity)
+            louder = wanted[row, column] - levels[row, column] + slope * (127 - velocity)
+            audio = note.audio * np.float32(10 ** (louder / 20))
+            samples[name] = Sample(audio, plan.sample_rate)
+            zones.append(
+                Zone(
+                    sample=name,
+                    root=root,
+                    keys=keys,
+                    velocities=layers[column],
+                    loop=note.loop,
+                    envelope=Envelope(release=note.release),
+                    response=Response(slope=slope),
+                )
+            )
+    return SampledInstrument(
+        name=playable.name,
+        zones=tuple(zones),
+        samples=to_peak(samples),
+        family=playable.family,
+        licence=playable.licence,
+    )
+
+
+def sample_name(root: int, velocity: int) -> str:
+    """Name of a sample that every file system takes: ``060_C4_v100``."""
+    return f"{root:03d}_{midi_to_name(root).replace('#', 's')}_v{velocity:03d}"
+
+
+def fitted_slope(levels: NDArray[np.float64], velocities: list[int]) -> float:
+    """Slope of the level within a layer, dB for a step of velocity.
+
+    Args:
+        levels: dB, (keys, layers).
+        velocities: of the layers, ascending.
+    """
+    if len(velocities) < 2:
+        return SLOPE
+    rises = np.diff(levels, axis=1) / np.diff(velocities)
+    return round(float(np.clip(np.percentile(rises, QUARTILE), *SLOPES)), 4)
+
+
+def rising(levels: NDArray[np.float64], velocities: list[int], slope: float) -> NDArray[np.float64]:
+    """Levels that rise by at least the slope from layer to layer, softened where they do not."""
+    wanted = levels.copy()
+    for layer in range(len(velocities) - 2, -1, -1):
+        step = slope * (velocities[layer + 1] - velocities[layer])
+        wanted[:, layer] = np.minimum(wanted[:, layer], wanted[:, layer + 1] - step)
+    return wanted
+
+
+def to_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
+    """All samples by one factor, so that the highest peak is at −1 dB of full scale."""
+    highest = max(float(np.abs(sample.audio).max()) for sample in samples.values())
+    factor = np.float32(PEAK / max(highest, 1e-9))
+    return {name: replace(each, audio=each.audio * factor) for name, each in samples.items()}
+
+
+def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
+    """Mean square of the loudest 50 ms, dB."""
+    powers = _powers(audio, sample_rate)
+    return float(10 * np.log10(powers.max() + 1e-14))
+
+
+def _falls(sounds: list[Sound], plan: Plan) -> dict[int, float]:
+    """How fast each root's notes fall, dB/s: the median over its layers and both neighbours'.
+
+    One note that falls among many that hold would sound like another instrument.
+    """
+    held = round(plan.seconds * plan.sample_rate)
+    each = [falls(sound.samples[:held], plan.sample_rate) for sound in sounds]
+    by_root = np.array(each).reshape(len(plan.roots), -1)
+    return {
+        root: float(np.median(by_root[max(0, row - 1) : row + 2]))
+        for row, root in enumerate(plan.roots)
+    }
+
+
+def _take(
+    playable: Playable, pair: tuple[int, int], sound: Sound, held: float, fall: float
+) -> _Taken:
+    rate = sound.sample_rate
+    if fall > FALLS:
+        needed = min(AUDIBLE / fall + 0.5, LONGEST)
+        if needed > held + 0.5:
+            held = needed
+            again = playable.note(pair[0], pair[1], held + release_seconds(playable), rate)
+            sound = trimmed(again)
+    audio = sound.samples[:, None]
+    release = own_release(sound.samples, rate, held)
+    level = loudness(audio[: round(held * rate)], rate)
+    if fall <= FALLS:
+        looped = find_loop(audio, rate, midi_to_hz(pair[0]), LOOP_FROM * held, held)
+        if looped is not None:
+            return _Taken(looped.audio, looped.loop, release, level)
+    return _Taken(heard_part(audio[: round(held * rate)], rate), None, release, level)
+
+
+def falls(samples: NDArray[np.float32], sample_rate: int) -> float:
+    """How fast a note falls from its loudest on, dB/s: by the straight line through its levels."""
+    powers = _powers(samples[:, None], sample_rate)
+    levels = 10 * np.log10(powers + 1e-14)
+    first = int(levels.argmax())
+    if 2 * first > len(levels):  # a slow attack is no fall
+        first = len(levels) // 3
+    heard = levels[first:]
+    above = np.flatnonzero(heard > heard[0] - AUDIBLE) if len(heard) else np.array([])
+    last = int(above[-1]) + 1 if len(above) else 0
+    heard = heard[:last]
+    if len(heard) < 4:
+        return 0.0 if last == len(levels) - first else AUDIBLE / (BLOCK * 4)
+    step = BLOCK / 2
+    slope = -float(np.polyfit(np.arange(len(heard)) * step, heard, 1)[0])
+    if last < len(levels) - first:  # silence follows: it does not hold
+        return max(slope, AUDIBLE / (last * step))
+    return slope
+
+
+def heard_part(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """What is heard of a note, to 60 dB below its loudest, its end faded."""
+    powers = _powers(audio, sample_rate)
+    loud = np.flatnonzero(powers > powers.max() * 10 ** (-AUDIBLE / 10))
+    last = len(audio)
+    if len(loud):
+        last = min(last, round((loud[-1] / 2 + 2) * BLOCK * sample_rate))
+    made = audio[: max(last, 1)].copy()
+    fade = min(round(CUT * sample_rate), len(made) // 4)
+    if fade:
+        ramp = 0.5 + 0.5 * np.cos(np.pi * (np.arange(fade) + 1) / fade)
+        made[-fade:] *= ramp.astype(np.float32)[:, None]
+    return made
+
+
+def own_release(samples: NDArray[np.float32], sample_rate: int, held: float) -> float:
+    """How long a note takes to fall by 80 dB after its key-up, s."""
+    first = round(held * sample_rate)
+    block = max(1, round(0.01 * sample_rate))
+    after = samples[first : first + (len(samples) - first) // block * block]
+    before = samples[max(0, first - 5 * block) : first]
+    least, most = RELEASES
+    peak = float(np.abs(samples).max(initial=0.0))
+    if len(after) < 3 * block or float(np.abs(before).max(initial=0.0)) < GONE * peak:
+        return UNHEARD
+    powers = np.mean(after.reshape(-1, block).astype(np.float64) ** 2, axis=1)
+    start = float(np.mean(before.astype(np.float64) ** 2))
+    levels = 10 * np.log10(powers / start + 1e-12)
+    moments = (np.arange(len(levels)) + 0.5) * 0.01
+    low = np.flatnonzero(levels < -40)
+    if len(low) and low[0] > 0:
+        seconds = RELEASED / 40 * float(moments[low[0]])
+    elif len(low):
+        seconds = least
+    else:
+        end = len(levels) - max(1, len(levels) // 20)  # the last is faded
+        slope = -float(np.polyfit(moments[:end], levels[:end], 1)[0])
+        seconds = RELEASED / max(slope, 1.0)
+    return float(f"{np.clip(seconds, least, most):.2g}")
+
+
+def _powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Mean squares of blocks of 50 ms, every 25 ms; of all there is, if that is less."""
+    half = max(1, round(BLOCK / 2 * sample_rate))
+    blocks = len(audio) // half
+    if blocks < 2:
+        return np.array([float(np.mean(np.square(audio, dtype=np.float64)))])
+    parts = audio[: blocks * half].reshape(blocks, -1).astype(np.float64)
+    sums = np.einsum("ij,ij->i", parts, parts)
+    return np.asarray((sums[1:] + sums[:-1]) / (2 * half * audio.shape[1]))
