@@ -137,6 +137,7 @@ def train_imagination(
     """
     config = {"network": "imagination", **asdict(training)}
     fabric = launch_fabric(hardware or Hardware(precision="32-true"))
+    torch.set_flush_denormal(True)  # amplitudes far below hearing slow a processor down
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "rounds"), writes=fabric.is_global_zero)
         shape = ImaginationShape()
