@@ -7,7 +7,6 @@ import pytest
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.carried import (
-    FLOOR,
     KERNELS,
     Carried,
     Kernel,
@@ -16,6 +15,8 @@ from mechanical_ears.imagining.carried import (
     louder,
     mixed,
     to_bytes,
+    told,
+    untold,
 )
 from mechanical_ears.imagining.controls import SILENCE
 from mechanical_ears.imagining.outline import SHAPES, Outlines
@@ -53,18 +54,22 @@ def test_recorded_notes_come_back_exactly():
         np.ones(3),
         differences(recorded, imagined),
     )
-    told = given.added_to(imagined, keys, forces)
+    made = given.added_to(imagined, keys, forces)
     for name in SHAPES:
-        error = np.abs(getattr(told, name) - getattr(recorded, name)).max()
+        back, wanted = getattr(made, name), getattr(recorded, name)
+        if name == "ratios":
+            wanted = np.maximum(wanted, 1e-3)
+        error = np.abs(back - wanted).max()
         assert error < 0.05, name
 
 
 def test_what_is_carried_fades_with_the_interval():
     given = carried([60], [100])
-    kernel = Kernel(everywhere=0.3, semitones=10.0)
+    kernel = Kernel(everywhere=0.3, near=0.8, semitones=10.0)
     keys = np.array([60.0, 65, 72, 108])
     weights = given.weights(kernel, keys, np.full(4, 100.0))[:, 0]
-    expected = 0.3 + 0.7 * np.exp(-np.array([0, 5, 12, 48]) / 10)
+    steps = np.array([0, 5, 12, 48])
+    expected = 0.3 + 0.5 * np.exp(-steps / 10) + 0.2 * np.exp(-steps)
     np.testing.assert_allclose(weights, expected, rtol=2e-3)
 
 
@@ -81,19 +86,27 @@ def test_between_two_recordings_both_count_and_the_nearer_more():
 
 def test_two_takes_of_a_note_are_averaged():
     given = carried([60, 60], [100, 100])
-    weights = given.weights(Kernel(0.4, 12), np.array([60.0]), np.array([100.0]))
+    weights = given.weights(Kernel(0.4, 0.9, 12), np.array([60.0]), np.array([100.0]))
     np.testing.assert_allclose(weights, 0.5, atol=1e-3)
 
 
 def test_silence_stays_silent():
-    silent = outlines(1)
-    silent.partials[:] = SILENCE
-    imagined = outlines(1, seed=2)
-    imagined.partials[:] = FLOOR - 10
+    silent, imagined = outlines(1), outlines(1, seed=2)
+    silent.partials[:, 5:] = SILENCE
+    imagined.partials[:, 5:] = SILENCE + 3  # how silent does not matter
     rest = differences(silent, imagined)
-    assert not rest.partials.any()
+    assert np.abs(rest["partials"][:, 5:]).max() < 1
     given = Carried(np.array([60.0]), np.array([99.0]), np.array([0]), np.ones(1), rest)
-    assert (given.added_to(imagined, [70], [99]).partials == SILENCE).all()
+    assert given.added_to(imagined, [70], [99]).partials[:, 5:].max() < -110
+
+
+def test_there_and_back():
+    plain = outlines(3)
+    plain.partials[:, 40:] = SILENCE
+    plain.ratios[:] = np.abs(plain.ratios) + 0.1
+    back = untold(told(plain))
+    for name in SHAPES:
+        np.testing.assert_allclose(getattr(back, name), getattr(plain, name), atol=0.01)
 
 
 def test_a_morph_has_a_share_of_each():
@@ -101,9 +114,9 @@ def test_a_morph_has_a_share_of_each():
     both = mixed([(0.25, one), (0.75, other)])
     plain = outlines(4, seed=9)
     asked = [57.0, 60, 66, 90], [100.0, 80, 100, 100]
-    told = both.added_to(plain, *asked)
+    made = both.added_to(plain, *asked)
     first, second = one.added_to(plain, *asked), other.added_to(plain, *asked)
-    np.testing.assert_allclose(told.cents, 0.25 * first.cents + 0.75 * second.cents, atol=1e-4)
+    np.testing.assert_allclose(made.cents, 0.25 * first.cents + 0.75 * second.cents, atol=1e-4)
     again = mixed([(0.5, both), (0.5, None)])
     np.testing.assert_allclose(again.shares, both.shares / 2)
     assert mixed([(1.0, None), (0.0, one)]) is None
@@ -123,7 +136,7 @@ def test_kept_in_a_file():
     back = from_bytes(to_bytes(given))
     np.testing.assert_array_equal(back.pitches, given.pitches)
     np.testing.assert_array_equal(back.velocities, given.velocities)
-    np.testing.assert_allclose(back.differences.noise, given.differences.noise, atol=0.02)
+    np.testing.assert_allclose(back.differences["noise"], given.differences["noise"], atol=0.02)
 
 
 def test_the_file_is_the_librarys():
@@ -138,7 +151,7 @@ def test_damage_is_told(damage):
     data = to_bytes(carried([60], [100]))
     if damage == "nan":
         broken = carried([60], [100])
-        broken.differences.fine[:] = np.nan
+        broken.differences["fine"][:] = np.nan
         data = to_bytes(broken)
     bad = {
         "empty": b"",

@@ -15,8 +15,8 @@ of timbres among instruments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.imagining.analysis import analyse
-from mechanical_ears.imagining.carried import FLOOR, LEVELS, Carried, differences, louder
+from mechanical_ears.imagining.carried import LEVELS, Carried, differences, halved, louder, told
 from mechanical_ears.imagining.imagination import TIMBRE, Imagination
 from mechanical_ears.imagining.outline import Outlines, filled, joined, known, outline
 from mechanical_ears.listening.ears import listen
@@ -104,8 +104,8 @@ def recording(what: Note | Sound | str | Path) -> Recording:
 
 def _named(path: Path) -> tuple[float | None, int | None]:
     """Key and velocity that a file's name tells."""
-    told = labels_from_name(path.stem)
-    return (None, None) if told is None else (float(told.pitch), told.velocity)
+    labels = labels_from_name(path.stem)
+    return (None, None) if labels is None else (float(labels.pitch), labels.velocity)
 
 
 def _outlined(
@@ -131,8 +131,8 @@ def _outlined(
     assert pitch is not None
     controls = analyse(sound if note is None else note, pitch)  # a note tells its key-up
     rows, bands = known(controls)
-    told = filled(outline(controls), rows[None], bands[None])
-    return Recording(told, hz_to_midi(controls.frequency), max(velocity, 1), rows, bands)
+    whole = filled(outline(controls), rows[None], bands[None])
+    return Recording(whole, hz_to_midi(controls.frequency), max(velocity, 1), rows, bands)
 
 
 def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Likeness:
@@ -143,17 +143,17 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
     """
     if not recordings:
         raise EarsError("no recording is given", remedy="give one or several sound files")
-    told = joined([each.outline for each in recordings])
+    recorded = joined([each.outline for each in recordings])
     pitches = np.array([each.pitch for each in recordings])
     velocities = np.array([each.velocity for each in recordings], dtype=np.float64)
     gain = 0.0
     for turn in range(ROUNDS + 1):
-        encoded = imagination.encode(louder(told, -gain), pitches, velocities)
+        encoded = imagination.encode(louder(recorded, -gain), pitches, velocities)
         timbre = np.asarray(encoded.timbres.mean(axis=0), dtype=np.float32)
         if turn < ROUNDS:
             imagined = imagination.generate(timbre, pitches, velocities)
-            gain = float(np.mean(_level(told) - _level(imagined)))
-    level = louder(told, -gain)
+            gain = float(np.mean(told(recorded)["level"] - told(imagined)["level"]))
+    level = louder(recorded, -gain)
     weights = _weights(level, recordings)
     for _ in range(STEPS):
         timbre = _refined(imagination, level, weights, pitches, velocities, timbre, encoded.timbres)
@@ -172,18 +172,10 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
     )
 
 
-def _level(outlines: Outlines) -> NDArray[np.float64]:
-    """Levels of notes, dB of the mean power, float64 (n,)."""
-    rows = np.concatenate([outlines.partials, outlines.slots], axis=1).astype(np.float64)
-    power = (10 ** (rows / 10)).sum(axis=1).mean(axis=1) / 2
-    noise = (10 ** (outlines.noise.astype(np.float64) / 10)).sum(axis=1).mean(axis=1)
-    return np.asarray(10 * np.log10(power + noise))
-
-
 def _cells(outlines: Outlines) -> NDArray[np.float32]:
-    """All levels in one row a note, down to the floor, float32 (n, cells)."""
-    parts = [getattr(outlines, name).reshape(len(outlines), -1) for name in LEVELS]
-    return np.asarray(np.maximum(np.concatenate(parts, axis=1), FLOOR), dtype=np.float32)
+    """All levels in one row a note, as they are compared, float32 (n, cells)."""
+    numbers = told(outlines)
+    return np.concatenate([numbers[name].reshape(len(outlines), -1) for name in LEVELS], axis=1)
 
 
 def _weights(outlines: Outlines, recordings: Sequence[Recording]) -> NDArray[np.float32]:
@@ -237,21 +229,14 @@ def _refined(
     return np.asarray(timbre + step * spread, dtype=np.float32)
 
 
-def _known_only(rest: Outlines, recordings: Sequence[Recording]) -> Outlines:
+def _known_only(
+    rest: Mapping[str, NDArray[np.float32]], recordings: Sequence[Recording]
+) -> dict[str, NDArray[np.float32]]:
     """Differences, where the recordings' sample rates tell none that of the rows before."""
-    partials, noise = rest.partials.copy(), rest.noise.copy()
+    filled_up = {name: values.copy() for name, values in rest.items()}
     for number, each in enumerate(recordings):
-        for rows, sure in ((partials[number], each.partials), (noise[number], each.noise)):
-            count = int(sure.sum())
+        for name, sure in (("partials", each.partials), ("noise", each.noise)):
+            rows, count = filled_up[name][number], int(sure.sum())
             if count < len(rows):
                 rows[count:] = rows[max(0, count - EDGE_ROWS) : count].mean(axis=0) if count else 0
-    halves = {
-        name: getattr(rest, name).astype(np.float16).astype(np.float32)
-        for name in ("slots", "cents", "fine", "offsets", "stiffness", "ratios")
-    }
-    return replace(
-        rest,
-        partials=partials.astype(np.float16).astype(np.float32),
-        noise=noise.astype(np.float16).astype(np.float32),
-        **halves,
-    )
+    return halved(filled_up)
