@@ -94,7 +94,12 @@ def test_evaluate_the_shipped_network(tmp_path, capsys):
 
     capsys.readouterr()
     report = str(tmp_path / "report")
-    assert main(["evaluate", str(SHIPPED_ARTICLE), "--corpus", store, "-o", report, "--json"]) == 0
+    assert (
+        main(
+            ["evaluate", "article", str(SHIPPED_ARTICLE), "--corpus", store, "-o", report, "--json"]
+        )
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "report" / "report.json").read_text())
     assert printed["overall"]["notes"] == len(Store(store).rows("held-out"))

@@ -13,6 +13,7 @@ from tyro.conf import OmitSubcommandPrefixes
 
 from mechanical_ears.cli import (  # noqa: F401  (they register)
     corpora,
+    evaluation,
     imagining,
     listening,
     networks,

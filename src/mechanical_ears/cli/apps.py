@@ -13,7 +13,8 @@ MaybeOutput = Annotated[Path | None, arg(aliases=["-o"])]
 CsvPath = Annotated[Path | None, arg(name="csv")]
 JsonLines = Annotated[bool, arg(name="json")]
 
-app, corpus_app, build_app, train_app = (SubcommandApp() for _ in range(4))
+app, corpus_app, build_app, train_app, evaluate_app = (SubcommandApp() for _ in range(5))
 app.command(corpus_app, name="corpus", help="Gather notes; build what training reads.")
 app.command(train_app, name="train", help="Train networks.")
+app.command(evaluate_app, name="evaluate", help="Measure what was trained.")
 corpus_app.command(build_app, name="build", help="Write a corpus to a store.")

@@ -1,22 +1,16 @@
-"""Commands for networks: train, evaluate."""
+"""Commands that train networks."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from tyro.conf import Positional
-
-from mechanical_ears.cli.apps import JsonLines, MaybeOutput, Output, app, train_app
+from mechanical_ears.cli.apps import Output, train_app
 from mechanical_ears.training.device import Accelerator, Precision
 
 if TYPE_CHECKING:
-    from mechanical_ears.evaluation.hearing import Accuracy
     from mechanical_ears.listening.train import ListenerTraining, Subject
     from mechanical_ears.training.device import Hardware
-
-Side = Literal["held-out", "train", "validation", "test", "all"]
 
 
 @train_app.command
@@ -191,54 +185,3 @@ def _train(subject: Subject, training: ListenerTraining, output: Path, hardware:
             f"{output}: epoch {last['epoch']}, on unseen instruments key "
             f"{last['validation_accuracy']:.1%}, family {last['validation_family']:.1%}"
         )
-
-
-@app.command
-def evaluate(
-    model: Positional[Path],
-    *,
-    corpus: Path,
-    side: Side = "held-out",
-    output: MaybeOutput = None,
-    json_lines: JsonLines = False,
-    skip_bad: bool = False,
-) -> None:
-    """Measure how well a network hears the pitch of a corpus.
-
-    Args:
-        model: a run folder, or an ONNX file of the article's network.
-        corpus: a store, NSynth in either form, or a folder of recordings.
-        side: notes of a store to hear; held-out leaves out those of its train side.
-        output: folder for report.json and the confusion picture.
-        json_lines: print JSON instead of tables.
-        skip_bad: leave out records that cannot be read.
-    """
-    from mechanical_ears.corpus.opening import open_corpus
-    from mechanical_ears.evaluation.hearing import evaluate as hear_all
-    from mechanical_ears.evaluation.picture import confusion_picture
-    from mechanical_ears.files import make_folder, write_json
-    from mechanical_ears.listening.article_ears import ArticleEars
-    from mechanical_ears.pictures import save_figure
-    from mechanical_ears.terminal import progress_bar, show_table
-
-    ears = ArticleEars(model / "model.onnx" if model.is_dir() else model)
-    opened = open_corpus(corpus)
-    with progress_bar("listening") as move:
-        report = hear_all(ears.probabilities, opened, side=side, skip_bad=skip_bad, progress=move)
-    values = {"model": str(model), "corpus": str(corpus), "side": side, **report.to_json()}
-    if output is not None:
-        make_folder(output)
-        write_json(output / "report.json", values)
-        picture = confusion_picture(report, f"{model.name} on {corpus.name}")
-        save_figure(picture, output / "confusion.png")
-    if json_lines:
-        print(json.dumps(values, ensure_ascii=False))
-        return
-
-    def row(name: str, part: Accuracy) -> tuple[object, ...]:
-        shares = (part.exact, part.top5, part.chroma, part.within_one)
-        return (name, part.notes, *(f"{share:.1%}" for share in shares))
-
-    parts = {"all": report.overall, **report.by_register, **report.by_family}
-    header = ("", "notes", "exact", "top 5", "chroma", "within 1")
-    show_table(f"{model} on {corpus}", header, [row(*part) for part in parts.items()])

@@ -1,0 +1,343 @@
+"""The whole evaluation of an imagination: which sets are measured, and which figures they give.
+
+Every figure stands for five sets of notes side by side:
+
+    generated                what is evaluated
+    train, resynthesised     training notes out of their outlines: the best a generator can do
+    train                    training notes as they are
+    unseen, resynthesised    notes of instruments that no training saw, out of their outlines
+    unseen                   the same as they are
+
+Distances and coverage are taken to *other* training notes and to unseen notes, always with sets of
+the same size; a floor is the figure of real notes in the same place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mechanical_ears.corpus.store import Store
+from mechanical_ears.errors import CorpusError, EarsError
+from mechanical_ears.evaluation.measured import Measured, Notes, joined, measure
+from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, novelty
+from mechanical_ears.evaluation.playability import (
+    Consistency,
+    FaultShares,
+    Heard,
+    VelocitySteps,
+    consistency,
+    fault_shares,
+    heard,
+    velocity_steps,
+)
+from mechanical_ears.evaluation.realism import BINS, Realism, frechet_distance, realism
+from mechanical_ears.evaluation.sources import (
+    TRAIN,
+    UNSEEN,
+    Asked,
+    Player,
+    grid_asked,
+    grid_rows,
+    random_asked,
+    random_rows,
+    real,
+    resynthesised,
+)
+
+if TYPE_CHECKING:
+    from mechanical_ears.evaluation.judge import EvaluationNetwork
+
+VERSION: Final = 1  # of what is measured; measured notes of another one are measured anew
+GENERATED: Final = "generated"
+SETS: Final = (GENERATED, "train resynthesised", "train", "unseen resynthesised", "unseen")
+
+SHEET_INSTRUMENTS: Final = 24
+SHEET_KEYS: Final = (45, 60, 76)  # MIDI numbers
+SHEET_VELOCITY: Final = 100
+
+Progress = Callable[[int, int], None]  # notes done, notes in all
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        instruments: that are drawn.
+        notes: of each set of random notes.
+        seed: of all lots.
+
+    Raises:
+        EarsError: they are too few to compare.
+    """
+
+    instruments: int = 500
+    notes: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("instruments", self.instruments, 2),
+            ("notes", self.notes, BINS),
+            ("seed", self.seed, 0),
+        ):
+            if value < least:
+                raise EarsError(f'"{name}" is {value}, below {least}')
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """Real notes, measured.
+
+    Attributes:
+        notes: random notes by the names of ``SETS``.
+        grids: the grids by these names.
+        others: other training notes, to which sets are compared.
+    """
+
+    notes: Mapping[str, Measured]
+    grids: Mapping[str, Measured]
+    others: Measured
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """All figures of one set.
+
+    Attributes:
+        to_train: compared to other training notes.
+        to_unseen: compared to unseen notes; None for these themselves.
+        embeddings_to_unseen: Fréchet distance of the embeddings to those of unseen notes.
+        heard: what the evaluation network hears in random notes.
+        consistency: of the grid.
+        velocity: of the grid.
+        novelty: of the grid's instruments; None for training instruments.
+        faults: of random notes.
+    """
+
+    to_train: Realism
+    to_unseen: Realism | None
+    embeddings_to_unseen: float | None
+    heard: Heard
+    consistency: Consistency
+    velocity: VelocitySteps
+    novelty: Novelty | None
+    faults: FaultShares
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out of it.
+
+    Attributes:
+        plan: how much was measured.
+        sets: figures by the names of ``SETS``.
+        by_instrument: two halves of the training notes that share no instrument, compared.
+        generated: the random notes, measured.
+        generated_grid: the grid, measured.
+    """
+
+    plan: Plan
+    sets: Mapping[str, Figures]
+    by_instrument: Realism
+    generated: Measured
+    generated_grid: Measured
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "plan": asdict(self.plan),
+            "sets": {name: asdict(figures) for name, figures in self.sets.items()},
+            "train halves without a common instrument": asdict(self.by_instrument),
+        }
+
+
+def measure_real(
+    store: Store,
+    network: EvaluationNetwork,
+    plan: Plan,
+    *,
+    cache: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Real:
+    """Measure the real notes of a store, as they are and resynthesised.
+
+    Args:
+        store: see `open_store`.
+        network: the evaluation network.
+        plan: how much.
+        cache: folder in which measured notes are kept, and found again by the next evaluation with
+            the same store, network and plan; None keeps none.
+        progress: called now and then.
+
+    Raises:
+        CorpusError: there are too few notes.
+    """
+    count = set_size(store, plan)
+    mark = _fingerprint(store, network, plan)
+    others = random_rows(store, TRAIN, count, plan.seed, part=1)
+    chosen = {"other train": others}
+    for name in SETS[1:]:
+        side = TRAIN if name.startswith("train") else UNSEEN
+        chosen[name] = random_rows(store, side, count, plan.seed)
+        chosen[f"{name} grid"] = grid_rows(store, side)
+    total, done = sum(map(len, chosen.values())), 0
+    found: dict[str, Measured] = {}
+    for name, rows in chosen.items():
+        file = None if cache is None else cache / f"{name.replace(' ', '-')}-{mark}.npz"
+        if file is not None and file.exists():
+            found[name] = Measured.load(file)
+        else:
+            batches: Iterator[Notes] = real(store, rows)
+            found[name] = measure(
+                resynthesised(batches) if "resynthesised" in name else batches,
+                network,
+                look_for_faults=name in SETS,
+                progress=lambda here, before=done: progress(before + here, total),  # type: ignore[misc]
+            )
+            if file is not None:
+                found[name].save(file)
+        done += len(rows)
+        progress(done, total)
+    return Real(
+        {name: found[name] for name in SETS[1:]},
+        {name: found[f"{name} grid"] for name in SETS[1:]},
+        found["other train"],
+    )
+
+
+def set_size(store: Store, plan: Plan) -> int:
+    """How many notes each set can have.
+
+    Raises:
+        CorpusError: too few.
+    """
+    count = min(plan.notes, *(len(store.rows(side)) // 2 for side in (TRAIN, UNSEEN)))
+    if count < BINS:
+        raise CorpusError(
+            f"has fewer than {2 * BINS} notes on a side of its split",
+            path=store.path,
+            remedy="build a larger store",
+        )
+    return count
+
+
+def _fingerprint(store: Store, network: EvaluationNetwork, plan: Plan) -> str:
+    """What measured real notes depend on."""
+    digest = hashlib.sha256(json.dumps([VERSION, plan.notes, plan.seed, store.about]).encode())
+    for labels in (store.pitch, store.velocity, store.side):
+        digest.update(np.ascontiguousarray(labels).tobytes())
+    for values in network.network.state_dict().values():
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def evaluate(
+    player: Player,
+    store: Store,
+    real_notes: Real,
+    network: EvaluationNetwork,
+    plan: Plan,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> Evaluation:
+    """Evaluate what plays notes when asked.
+
+    Args:
+        player: an imagination (`imagination_player`), or anything else that makes notes.
+        store: whose families, keys and velocities are asked for.
+        real_notes: of this store.
+        network: the evaluation network.
+        plan: the one with which the real notes were measured.
+        progress: called now and then.
+    """
+    asked = random_asked(store, plan.instruments, len(real_notes.others), plan.seed)
+    on_grid = grid_asked(asked)
+    total = len(asked) + len(on_grid)
+    generated = measure(player(asked), network, progress=lambda done: progress(done, total))
+    grid = measure(
+        player(on_grid),
+        network,
+        look_for_faults=False,
+        progress=lambda done: progress(len(asked) + done, total),
+    )
+    notes = {GENERATED: generated, **real_notes.notes}
+    grids = {GENERATED: grid, **real_notes.grids}
+    return Evaluation(
+        plan=plan,
+        sets={
+            name: _figures(name, notes[name], grids[name], real_notes, plan.seed) for name in SETS
+        },
+        by_instrument=_halves_apart(
+            joined([real_notes.notes["train"], real_notes.others]), plan.seed
+        ),
+        generated=generated,
+        generated_grid=grid,
+    )
+
+
+def sheet_instruments(player: Player, store: Store, plan: Plan) -> list[Notes]:
+    """Three keys of the first of the instruments that a plan draws by lot, to be looked at."""
+    asked = random_asked(store, plan.instruments, plan.instruments, plan.seed)
+    count = min(SHEET_INSTRUMENTS, plan.instruments)
+    sheet = Asked(
+        np.repeat(asked.instrument[:count], len(SHEET_KEYS)),
+        np.repeat(asked.family[:count], len(SHEET_KEYS)),
+        np.tile(SHEET_KEYS, count),
+        np.full(count * len(SHEET_KEYS), SHEET_VELOCITY),
+    )
+    parts = list(player(sheet))
+    return [part for part in parts if len(part) == len(SHEET_KEYS)]
+
+
+def _figures(name: str, notes: Measured, grid: Measured, real_notes: Real, seed: int) -> Figures:
+    unseen = real_notes.notes["unseen"]
+    return Figures(
+        to_train=realism(real_notes.others.features, notes.features, seed=seed),
+        to_unseen=(
+            None
+            if name.startswith("unseen")
+            else realism(unseen.features, notes.features, seed=seed)
+        ),
+        embeddings_to_unseen=(
+            None
+            if name.startswith("unseen")
+            else frechet_distance(unseen.embedding, notes.embedding)
+        ),
+        heard=heard(notes),
+        consistency=consistency(grid),
+        velocity=velocity_steps(grid),
+        novelty=_novelty(name, grid, real_notes),
+        faults=fault_shares(notes),
+    )
+
+
+def _novelty(name: str, grid: Measured, real_notes: Real) -> Novelty | None:
+    """Novelty of a set; of resynthesised training instruments as if they were imagined."""
+    means = {key: instrument_embeddings(each)[1] for key, each in real_notes.grids.items()}
+    if name == "train":
+        return None
+    copies = name == "train resynthesised"
+    known = [means["train"]] if copies else [means["train"], means["train resynthesised"]]
+    return novelty(
+        instrument_embeddings(grid)[1], means["unseen resynthesised"], np.concatenate(known)
+    )
+
+
+def _halves_apart(train: Measured, seed: int) -> Realism:
+    """Training notes in two halves by instrument, families in turn, compared."""
+    names, firsts = np.unique(train.instrument, return_index=True)
+    chance = np.random.default_rng([seed, len(names)])
+    order = chance.permutation(len(names))
+    order = order[np.argsort(train.family[firsts[order]], kind="stable")]
+    ours = np.isin(train.instrument, names[order[::2]])
+    size = min(int(ours.sum()), int((~ours).sum()))
+    one, other = (chance.permutation(train.features[part])[:size] for part in (ours, ~ours))
+    return realism(one, other, seed=seed)

@@ -1,0 +1,111 @@
+"""What an evaluation looks like: notes in a plane, families taken for others, sheets of sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.evaluation.measured import Measured, Notes
+from mechanical_ears.evaluation.playability import family_confusion
+from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
+from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, styled
+from mechanical_ears.pitch import midi_to_name
+from mechanical_ears.spectra import stft
+
+COLUMNS: Final = 8  # instruments beside each other on a sheet
+SHOWN: Final = 70.0  # dB below a note's maximum
+WINDOW, HOP = 1024, 400  # samples at 16 kHz
+HIGHEST: Final = 6000.0  # Hz that a sheet shows
+DOTS: Final = 1500  # of a set in the plane
+
+
+def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
+    """Mean (features,) and the two directions (2, features) along which points vary most."""
+    values = np.asarray(points, dtype=np.float64)
+    mean = values.mean(axis=0)
+    directions = np.linalg.eigh(np.cov(values - mean, rowvar=False))[1][:, ::-1][:, :2].T
+    signs = np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])
+    return mean, directions * signs[:, None]
+
+
+@styled
+def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title: str) -> Picture:
+    """Real and generated notes in the plane in which training notes vary most."""
+    mean, directions = principal_plane(real["train"].features)
+    panels = {
+        "training notes": (real["train"], FAINT, "#8d8da8"),
+        "unseen instruments": (real["unseen"], FAINT, WAVE),
+        "generated": (generated, FAINT, ACCENT),
+    }
+    picture = Picture(figsize=(12, 4.4))
+    axes = picture.subplots(1, 3, sharex=True, sharey=True)
+    ground = (real["train"].features[:DOTS] - mean) @ directions.T
+    for place, (name, (notes, faint, colour)) in zip(axes, panels.items(), strict=True):
+        points = (notes.features[:DOTS] - mean) @ directions.T
+        place.scatter(*ground.T, s=3, color=faint, linewidths=0)
+        place.scatter(*points.T, s=3, color=colour, alpha=0.6, linewidths=0)
+        place.set(title=f"{name} ({len(notes):,} notes)", xlabel="first principal component")
+        place.grid(False)
+    axes[0].set_ylabel("second principal component")
+    picture.suptitle(f"{title}: features of the evaluation network; grey: training notes")
+    return picture
+
+
+@styled
+def families_picture(generated: Measured, unseen: Measured, title: str) -> Picture:
+    """Families asked for and heard, of generated notes and of unseen real ones; rows sum to 1."""
+    picture = Picture(figsize=(12, 5.6))
+    sets = {"generated": generated, "unseen instruments": unseen}
+    image = None
+    for place, (name, notes) in zip(picture.subplots(1, 2), sets.items(), strict=True):
+        counts = family_confusion(notes)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        shares[counts.sum(axis=1) == 0] = np.nan
+        image = place.imshow(shares, cmap=COLOURS, vmin=0, vmax=1, interpolation="none")
+        place.set_xticks(range(len(FAMILIES)), FAMILIES, rotation=60)
+        place.set_yticks(range(len(FAMILIES)), FAMILIES)
+        right = np.trace(counts) / max(counts.sum(), 1)
+        place.set(title=f"{name}: {right:.1%} heard as labelled", xlabel="heard", ylabel="labelled")
+        place.grid(False)
+        for row, column in np.argwhere(shares >= 0.005):
+            share = shares[row, column]
+            shade = "white" if share < 0.6 else "black"
+            place.text(
+                column, row, f"{100 * share:.0f}", ha="center", va="center", size=7, color=shade
+            )
+    assert image is not None
+    picture.colorbar(image, ax=picture.axes, label="share of the family's notes", aspect=40)
+    picture.suptitle(title)
+    return picture
+
+
+@styled
+def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
+    """A sheet of spectrograms: instruments in columns and rows, their keys above each other."""
+    keys = len(instruments[0])
+    bands = -(-len(instruments) // COLUMNS)
+    picture = Picture(figsize=(1.75 * COLUMNS, 1.0 * keys * bands + 0.5))
+    panels = picture.subplots(bands * keys, COLUMNS, squeeze=False, sharex=True, sharey=True)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for number, notes in enumerate(instruments):
+        band, column = divmod(number, COLUMNS)
+        for key in range(keys):
+            axes = panels[band * keys + key, column]
+            level = 20 * np.log10(np.abs(stft(notes.audio[key], WINDOW, HOP)) + 1e-9)
+            level = level[: round(HIGHEST * WINDOW / NOTE_SAMPLE_RATE)]
+            top = float(level.max())
+            axes.imshow(
+                level, aspect="auto", origin="lower", vmin=top - SHOWN, vmax=top, cmap=COLOURS
+            )
+            if key == 0:
+                axes.set_title(f"{number} {FAMILIES[notes.family[0]]}", fontsize=7.5)
+    names = ", ".join(midi_to_name(int(key)) for key in instruments[0].pitch)
+    picture.suptitle(
+        f"{title}: instruments drawn by lot, not chosen; {names} each, 0–4 s × 0–6 kHz, 70 dB",
+        fontsize=10,
+    )
+    return picture

@@ -1,0 +1,28 @@
+"""What the tests of the evaluation share: a toy imagination and a store with all of its grid."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mechanical_ears.corpus.store import build_store
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.evaluation.sources import GRID_KEYS
+
+sys.path.append(str(Path(__file__).parents[1] / "imagining"))
+
+from toy_imagination import write_toy
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory):
+    """A folder of weights whose networks are linear, see ``toy_imagination``."""
+    return write_toy(tmp_path_factory.mktemp("toy") / "weights")
+
+
+@pytest.fixture(scope="session")
+def toy_store(tmp_path_factory):
+    """300 notes: 12 instruments, five keys, five velocities."""
+    path = tmp_path_factory.mktemp("store") / "toy"
+    build_store(Toy(300, instruments=12, pitches=GRID_KEYS), path, split=(0.6, 0.2, 0.2))
+    return path

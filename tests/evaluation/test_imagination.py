@@ -1,0 +1,155 @@
+"""`ears evaluate imagination` as a user types it, on toys."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mechanical_ears.cli import main
+from mechanical_ears.corpus.store import build_store
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.evaluation.imagination import SETS, Plan, evaluate, measure_real
+from mechanical_ears.evaluation.judge import EvaluationNetwork
+from mechanical_ears.evaluation.report import markdown, rows
+from mechanical_ears.evaluation.sources import open_store, real
+
+OPTIONS = ["--instruments", "10", "--notes", "50"]
+
+
+@pytest.fixture(scope="module")
+def measured_real(tmp_path_factory):
+    return tmp_path_factory.mktemp("real")
+
+
+def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):
+    command = ["evaluate", "imagination", "--corpus", str(toy_store), "--model", str(toy_weights)]
+    command += [*OPTIONS, "--real", str(measured_real), "-o", str(tmp_path / "report")]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "of the targets are missed" in printed
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert [*report["sets"]] == list(SETS)
+    made = report["sets"]["generated"]
+    assert made["heard"]["notes"] == made["to_train"]["generated"] == 50
+    assert made["novelty"]["instruments"] == 10
+    assert made["velocity"] == {"steps": 40, "louder": 1.0, "decibels": pytest.approx(5, abs=0.2)}
+    assert made["heard"]["cents"] < 0.5  # the toy's strings are exact
+    assert made["faults"]["clicks"] == 0
+    real_ones = report["sets"]["train"]
+    assert real_ones["to_train"]["frechet"] < made["to_train"]["frechet"]
+    assert real_ones["to_train"]["precision"] > made["to_train"]["precision"]
+    assert real_ones["novelty"] is None
+    table = {row["figure"]: row for row in report["table"]}
+    assert table["velocity steps that are louder"]["met"] is True
+    assert table["silent notes"] == {
+        "figure": "silent notes",
+        **dict.fromkeys(SETS, "0.0 %"),
+        "target": "none",
+        "met": True,
+    }
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| velocity steps that are louder | 100.0 % |" in text
+    for name in ("embeddings", "families", "instruments"):
+        assert (tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+    kept = {file: file.stat().st_mtime_ns for file in measured_real.iterdir()}
+    assert len(kept) == 9
+    assert main([*command, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["sets"] == report["sets"]  # same seed, same figures
+    assert kept == {file: file.stat().st_mtime_ns for file in measured_real.iterdir()}
+
+
+def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store, measured_real):
+    """A copier: whatever it is asked for, it plays notes of training instruments as they are."""
+    store, network, plan = open_store(toy_store), EvaluationNetwork.load(), Plan(10, 50)
+    known = measure_real(store, network, plan, cache=measured_real)
+    train = store.rows("train")
+    names = np.unique(store.instrument[train])
+
+    def copy(asked):
+        for number in np.unique(asked.instrument):
+            mine = train[store.instrument[train] == names[number % len(names)]]
+            some = np.flatnonzero(asked.instrument == number)
+            picked = [
+                mine[
+                    np.lexsort(
+                        (
+                            np.abs(store.velocity[mine].astype(int) - asked.velocity[at]),
+                            np.abs(store.pitch[mine].astype(int) - asked.pitch[at]),
+                        )
+                    )[0]
+                ]
+                for at in some
+            ]
+            yield from real(store, np.array(picked))
+
+    evaluation = evaluate(copy, store, known, network, plan)
+    made = evaluation.sets["generated"]
+    assert made.novelty.share == 0
+    assert made.to_train.precision > 0.8
+    assert made.velocity.louder == 1
+    table = {row.figure: row for row in rows(evaluation)}
+    assert table["instruments that are new"].met is False
+    assert table["notes that clip"].met is True
+    assert markdown(rows(evaluation)).count("\n") == len(table) + 1
+
+
+def told(capsys, *arguments):
+    assert main(["evaluate", "imagination", *map(str, arguments)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.count("\n") == 0
+    return error
+
+
+def test_bad_input_is_told_in_one_line(toy_weights, toy_store, tmp_path, capsys):
+    model, output = ["--model", toy_weights], ["-o", tmp_path / "report"]
+    error = told(capsys, "--corpus", toy_store, "--model", tmp_path / "none", *output)
+    assert "no such folder of weights" in error
+    (tmp_path / "empty").mkdir()
+    error = told(capsys, "--corpus", toy_store, "--model", tmp_path / "empty", *output)
+    assert "generator.onnx: no such model file" in error
+    error = told(capsys, "--corpus", tmp_path / "none", *model, *output)
+    assert "is no store" in error
+    build_store(Toy(12, instruments=3), tmp_path / "unsplit")
+    error = told(capsys, "--corpus", tmp_path / "unsplit", *model, *output)
+    assert "never split; build it with --split" in error
+    build_store(Toy(30, instruments=6), tmp_path / "small", split=(0.5, 0.25, 0.25))
+    error = told(capsys, "--corpus", tmp_path / "small", *model, *output)
+    assert "fewer than 100 notes on a side of its split; build a larger store" in error
+    error = told(capsys, "--corpus", toy_store, *model, *output, "--instruments", 0)
+    assert '"instruments" is 0, below 2' in error
+    error = told(capsys, "--corpus", toy_store, *model, *output, "--notes", 20)
+    assert '"notes" is 20, below 50' in error
+    (tmp_path / "judge").write_bytes(b"nothing")
+    error = told(capsys, "--corpus", toy_store, *model, *output, "--judge", tmp_path / "judge")
+    assert "is no file of the evaluation network" in error
+    (tmp_path / "file").write_text("")
+    error = told(capsys, "--corpus", toy_store, *model, "-o", tmp_path / "file")
+    assert "is a file where a folder is needed" in error
+
+
+def test_an_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "imagination", "--corpus", "x", "-o", "y", "--colour", "red"])
+    assert ended.value.code == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+def test_without_torch_it_says_what_to_install(toy_weights, toy_store, tmp_path):
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from mechanical_ears.cli import main\n"
+        f"sys.exit(main(['evaluate', 'imagination', '--corpus', {str(toy_store)!r}, "
+        f"'--model', {str(toy_weights)!r}, '-o', {str(tmp_path / 'r')!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        'ears: error: this needs torch; pip install "mechanical-ears[train]"'
+    )
+    assert not (tmp_path / "r").exists()

@@ -1,0 +1,132 @@
+"""Which notes are measured: by lot or on the grid, real, resynthesised, imagined."""
+
+import numpy as np
+import pytest
+
+from mechanical_ears.corpus.store import build_store
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.errors import CorpusError
+from mechanical_ears.evaluation.sources import (
+    GRID_KEYS,
+    GRID_VELOCITY,
+    grid_asked,
+    grid_rows,
+    imagination_player,
+    open_store,
+    random_asked,
+    random_rows,
+    real,
+    resynthesised,
+)
+from mechanical_ears.imagining.distance import distance
+from mechanical_ears.imagining.imagination import Imagination
+from mechanical_ears.imagining.imagine import imagine
+from mechanical_ears.listening.f0 import refine
+from mechanical_ears.note import FAMILIES, VELOCITIES
+from mechanical_ears.pitch import cents_between, midi_to_hz
+
+
+@pytest.fixture(scope="module")
+def store(toy_store):
+    return open_store(toy_store)
+
+
+def test_two_parts_share_no_note(store):
+    one, other = (random_rows(store, "train", 40, 3, part) for part in (0, 1))
+    assert len(one) == len(other) == 40
+    assert not {*one} & {*other}
+    assert {*store.side[one], *store.side[other]} == {"train"}
+    assert np.array_equal(one, random_rows(store, "train", 40, 3))
+    assert not np.array_equal(one, random_rows(store, "train", 40, 4))
+
+
+def test_parts_of_a_small_side_are_halves(store):
+    rows = len(store.rows("held-out"))
+    one, other = (random_rows(store, "held-out", 10_000, 0, part) for part in (0, 1))
+    assert len(one) == len(other) == rows // 2
+
+
+def test_the_grid_of_real_instruments(store):
+    rows = grid_rows(store, "train")
+    names = np.unique(store.instrument[store.rows("train")])
+    assert {*store.instrument[rows]} == {*names}
+    for number, name in enumerate(names):
+        mine = rows[store.instrument[rows] == name]
+        loud = mine[store.velocity[mine] == GRID_VELOCITY]
+        assert sorted(store.pitch[loud]) == list(GRID_KEYS)
+        ladder = mine[store.pitch[mine] == GRID_KEYS[number % 5]]
+        assert sorted(store.velocity[ladder]) == list(VELOCITIES)
+        assert len(mine) == 9
+
+
+def test_an_instrument_of_few_keys_gives_the_nearest(tmp_path):
+    corpus = Toy(60, instruments=3, pitches=[50, 58, 63, 100])
+    build_store(corpus, tmp_path / "few", split=(0.4, 0.3, 0.3))
+    few = open_store(tmp_path / "few")
+    rows = grid_rows(few, "train")
+    loud = rows[few.velocity[rows] == GRID_VELOCITY]
+    assert sorted(few.pitch[loud]) == [50, 58]  # near 48 and 60; nothing is near 36, 72 and 84
+
+
+def test_notes_asked_for_are_like_training_notes(store):
+    asked = random_asked(store, 50, 200, seed=1)
+    assert len(asked) == 200
+    assert np.array_equal(np.bincount(asked.instrument), np.full(50, 4))
+    assert (np.diff(asked.instrument) >= 0).all()
+    train = store.rows("train")
+    assert {*asked.family} <= {*store.family[train]}
+    assert {*asked.pitch} <= {*GRID_KEYS}
+    for number in range(50):
+        assert len({*asked.family[asked.instrument == number]}) == 1
+
+
+def test_the_grid_that_is_asked_for(store):
+    grid = grid_asked(random_asked(store, 7, 20, seed=1))
+    assert len(grid) == 7 * 9
+    for number in range(7):
+        mine = grid.instrument == number
+        assert sorted(grid.pitch[mine & (grid.velocity == GRID_VELOCITY)]) == list(GRID_KEYS)
+        ladder = mine & (grid.pitch == GRID_KEYS[number % 5])
+        assert sorted(grid.velocity[ladder]) == list(VELOCITIES)
+
+
+def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
+    rows = random_rows(store, "train", 12, 0)
+    (before,), (after,) = list(real(store, rows)), list(resynthesised(real(store, rows)))
+    assert np.array_equal(before.pitch, after.pitch)
+    assert np.array_equal(before.instrument, store.instrument[rows])
+    apart = [distance(*pair, 16_000).mel for pair in zip(before.audio, after.audio, strict=True)]
+    assert np.median(apart) < 4
+    cents = [
+        cents_between(refine(audio, 16_000, key).frequency, midi_to_hz(key))
+        for audio, key in zip(after.audio, after.pitch, strict=True)
+    ]
+    assert np.median(np.abs(cents)) < 1
+
+
+def test_silent_notes_cannot_be_resynthesised(store):
+    (batch,) = list(real(store, random_rows(store, "train", 2, 0)))
+    batch.audio[0] = 0
+    (made,) = list(resynthesised(iter([batch])))
+    assert list(made.instrument) == [batch.instrument[1]]
+
+
+def test_what_is_asked_for_is_played(store, toy_weights):
+    imagination = Imagination(toy_weights)
+    asked = random_asked(store, 3, 7, seed=0)
+    played = list(imagination_player(imagination, seed=2)(asked))
+    assert [len(part) for part in played] == [3, 2, 2]
+    assert np.array_equal(np.concatenate([part.pitch for part in played]), asked.pitch)
+    instrument = imagine(2_000_001, family=FAMILIES[asked.family[3]], model=imagination)
+    sound = instrument.note(int(asked.pitch[3]), int(asked.velocity[3]), 4.0, 16_000)
+    assert np.array_equal(played[1].audio[0], sound.samples)
+
+
+def test_stores_that_cannot_serve(tmp_path):
+    build_store(Toy(12, instruments=3), tmp_path / "unsplit")
+    with pytest.raises(CorpusError, match="no unseen instruments: it was never split"):
+        open_store(tmp_path / "unsplit")
+    corpus = Toy(12, instruments=6, sample_rate=22_050)
+    build_store(corpus, tmp_path / "rate", split=(0.5, 0.25, 0.25))
+    with pytest.raises(CorpusError, match="22050 Hz; build one of 4 s at 16000 Hz"):
+        open_store(tmp_path / "rate")
