@@ -73,6 +73,16 @@ def machine() -> str:
     return f"{model}, {cores} cores, Python {platform.python_version()}"
 
 
+def slim_picture(path: Path, width: int = 1400, colours: int = 64) -> None:
+    """Fewer pixels and colours, in place, since a repository keeps every picture for ever."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        wide = min(width, picture.width)
+        small = picture.convert("RGB").resize((wide, picture.height * wide // picture.width))
+    small.quantize(colours).save(path, optimize=True)
+
+
 def write_section(name: str, title: str, command: str, body: str) -> None:
     """Write (or replace) one section of docs/BENCHMARKS.md and print it."""
     section = (

@@ -1,0 +1,238 @@
+"""Imagined instruments beside real ones, and what each critic is worth.
+
+    python benchmarks/imagination.py STORE [--models full=DIR none=DIR …]
+                                           [--players NAME=MODULE:PATH …]
+
+The first model is measured in full, beside real notes, and by two pitch trackers of other projects;
+the others, trained with the same seed and budget, stand below it in a table of their own. A model
+is a folder of weights; without one the shipped weights are measured. Another generator takes part
+as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player` that makes audio.
+
+Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
+kept in ``.peers/cache/imagination``. The pictures of the first model go to docs/pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness import PEERS, ROOT, markdown_table, slim_picture, write_section
+from mechanical_ears.corpus.store import Store
+from mechanical_ears.errors import EarsError
+from mechanical_ears.evaluation.imagination import (
+    GENERATED,
+    Evaluation,
+    Plan,
+    Progress,
+    evaluate,
+    measure_real,
+    set_size,
+    sheet_instruments,
+)
+from mechanical_ears.evaluation.judge import EvaluationNetwork
+from mechanical_ears.evaluation.measured import Notes
+from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
+from mechanical_ears.evaluation.report import rows as report_rows
+from mechanical_ears.evaluation.sources import (
+    TRAIN,
+    UNSEEN,
+    Asked,
+    Player,
+    imagination_player,
+    open_store,
+    random_asked,
+    random_rows,
+    real,
+    resynthesised,
+)
+from mechanical_ears.imagining.imagination import SHIPPED, Imagination
+from mechanical_ears.note import NOTE_SAMPLE_RATE
+from mechanical_ears.sound import Sound
+from tracking import NoteFolder
+
+TRACKERS = {"swift-f0": "SwiftF0 0.3.0", "praat-ac": "Praat (parselmouth 0.4.7), ac"}
+TRACKED_KEYS = (36, 96)  # MIDI numbers, both included, that the trackers can hear
+HALF_SEMITONE = 0.5  # semitones
+POINT = 1.0  # percent that generated notes may be heard worse than resynthesised ones
+PICTURES = ROOT / "docs" / "pictures"
+CACHE = PEERS / "cache" / "imagination"
+ABLATED = (
+    "Fréchet distance to unseen instruments",
+    "Fréchet distance to training notes",
+    "precision",
+    "recall",
+    "coverage",
+    "NDB / 50",
+    "pitch heard as asked",
+    "family heard as asked",
+    "distance between keys / between instruments",
+    "velocity steps that are louder",
+    "instruments that are new",
+)
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--models", nargs="*", default=[], metavar="NAME=DIR")
+    parser.add_argument("--players", nargs="*", default=[], metavar="NAME=MODULE:PATH")
+    parser.add_argument("--instruments", type=int, default=500)
+    parser.add_argument("--notes", type=int, default=2000)
+    parser.add_argument("--tracked", type=int, default=150, help="notes of a set for each tracker")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", type=Path, help="folder for the first model's report, too")
+    options = parser.parse_args()
+    try:
+        measure_all(options)
+    except EarsError as error:
+        sys.exit(f"imagination.py: {error}")
+
+
+def measure_all(options: argparse.Namespace) -> None:
+    """Measure all models and players."""
+    store = open_store(options.store)
+    plan = Plan(options.instruments, options.notes, options.seed)
+    count = set_size(store, plan)
+    players = named_players(options.models, options.players, options.seed)
+    network = EvaluationNetwork.load()
+    known = measure_real(store, network, plan, cache=CACHE, progress=shown("real notes"))
+    first, *others = players
+    evaluations: dict[str, Evaluation] = {}
+    for name, player in players.items():
+        begin = time.process_time()
+        evaluations[name] = evaluate(player, store, known, network, plan, progress=shown(name))
+        print(f"{name}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
+    main_one = evaluations[first]
+    sheet = sheet_instruments(players[first], store, plan)
+    folder = options.report or CACHE / "report"
+    table = write_report(folder, main_one, known, sheet, {"model": first}, f"Imagination: {first}")
+    PICTURES.mkdir(exist_ok=True)
+    for picture in ("embeddings", "families", "instruments"):
+        target = PICTURES / f"imagination-{picture}.png"
+        target.write_bytes((folder / f"{picture}.png").read_bytes())
+        slim_picture(target)
+    parts = [explained(main_one), markdown(table)]
+    if options.tracked:
+        parts += tracked(store, players[first], plan, count, options.tracked)
+    if others:
+        parts += ablation(evaluations)
+    parts += [
+        f"![{words}](pictures/imagination-{picture}.png)"
+        for picture, words in (
+            ("embeddings", "notes in the plane in which training notes vary most"),
+            ("families", "families asked for and heard"),
+            ("instruments", "24 instruments drawn by lot"),
+        )
+    ]
+    given = [f"--models {' '.join(options.models)}"] if options.models else []
+    given += [f"--players {' '.join(options.players)}"] if options.players else []
+    command = " ".join(["python benchmarks/imagination.py STORE", *given])
+    write_section("imagination", "Imagined instruments", command, "\n\n".join(parts))
+
+
+def named_players(models: Sequence[str], others: Sequence[str], seed: int) -> dict[str, Player]:
+    """What plays, by name, in the order of the command."""
+    players: dict[str, Player] = {}
+    for given in models or [f"shipped={SHIPPED}"]:
+        name, _, folder = given.partition("=")
+        if not folder:
+            sys.exit(f"imagination.py: --models {given}: give NAME=DIR")
+        players[name] = imagination_player(Imagination(folder), seed)
+    for given in others:
+        name, _, place = given.partition("=")
+        module, _, path = place.partition(":")
+        if not path:
+            sys.exit(f"imagination.py: --players {given}: give NAME=MODULE:PATH")
+        players[name] = importlib.import_module(module).player(Path(path))
+    return players
+
+
+def shown(what: str) -> Progress:
+    """Tell how far a measurement is, on stderr, about every 500 notes."""
+    last = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if done - last >= 500 or done == total:
+            last = done
+            print(f"{what}: {done} of {total} notes", file=sys.stderr)
+
+    return progress
+
+
+def tracked(store: Store, player: Player, plan: Plan, count: int, most: int) -> list[str]:
+    """What trackers of other projects hear in generated and in real notes of the middle keys."""
+    asked = random_asked(store, plan.instruments, count, plan.seed)
+    some = middle(asked.pitch, most)
+    played = Asked(
+        asked.instrument[some], asked.family[some], asked.pitch[some], asked.velocity[some]
+    )
+    sets: dict[str, Iterator[Notes]] = {GENERATED: player(played)}
+    for name, side in (("train", TRAIN), ("unseen", UNSEEN)):
+        rows = random_rows(store, side, count, plan.seed)
+        rows = rows[middle(store.pitch[rows], most)]
+        sets[f"{name} resynthesised"] = resynthesised(real(store, rows))
+        sets[name] = real(store, rows)
+    shares: dict[str, dict[str, tuple[float, float]]] = {tracker: {} for tracker in TRACKERS}
+    counts = []
+    for name, batches in sets.items():
+        notes = list(batches)
+        keys = np.concatenate([batch.pitch for batch in notes])
+        sounds = [Sound(audio, NOTE_SAMPLE_RATE) for batch in notes for audio in batch.audio]
+        counts.append(len(keys))
+        folder = NoteFolder(f"imagination-{name.replace(' ', '-')}", sounds)
+        for tracker in TRACKERS:
+            answers = folder.answers(tracker, range(len(sounds)))
+            apart = np.array([answer.pitch for answer in answers]) - keys
+            exact = np.abs(apart) <= HALF_SEMITONE  # NaN, where none is heard, is not
+            octave = np.abs((apart + 6) % 12 - 6) <= HALF_SEMITONE
+            shares[tracker][name] = (100 * exact.mean(), 100 * octave.mean())
+    rows = []
+    for tracker, title in TRACKERS.items():
+        told = [
+            f"{shares[tracker][name][0]:.1f} ({shares[tracker][name][1]:.1f})" for name in names
+        ]
+        least = shares[tracker]["unseen resynthesised"][0] - POINT
+        met = "yes" if shares[tracker][GENERATED][0] >= least else "no"
+        table.append([title, *told, f"≥ {least:.1f}", met])
+    low, high = TRACKED_KEYS
+    return [
+        f"Percent of notes with keys {low}–{high} that pitch trackers of other projects hear "
+        "within 50 cents of the key, in brackets with octaves forgiven; "
+        f"{', '.join(map(str, counts))} notes:",
+        markdown_table(["tracker", *sets, "target", "met"], table),
+    ]
+
+
+def middle(keys: np.ndarray, most: int) -> np.ndarray:
+    """Places of so many of the keys that trackers hear, spread evenly."""
+    low, high = TRACKED_KEYS
+    places = np.flatnonzero((keys >= low) & (keys <= high))
+    return places[:: max(1, len(places) // most)][:most]
+
+
+def ablation(evaluations: dict[str, Evaluation]) -> list[str]:
+    """The main figures of all models, one a row, with real notes below."""
+    tables: dict[str, dict[str, Row]] = {
+        name: {row.figure: row for row in report_rows(evaluation)}
+        for name, evaluation in evaluations.items()
+    }
+    rows = [
+        [name, *[table[figure].values[0] for figure in ABLATED]] for name, table in tables.items()
+    ]
+    some = next(iter(tables.values()))
+    rows.append(["*train, resynthesised*", *[some[figure].values[1] for figure in ABLATED]])
+    rows.append(["*target*", *[some[figure].target or "–" for figure in ABLATED]])
+    return ["The same figures of all models:", markdown_table(["", *ABLATED], rows)]
+
+
+if __name__ == "__main__":
+    main()
