@@ -195,11 +195,9 @@ def tracked(store: Store, player: Player, plan: Plan, count: int, most: int) -> 
             exact = np.abs(apart) <= HALF_SEMITONE  # NaN, where none is heard, is not
             octave = np.abs((apart + 6) % 12 - 6) <= HALF_SEMITONE
             shares[tracker][name] = (100 * exact.mean(), 100 * octave.mean())
-    rows = []
+    table: list[list[object]] = []
     for tracker, title in TRACKERS.items():
-        told = [
-            f"{shares[tracker][name][0]:.1f} ({shares[tracker][name][1]:.1f})" for name in names
-        ]
+        told = [f"{exact:.1f} ({octave:.1f})" for exact, octave in shares[tracker].values()]
         least = shares[tracker]["unseen resynthesised"][0] - POINT
         met = "yes" if shares[tracker][GENERATED][0] >= least else "no"
         table.append([title, *told, f"≥ {least:.1f}", met])
