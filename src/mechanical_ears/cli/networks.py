@@ -127,7 +127,7 @@ def imagination(
     output: Output,
     *,
     critics: tuple[str, ...] = ("map", "pair", "ears"),
-    rounds: int = 60,
+    rounds: int = 24,
     round_steps: int = 400,
     instruments: int = 64,
     learning_rate: float = 5e-4,

@@ -80,9 +80,9 @@ class ImaginationTraining:
 
     corpora: tuple[Path, ...]
     critics: tuple[str, ...] = ("map", "pair", "ears")
-    rounds: int = 40
-    round_steps: int = 300
-    instruments: int = 48
+    rounds: int = 24
+    round_steps: int = 400
+    instruments: int = 64
     learning_rate: float = 5e-4
     seed: int = 0
 
