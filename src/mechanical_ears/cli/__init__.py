@@ -15,6 +15,7 @@ from mechanical_ears.cli import (  # noqa: F401  (they register)
     corpora,
     evaluation,
     imagining,
+    instruments,
     listening,
     networks,
     sounds,

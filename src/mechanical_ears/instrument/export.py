@@ -12,17 +12,25 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from mechanical_ears.files import write_error, written_whole
 from mechanical_ears.instrument.decent import dspreset_text
+from mechanical_ears.instrument.playable import Playable, Progress
 from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.sampling import Plan, sample_instrument
 from mechanical_ears.instrument.sf2 import sf2_bytes
 from mechanical_ears.instrument.sfz import sfz_text
 from mechanical_ears.instrument.wav import BITS, SampleFacts, flac_bytes, wav_bytes
-from mechanical_ears.instrument.zones import InstrumentError, check_tiling
+from mechanical_ears.instrument.zones import (
+    KEYS,
+    VELOCITIES,
+    InstrumentError,
+    check_tiling,
+    coverage,
+)
 from mechanical_ears.pitch import midi_to_name
 
 FORMATS: Final = (".sfz", ".sf2", ".dspreset")
@@ -77,21 +85,26 @@ def check_target(path: str | Path, force: bool = False) -> Path:
 
 
 def export(
-    instrument: SampledInstrument,
+    instrument: Playable,
     path: str | Path,
     *,
+    plan: Plan | None = None,
     bits: int = 16,
     flac: bool = False,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Written:
     """Write an instrument.
 
     Args:
-        instrument: zones that tile all keys and velocities.
+        instrument: anything that plays notes. One that is made of samples is written as it is,
+            where its zones tile all keys and velocities and no plan is given.
         path: .sfz, .sf2 or .dspreset file.
+        plan: which notes are sampled.
         bits: of a sample, 16 or 24.
         flac: write FLAC instead of WAV.
         force: take the place of what stands there.
+        progress: told how much of the sampling is done, and of how much.
 
     Raises:
         EarsError: it cannot be written; nothing is left then, and what was there stays.
@@ -99,15 +112,57 @@ def export(
     path = check_target(path, force)
     if bits not in BITS:
         raise InstrumentError(f"{bits} bits a sample", remedy="use 16 or 24")
-    check_tiling(instrument.zones)
+    if flac and path.suffix.lower() == ".sf2":
+        raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave it out")
+    sampled = as_samples(instrument, plan, progress)
+    check_tiling(sampled.zones)
     if path.suffix.lower() == ".sf2":
-        if flac:
-            raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave it out")
-        data = sf2_bytes(instrument, bits)
+        data = sf2_bytes(sampled, bits)
         with written_whole(path) as temporary:
             temporary.write_bytes(data)
-        return Written(path, None, len(instrument.zones), len(instrument.samples), len(data))
-    return _with_folder(instrument, path, bits, flac)
+        return Written(path, None, len(sampled.zones), len(sampled.samples), len(data))
+    return _with_folder(sampled, path, bits, flac)
+
+
+def as_samples(
+    instrument: Playable, plan: Plan | None = None, progress: Progress | None = None
+) -> SampledInstrument:
+    """An instrument of samples whose zones tile all keys and velocities.
+
+    One that leaves keys at the ends without a sample, as many do, has its outermost zones reach on;
+    one with other gaps, or with several samples for a key, is sampled anew between its ends.
+    """
+    if not isinstance(instrument, SampledInstrument):
+        return sample_instrument(instrument, plan, progress)
+    reaching = reaching_on(instrument)
+    if plan is None and bool((coverage(reaching.zones)[:, 1:] == 1).all()):
+        return reaching
+    keys = [key for zone in instrument.zones for key in zone.keys]
+    lowest, highest = min(keys), max(keys)
+    plan = Plan() if plan is None else plan
+    within = [root for root in plan.roots if lowest <= root <= highest]
+    if not within:
+        within = [(lowest + highest) // 2]
+    return sample_instrument(reaching, replace(plan, keys=tuple(within)), progress)
+
+
+def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
+    """The outermost zones reach to keys 0 and 127, the softest and loudest to 1 and 127."""
+    lowest = min(zone.keys[0] for zone in instrument.zones)
+    highest = max(zone.keys[1] for zone in instrument.zones)
+    softest = min(zone.velocities[0] for zone in instrument.zones)
+    loudest = max(zone.velocities[1] for zone in instrument.zones)
+    zones = []
+    for zone in instrument.zones:
+        low, high = zone.keys
+        soft, loud = zone.velocities
+        keys = (KEYS[0] if low == lowest else low, KEYS[1] if high == highest else high)
+        velocities = (
+            min(VELOCITIES[0], loud) if soft == softest else soft,
+            VELOCITIES[1] if loud == loudest else loud,
+        )
+        zones.append(replace(zone, keys=keys, velocities=velocities))
+    return replace(instrument, zones=tuple(zones))
 
 
 def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> Written:

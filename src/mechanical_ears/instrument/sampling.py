@@ -1,8 +1,9 @@
 """Sampling an instrument: every n-th key, in layers of velocity, made ready for a sampler.
 
-Each note is held for a few seconds. One that holds its level is looped (loops.py); one that falls
-is taken for as long as it is heard, to 60 dB below its loudest. What comes after the key-up is left
-to the sampler's envelope, whose release is as long as the note's own.
+Each note is held for a few seconds. Those of an instrument that holds its level are looped
+(loops.py); those of one that falls (by the median of its notes: the bass of a piano falls slowly,
+but it falls) are taken for as long as they are heard, to 60 dB below the loudest. What comes after
+the key-up is left to the sampler's envelope, whose release is as long as the note's own.
 
 Loudness. Within a layer the level follows a slope of s dB for a step of velocity, so that every
 velocity sounds different. s is what the instrument itself does between its layers (the lower
@@ -53,7 +54,7 @@ SOFTEST: Final = 25  # MIDI velocity, NSynth's softest: networks have heard none
 SLOPE: Final = 0.25  # dB for a step of velocity, where there is one layer
 SLOPES: Final = (0.08, 0.4)  # dB for a step, at least and at most
 QUARTILE: Final = 25.0  # percent
-FALLS: Final = 3.0  # dB/s, from which a note is not looped
+FALLS: Final = 3.0  # dB/s, from which an instrument's notes are not looped
 AUDIBLE: Final = 60.0  # dB below a note's loudest, down to which it is kept
 LONGEST: Final = 15.0  # s of a note that falls
 LOOP_FROM: Final = 0.3  # of the time held, from where it is looped
@@ -148,14 +149,16 @@ def sample_instrument(
         sounds.append(trimmed(sound))
         if progress is not None:
             progress(len(sounds), 2 * len(pairs))
-    falling = _falls(sounds, plan)
+    held = round(plan.seconds * plan.sample_rate)
+    fall = [falls(sound.samples[:held], plan.sample_rate) for sound in sounds]
+    holds = float(np.median(fall)) <= FALLS
 
-    def take(pair: tuple[int, int], sound: Sound) -> _Taken:
-        return _take(playable, pair, sound, plan.seconds, falling[pair[0]])
+    def take(pair: tuple[int, int], sound: Sound, fall: float) -> _Taken:
+        return _take(playable, pair, sound, plan.seconds, fall, holds)
 
     taken: dict[tuple[int, int], _Taken] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for pair, note in zip(pairs, pool.map(take, pairs, sounds), strict=True):
+        for pair, note in zip(pairs, pool.map(take, pairs, sounds, fall), strict=True):
             taken[pair] = note
             if progress is not None:
                 progress(len(pairs) + len(taken), 2 * len(pairs))
@@ -234,26 +237,12 @@ def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
     return float(10 * np.log10(powers.max() + 1e-14))
 
 
-def _falls(sounds: list[Sound], plan: Plan) -> dict[int, float]:
-    """How fast each root's notes fall, dB/s: the median over its layers and both neighbours'.
-
-    One note that falls among many that hold would sound like another instrument.
-    """
-    held = round(plan.seconds * plan.sample_rate)
-    each = [falls(sound.samples[:held], plan.sample_rate) for sound in sounds]
-    by_root = np.array(each).reshape(len(plan.roots), -1)
-    return {
-        root: float(np.median(by_root[max(0, row - 1) : row + 2]))
-        for row, root in enumerate(plan.roots)
-    }
-
-
 def _take(
-    playable: Playable, pair: tuple[int, int], sound: Sound, held: float, fall: float
+    playable: Playable, pair: tuple[int, int], sound: Sound, held: float, fall: float, holds: bool
 ) -> _Taken:
     rate = sound.sample_rate
-    if fall > FALLS:
-        needed = min(AUDIBLE / fall + 0.5, LONGEST)
+    if not holds:
+        needed = min(AUDIBLE / max(fall, 1.0) + 0.5, LONGEST)
         if needed > held + 0.5:
             held = needed
             again = playable.note(pair[0], pair[1], held + release_seconds(playable), rate)
@@ -261,7 +250,7 @@ def _take(
     audio = sound.samples[:, None]
     release = own_release(sound.samples, rate, held)
     level = loudness(audio[: round(held * rate)], rate)
-    if fall <= FALLS:
+    if holds:
         looped = find_loop(audio, rate, midi_to_hz(pair[0]), LOOP_FROM * held, held)
         if looped is not None:
             return _Taken(looped.audio, looped.loop, release, level)

@@ -1,0 +1,413 @@
+"""From a folder of recordings to an instrument: the job that people do by hand with their samples.
+
+    files → keys, cents (recordings.py) → layers by loudness → silence trimmed, loops → zones
+
+Loudness is the level; where all files were brought to the same peak and the level tells nothing, it
+is how bright they are and what the ears take for their velocity. The number of layers is the
+commonest number of recordings of a key. Where a key has as many, they are layers in the order of
+their loudness; where it has fewer, each belongs to the layer whose loudness at the nearest keys is
+nearest to its own; where it has more, the surplus is set aside. Each layer tiles all keys by
+itself, so that a gap in one is filled by its own neighbours.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.corpus.filenames import kind_from_name
+from mechanical_ears.instrument.loops import find_loop
+from mechanical_ears.instrument.playable import Progress
+from mechanical_ears.instrument.recordings import (
+    Recording,
+    SetAside,
+    hear_folder,
+    settled,
+)
+from mechanical_ears.instrument.sampled import Sample, SampledInstrument
+from mechanical_ears.instrument.sampling import (
+    FALLS,
+    SLOPE,
+    UNHEARD,
+    fitted_slope,
+    heard_part,
+    own_release,
+    sample_name,
+    to_peak,
+)
+from mechanical_ears.instrument.wav import read_sample
+from mechanical_ears.instrument.zones import (
+    KEYS,
+    MOST_LAYERS,
+    Envelope,
+    InstrumentError,
+    Loop,
+    Response,
+    Zone,
+    bands,
+    spread,
+)
+from mechanical_ears.pitch import midi_to_hz, midi_to_name
+
+Trust = Literal["ears", "names"]
+
+BEFORE: Final = 0.002  # s before the onset that are kept
+FADE_IN: Final = 0.001  # s
+LEAST_HELD: Final = 0.8  # s of a note that is looped
+DROP: Final = 6.0  # dB below its middle, to where a note is held
+UNSURE: Final = 0.5  # probability of a key, below which it is worth a check
+NEAREST: Final = 3  # keys whose levels a single recording is compared with
+VELOCITY_DECIBELS: Final = 0.1  # dB for a step of the velocity that is heard, beside the level
+VELOCITY_SEMITONES: Final = 0.5  # semitones of brightness for such a step
+ONE_PEAK: Final = 1.0  # dB of spread of the peaks, below which all were brought to one
+WRONG: Final = 0.6  # semitones off its name's note, at which a recording is a wrong note
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A recording that is used: its key and layer."""
+
+    recording: Recording
+    layer: int
+
+
+@dataclass(frozen=True, eq=False)
+class MappedFolder:
+    """A folder's instrument, and what became of each file.
+
+    Attributes:
+        instrument: what can be played and exported.
+        placed: recordings that are used.
+        aside: files that are not, and why.
+        layers: how many.
+    """
+
+    instrument: SampledInstrument
+    placed: tuple[Placed, ...]
+    aside: tuple[SetAside, ...]
+    layers: int
+
+    @property
+    def disagreements(self) -> list[Recording]:
+        """Recordings whose names tell another note than the ears."""
+        return [
+            each.recording
+            for each in self.placed
+            if each.recording.named is not None and each.recording.named.pitch != each.recording.key
+        ]
+
+    def report(self) -> str:
+        """What became of each file, as CSV with a header."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(
+            ("file", "used", "key", "note", "cents", "layer", "level", "sure", "named", "remark")
+        )
+        for each in sorted(self.placed, key=lambda each: (each.recording.key, each.layer)):
+            heard = each.recording
+            named = "" if heard.named is None else midi_to_name(heard.named.pitch)
+            remark = []
+            if heard.named is not None and heard.named.pitch != heard.key:
+                remark.append("its name tells another note")
+            if heard.confidence < UNSURE:
+                remark.append("unsure: listen to it")
+            writer.writerow(
+                (
+                    heard.path.name,
+                    "yes",
+                    heard.key,
+                    midi_to_name(heard.key),
+                    f"{heard.cents:.1f}",
+                    each.layer + 1,
+                    f"{heard.level:.1f}",
+                    f"{heard.confidence:.2f}",
+                    named,
+                    "; ".join(remark),
+                )
+            )
+        for file in self.aside:
+            writer.writerow((file.path.name, "no", *[""] * 7, file.reason))
+        return text.getvalue()
+
+
+def map_folder(
+    folder: str | Path,
+    *,
+    trust: Trust = "ears",
+    keep_tuning: bool = False,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> MappedFolder:
+    """Make an instrument of the recordings in a folder.
+
+    Args:
+        folder: WAV, FLAC, Ogg and MP3 files of single notes, of any rates.
+        trust: whose word counts where a file's name and the ears tell different notes.
+        keep_tuning: leave each recording at its pitch instead of moving it to its key's.
+        name: of the instrument; the folder's if not given.
+        progress: told how many files are heard, and of how many.
+
+    Raises:
+        EarsError: there is no such folder, or no recording of a single pitch in it.
+    """
+    folder = Path(folder)
+    heard, aside = hear_folder(folder, progress)
+    heard = settled(heard)
+    if trust == "names":
+        heard, wrong = _as_named(heard)
+        aside += wrong
+    levelled = at_one_peak(heard)
+    told = trust == "names" and all(e.named and e.named.velocity is not None for e in heard)
+    placed, surplus = _layers(
+        heard, _by_name if told else _by_brightness if levelled else _by_level
+    )
+    aside += surplus
+    if not placed:
+        raise InstrumentError(
+            f"holds no recording of a single pitch among {len(aside)} files",
+            path=folder,
+            remedy="give recordings of single notes",
+        )
+    layers = 1 + max(each.layer for each in placed)
+    called = name or folder.resolve().name
+    instrument = _instrument(called, placed, layers, keep_tuning, levelled)
+    return MappedFolder(instrument, tuple(placed), tuple(aside), layers)
+
+
+def _as_named(recordings: Sequence[Recording]) -> tuple[list[Recording], list[SetAside]]:
+    """Recordings at the keys that their names tell; those that sound other notes are set aside."""
+    made, wrong = [], []
+    for recording in recordings:
+        if recording.named is None or recording.named.pitch == recording.key:
+            made.append(recording)
+            continue
+        key = recording.named.pitch
+        octaves = 12 * round((recording.pitch - key) / 12)
+        if abs(recording.pitch - octaves - key) > WRONG:
+            told = f"named {midi_to_name(key)}, sounds {midi_to_name(recording.key)}"
+            wrong.append(SetAside(recording.path, f"a wrong note: {told}"))
+            continue
+        made.append(replace(recording, key=key, pitch=recording.pitch - octaves))
+    return made, wrong
+
+
+def at_one_peak(recordings: Sequence[Recording]) -> bool:
+    """Whether the files were all brought to the same peak, so that levels tell nothing."""
+    return float(np.std([each.peak for each in recordings])) < ONE_PEAK if recordings else False
+
+
+def _layers(
+    recordings: Sequence[Recording], loudness: Callable[[Recording], float]
+) -> tuple[list[Placed], list[SetAside]]:
+    """The layer of each recording, and what is surplus."""
+    aside: list[SetAside] = []
+    first: dict[str, Recording] = {}
+    for recording in recordings:
+        if recording.digest in first:
+            same = first[recording.digest].path.name
+            aside.append(SetAside(recording.path, f"a copy of {same}"))
+        else:
+            first[recording.digest] = recording
+    by_key: dict[int, list[Recording]] = {}
+    for recording in first.values():
+        by_key.setdefault(recording.key, []).append(recording)
+    if not by_key:
+        return [], aside
+    loud = {id(each): loudness(each) for each in first.values()}
+    for group in by_key.values():
+        group.sort(key=lambda each: loud[id(each)])
+    counts = Counter(min(len(group), MOST_LAYERS) for group in by_key.values())
+    layers = max(counts, key=lambda count: (counts[count], count))
+    levels = {
+        key: [loud[id(each)] for each in group]
+        for key, group in by_key.items()
+        if len(group) == layers
+    }
+    placed: list[Placed] = []
+    for key, group in sorted(by_key.items()):
+        chosen = _assigned(
+            group, [loud[id(each)] for each in group], _expected(levels, key, layers)
+        )
+        for layer, recording in chosen.items():
+            placed.append(Placed(recording, layer))
+        kept = ", ".join(each.path.name for each in chosen.values())
+        for recording in group:
+            if all(recording is not each for each in chosen.values()):
+                reason = f"one more {midi_to_name(key)}; {kept} is used"
+                aside.append(SetAside(recording.path, reason))
+    return placed, aside
+
+
+def _by_name(recording: Recording) -> float:
+    """The velocity that its name tells."""
+    return float(recording.named.velocity or 0) if recording.named is not None else 0.0
+
+
+def _by_level(recording: Recording) -> float:
+    """Level, dB, and a little of the velocity that is heard, where levels are alike."""
+    return recording.level + VELOCITY_DECIBELS * recording.velocity
+
+
+def _by_brightness(recording: Recording) -> float:
+    """Brightness, semitones, and what the ears take for its velocity."""
+    return recording.brightness + VELOCITY_SEMITONES * recording.velocity
+
+
+def _expected(levels: Mapping[int, Sequence[float]], key: int, layers: int) -> NDArray[np.float64]:
+    """Loudness of each layer at a key, from the nearest keys that have all layers."""
+    near = sorted(levels, key=lambda other: (abs(other - key), other))[:NEAREST]
+    table = np.array([levels[other] for other in near], dtype=np.float64).reshape(-1, layers)
+    return np.asarray(np.median(table, axis=0))
+
+
+def _assigned(
+    group: Sequence[Recording], loud: Sequence[float], expected: NDArray[np.float64]
+) -> dict[int, Recording]:
+    """Recordings of one key by layers: in order, each near what its layer sounds like.
+
+    The cheapest ascending assignment, by dynamic programming over recordings and layers.
+    """
+    count, layers = len(group), len(expected)
+    if count == layers:
+        return dict(enumerate(group))
+    costs = np.abs(np.array(loud)[:, None] - expected[None, :])
+    used = min(count, layers)
+    best = np.full((count + 1, layers + 1, used + 1), np.inf)
+    best[:, :, 0] = 0
+    for row in range(1, count + 1):
+        for column in range(1, layers + 1):
+            for number in range(1, used + 1):
+                best[row, column, number] = min(
+                    best[row - 1, column, number],
+                    best[row, column - 1, number],
+                    best[row - 1, column - 1, number - 1] + costs[row - 1, column - 1],
+                )
+    chosen: dict[int, Recording] = {}
+    row, column, number = count, layers, used
+    while number:
+        here = best[row, column, number]
+        if row and here == best[row - 1, column, number]:
+            row -= 1
+        elif here == best[row, column - 1, number]:
+            column -= 1
+        else:
+            row, column, number = row - 1, column - 1, number - 1
+            chosen[column] = group[row]
+    return chosen
+
+
+def _instrument(
+    name: str, placed: Sequence[Placed], layers: int, keep_tuning: bool, levelled: bool
+) -> SampledInstrument:
+    velocity_bands = bands(layers)
+    centres = [(low + high + 1) // 2 for low, high in velocity_bands]
+    slope = SLOPE if levelled else _slope(placed, layers, centres)
+    holds = float(np.median([each.recording.fall for each in placed])) <= FALLS
+    by_layer = [
+        sorted((each for each in placed if each.layer == layer), key=lambda e: e.recording.key)
+        for layer in range(layers)
+    ]
+    if not all(by_layer):  # a layer of which nothing is left
+        by_layer = [group for group in by_layer if group]
+        velocity_bands, centres = bands(len(by_layer)), centres[-len(by_layer) :]
+    zones: list[Zone] = []
+    samples: dict[str, Sample] = {}
+    levels: list[float] = []
+    ordered: list[Placed] = []
+    for group, velocities, centre in zip(by_layer, velocity_bands, centres, strict=True):
+        for each, keys in zip(group, spread([e.recording.key for e in group], KEYS), strict=True):
+            heard = each.recording
+            sample, loop, release = _made_ready(heard, holds)
+            called = sample_name(heard.key, centre)
+            samples[called] = sample
+            ordered.append(each)
+            levels.append(heard.level + (0 if levelled else slope * (127 - centre)))
+            zones.append(
+                Zone(
+                    sample=called,
+                    root=heard.key,
+                    keys=keys,
+                    velocities=velocities,
+                    cents=0.0 if keep_tuning else round(heard.cents, 2),
+                    loop=loop,
+                    envelope=Envelope(release=release),
+                    response=Response(slope=slope),
+                )
+            )
+    for zone, level, each in zip(zones, _not_falling(zones, levels), ordered, strict=True):
+        sample = samples[zone.sample]
+        gain = np.float32(10 ** ((level - each.recording.level) / 20))
+        samples[zone.sample] = replace(sample, audio=sample.audio * gain)
+    family, _ = kind_from_name(name)
+    return SampledInstrument(name=name, zones=tuple(zones), samples=to_peak(samples), family=family)
+
+
+def _not_falling(zones: Sequence[Zone], levels: Sequence[float]) -> list[float]:
+    """Stored levels, dB, none of a softer layer above those of the louder ones at its keys."""
+    made = list(levels)
+    order = sorted(range(len(zones)), key=lambda place: -zones[place].velocities[0])
+    for place in order:
+        zone = zones[place]
+        above = [
+            made[other]
+            for other in order
+            if zones[other].velocities[0] == zone.velocities[1] + 1
+            and zones[other].keys[0] <= zone.keys[1]
+            and zones[other].keys[1] >= zone.keys[0]
+        ]
+        made[place] = min([made[place], *above])
+    return made
+
+
+def _slope(placed: Sequence[Placed], layers: int, centres: Sequence[int]) -> float:
+    """Slope within a layer, dB a step, from the keys that have all layers."""
+    if layers < 2:
+        return SLOPE
+    by_key: dict[int, dict[int, float]] = {}
+    for each in placed:
+        by_key.setdefault(each.recording.key, {})[each.layer] = each.recording.level
+    whole = [
+        [levels[layer] for layer in range(layers)]
+        for levels in by_key.values()
+        if len(levels) == layers
+    ]
+    return fitted_slope(np.array(whole), list(centres)) if whole else SLOPE
+
+
+def _made_ready(heard: Recording, holds: bool) -> tuple[Sample, Loop | None, float]:
+    """A recording without the silence around it, looped if it holds; its release, s."""
+    whole, _ = read_sample(heard.path)
+    rate = whole.sample_rate
+    first = max(0, round((heard.start - BEFORE) * rate))
+    audio = whole.audio[first:].copy()
+    fade = min(round(FADE_IN * rate), len(audio) // 4)
+    if first and fade:
+        audio[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]
+    mono = audio.mean(axis=1)
+    held = _held(mono, rate)
+    if holds and held >= LEAST_HELD:
+        looped = find_loop(audio, rate, midi_to_hz(heard.pitch), 0.3 * held, held)
+        if looped is not None:
+            release = own_release(mono, rate, held)
+            return Sample(looped.audio, rate), looped.loop, release
+    return Sample(heard_part(audio, rate), rate), None, UNHEARD
+
+
+def _held(mono: NDArray[np.float32], rate: int) -> float:
+    """How long a note is held, s: until it stays 6 dB below the level of its middle."""
+    block = max(1, round(0.02 * rate))
+    blocks = mono[: len(mono) // block * block].reshape(-1, block)
+    if len(blocks) < 8:
+        return 0.0
+    levels = 10 * np.log10(np.mean(blocks.astype(np.float64) ** 2, axis=1) + 1e-14)
+    middle = float(np.median(levels[len(levels) // 4 : 3 * len(levels) // 4]))
+    loud = np.flatnonzero(levels > middle - DROP)
+    return float(loud[-1] * block / rate) if len(loud) else 0.0

@@ -1,0 +1,303 @@
+"""What the ears hear in each file of a folder, and which keys follow from all of them together.
+
+One recording alone may leave a doubt, which the others settle:
+
+    resonance   what every recording has (the body of a piano, a room) is no pitch of one of them. A
+                key c stands out of a recording i by
+
+                    e_c = 20 · log10(S_i(f_c) / median_j S_j(f_c))        S: spectrum at the onset
+
+                with the eight recordings j whose keys lie next above c, where no partial of theirs
+                can be; an unsure recording takes the key with the largest log p_c + w · e_c
+    tuning      a piano's bass is a third of a tone flat. A recording that lies more than half a
+                semitone from where its neighbours say its key lies belongs to the next key
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.corpus.filenames import NameLabels, labels_from_name
+from mechanical_ears.errors import SoundError
+from mechanical_ears.instrument.playable import Progress
+from mechanical_ears.instrument.sampling import falls, loudness
+from mechanical_ears.instrument.zones import InstrumentError
+from mechanical_ears.listening.ears import shipped_ears
+from mechanical_ears.listening.f0 import refine
+from mechanical_ears.listening.onset import onset
+from mechanical_ears.note import VELOCITIES
+from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
+from mechanical_ears.sound import FORMATS, Sound, sound_files
+
+EARS_RATE: Final = 16_000  # Hz
+EARS_SAMPLES: Final = 64_000
+BATCH: Final = 8  # files that are heard together
+LONGEST: Final = 60.0  # s of a file that are read
+SHORTEST: Final = 0.02  # s of a note that can be heard
+SPECTRUM: Final = 0.5  # s from the onset, that tell what stands out
+PITCHED: Final = 0.5  # probability from which there is a single pitch
+SURE: Final = 0.97  # probability of a key from which the others are not asked
+LEAST: Final = 0.01  # probability of a key that comes into question
+WEIGHT: Final = 0.2  # of a decibel, beside the logarithm of a probability
+MOST: Final = 40.0  # dB that count, to each side
+OTHERS: Final = 8  # recordings that are compared with
+NEIGHBOURS: Final = 7  # semitones to each side, whose tuning is asked
+FEWEST: Final = 3  # neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A file and what is heard in it.
+
+    Attributes:
+        path: of the file.
+        key: MIDI number of its key.
+        confidence: probability of that key among all, 0..1.
+        pitched: probability that there is a single pitch, 0..1.
+        pitch: fractional MIDI number at which it sounds.
+        level: dB, mean square of its loudest 50 ms.
+        peak: dB, of full scale.
+        fall: dB/s, of its level.
+        brightness: semitones from its key to the centre of its onset's spectrum.
+        velocity: MIDI velocity as it sounds.
+        start: s, where the note begins.
+        named: what its name tells, or None.
+        digest: of its samples.
+        likely: float32 (128,), probability of each key.
+        spectrum: float32 (128,), dB, the highest of the onset's spectrum within each semitone.
+    """
+
+    path: Path
+    key: int
+    confidence: float
+    pitched: float
+    pitch: float
+    level: float
+    peak: float
+    fall: float
+    brightness: float
+    velocity: float
+    start: float
+    named: NameLabels | None
+    digest: str
+    likely: NDArray[np.float32]
+    spectrum: NDArray[np.float32]
+
+    @property
+    def cents(self) -> float:
+        """How far it lies above its key."""
+        return 100 * (self.pitch - self.key)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A file that is not used, and why."""
+
+    path: Path
+    reason: str
+
+
+def hear_folder(
+    folder: str | Path, progress: Progress | None = None
+) -> tuple[list[Recording], list[SetAside]]:
+    """Hear every sound file of a folder and below.
+
+    Raises:
+        InstrumentError: there is no such folder, or no sound file in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        problem = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise InstrumentError(problem, path=folder, remedy="give a folder of recordings")
+    files = sound_files(folder)
+    if not files:
+        raise InstrumentError(
+            "holds no recordings", path=folder, remedy=f"give {', '.join(FORMATS)} files"
+        )
+    recordings: list[Recording] = []
+    aside: list[SetAside] = []
+    batches = [files[first : first + BATCH] for first in range(0, len(files), BATCH)]
+    done = 0
+    for batch in _on_all_cores(batches):
+        for each in batch:
+            if isinstance(each, Recording):
+                recordings.append(each)
+            else:
+                aside.append(each)
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(files))
+    return recordings, aside
+
+
+def settled(recordings: Sequence[Recording]) -> list[Recording]:
+    """The recordings with the keys that follow from all of them together."""
+    return _by_tuning(_by_resonance(recordings))
+
+
+def _on_all_cores(batches: list[list[Path]]) -> Iterator[list[Recording | SetAside]]:
+    shipped_ears()  # loaded once, before threads ask for it
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for first in range(0, len(batches), 4 * workers):  # what waits holds no sounds
+                yield from pool.map(_heard, batches[first : first + 4 * workers])
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _heard(paths: Sequence[Path]) -> list[Recording | SetAside]:
+    answers: dict[Path, Recording | SetAside] = {}
+    sounds: list[tuple[Path, Sound, int]] = []
+    for path in paths:
+        try:
+            sound = Sound.load(path, LONGEST)
+        except SoundError as error:
+            answers[path] = SetAside(path, error.problem)
+            continue
+        start = onset(sound.samples, sound.sample_rate)
+        if start is None:
+            answers[path] = SetAside(path, "is silent")
+        elif len(sound.samples) - start < SHORTEST * sound.sample_rate:
+            answers[path] = SetAside(path, "is too short for a note")
+        else:
+            sounds.append((path, sound, start))
+    if sounds:
+        audio = np.stack([_for_ears(sound, start) for _, sound, start in sounds])
+        told = shipped_ears().probabilities(audio)
+        for row, (path, sound, start) in enumerate(sounds):
+            answers[path] = _recording(
+                path, sound, start, {name: each[row] for name, each in told.items()}
+            )
+    return [answers[path] for path in paths]
+
+
+def _for_ears(sound: Sound, start: int) -> NDArray[np.float32]:
+    last = start + round(EARS_SAMPLES / EARS_RATE * sound.sample_rate) + 1
+    samples = Sound(sound.samples[start:last], sound.sample_rate).resample(EARS_RATE).samples
+    samples = samples[:EARS_SAMPLES]
+    return np.pad(samples, (0, EARS_SAMPLES - len(samples)))
+
+
+def _recording(
+    path: Path, sound: Sound, start: int, told: dict[str, NDArray[np.float32]]
+) -> Recording | SetAside:
+    pitched = float(told["pitched"])
+    if pitched < PITCHED:
+        return SetAside(path, f"has no single pitch ({pitched:.0%} sure that it has)")
+    key = int(told["key"].argmax())
+    note = sound.samples[start:]
+    spectrum = _spectrum(note, sound.sample_rate)
+    power = 10 ** (spectrum.astype(np.float64) / 10)
+    return Recording(
+        path=path,
+        key=key,
+        confidence=float(told["key"][key]),
+        pitched=pitched,
+        pitch=exact_pitch(note, sound.sample_rate, key),
+        level=loudness(note[:, None], sound.sample_rate),
+        peak=20 * float(np.log10(np.abs(note).max() + 1e-9)),
+        fall=falls(note, sound.sample_rate),
+        brightness=float(power @ np.arange(PITCH_COUNT) / power.sum()) - key,
+        velocity=float(told["velocity"] @ np.array(VELOCITIES)),
+        start=start / sound.sample_rate,
+        named=labels_from_name(path.stem),
+        digest=hashlib.sha256(note.tobytes()).hexdigest(),
+        likely=told["key"],
+        spectrum=spectrum,
+    )
+
+
+def exact_pitch(note: NDArray[np.float32], sample_rate: int, key: float) -> float:
+    """Fractional MIDI number of a note that is near a key; the key where nothing can be told."""
+    try:
+        return float(hz_to_midi(refine(note, sample_rate, key).frequency))
+    except (SoundError, ValueError):
+        return float(key)
+
+
+def _spectrum(note: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    count = round(SPECTRUM * sample_rate)
+    part = np.pad(note[:count], (0, max(0, count - len(note)))) * np.hanning(count)
+    magnitudes = np.abs(np.fft.rfft(part)) * (2 / count)
+    edges = midi_to_hz(np.arange(PITCH_COUNT + 1) - 0.5) * (count / sample_rate)
+    places = np.ceil(edges).astype(np.int64)
+    highest = np.zeros(PITCH_COUNT)
+    for key in range(PITCH_COUNT):
+        low, high = int(places[key]), max(int(places[key + 1]), int(places[key]) + 1)
+        highest[key] = magnitudes[low:high].max(initial=0.0)
+    return np.asarray(20 * np.log10(highest + 1e-7), dtype=np.float32)
+
+
+def _by_resonance(recordings: Sequence[Recording]) -> list[Recording]:
+    sure = [each for each in recordings if each.confidence > SURE]
+    made = []
+    for recording in recordings:
+        if recording.confidence > SURE or len(sure) < OTHERS:
+            made.append(recording)
+            continue
+        candidates = np.flatnonzero(recording.likely > LEAST).tolist()
+        scores = {
+            key: float(np.log(recording.likely[key])) + WEIGHT * _stands_out(recording, key, sure)
+            for key in candidates
+        }
+        best = max(scores, key=lambda key: scores[key], default=recording.key)
+        if best == recording.key:
+            made.append(recording)
+        else:
+            made.append(_moved(recording, best))
+    return made
+
+
+def _stands_out(recording: Recording, key: int, sure: Sequence[Recording]) -> float:
+    """By how many decibels a key stands out of a recording, beside others without that key."""
+    apart = [each for each in sure if abs(each.key - key) > 1 and each is not recording]
+    above = sorted((each for each in apart if each.key > key), key=lambda each: each.key)
+    below = sorted((each for each in apart if each.key < key), key=lambda each: -each.key)
+    others = (above + below)[:OTHERS]
+    if not others:
+        return 0.0
+    median = float(np.median([each.spectrum[key] for each in others]))
+    return float(np.clip(recording.spectrum[key] - median, -MOST, MOST))
+
+
+def _by_tuning(recordings: Sequence[Recording]) -> list[Recording]:
+    made = []
+    for recording in recordings:
+        near = [
+            each.cents
+            for each in recordings
+            if each is not recording and abs(each.key - recording.key) <= NEIGHBOURS
+        ]
+        if len(near) < FEWEST:
+            made.append(recording)
+            continue
+        trend = float(np.median(near))
+        key = min(max(round(recording.pitch - trend / 100), 0), 127)
+        if abs(key - recording.key) == 1:
+            brightness = recording.brightness + recording.key - key
+            recording = replace(recording, key=key, brightness=brightness)
+        made.append(recording)
+    return made
+
+
+def _moved(recording: Recording, key: int) -> Recording:
+    """A recording heard at another key, its exact pitch measured anew."""
+    sound = Sound.load(recording.path, LONGEST)
+    note = sound.samples[round(recording.start * sound.sample_rate) :]
+    return replace(
+        recording,
+        key=key,
+        confidence=float(recording.likely[key]),
+        brightness=recording.brightness + recording.key - key,
+        pitch=exact_pitch(note, sound.sample_rate, key),
+    )
