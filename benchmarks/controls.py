@@ -363,7 +363,9 @@ def magnitude(notes: Sequence[Note]) -> None:
 
     real = heard(0, False)
     told = render_magnitude(maps)
-    analytic = Heard(*(part.numpy() for part in told))
+    analytic = dataclasses.replace(
+        real, **{name: part.numpy() for name, part in told._asdict().items()}
+    )
     rows = []
     contenders = {
         "analytic render": analytic,

@@ -1,7 +1,7 @@
 """The ears: from any recording of a note to what a musician would call it. No PyTorch.
 
     recording → onset → 4 s from there at 16 kHz → front end → network (ONNX) → probabilities
-              → the fundamental, refined on the recording itself → Hearing
+              → the fundamental by the network and the signal's period, refined → Hearing
 
 What has no single pitch (silence, noise, a chord) gets none, rather than a guess.
 """
@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import refine
-from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, hear
+from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, Heard, hear
 from mechanical_ears.listening.onnx import open_model
 from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.periodicity import sounding_pitch
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, sound_seconds
@@ -146,10 +147,15 @@ class Ears:
     def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
         starts = [onset(sound.samples, sound.sample_rate) for sound in sounds]
         audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
-        told = self.probabilities(audio)
+        heard = hear(audio)
+        told = self._told(heard)
         return [
             self._hearing(
-                sound, start, audio[place], {name: values[place] for name, values in told.items()}
+                sound,
+                start,
+                audio[place],
+                heard.power[place],
+                {name: values[place] for name, values in told.items()},
             )
             for place, (sound, start) in enumerate(zip(sounds, starts, strict=True))
         ]
@@ -164,7 +170,9 @@ class Ears:
             key and sounding (batch, 128), pitched (batch,), family (batch, 11), source (batch, 3),
             velocity (batch, 5), qualities (batch, 10), nearness (batch, instruments).
         """
-        heard = hear(audio)
+        return self._told(hear(audio))
+
+    def _told(self, heard: Heard) -> dict[str, NDArray[np.float32]]:
         inputs = {"pitch_map": heard.pitch_map, "envelope": heard.envelope, "level": heard.level}
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
@@ -173,6 +181,7 @@ class Ears:
         sound: Sound,
         start: int | None,
         note: NDArray[np.float32],
+        power: NDArray[np.float32],
         told: dict[str, NDArray[np.float32]],
     ) -> Hearing:
         if start is None:
@@ -180,20 +189,25 @@ class Ears:
                 None, 0.0, None, None, None, None, 0.0, None, None, (), None, sound.seconds, ()
             )
         pitched = float(told["pitched"])
-        key, sounding = int(told["key"].argmax()), int(told["sounding"].argmax())
-        frequency = None
+        key = int(told["key"].argmax())
+        frequency: float | None = None
+        sounding: int | None = None
+        cents: float | None = None
         if pitched >= PITCHED:
-            frequency = refine(note, SAMPLE_RATE, sounding).frequency
+            expected = sounding_pitch(told["sounding"], power)
+            frequency = refine(note, SAMPLE_RATE, expected).frequency
             sounding = round(hz_to_midi(frequency))
+            cents = cents_between(frequency, midi_to_hz(sounding))
         family, source = int(told["family"].argmax()), int(told["source"].argmax())
         likeness = told["nearness"]
-        near = likeness.argsort()[: -NEAREST - 1 : -1]
+        near = np.argpartition(-likeness, min(NEAREST, len(likeness) - 1))[:NEAREST]
+        near = near[(-likeness[near]).argsort()]
         return Hearing(
-            pitch=key if frequency is not None else None,
+            pitch=None if frequency is None else key,
             pitch_confidence=AT_ITS_KEY * pitched * float(told["key"][key]),
             frequency=frequency,
-            sounding_pitch=sounding if frequency is not None else None,
-            cents=None if frequency is None else cents_between(frequency, midi_to_hz(sounding)),
+            sounding_pitch=sounding,
+            cents=cents,
             family=FAMILIES[family],
             family_confidence=float(told["family"][family]),
             source=SOURCES[source],
@@ -234,15 +248,15 @@ def shipped_ears() -> Ears:
     return Ears()
 
 
-Heard = str | Path | Sound | NDArray[np.float32]
-Several = list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Heard, ...]
+Recording = str | Path | Sound | NDArray[np.float32]
+Several = list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Recording, ...]
 
 
 @overload
-def listen(what: Heard, sample_rate: int | None = None) -> Hearing: ...
+def listen(what: Recording, sample_rate: int | None = None) -> Hearing: ...
 @overload
 def listen(what: Several, sample_rate: int | None = None) -> list[Hearing]: ...
-def listen(what: Heard | Several, sample_rate: int | None = None) -> Hearing | list[Hearing]:
+def listen(what: Recording | Several, sample_rate: int | None = None) -> Hearing | list[Hearing]:
     """Hear one recording of a note, or several, with the shipped ears.
 
     Args:
@@ -263,7 +277,7 @@ def listen(what: Heard | Several, sample_rate: int | None = None) -> Hearing | l
     return shipped_ears().listen([_opened(each, sample_rate) for each in what])
 
 
-def _opened(what: Heard, sample_rate: int | None) -> Sound:
+def _opened(what: Recording, sample_rate: int | None) -> Sound:
     if isinstance(what, Sound):
         return what
     if isinstance(what, str | Path):

@@ -47,9 +47,11 @@ ENVELOPE_STEP: Final = 128  # samples, 8 ms
 ENVELOPE_LOWEST, ENVELOPE_HIGHEST = 60.0, 7600.0  # Hz, outer centres of the bands
 
 SILENCE: Final = 1e-10  # power of the loudest place below which a note is silent
+QUIET: Final = 1e-3  # power of a frame beside the loudest one's, below which it has no say, −30 dB
 NOTHING: Final = SILENCE * 10 ** (-FLOOR / 10)  # power that no note can make heard
 
 
+TOGETHER: Final = 32_768  # samples of frames transformed at a time, which stay in the cache
 LARGEST_PRODUCT: Final = 200_000  # multiplications below which no BLAS starts threads
 
 
@@ -152,11 +154,14 @@ class Heard:
         pitch_map: float32 (batch, 24 frames, 300 bins), 0 … 1.
         envelope: float32 (batch, 48 frames, 24 bands), 0 … 1.
         level: float32 (batch,), loudest partial or band in dBFS / 80 + 1; 0 where silent.
+        power: float32 (batch, 2049), power spectrum, the sum over the long frames that lie within
+            30 dB of the loudest, each divided by its own total. For `periodicity`, not the network.
     """
 
     pitch_map: NDArray[np.float32]
     envelope: NDArray[np.float32]
     level: NDArray[np.float32]
+    power: NDArray[np.float32]
 
 
 def hear(audio: NDArray[np.float32]) -> Heard:
@@ -170,33 +175,52 @@ def hear(audio: NDArray[np.float32]) -> Heard:
     short = half - ENVELOPE_WINDOW // 2
     pitch = np.empty((len(audio), PITCH_FRAMES, BINS), dtype=np.float32)
     envelope = np.empty((len(audio), ENVELOPE_FRAMES, ENVELOPE_BANDS), dtype=np.float32)
+    even = np.empty((len(audio), half + 1), dtype=np.float32)
     for note, samples in enumerate(audio):  # one by one they stay in the processor's cache
         padded = np.zeros(len(samples) + 2 * half, dtype=np.float32)
         padded[half:-half] = samples
-        pitch[note] = _power(padded, parts.pitch_centres, parts.pitch_window, _blocks(False))
-        starts = parts.envelope_centres + short
-        envelope[note] = _power(padded, starts, parts.envelope_window, _blocks(True))
+        power = _power(padded, parts.pitch_centres, parts.pitch_window)
+        pitch[note] = _banded(power, _blocks(False))
+        even[note] = _evened(power)
+        power = _power(padded, parts.envelope_centres + short, parts.envelope_window)
+        envelope[note] = _banded(power, _blocks(True))
     loudest = np.maximum(pitch.max(axis=(1, 2)), SILENCE)
     level = np.maximum(0, 1 + 10 * np.log10(loudest) / FLOOR)
-    return Heard(_relative(pitch), _relative(envelope), level.astype(np.float32))
+    return Heard(_relative(pitch), _relative(envelope), level.astype(np.float32), even)
 
 
 def _power(
-    padded: NDArray[np.float32],
-    starts: NDArray[np.int64],
-    window: NDArray[np.float32],
-    blocks: tuple[Bands, ...],
+    padded: NDArray[np.float32], starts: NDArray[np.int64], window: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Power (frames, bands) of frames that begin at ``starts``."""
-    frames = np.empty((len(starts), len(window)), dtype=np.float32)
-    for frame, start in zip(frames, starts.tolist(), strict=True):
-        np.multiply(padded[start : start + len(window)], window, out=frame)
-    spectrum = np.fft.rfft(frames)
-    power = np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
-    bands = np.empty((len(starts), blocks[-1].bands.stop), dtype=np.float32)
+    """Power spectra (frames, bins) of frames that begin at ``starts``."""
+    power = np.empty((len(starts), len(window) // 2 + 1), dtype=np.float32)
+    together = TOGETHER // len(window)
+    frames = np.empty((together, len(window)), dtype=np.float32)
+    for first in range(0, len(starts), together):
+        here = starts[first : first + together].tolist()
+        for frame, start in zip(frames, here, strict=False):
+            np.multiply(padded[start : start + len(window)], window, out=frame)
+        spectrum = np.fft.rfft(frames[: len(here)])
+        part = power[first : first + together]
+        np.multiply(spectrum.real, spectrum.real, out=part)
+        part += spectrum.imag**2
+    return power
+
+
+def _banded(power: NDArray[np.float32], blocks: tuple[Bands, ...]) -> NDArray[np.float32]:
+    """Power (frames, bands) of power spectra (frames, bins)."""
+    bands = np.empty((len(power), blocks[-1].bands.stop), dtype=np.float32)
     for block in blocks:
         bands[:, block.bands] = power[:, block.bins] @ block.filters
     return bands
+
+
+def _evened(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum (bins,) of the spectra (frames, bins) that are not too quiet, each over its total."""
+    totals = power.sum(axis=1)
+    sounding = totals > max(QUIET * float(totals.max()), SILENCE)
+    weights = np.divide(sounding, totals, out=np.zeros_like(totals), where=sounding)
+    return np.asarray(weights @ power, dtype=np.float32)
 
 
 def _relative(power: NDArray[np.float32]) -> NDArray[np.float32]:

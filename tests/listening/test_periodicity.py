@@ -1,0 +1,74 @@
+"""Which octave sounds: tones whose period is known, noise, and a network in doubt."""
+
+import numpy as np
+import pytest
+
+from mechanical_ears.listening.frontend import hear
+from mechanical_ears.listening.periodicity import aperiodicity, sounding_pitch
+from mechanical_ears.pitch import PIANO_LOWEST, midi_to_hz
+
+TIME = np.arange(64_000) / 16_000
+
+
+def power(midi, partials, decay=1.0):
+    """Power spectrum of a decaying tone with the given partials, equally loud."""
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, len(partials))
+    tone = sum(
+        np.sin(2 * np.pi * midi_to_hz(midi) * n * TIME + phase)
+        for n, phase in zip(partials, phases, strict=True)
+    )
+    audio = 0.1 * tone * np.exp(-decay * TIME)
+    return hear(audio[None].astype(np.float32)).power[0]
+
+
+def undecided(*keys):
+    """A network that takes each of the keys for equally likely."""
+    told = np.zeros(128, np.float32)
+    told[list(keys)] = 1 / len(keys)
+    return told
+
+
+@pytest.mark.parametrize("midi", [24, 33, 45, 57, 69, 81, 93])
+def test_a_tone_is_periodic_at_its_key_and_below_but_not_above(midi):
+    y = aperiodicity(power(midi, (1, 2, 3)))
+    assert y.shape == (88,)
+    assert y[midi - PIANO_LOWEST] < 0.03
+    assert y[midi + 12 - PIANO_LOWEST] > 0.3
+    if midi - 12 >= PIANO_LOWEST:
+        assert y[midi - 12 - PIANO_LOWEST] < 0.05
+
+
+def test_noise_has_no_period():
+    audio = np.random.default_rng(1).standard_normal((1, 64_000)).astype(np.float32)
+    y = aperiodicity(hear(0.1 * audio).power[0])
+    assert y.min() > 0.6
+    assert np.median(y) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("decay", [0.3, 6.0])
+@pytest.mark.parametrize("partials", [(1, 2, 3, 4), (2, 3, 4), (1, 3, 5), (3, 4, 5)])
+@pytest.mark.parametrize("midi", [36, 48, 60, 72, 84])
+def test_the_signal_decides_where_the_network_cannot(midi, partials, decay):
+    spectrum = power(midi, partials, decay)
+    for other in (midi - 12, midi + 12, midi - 24, midi + 19, midi + 7):
+        if PIANO_LOWEST <= other <= 108:
+            assert sounding_pitch(undecided(midi, other), spectrum) == midi
+
+
+def test_a_network_that_is_sure_is_believed_beyond_the_piano():
+    assert sounding_pitch(undecided(19), power(31, (1, 2, 3))) == 19
+
+
+def test_silence_leaves_the_network_alone():
+    silent = hear(np.zeros((1, 64_000), np.float32)).power[0]
+    assert not silent.any()
+    assert aperiodicity(silent).tolist() == [1.0] * 88
+    assert sounding_pitch(undecided(60), silent) == 60
+
+
+def test_the_attack_has_no_more_say_than_what_follows():
+    """A loud tone of 30 ms at one key, a tone 20 dB softer at another for the rest."""
+    click = np.where(TIME < 0.03, 0.5 * np.sin(2 * np.pi * midi_to_hz(90) * TIME), 0)
+    rest = np.where(TIME < 0.03, 0, 0.1 * np.sin(2 * np.pi * midi_to_hz(60) * TIME))
+    spectrum = hear((click + rest)[None].astype(np.float32)).power[0]
+    assert sounding_pitch(undecided(60, 90), spectrum) == 60
