@@ -19,6 +19,7 @@ import importlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,15 @@ from mechanical_ears.evaluation.imagination import (
     Evaluation,
     Plan,
     Progress,
+    Real,
     evaluate,
     measure_real,
     set_size,
     sheet_instruments,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measured import Notes
+from mechanical_ears.evaluation.measured import Notes, measure
+from mechanical_ears.evaluation.realism import realism
 from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
 from mechanical_ears.evaluation.report import rows as report_rows
 from mechanical_ears.evaluation.sources import (
@@ -54,12 +57,14 @@ from mechanical_ears.evaluation.sources import (
 )
 from mechanical_ears.imagining.imagination import SHIPPED, Imagination
 from mechanical_ears.note import NOTE_SAMPLE_RATE
+from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from tracking import NoteFolder
 
 TRACKERS = {"swift-f0": "SwiftF0 0.3.0", "praat-ac": "Praat (parselmouth 0.4.7), ac"}
 TRACKED_KEYS = (36, 96)  # MIDI numbers, both included, that the trackers can hear
 HALF_SEMITONE = 0.5  # semitones
+SPOILED_NOTES = 1000
 POINT = 1.0  # percent that generated notes may be heard worse than resynthesised ones
 PICTURES = ROOT / "docs" / "pictures"
 CACHE = PEERS / "cache" / "imagination"
@@ -124,6 +129,7 @@ def measure_all(options: argparse.Namespace) -> None:
         parts += tracked(store, players[first], plan, count, options.tracked)
     if others:
         parts += ablation(evaluations)
+    parts += sensitivity(store, network, known, options.seed)
     parts += [
         f"![{words}](pictures/imagination-{picture}.png)"
         for picture, words in (
@@ -230,6 +236,73 @@ def ablation(evaluations: dict[str, Evaluation]) -> list[str]:
     rows.append(["*train, resynthesised*", *[some[figure].values[1] for figure in ABLATED]])
     rows.append(["*target*", *[some[figure].target or "–" for figure in ABLATED]])
     return ["The same figures of all models:", markdown_table(["", *ABLATED], rows)]
+
+
+def sensitivity(store: Store, network: EvaluationNetwork, known: Real, seed: int) -> list[str]:
+    """Whether the distances notice what is wrong with notes: real ones, made worse."""
+    count = min(SPOILED_NOTES, len(known.others))
+    rows = random_rows(store, TRAIN, len(known.others), seed)[:: len(known.others) // count]
+    reference = known.others.features[:: len(known.others) // count]
+    table = []
+    for name, spoil in SPOILED.items():
+        batches = (
+            replace(
+                batch,
+                audio=np.stack(
+                    [spoil(row, key) for row, key in zip(batch.audio, batch.pitch, strict=True)]
+                ),
+            )
+            for batch in real(store, rows)
+        )
+        found = measure(batches, network, look_for_faults=False)
+        told = realism(reference, found.features)
+        table.append(
+            [
+                name,
+                f"{told.frechet:.2f}",
+                f"{told.kernel:.3f}",
+                *[f"{100 * share:.1f} %" for share in (told.precision, told.recall, told.coverage)],
+                f"{told.bins_apart:.2f}",
+                f"{100 * np.mean(found.keys.argmax(axis=1) == found.pitch):.1f} %",
+            ]
+        )
+    header = ["", "Fréchet", "kernel", "precision", "recall", "coverage", "NDB / 50", "pitch heard"]
+    return [
+        f"What these figures notice: {len(rows):,} training notes made worse, compared with as many"
+        " other ones (the distance of so few is larger than above):",
+        markdown_table(header, table),
+    ]
+
+
+def _noisy(audio: np.ndarray, key: int) -> np.ndarray:
+    noise = np.random.default_rng(key).standard_normal(len(audio))
+    return (audio + 0.1 * np.sqrt(np.mean(audio**2)) * noise).astype(np.float32)
+
+
+def _dull(audio: np.ndarray, key: int) -> np.ndarray:
+    spectrum = np.fft.rfft(audio)
+    highest = 4 * midi_to_hz(key) * len(audio) / NOTE_SAMPLE_RATE
+    return np.fft.irfft(spectrum * (np.arange(len(spectrum)) < highest)).astype(np.float32)
+
+
+def _late(audio: np.ndarray, key: int) -> np.ndarray:
+    rise = np.minimum(1, np.arange(len(audio)) / (0.3 * NOTE_SAMPLE_RATE))
+    return (audio * rise).astype(np.float32)
+
+
+def _sine(audio: np.ndarray, key: int) -> np.ndarray:
+    time = np.arange(len(audio)) / NOTE_SAMPLE_RATE
+    return (0.1 * np.sin(2 * np.pi * midi_to_hz(key) * time)).astype(np.float32)
+
+
+SPOILED = {
+    "as they are": lambda audio, key: audio,
+    "white noise 20 dB below": _noisy,
+    "the first four partials alone": _dull,
+    "attack of 0.3 s": _late,
+    "backwards": lambda audio, key: audio[::-1].copy(),
+    "a sine at the key": _sine,
+}
 
 
 if __name__ == "__main__":
