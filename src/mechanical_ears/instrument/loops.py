@@ -1,19 +1,21 @@
 """Sustain loops: where to go back so that nobody hears it, and the cross-fade that sees to it.
 
 A loop from frame s to frame e repeats x[s … e−1]. Nobody hears the seam if what comes before e is
-like what comes before s. The windows before both are compared by their normalised correlation
+like what comes before s. The windows a before e and b before s are compared by
 
-    r(s) = ⟨x[e−w … e−1], x[s−w … s−1]⟩ / (‖·‖ ‖·‖)
+    2 ⟨a, b⟩ / (‖a‖² + ‖b‖²)
 
-for all s at once by Fourier transforms, and the best of several ends is taken; longer loops, which
-sound less like a machine, are preferred as long as they fit about as well. Then the last c frames
+which is 1 where both are equal in shape and in level, for all s at once by Fourier transforms. The
+best of several ends is taken; longer loops, which sound less like a machine, are preferred as long
+as they fit about as well. Then the last c frames
 of the loop are blended into the c frames before its start,
 
     y[e − c + i] = (f_i · x[e − c + i] + g_i · x[s − c + i]) / √(f_i² + g_i² + 2 r f_i g_i)
 
-with g rising from 0 to 1 and f = 1 − g: the divisor keeps the power constant whatever the two
-stretches have in common (r = 1: a plain linear fade; r = 0: a fade of equal power). Behind the end
-stands what follows the start, so that interpolators which read on read the right thing.
+with g rising from 0 to 1, f = 1 − g and r = ⟨a, b⟩ / (‖a‖ ‖b‖): the divisor keeps the power
+constant whatever the two stretches have in common (r = 1: a plain linear fade; r = 0: a fade of
+equal power). Behind the end stands what follows the start, so that interpolators which read on read
+the right thing.
 
 What falls slowly while it is looped would rise again at each seam: its slope is taken out first.
 """
@@ -29,13 +31,13 @@ from numpy.typing import NDArray
 
 from mechanical_ears.instrument.zones import Loop
 
-LONGEST_WINDOW: Final = 0.120  # s, that are compared
+LONGEST_WINDOW: Final = 0.200  # s, that are compared
 PERIODS: Final = 12  # of the note, at least, in a window
 SHORTEST, LONGEST = 0.25, 4.0  # s, of a loop
 FADE: Final = 0.5  # of the loop, at most
 LONGEST_FADE: Final = 0.5  # s
 ENDS: Final = 4  # that are tried
-LONGER: Final = 0.02  # of the correlation, that twice the length is worth
+LONGER: Final = 0.01  # of the likeness, that twice the length is worth
 TAIL: Final = 256  # frames behind the end that go on as the loop does
 FEWEST: Final = 64  # frames of a loop
 STRETCH: Final = 0.002  # s around a seam that are measured
@@ -88,9 +90,9 @@ def find_loop(
     room = high - low - least - window
     longest = round(LONGEST * sample_rate)
     for end in np.unique(np.linspace(high - room // 3, high, ENDS).astype(np.int64)).tolist():
-        fits = search.fits(end - low, least)
+        alike, fits = search.compared(end - low, least)
         lengths = end - (low + window + np.arange(len(fits)))
-        scores = fits + LONGER * np.log2(np.minimum(lengths, longest) / longest)
+        scores = alike + LONGER * np.log2(np.minimum(lengths, longest) / longest)
         scores[lengths > longest] -= 1
         place = int(scores.argmax())
         if best is None or scores[place] > best[0]:
@@ -177,14 +179,15 @@ class _Search:
         powers = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
         self._norms = np.sqrt(np.maximum(powers[window:] - powers[:-window], 1e-12))
 
-    def fits(self, end: int, least: int) -> NDArray[np.float64]:
-        """Correlations of the window before ``end`` with those ``least`` frames before and more."""
+    def compared(self, end: int, least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Likeness and correlation of the window before ``end`` with those ``least`` before it."""
         sought = self._mono[end - self._window : end]
         other = np.conj(np.fft.rfft(sought, self._size))
         products = np.fft.irfft(self._spectrum * other, self._size)
         count = end - least - self._window + 1
-        norm = self._norms[end - self._window]
-        return np.asarray(products[:count] / (self._norms[:count] * norm), dtype=np.float64)
+        norm, norms = self._norms[end - self._window], self._norms[:count]
+        likeness = 2 * products[:count] / (norms**2 + norm**2)
+        return likeness, products[:count] / (norms * norm)
 
 
 def _quick_size(least: int) -> int:

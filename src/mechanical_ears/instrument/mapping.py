@@ -336,7 +336,7 @@ def _instrument(
                     root=heard.key,
                     keys=keys,
                     velocities=velocities,
-                    cents=0.0 if keep_tuning else round(heard.cents, 2),
+                    cents=0.0 if keep_tuning else float(round(heard.cents)),
                     loop=loop,
                     envelope=Envelope(release=release),
                     response=Response(slope=slope),

@@ -64,7 +64,7 @@ class Recording:
         confidence: probability of that key among all, 0..1.
         pitched: probability that there is a single pitch, 0..1.
         pitch: fractional MIDI number at which it sounds.
-        level: dB, mean square of its loudest 50 ms.
+        level: dB, mean square of its loudest 400 ms.
         peak: dB, of full scale.
         fall: dB/s, of its level.
         brightness: semitones from its key to the centre of its onset's spectrum.

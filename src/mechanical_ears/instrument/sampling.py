@@ -61,6 +61,7 @@ LOOP_FROM: Final = 0.3  # of the time held, from where it is looped
 CUT: Final = 0.05  # s, over which the end of a note that falls is faded
 PEAK: Final = 10 ** (-1 / 20)  # of full scale, of the loudest sample
 BLOCK: Final = 0.05  # s, of the levels
+LOUD: Final = 0.4  # s, over which loudness is measured
 GONE: Final = 1e-3  # of a note's peak, at which its release is no longer heard
 UNHEARD: Final = 0.3  # s, of such a release
 RELEASES: Final = (0.04, 6.0)  # s, for 80 dB, at least and at most
@@ -232,9 +233,18 @@ def to_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
 
 
 def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
-    """Mean square of the loudest 50 ms, dB."""
-    powers = _powers(audio, sample_rate)
-    return float(10 * np.log10(powers.max() + 1e-14))
+    """Mean square of the loudest 400 ms, dB: the block of ITU-R BS.1770; silence fills what lacks.
+
+    Args:
+        audio: float32 (frames, channels).
+        sample_rate: Hz.
+    """
+    quarter = max(1, round(LOUD / 4 * sample_rate))
+    missing = max(0, 4 * quarter - len(audio))
+    powers = np.mean(np.square(np.pad(audio, ((0, missing), (0, 0))), dtype=np.float64), axis=1)
+    quarters = powers[: len(powers) // quarter * quarter].reshape(-1, quarter).mean(axis=1)
+    windows = np.convolve(quarters, np.full(4, 0.25), mode="valid")
+    return float(10 * np.log10(windows.max() + 1e-14))
 
 
 def _take(

@@ -7,7 +7,8 @@ What is chosen where the format leaves a choice:
                     attenuation a gain of 0.1, at every eighth velocity, between which players go
                     straight. A player that does not know amp_velcurve_N takes the square of the
                     velocity, which rises, too.
-    tune            −cents, since the sample is played lower by as much as it lies above its root
+    tune            −cents, since the sample is played lower by as much as it lies above its root;
+                    whole cents, as the format has it (Polyphone takes 0 for what is not whole)
     ampeg_release   always there: 80 dB in so many seconds
     loop_mode       loop_continuous or no_loop, always there, so that no loop of the WAV is taken
                     where none is meant
@@ -68,7 +69,7 @@ def _place(zone: Zone) -> dict[str, str]:
         "lovel": str(zone.velocities[0]),
         "hivel": str(zone.velocities[1]),
         "pitch_keycenter": str(zone.root),
-        "tune": _number(-zone.cents),
+        "tune": str(-round(zone.cents)),
         "volume": _number(zone.gain),
         "loop_mode": "no_loop" if zone.loop is None else "loop_continuous",
     }
