@@ -146,17 +146,14 @@ def measure_all(options: argparse.Namespace) -> None:
 
 def named_players(models: Sequence[str], others: Sequence[str], seed: int) -> dict[str, Player]:
     """What plays, by name, in the order of the command."""
-    players: dict[str, Player] = {}
-    for given in models or [f"shipped={SHIPPED}"]:
-        name, _, folder = given.partition("=")
-        if not folder:
-            sys.exit(f"imagination.py: --models {given}: give NAME=DIR")
-        players[name] = imagination_player(Imagination(folder), seed)
-    for given in others:
-        name, _, place = given.partition("=")
-        module, _, path = place.partition(":")
-        if not path:
-            sys.exit(f"imagination.py: --players {given}: give NAME=MODULE:PATH")
+    folders = [given.partition("=")[::2] for given in models or [f"shipped={SHIPPED}"]]
+    places = [(given.partition("=")[0], given.partition("=")[2].partition(":")) for given in others]
+    if not all(folder for _, folder in folders):
+        sys.exit("imagination.py: --models: give NAME=DIR")
+    if not all(path for _, (_, _, path) in places):
+        sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
+    players = {name: imagination_player(Imagination(folder), seed) for name, folder in folders}
+    for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))
     return players
 
