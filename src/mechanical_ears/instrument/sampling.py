@@ -310,7 +310,7 @@ def own_release(samples: NDArray[np.float32], sample_rate: int, held: float) -> 
     before = samples[max(0, first - 5 * block) : first]
     least, most = RELEASES
     peak = float(np.abs(samples).max(initial=0.0))
-    if len(after) < 3 * block or float(np.abs(before).max(initial=0.0)) < GONE * peak:
+    if len(after) < 3 * block or float(np.abs(before).max(initial=0.0)) <= GONE * peak:
         return UNHEARD
     powers = np.mean(after.reshape(-1, block).astype(np.float64) ** 2, axis=1)
     start = float(np.mean(before.astype(np.float64) ** 2))

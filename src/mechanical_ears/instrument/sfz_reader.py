@@ -44,7 +44,7 @@ _KNOWN: Final = {
     *("master_label", "group_label", "region_label", "global_label"),
 }
 _SHIFTS: Final = ("note_offset", "octave_offset")
-_TOKEN = re.compile(r"<(\w+)>|([A-Za-z][\w$]*)=|(#\w+)")
+_TOKEN = re.compile(r"<(\w+)>|(?<![^\s>])([A-Za-z][\w$]*)=")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _TOLD = re.compile(r"^//\s*(name|family|licence|license):[ \t]*(.*)$", re.MULTILINE)
 _CURVE = re.compile(r"amp_velcurve_(\d+)")
