@@ -143,6 +143,17 @@ def load_coded(
                     path=each.path,
                     remedy="build it from a store with a split, or with --split-of STORE",
                 )
+    instruments = {
+        (each.path, name)
+        for each, mine in zip(maps, rows["train"], strict=True)
+        for name in each.table["instrument_str"].take(mine).to_pylist()
+    }
+    if len(instruments) < FEWEST_INSTRUMENTS:
+        raise CorpusError(
+            f"holds {len(instruments)} instrument to train on, fewer than {FEWEST_INSTRUMENTS}",
+            path=maps[0].path,
+            remedy="take a corpus of more instruments, or several corpora",
+        )
     codec = Codec.blank(components)
     codes: dict[str, Tensor] = {}
     if file.exists():

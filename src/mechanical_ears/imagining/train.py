@@ -146,7 +146,8 @@ def train_imagination(
     with closing(run):
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
-        shape = ImaginationShape(components=len(codec.deviation))
+        components = len(codec.deviation)
+        shape = ImaginationShape(components=components, heard=min(shape.heard, components))
         players = Players(shape)
         critics = make_critics(training.critics, codec, listener)
         averaged = _learn(training, run, fabric, (codec, sides), (players, critics), observer)
