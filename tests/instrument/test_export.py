@@ -1,0 +1,230 @@
+"""Instruments are written whole or not at all; presets of DecentSampler are as documented."""
+
+import os
+import re
+import resource
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import soundfile
+from toys import Organ, level, sampled
+
+from mechanical_ears.errors import EarsError
+from mechanical_ears.instrument import export as exporting
+from mechanical_ears.instrument.export import as_samples, export
+from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.sampling import Plan
+from mechanical_ears.instrument.zones import Response, Zone, check_tiling
+
+FORMATS = ("x.sfz", "x.sf2", "x.dspreset")
+
+# Attributes of the DecentSampler Developers Guide, "the groups element" and "file format overview".
+DOCUMENTED = {
+    "DecentSampler": {"minVersion"},
+    "groups": {"volume", "globalTuning", "glideTime", "glideMode"},
+    "group": {
+        *("enabled", "volume", "ampVelTrack", "groupTuning", "pitchKeyTrack", "glideTime"),
+        *("glideMode", "attack", "decay", "sustain", "release", "seqMode", "seqLength"),
+    },
+    "sample": {
+        *("path", "rootNote", "loNote", "hiNote", "loVel", "hiVel", "start", "end", "tuning"),
+        *("volume", "pan", "pitchKeyTrack", "trigger", "tags", "playbackMode", "loopStart"),
+        *("loopEnd", "loopCrossfade", "loopCrossfadeMode", "loopEnabled", "ampEnvEnabled"),
+        *("attack", "decay", "sustain", "release", "attackCurve", "decayCurve", "releaseCurve"),
+        *("seqMode", "seqLength", "seqPosition"),
+    },
+}
+
+
+@contextmanager
+def full_disk(room):
+    """No file may grow beyond so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_leaves_nothing(tmp_path, name):
+    with full_disk(40_000), pytest.raises(EarsError, match="cannot write: File too large"):
+        export(sampled(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_leaves_what_was_there(tmp_path, name):
+    export(sampled(1, (60,)), tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with full_disk(40_000), pytest.raises(EarsError):
+        export(sampled(), tmp_path / name, force=True)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_there_is_replaced_only_by_force(tmp_path, name):
+    export(sampled(1, (60,)), tmp_path / name)
+    with pytest.raises(EarsError, match="exists already; choose another name, or give --force"):
+        export(sampled(), tmp_path / name)
+    written = export(sampled(), tmp_path / name, force=True)
+    assert written.zones == 6
+    assert len([path for path in tmp_path.iterdir() if path.name.startswith(".")]) == 0
+    if written.folder is not None:
+        assert len(list(written.folder.iterdir())) == 6
+
+
+def test_an_error_at_the_very_end_puts_back_what_was_there(tmp_path, monkeypatch):
+    export(sampled(1, (60,)), tmp_path / "x.sfz")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+
+    def broken(path, text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporting, "_write_text", broken)
+    with pytest.raises(KeyboardInterrupt):
+        export(sampled(), tmp_path / "x.sfz", force=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    with pytest.raises(KeyboardInterrupt):
+        export(sampled(), tmp_path / "new.sfz")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x.nki", 'the suffix ".nki" names no instrument format; use one of .sfz, .sf2, .dspreset'),
+        ("gone/x.sfz", "gone: no such folder; create it first"),
+        ("folder.sf2", "is a folder"),
+    ],
+)
+def test_targets_that_cannot_be(tmp_path, name, said):
+    (tmp_path / "folder.sf2").mkdir()
+    with pytest.raises(EarsError, match=re.escape(said)):
+        export(sampled(), tmp_path / name)
+
+
+def test_options_that_cannot_be(tmp_path):
+    with pytest.raises(EarsError, match="holds no FLAC"):
+        export(sampled(), tmp_path / "x.sf2", flac=True)
+    with pytest.raises(EarsError, match="20 bits a sample; use 16 or 24"):
+        export(sampled(), tmp_path / "x.sfz", bits=20)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(EarsError, match="cannot write"):
+        export(sampled(), tmp_path / "x.sfz")
+
+
+def test_outermost_zones_reach_on():
+    narrow = sampled(2)
+    zones = tuple(
+        replace(zone, keys=(max(zone.keys[0], 40), min(zone.keys[1], 80))) for zone in narrow.zones
+    )
+    made = as_samples(replace(narrow, zones=zones))
+    check_tiling(made.zones)
+    assert made.zones == narrow.zones
+
+
+def test_gaps_and_layers_are_sampled_anew():
+    one, two = sampled(1, (48, 72)).zones
+    narrow = replace(sampled(1, (48, 72)), zones=(replace(one, keys=(40, 50)), two))
+    made = as_samples(narrow, Plan(40, 127, 12, 1, 0.5))
+    check_tiling(made.zones)
+    double = replace(sampled(1, (60,)), zones=sampled(1, (60,)).zones * 2)
+    made = as_samples(double, Plan(54, 66, 6, 1, 0.5))
+    check_tiling(made.zones)
+
+
+def test_names_of_files_suit_every_system(tmp_path):
+    first = sampled(1, (60,))
+    names = ("C#4/soft", "c#4:SOFT")
+    samples = dict.fromkeys(names, first.samples["60_64"])
+    zones = (
+        replace(first.zones[0], sample=names[0], keys=(0, 60)),
+        replace(first.zones[0], sample=names[1], keys=(61, 127)),
+    )
+    path = export(replace(first, zones=zones, samples=samples), tmp_path / "my song.sfz").path
+    files = sorted(file.name for file in (tmp_path / "my_song_sfz_samples").iterdir())
+    assert files == ["Cs4_soft.wav", "cs4_SOFT_2.wav"]
+    assert len(SampledInstrument.load(path).zones) == 2
+
+
+def test_anything_playable_is_exported(tmp_path):
+    seen = []
+    written = export(
+        Organ(),
+        tmp_path / "organ.sfz",
+        plan=Plan(60, 72, 12, 2, 1.0),
+        progress=lambda done, total: seen.append(done),
+    )
+    assert (written.zones, written.samples) == (2, 2)
+    assert seen == [1, 2, 3, 4]
+    text = written.path.read_text()
+    assert "// name: Organ" in text
+    assert written.size == sum(
+        path.stat().st_size for path in [written.path, *written.folder.iterdir()]
+    )
+
+
+def test_a_preset_is_as_decentsampler_documents_it(tmp_path):
+    instrument = sampled(3)
+    written = export(instrument, tmp_path / "x.dspreset")
+    root = ElementTree.parse(written.path).getroot()
+    assert root.tag == "DecentSampler"
+    (groups,) = root
+    zones = []
+    for element in root.iter():
+        assert set(element.attrib) <= DOCUMENTED[element.tag]
+    for group in groups:
+        assert 0 <= float(group.get("ampVelTrack")) <= 1
+        assert group.get("volume").endswith("dB")
+        for sample in group:
+            file = written.path.parent / sample.get("path")
+            frames = soundfile.info(file).frames
+            assert sample.get("loopEnabled") == "true"
+            assert (sample.get("loopStart"), sample.get("loopEnd")) == ("4800", "43199")
+            assert int(sample.get("loopEnd")) < frames
+            assert float(sample.get("release")) == 0.3
+            keys = (int(sample.get("loNote")), int(sample.get("hiNote")))
+            velocities = (int(sample.get("loVel")), int(sample.get("hiVel")))
+            zones.append(Zone(file.stem, int(sample.get("rootNote")), keys, velocities))
+    check_tiling(zones)
+    assert [zone.root for zone in sorted(zones, key=lambda z: z.keys)] == [
+        zone.root for zone in sorted(instrument.zones, key=lambda z: z.keys)
+    ]
+    text = written.path.read_text()
+    assert "<!-- licence: CC0-1.0 -->" in text
+
+
+def test_decentsamplers_loudness_is_near_ours(tmp_path):
+    root = ElementTree.parse(export(sampled(5), tmp_path / "x.dspreset").path).getroot()
+    loud = {}
+    for group in root.iter("group"):
+        track, volume = float(group.get("ampVelTrack")), float(group.get("volume")[:-2])
+        low, high = (int(next(iter(group)).get(name)) for name in ("loVel", "hiVel"))
+        for velocity in range(low, high + 1):
+            gain = 1 - track + track * velocity / 127
+            loud[velocity] = 20 * np.log10(gain) + volume
+    levels = [loud[velocity] for velocity in range(1, 128)]
+    assert np.diff(levels).min() > 0
+    ours = [20 * np.log10(Response(slope=0.25).gain(velocity)) for velocity in range(1, 128)]
+    assert np.abs(np.subtract(levels, ours))[12:].max() < 2.5
+
+
+def test_a_recorded_instrument_is_heard_again(tmp_path):
+    path = export(Organ(), tmp_path / "a.sf2", plan=Plan(48, 84, 12, 2, 1.0)).path
+    made = SampledInstrument.load(path)
+    assert Path(path).stat().st_size > 1e5
+    assert level(made.note(60, 100, 2.0).samples) > -40
