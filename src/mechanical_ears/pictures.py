@@ -251,7 +251,7 @@ def draw_spectrogram(
     highest = sound.sample_rate / 2
     space = np.geomspace if scale == "log" else np.linspace
     edges = space(_lowest(highest) if scale == "log" else 0.0, highest, _ROWS + 1)
-    rows = _rows(levels, heard.frequencies, edges)
+    rows = on_rows(levels, heard.frequencies, edges)
     mesh = axes.pcolormesh(columns, edges, rows, cmap=COLOURS, vmin=floor, vmax=0, rasterized=True)
     axes.set(xlabel="time (s)", xlim=(0, sound.seconds))
     axes.grid(False)
@@ -289,7 +289,7 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _rows(
+def on_rows(
     levels: NDArray[np.float32], frequencies: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Levels (bins, frames) on the rows between ``edges`` in Hz: a picture loses no partial.

@@ -45,6 +45,7 @@ from mechanical_ears.imagining.networks import (
 )
 from mechanical_ears.imagining.progress import Watched, watch
 from mechanical_ears.imagining.publish import publish
+from mechanical_ears.imagining.sheets import EVERY, write_sheet
 from mechanical_ears.imagining.variation import Variation
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.observer import Observer
@@ -220,6 +221,8 @@ def _learn(
             watched = watch(averaged, codec, sides, training.seed)
             figures = _figures(means, watched, speed, time.perf_counter() - started, device)
             run.finish_epoch(number, state, figures)
+            if number % EVERY == 0:
+                write_sheet(run.path, number, averaged, codec, training.seed)
             observer.epoch_ends({"epoch": number, **figures})
         fabric.barrier()
     return averaged
