@@ -20,7 +20,7 @@ OPTIONS = ["--instruments", "10", "--notes", "50"]
 
 @pytest.fixture(scope="module")
 def measured_real(tmp_path_factory):
-    return tmp_path_factory.mktemp("real")
+    return tmp_path_factory.mktemp("real") / "kept"
 
 
 def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):

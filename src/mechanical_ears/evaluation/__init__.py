@@ -1,1 +1,1 @@
-"""Measuring what the ears hear."""
+"""Measuring what the ears hear, and what the imagination invents."""

@@ -110,14 +110,15 @@ def _prediction_errors(samples: NDArray[np.float32], sample_rate: int) -> NDArra
     padded = np.zeros((count + 1) * hop + ORDER)
     padded[hop // 2 + ORDER :][: len(samples)] = samples
     around = sliding_window_view(padded[ORDER:], 2 * hop)[::hop] * np.hanning(2 * hop)
-    spectra = np.abs(np.fft.rfft(around, 4 * hop)) ** 2
-    alike = np.fft.irfft(spectra)[:, : ORDER + 1]  # autocorrelation
+    size = 2 * hop + ORDER
+    spectra = np.fft.rfft(around, size + size % 2)
+    alike = np.fft.irfft(spectra.real**2 + spectra.imag**2)[:, : ORDER + 1]  # autocorrelation
     alike[:, 0] = alike[:, 0] * (1 + RIDGE) + 1e-30
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
     weights = np.linalg.solve(alike[:, lags], alike[:, 1:, None])  # of 1, 2, … samples before
     middle = padded[hop // 2 : hop // 2 + ORDER + count * hop]
-    pasts = sliding_window_view(middle, ORDER)[:-1, ::-1].reshape(count, hop, ORDER)
-    expected = (pasts @ weights)[..., 0].ravel()[: len(samples)]
+    pasts = sliding_window_view(middle, ORDER)[:-1].reshape(count, hop, ORDER)
+    expected = (pasts @ weights[:, ::-1])[..., 0].ravel()[: len(samples)]
     return np.asarray(np.abs(samples - expected))
 
 

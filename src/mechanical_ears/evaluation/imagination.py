@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ from mechanical_ears.evaluation.sources import (
     real,
     resynthesised,
 )
+from mechanical_ears.files import make_folder
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
@@ -154,9 +156,16 @@ class Evaluation:
         """JSON values."""
         return {
             "plan": asdict(self.plan),
-            "sets": {name: asdict(figures) for name, figures in self.sets.items()},
+            "sets": {name: _plain(asdict(figures)) for name, figures in self.sets.items()},
             "train halves without a common instrument": asdict(self.by_instrument),
         }
+
+
+def _plain(value: Any) -> Any:
+    """Without what JSON does not know: NaN, which stands for a figure that does not exist."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def measure_real(
@@ -174,14 +183,16 @@ def measure_real(
         network: the evaluation network.
         plan: how much.
         cache: folder in which measured notes are kept, and found again by the next evaluation with
-            the same store, network and plan; None keeps none.
+            the same store and network; None keeps none.
         progress: called now and then.
 
     Raises:
         CorpusError: there are too few notes.
     """
     count = set_size(store, plan)
-    mark = _fingerprint(store, network, plan)
+    mark = _fingerprint(store, network)
+    if cache is not None:
+        make_folder(cache)
     others = random_rows(store, TRAIN, count, plan.seed, part=1)
     chosen = {"other train": others}
     for name in SETS[1:]:
@@ -191,7 +202,8 @@ def measure_real(
     total, done = sum(map(len, chosen.values())), 0
     found: dict[str, Measured] = {}
     for name, rows in chosen.items():
-        file = None if cache is None else cache / f"{name.replace(' ', '-')}-{mark}.npz"
+        drawn = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
+        file = None if cache is None else cache / f"{name.replace(' ', '-')}{drawn}-{mark}.npz"
         if file is not None and file.exists():
             found[name] = Measured.load(file)
         else:
@@ -229,9 +241,9 @@ def set_size(store: Store, plan: Plan) -> int:
     return count
 
 
-def _fingerprint(store: Store, network: EvaluationNetwork, plan: Plan) -> str:
+def _fingerprint(store: Store, network: EvaluationNetwork) -> str:
     """What measured real notes depend on."""
-    digest = hashlib.sha256(json.dumps([VERSION, plan.notes, plan.seed, store.about]).encode())
+    digest = hashlib.sha256(json.dumps([VERSION, store.about]).encode())
     for labels in (store.pitch, store.velocity, store.side):
         digest.update(np.ascontiguousarray(labels).tobytes())
     for values in network.network.state_dict().values():
