@@ -14,15 +14,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mechanical_ears.imagining.train import ImaginationTraining, train_imagination
-from mechanical_ears.training.device import Hardware
+from mechanical_ears.imagining.coded import load_coded
+from mechanical_ears.imagining.critics import make_critics
+from mechanical_ears.imagining.networks import ImaginationShape
+from mechanical_ears.imagining.train import (
+    ImaginationTraining,
+    Players,
+    StepLoss,
+    descend,
+    drawn,
+    train_imagination,
+)
+from mechanical_ears.imagining.variation import Variation
+from mechanical_ears.training.device import Hardware, launch_fabric
 
 ROWS = {
     "none": (),
@@ -33,7 +43,7 @@ ROWS = {
     "detector": ("detector",),
 }
 ROUNDS = 6
-PROBED = 16  # steps whose time is measured
+WARMING, PROBED = 4, 16  # steps before, and whose time is measured
 
 
 class Quiet:
@@ -75,14 +85,27 @@ def main() -> None:
 
 
 def _step_seconds(maps: Path, codes: Path, name: str) -> float:
-    """CPU time of a step: what more of them cost, so that nothing around them counts."""
-    spent = []
-    for steps in (4, 4, 4 + PROBED):  # the first one also makes the codes
-        with tempfile.TemporaryDirectory() as scratch:
+    """CPU time of a step of the critics and one of the generator."""
+    training = ImaginationTraining((maps,), ROWS[name])
+    shape = ImaginationShape()
+    codec, sides = load_coded((maps,), codes, shape.components, lambda done, total: None)
+    players = Players(shape)
+    critics = make_critics(training.critics, codec)
+    loss, variation, lots = StepLoss(players, critics, codec), Variation(codec), torch.Generator()
+    learning = [weight for critic in critics for weight in critic.parameters()]
+    adams = [torch.optim.Adam(weights) for weights in (learning, players.parameters()) if weights]
+    fabric = launch_fabric(Hardware("cpu", "32-true"))
+    started = time.process_time()
+    for step in range(-WARMING, PROBED):
+        if step == 0:
             started = time.process_time()
-            _train(maps, codes, Path(scratch) / "run", name, 1, steps)
-            spent.append(time.process_time() - started)
-    return (spent[2] - spent[1]) / PROBED
+        notes = drawn(sides["train"], training.instruments, lots, variation)
+        loss.take_turns(step)
+        if loss.at_turn:
+            descend(adams[0], loss.critics(notes, lots), learning, fabric)
+        parts = torch.stack(list(loss.players(notes, lots).values())).sum()
+        descend(adams[-1], parts, players.parameters(), fabric)
+    return (time.process_time() - started) / PROBED
 
 
 def _train(maps: Path, codes: Path, folder: Path, name: str, rounds: int, steps: int) -> None:

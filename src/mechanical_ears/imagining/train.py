@@ -200,15 +200,15 @@ def _learn(
             now = (number - 1) * training.round_steps + step
             for adam in (players_adam, critics_adam):
                 adam.param_groups[0]["lr"] = _rate(training.learning_rate, now, steps)
-            notes = _drawn(sides["train"], share, lots, variation)
+            notes = drawn(sides["train"], share, lots, variation)
             step_loss.take_turns(now)
             if step_loss.at_turn:
                 loss = step_loss.critics(notes, lots)
-                _descend(critics_adam, loss, learning, fabric)
+                descend(critics_adam, loss, learning, fabric)
                 sums["critics"] = sums.get("critics", 0.0) + float(loss.detach())
             parts = step_loss.players(notes, lots)
             whole = torch.stack(list(parts.values())).sum()
-            _descend(players_adam, whole, list(players.parameters()), fabric)
+            descend(players_adam, whole, list(players.parameters()), fabric)
             for name, part in parts.items():
                 sums[name] = sums.get(name, 0.0) + float(part.detach())
             _average(averaged, players, max(AVERAGED, 1 / (now + 2)))
@@ -328,7 +328,7 @@ class Made:
     found: Tensor
 
 
-def _drawn(
+def drawn(
     notes: CodedNotes, instruments: int, lots: torch.Generator, variation: Variation
 ) -> Played:
     """Notes by lot, each instrument varied in its own way."""
@@ -349,7 +349,7 @@ def _some(played: Played, notes: int) -> Played:
     return Played(played.codes[rows], Asked(*(part[rows] for part in played.asked)))
 
 
-def _descend(
+def descend(
     adam: torch.optim.Optimizer, loss: Tensor, weights: Iterable[Tensor], fabric: Any
 ) -> None:
     """One step down the gradient, which all processes share."""
