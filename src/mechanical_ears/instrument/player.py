@@ -147,7 +147,10 @@ def _sampled(
     for playable in by_channel.values():
         if id(playable) in keys and id(playable) not in made:
             plan = Plan(
-                layers=LAYERS, sample_rate=sample_rate, keys=tuple(sorted(keys[id(playable)]))
+                layers=LAYERS,
+                sample_rate=sample_rate,
+                keys=tuple(sorted(keys[id(playable)])),
+                to_peak=False,
             )
             made[id(playable)] = sample_instrument(playable, plan)
     return {number: made.get(id(playable), playable) for number, playable in by_channel.items()}

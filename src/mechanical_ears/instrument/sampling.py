@@ -79,6 +79,8 @@ class Plan:
         seconds: for which a key is held, s; what falls is held for longer.
         sample_rate: Hz.
         keys: MIDI numbers to sample instead of every n-th; empty for none.
+        to_peak: bring the loudest sample to −1 dB of full scale; else the instrument's own level
+            is kept, which a file of samples might not hold.
     """
 
     lowest: int = PIANO_LOWEST
@@ -88,6 +90,7 @@ class Plan:
     seconds: float = 4.0
     sample_rate: int = 48_000
     keys: tuple[int, ...] = ()
+    to_peak: bool = True
 
     def __post_init__(self) -> None:
         if not KEYS[0] <= self.lowest <= self.highest <= KEYS[1]:
@@ -192,7 +195,7 @@ def sample_instrument(
     return SampledInstrument(
         name=playable.name,
         zones=tuple(zones),
-        samples=to_peak(samples),
+        samples=to_peak(samples) if plan.to_peak else samples,
         family=playable.family,
         licence=playable.licence,
     )

@@ -1,0 +1,241 @@
+"""Folders of recordings become instruments; what does not belong is set aside and told."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from toys import RATE, level, peak_pitch
+
+from mechanical_ears.corpus.filenames import NameLabels
+from mechanical_ears.errors import EarsError
+from mechanical_ears.instrument.mapping import at_one_peak, map_folder
+from mechanical_ears.instrument.recordings import Recording, settled
+from mechanical_ears.instrument.zones import check_tiling
+from mechanical_ears.pitch import midi_to_hz, midi_to_name
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+PITCHES = (40, 45, 50, 55, 60, 65)
+
+
+def pluck(pitch, decibels=0.0, bright=1.0, rate=RATE, seconds=2.0, silence=0.3, seed=0):
+    """A string that falls, behind some silence with a little hiss."""
+    time = np.arange(round(seconds * rate)) / rate
+    chance = np.random.default_rng([seed, round(100 * pitch)])
+    audio = np.zeros(len(time))
+    for number in range(1, 15):
+        if number * midi_to_hz(pitch) < 0.45 * rate:
+            fall = np.exp(-(2 + 0.5 * number) * time)
+            phase = 2 * np.pi * (number * midi_to_hz(pitch) * time + chance.random())
+            audio += np.sin(phase) * fall / number ** (2 - bright)
+    audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.002, 1)
+    audio = np.concatenate([np.zeros(round(silence * rate)), audio])
+    return audio + 1e-5 * chance.standard_normal(len(audio))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six strings at two touches under names that tell nothing."""
+    place = tmp_path / "takes"
+    place.mkdir()
+    for number, pitch in enumerate(PITCHES):
+        soundfile.write(place / f"x{number}b.wav", pluck(pitch + 0.07), RATE)
+        soundfile.write(place / f"x{number}a.wav", pluck(pitch - 0.05, -14, 0.5), RATE)
+    return place
+
+
+def test_roots_cents_and_layers_are_found(folder):
+    mapped = map_folder(folder)
+    assert mapped.layers == 2
+    assert mapped.aside == ()
+    check_tiling(mapped.instrument.zones)
+    for each in mapped.placed:
+        number, touch = int(each.recording.path.stem[1]), each.recording.path.stem[2]
+        assert each.recording.key == PITCHES[number]
+        assert each.layer == (touch == "b")
+        assert each.recording.cents == pytest.approx(7 if touch == "b" else -5, abs=0.5)
+        assert each.recording.start == pytest.approx(0.3, abs=0.005)
+    for zone in mapped.instrument.zones:
+        audio = mapped.instrument.samples[zone.sample].audio
+        assert zone.loop is None  # strings fall
+        assert np.abs(audio[: RATE // 50]).max() > 0.05  # the silence is gone
+
+
+def test_it_plays_in_tune_and_louder_with_velocity(folder):
+    made = map_folder(folder).instrument
+    for pitch in (40, 52, 65):
+        heard = peak_pitch(made.note(pitch, 100, 1.5).samples[:RATE], RATE, pitch)
+        assert abs(heard - pitch) < 0.02
+    levels = [level(made.note(50, v, 1.0).samples[:19_200]) for v in range(1, 128, 6)]
+    assert np.diff(levels).min() > 0.2
+
+
+def test_tuning_may_be_kept(folder):
+    made = map_folder(folder, keep_tuning=True).instrument
+    assert {zone.cents for zone in made.zones} == {0.0}
+    heard = peak_pitch(made.note(50, 127, 1.5).samples[:RATE], RATE, 50)
+    assert heard - 50 == pytest.approx(0.07, abs=0.02)
+
+
+def test_what_does_not_belong_is_set_aside(folder):
+    rng = np.random.default_rng(0)
+    soundfile.write(folder / "noise.wav", 0.2 * rng.standard_normal(2 * RATE), RATE)
+    soundfile.write(folder / "silence.wav", np.zeros(RATE), RATE)
+    (folder / "broken.wav").write_text("la la la")
+    soundfile.write(folder / "click.wav", np.r_[np.zeros(100), 0.9, np.zeros(100)], RATE)
+    shutil.copy(folder / "x0a.wav", folder / "zcopy.wav")
+    soundfile.write(folder / "zz.wav", pluck(60.02, -3, seed=1), RATE)
+    mapped = map_folder(folder)
+    why = {file.path.name: file.reason for file in mapped.aside}
+    assert len(mapped.placed) == 12
+    assert "no single pitch" in why["noise.wav"]
+    assert why["silence.wav"] == "is silent"
+    assert "is not a sound that can be read" in why["broken.wav"]
+    assert "click.wav" in why
+    assert why["zcopy.wav"] == "a copy of x0a.wav"
+    surplus = [reason for reason in why.values() if reason.startswith("one more C4; ")]
+    assert len(surplus) == 1
+    rows = list(csv.DictReader(mapped.report().splitlines()))
+    assert len(rows) == 18
+    assert sum(row["used"] == "yes" for row in rows) == 12
+    assert {row["note"] for row in rows if row["used"] == "yes"} == {
+        midi_to_name(pitch) for pitch in PITCHES
+    }
+
+
+def test_rates_may_differ_and_stereo_stays(tmp_path):
+    soundfile.write(tmp_path / "a.wav", pluck(45, rate=44_100), 44_100)
+    both = np.stack([pluck(57), 0.5 * pluck(57)], axis=1)
+    soundfile.write(tmp_path / "b.flac", both, RATE)
+    made = map_folder(tmp_path).instrument
+    rates = {zone.root: made.samples[zone.sample].sample_rate for zone in made.zones}
+    assert rates == {45: 44_100, 57: RATE}
+    stereo = made.samples[next(zone.sample for zone in made.zones if zone.root == 57)].audio
+    assert stereo.shape[1] == 2
+    assert np.abs(stereo[:, 1]).max() == pytest.approx(0.5 * np.abs(stereo[:, 0]).max(), rel=0.01)
+    path = made.export(tmp_path / "x.sf2").path
+    assert path.exists()
+
+
+def test_whose_word_counts(tmp_path):
+    for name, pitch in (("E2", 40), ("A2", 45), ("D4", 55), ("C3", 60), ("F4", 65)):
+        soundfile.write(tmp_path / f"{name}.wav", pluck(pitch), RATE)  # two names are wrong
+    ears = map_folder(tmp_path)
+    assert sorted(each.recording.key for each in ears.placed) == [40, 45, 55, 60, 65]
+    wrong = {r.path.name: (r.named.pitch, r.key) for r in ears.disagreements}
+    assert wrong == {"D4.wav": (62, 55), "C3.wav": (48, 60)}
+    assert "its name tells another note" in ears.report()
+    names = map_folder(tmp_path, trust="names")
+    assert sorted(each.recording.key for each in names.placed) == [40, 45, 48, 65]  # an octave
+    (aside,) = names.aside
+    assert aside.reason == "a wrong note: named D4, sounds G3"
+
+
+def test_names_tell_layers_where_they_are_trusted(tmp_path):
+    for pitch in (40, 50):
+        for name, decibels in (("vL", 0.0), ("vH", -9.0)):  # the soft ones are louder
+            file = tmp_path / f"{midi_to_name(pitch)}{name}.wav"
+            soundfile.write(file, pluck(pitch + 0.01 * len(name), decibels), RATE)
+    for trust, louder in (("names", "H"), ("ears", "L")):
+        mapped = map_folder(tmp_path, trust=trust)
+        upper = {each.recording.path.stem[-1] for each in mapped.placed if each.layer == 1}
+        assert upper == {louder}
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "holds no recordings; give .wav"),
+        (lambda path: (path / "x.wav").write_text("la"), "holds no recording of a single pitch"),
+        (lambda path: path.rmdir(), "no such folder"),
+    ],
+)
+def test_folders_without_a_note(tmp_path, make, said):
+    place = tmp_path / "folder"
+    place.mkdir()
+    make(place)
+    with pytest.raises(EarsError, match=f"folder: {said}"):
+        map_folder(place)
+    soundfile.write(tmp_path / "file.wav", pluck(60), RATE)
+    with pytest.raises(EarsError, match="is a file, not a folder"):
+        map_folder(tmp_path / "file.wav")
+
+
+def recording(key, pitch=None, confidence=1.0, likely=(), spectrum=(), **more):
+    """A recording as it would be heard."""
+    probabilities = np.zeros(128, np.float32)
+    probabilities[key] = confidence
+    for other, share in likely:
+        probabilities[other] = share
+    heard = np.full(128, -80, np.float32)
+    for place, decibels in spectrum:
+        heard[place] = decibels
+    values = {
+        "path": Path(f"{key}.wav"), "key": key, "confidence": confidence, "pitched": 1.0,
+        "pitch": float(key if pitch is None else pitch), "level": -20.0, "peak": -1.0,
+        "fall": 10.0, "brightness": 0.0, "velocity": 100.0, "start": 0.0, "named": None,
+        "digest": str(key), "likely": probabilities, "spectrum": heard,
+    }  # fmt: skip
+    return Recording(**{**values, **more})
+
+
+def test_neighbours_tell_where_a_flat_bass_belongs():
+    others = [recording(key, key - 0.45) for key in (21, 24, 27, 30)]
+    (heard,) = [r for r in settled([*others, recording(22, 22.15)]) if r.path.stem == "22"]
+    assert heard.key == 23
+    assert heard.cents == pytest.approx(-85)
+    alone = settled([recording(22, 22.15)])
+    assert alone[0].key == 22
+
+
+def test_resonances_of_the_whole_folder_are_no_pitch(tmp_path):
+    soundfile.write(tmp_path / "x.wav", pluck(105, silence=0.0), RATE)
+    resonance = (81, -50.0)
+    others = [recording(key, spectrum=[resonance, (key, -20.0)]) for key in range(84, 105, 2)]
+    doubtful = recording(
+        81,
+        confidence=0.6,
+        likely=[(105, 0.3)],
+        spectrum=[resonance, (105, -40.0)],
+        path=tmp_path / "x.wav",
+    )
+    heard = settled([*others, doubtful])[-1]
+    assert heard.key == 105
+    assert heard.cents == pytest.approx(0, abs=3)
+    sure = settled([*others, replace(doubtful, confidence=0.99)])[-1]
+    assert sure.key == 81
+
+
+def test_files_brought_to_one_peak_are_told_from_others():
+    assert at_one_peak([recording(key, peak=-0.1) for key in (40, 50, 60)])
+    assert not at_one_peak([recording(key, peak=-key / 2) for key in (40, 50, 60)])
+    assert recording(40, named=NameLabels(40, 100, "x")).named.velocity == 100
+
+
+@pytest.mark.parametrize(("name", "layers"), [("spanish-guitar", 1), ("upright-piano-kw", 2)])
+def test_real_recordings_with_their_names_hidden(tmp_path, name, layers):
+    source = DATA / name
+    if not source.is_dir():
+        pytest.skip(f"{source} is not here")
+    with (source / "truth.csv").open(newline="") as file:
+        truth = list(csv.DictReader(file))
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for number, row in enumerate(truth):
+        (hidden / f"take{number:03d}x.flac").symlink_to(source / row["file"])
+    mapped = map_folder(hidden)
+    told = {each.recording.path.name: each for each in mapped.placed}
+    right = upper = 0
+    for number, row in enumerate(truth):
+        each = told.get(f"take{number:03d}x.flac")
+        if each is not None:
+            right += each.recording.key == int(row["pitch_midi"])
+            upper += each.layer == (layers == 2 and int(row["velocity_low"]) > 0)
+    assert right >= 0.97 * len(truth)
+    assert mapped.layers == layers
+    assert upper >= 0.8 * len(truth)
+    check_tiling(mapped.instrument.zones)
+    assert level(mapped.instrument.note(60, 100, 1.0).samples) > -40
