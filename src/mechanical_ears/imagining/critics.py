@@ -304,6 +304,20 @@ def load_listener(path: Path | None = None) -> Listener:
 CRITICS: Final = ("map", "pair", "ears", "article", "detector")
 
 
+def check_critics(names: Sequence[str]) -> None:
+    """Refuse names that are not of `CRITICS`, or there twice.
+
+    Raises:
+        TrainingError: one is.
+    """
+    unknown = [name for name in names if name not in CRITICS]
+    if unknown or len(set(names)) < len(names):
+        raise TrainingError(
+            f'there is no critic "{unknown[0]}"' if unknown else "a critic is named twice",
+            remedy=f"choose among {', '.join(CRITICS)}",
+        )
+
+
 def make_critics(names: Sequence[str], codec: Codec, listener: Path | None = None) -> list[Critic]:
     """The critics of a training.
 
@@ -316,12 +330,7 @@ def make_critics(names: Sequence[str], codec: Codec, listener: Path | None = Non
         TrainingError: there is no such critic.
         EarsError: the listener cannot be read.
     """
-    unknown = [name for name in names if name not in CRITICS]
-    if unknown or len(set(names)) < len(names):
-        raise TrainingError(
-            f'there is no critic "{unknown[0]}"' if unknown else "a critic is named twice",
-            remedy=f"choose among {', '.join(CRITICS)}",
-        )
+    check_critics(names)
     made: list[Critic] = []
     for name in names:
         if name == "map":

@@ -34,7 +34,14 @@ from torch.nn import functional
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.imagining.codec import LEVEL_SCALE, Codec
 from mechanical_ears.imagining.coded import CodedNotes, load_coded
-from mechanical_ears.imagining.critics import Critic, Played, make_critics, shown, shown_scale
+from mechanical_ears.imagining.critics import (
+    Critic,
+    Played,
+    check_critics,
+    make_critics,
+    shown,
+    shown_scale,
+)
 from mechanical_ears.imagining.losses import sliced_distance
 from mechanical_ears.imagining.networks import (
     Asked,
@@ -136,6 +143,7 @@ def train_imagination(
         TrainingError: the run folder is another's, a checkpoint is damaged, a critic is unknown, or
             the training diverged.
     """
+    check_critics(training.critics)
     config = {"network": "imagination", **asdict(training)}
     fabric = launch_fabric(hardware or Hardware(precision="32-true"))
     torch.set_flush_denormal(True)  # amplitudes far below hearing slow a processor down
