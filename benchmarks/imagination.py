@@ -77,7 +77,7 @@ ABLATED = (
     "NDB / 50",
     "pitch heard as asked",
     "family heard as asked",
-    "distance between keys / between instruments",
+    "distance between keys / instruments",
     "velocity steps that are louder",
     "instruments that are new",
 )

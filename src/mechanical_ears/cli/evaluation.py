@@ -82,8 +82,11 @@ def imagination(
         print(json.dumps(json.loads((output / "report.json").read_text()), ensure_ascii=False))
         return
     verdict = {None: "", True: "yes", False: "no"}
-    rows = [(row.figure, *row.values, row.target, verdict[row.met]) for row in table]
-    show_table(f"{imagination.path} on {corpus}", ("", *SHORT_NAMES, "target", "met"), rows)
+    rows = [
+        (row.figure, *row.values, row.target.partition(" (")[0], verdict[row.met]) for row in table
+    ]
+    title = f"{imagination.path} on {corpus} (*: resynthesised)"
+    show_table(title, ("", *SHORT_NAMES, "target", "met"), rows)
     print(f"{output}: {sum(row.met is False for row in table)} of the targets are missed")
 
 

@@ -41,7 +41,7 @@ CONSISTENCY_FACTOR: Final = 1.1
 LEAST_LOUDER: Final = 0.995
 LEAST_NEW: Final = 0.95
 
-SHORT_NAMES: Final = ("generated", "train resyn.", "train", "unseen resyn.", "unseen")  # of SETS
+SHORT_NAMES: Final = ("generated", "train*", "train", "unseen*", "unseen")  # *: resynthesised
 
 Show = Callable[[float], str]
 
@@ -153,7 +153,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
             lambda v: v >= least_family,
         ),
         row(
-            "cents beside the key, median",
+            "cents beside the key",
             lambda f: f.heard.cents,
             _digits(2),
             f"≤ {MOST_CENTS:g}",
@@ -161,7 +161,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
         ),
         row("cents beside the key, 90 % of notes", lambda f: f.heard.cents_90, _digits(2)),
         row(
-            "distance between keys / between instruments",
+            "distance between keys / instruments",
             lambda f: f.consistency.ratio,
             plain,
             f"≤ {most_ratio:.3f} (1.1 × unseen)",
@@ -174,7 +174,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
             f"≥ {percent(LEAST_LOUDER)}",
             lambda v: v >= LEAST_LOUDER,
         ),
-        row("dB louder for 25 velocities, median", lambda f: f.velocity.decibels, _digits(1)),
+        row("dB louder for 25 velocities", lambda f: f.velocity.decibels, _digits(1)),
         row(
             "instruments that are new",
             lambda f: None if f.novelty is None else f.novelty.share,
@@ -183,7 +183,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
             lambda v: v >= LEAST_NEW,
         ),
         row(
-            "distance to the nearest training instrument, median",
+            "distance to nearest training instrument",
             lambda f: None if f.novelty is None else f.novelty.median,
             plain,
         ),
