@@ -12,6 +12,7 @@ from mechanical_ears.imagining.losses import (  # noqa: E402
     critic_loss,
     generator_loss,
     gradient_penalty,
+    sliced_distance,
 )
 
 
@@ -44,3 +45,15 @@ def test_the_penalty_of_a_square_and_of_pictures():
     assert float(penalty) == pytest.approx((4 * 5 + 4 * 9) / 2)
     pictures = torch.ones(3, 2, 5, requires_grad=True)
     assert float(gradient_penalty(pictures.sum(dim=(1, 2)), pictures)) == pytest.approx(10)
+
+
+def test_sets_are_compared_whatever_their_order():
+    lots = torch.Generator().manual_seed(0)
+    values = torch.randn(50, 1, generator=lots)
+    shuffled = values[torch.randperm(50, generator=lots)]
+    assert float(sliced_distance(values, shuffled, lots)) == 0
+    assert float(sliced_distance(values, shuffled + 3, lots)) == pytest.approx(9, rel=1e-4)
+    many = torch.randn(50, 20, generator=lots)
+    moved = many + 2.0  # by 2 in each of 20 directions: 80 in all, whichever way one looks
+    mean = sum(float(sliced_distance(many, moved, lots)) for _ in range(20)) / 20
+    assert mean == pytest.approx(80, rel=0.1)
