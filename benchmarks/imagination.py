@@ -9,7 +9,9 @@ is a folder of weights; without one the shipped weights are measured. Another ge
 as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player` that makes audio.
 
 Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
-kept in ``.peers/cache/imagination``. The pictures of the first model go to docs/pictures.
+kept in ``.peers/cache/imagination``, or found where `ears evaluate imagination` kept them
+(``--real``). An interrupted run goes on behind the last model. The pictures of the first model go
+to docs/pictures.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ from mechanical_ears.evaluation.sources import (
     random_rows,
     real,
     resynthesised,
+    weights_mark,
 )
 from mechanical_ears.imagining.imagination import SHIPPED, Imagination
 from mechanical_ears.note import NOTE_SAMPLE_RATE
@@ -93,6 +96,7 @@ def main() -> None:
     parser.add_argument("--notes", type=int, default=2000)
     parser.add_argument("--tracked", type=int, default=150, help="notes of a set for each tracker")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", type=Path, default=CACHE, help="folder of measured real notes")
     parser.add_argument("--report", type=Path, help="folder for the first model's report, too")
     options = parser.parse_args()
     try:
@@ -106,14 +110,24 @@ def measure_all(options: argparse.Namespace) -> None:
     store = open_store(options.store)
     plan = Plan(options.instruments, options.notes, options.seed)
     count = set_size(store, plan)
-    players = named_players(options.models, options.players, options.seed)
+    players, marks = named_players(options.models, options.players, options.seed)
     network = EvaluationNetwork.load()
-    known = measure_real(store, network, plan, cache=CACHE, progress=shown("real notes"))
+    known = measure_real(store, network, plan, cache=options.real, progress=shown("real notes"))
     first, *others = players
     evaluations: dict[str, Evaluation] = {}
     for name, player in players.items():
         begin = time.process_time()
-        evaluations[name] = evaluate(player, store, known, network, plan, progress=shown(name))
+        mark = marks.get(name)
+        evaluations[name] = evaluate(
+            player,
+            store,
+            known,
+            network,
+            plan,
+            cache=CACHE if mark else None,
+            mark=mark or "",
+            progress=shown(name),
+        )
         print(f"{name}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
     main_one = evaluations[first]
     sheet = sheet_instruments(players[first], store, plan)
@@ -144,18 +158,21 @@ def measure_all(options: argparse.Namespace) -> None:
     write_section("imagination", "Imagined instruments", command, "\n\n".join(parts))
 
 
-def named_players(models: Sequence[str], others: Sequence[str], seed: int) -> dict[str, Player]:
-    """What plays, by name, in the order of the command."""
+def named_players(
+    models: Sequence[str], others: Sequence[str], seed: int
+) -> tuple[dict[str, Player], dict[str, str]]:
+    """What plays, by name, in the order of the command; and marks of the models' weights."""
     folders = [given.partition("=")[::2] for given in models or [f"shipped={SHIPPED}"]]
     places = [(given.partition("=")[0], given.partition("=")[2].partition(":")) for given in others]
     if not all(folder for _, folder in folders):
         sys.exit("imagination.py: --models: give NAME=DIR")
     if not all(path for _, (_, _, path) in places):
         sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
-    players = {name: imagination_player(Imagination(folder), seed) for name, folder in folders}
+    opened = {name: Imagination(folder) for name, folder in folders}
+    players = {name: imagination_player(each, seed) for name, each in opened.items()}
     for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))
-    return players
+    return players, {name: weights_mark(each) for name, each in opened.items()}
 
 
 def shown(what: str) -> Progress:

@@ -53,7 +53,7 @@ def imagination(
     )
     from mechanical_ears.evaluation.judge import EvaluationNetwork
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
-    from mechanical_ears.evaluation.sources import imagination_player, open_store
+    from mechanical_ears.evaluation.sources import imagination_player, open_store, weights_mark
     from mechanical_ears.files import make_folder
     from mechanical_ears.imagining.imagination import Imagination
     from mechanical_ears.terminal import progress_bar, show_table
@@ -64,11 +64,19 @@ def imagination(
     set_size(store, plan)  # or it says why not, before the long work
     make_folder(output)
     player = imagination_player(imagination, seed)
-    cache = real or output / "real"
     with progress_bar("measuring real notes") as move:
-        known = measure_real(store, network, plan, cache=cache, progress=move)
+        known = measure_real(store, network, plan, cache=real or output / "real", progress=move)
     with progress_bar("measuring imagined notes") as move:
-        evaluation = evaluate(player, store, known, network, plan, progress=move)
+        evaluation = evaluate(
+            player,
+            store,
+            known,
+            network,
+            plan,
+            cache=output / "imagined",
+            mark=weights_mark(imagination),
+            progress=move,
+        )
     sheet = sheet_instruments(player, store, plan)
     about = {
         "model": str(imagination.path),

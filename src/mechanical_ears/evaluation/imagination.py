@@ -19,10 +19,12 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError
@@ -191,8 +193,6 @@ def measure_real(
     """
     count = set_size(store, plan)
     mark = _fingerprint(store, network)
-    if cache is not None:
-        make_folder(cache)
     others = random_rows(store, TRAIN, count, plan.seed, part=1)
     chosen = {"other train": others}
     for name in SETS[1:]:
@@ -201,21 +201,19 @@ def measure_real(
         chosen[f"{name} grid"] = grid_rows(store, side)
     total, done = sum(map(len, chosen.values())), 0
     found: dict[str, Measured] = {}
+
+    def made(name: str, rows: NDArray[np.int64], before: int) -> Measured:
+        return measure(
+            _notes(store, rows, "resynthesised" in name),
+            network,
+            look_for_faults=name in SETS,
+            progress=lambda here: progress(before + here, total),
+        )
+
     for name, rows in chosen.items():
         drawn = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        file = None if cache is None else cache / f"{name.replace(' ', '-')}{drawn}-{mark}.npz"
-        if file is not None and file.exists():
-            found[name] = Measured.load(file)
-        else:
-            batches: Iterator[Notes] = real(store, rows)
-            found[name] = measure(
-                resynthesised(batches) if "resynthesised" in name else batches,
-                network,
-                look_for_faults=name in SETS,
-                progress=lambda here, before=done: progress(before + here, total),  # type: ignore[misc]
-            )
-            if file is not None:
-                found[name].save(file)
+        file = f"{name}{drawn}-{mark}"
+        found[name] = _kept(cache, file, partial(made, name, rows, done))
         done += len(rows)
         progress(done, total)
     return Real(
@@ -223,6 +221,20 @@ def measure_real(
         {name: found[f"{name} grid"] for name in SETS[1:]},
         found["other train"],
     )
+
+
+def _notes(store: Store, rows: NDArray[np.int64], again: bool) -> Iterator[Notes]:
+    return resynthesised(real(store, rows)) if again else real(store, rows)
+
+
+def _kept(cache: Path | None, name: str, make: Callable[[], Measured]) -> Measured:
+    """Measured notes from the cache, or made and kept there."""
+    if cache is None:
+        return make()
+    file = make_folder(cache) / f"{name.replace(' ', '-')}.npz"
+    if not file.exists():
+        make().save(file)
+    return Measured.load(file)
 
 
 def set_size(store: Store, plan: Plan) -> int:
@@ -258,6 +270,8 @@ def evaluate(
     network: EvaluationNetwork,
     plan: Plan,
     *,
+    cache: Path | None = None,
+    mark: str = "",
     progress: Progress = lambda done, total: None,
 ) -> Evaluation:
     """Evaluate what plays notes when asked.
@@ -268,17 +282,29 @@ def evaluate(
         real_notes: of this store.
         network: the evaluation network.
         plan: the one with which the real notes were measured.
+        cache: folder in which measured notes are kept, so that an interrupted evaluation goes on;
+            None keeps none.
+        mark: what tells this player from others in that folder (`weights_mark`).
         progress: called now and then.
     """
     asked = random_asked(store, plan.instruments, len(real_notes.others), plan.seed)
     on_grid = grid_asked(asked)
     total = len(asked) + len(on_grid)
-    generated = measure(player(asked), network, progress=lambda done: progress(done, total))
-    grid = measure(
-        player(on_grid),
-        network,
-        look_for_faults=False,
-        progress=lambda done: progress(len(asked) + done, total),
+    told = f"{mark}-{plan.instruments}-{len(asked)}-{plan.seed}-{_fingerprint(store, network)}"
+    generated = _kept(
+        cache,
+        f"generated-{told}",
+        lambda: measure(player(asked), network, progress=lambda done: progress(done, total)),
+    )
+    grid = _kept(
+        cache,
+        f"generated-grid-{told}",
+        lambda: measure(
+            player(on_grid),
+            network,
+            look_for_faults=False,
+            progress=lambda done: progress(len(asked) + done, total),
+        ),
     )
     notes = {GENERATED: generated, **real_notes.notes}
     grids = {GENERATED: grid, **real_notes.grids}

@@ -12,11 +12,12 @@ Of real instruments the nearest keys are taken that there are.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,9 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import HELD_OUT, Store, as_float
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.evaluation.measured import SAMPLES, Notes
+from mechanical_ears.imagining.imagination import GENERATOR, MAPPER, Imagination
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.sound import Sound
-
-if TYPE_CHECKING:
-    from mechanical_ears.imagining.imagination import Imagination
 
 GRID_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers
 GRID_VELOCITY: Final = 100
@@ -219,6 +218,12 @@ def grid_asked(asked: Asked) -> Asked:
         np.array(keys, dtype=np.int64).ravel(),
         np.tile([GRID_VELOCITY] * len(GRID_KEYS) + softer, len(numbers)),
     )
+
+
+def weights_mark(imagination: Imagination) -> str:
+    """What tells the weights with which an imagination plays from others."""
+    files = (imagination.path / name for name in (MAPPER, GENERATOR))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def imagination_player(imagination: Imagination, seed: int = 0) -> Player:
