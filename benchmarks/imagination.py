@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -152,8 +153,10 @@ def measure_all(options: argparse.Namespace) -> None:
             ("instruments", "24 instruments drawn by lot"),
         )
     ]
-    given = [f"--models {' '.join(options.models)}"] if options.models else []
-    given += [f"--players {' '.join(options.players)}"] if options.players else []
+    given = []
+    for option, values in (("--models", options.models), ("--players", options.players)):
+        shown_values = [re.sub(r"(?<=[=:])[^=:]*/", "", value) for value in values]
+        given += [" ".join([option, *shown_values])] if values else []
     command = " ".join(["python benchmarks/imagination.py STORE", *given])
     write_section("imagination", "Imagined instruments", command, "\n\n".join(parts))
 
