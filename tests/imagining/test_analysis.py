@@ -189,3 +189,26 @@ def test_a_note_cut_off_among_many_silent_partials():
     sound = harmonics(440.0, [0.3])  # partial 58 of the pitch given, and a click at its end
     made = render(analyse(sound, hz_to_midi(440 / 58)), noise=False).samples
     assert np.abs(made).max() < 0.6
+
+
+def test_the_noise_waits_for_the_release():
+    time = np.arange(64_000) / 16_000
+    tone = sum(0.2 / n * np.sin(2 * np.pi * 440 * n * time + n) for n in range(1, 9))
+    tone[48_000:] *= np.exp(-(time[48_000:] - 3) / 0.01)  # the key is let go: a click
+    hiss = 1e-4 * np.random.default_rng(3).standard_normal(len(time))
+    told = analyse(Sound((tone + hiss).astype(np.float32), 16_000), 69, key_up=3.0)
+    heard = told.noise[10:34].astype(np.float64)  # bands up to 7 kHz
+    held = (told.noise_times > 1) & (told.noise_times < 2.5)
+    before = (told.noise_times > 2.85) & (told.noise_times < 2.999)
+    assert before.sum() >= 3
+    assert heard[:, before].max() < heard[:, held].max() + 3  # dB
+
+
+def test_few_partials_get_many_frames():
+    time = np.arange(64_000) / 16_000
+    frames = []
+    for key in (36, 57, 72, 84):
+        first = 440 * 2 ** ((key - 69) / 12)
+        tone = sum(0.1 / n * np.sin(2 * np.pi * first * n * time) for n in range(1, 6))
+        frames.append(len(analyse(Sound(tone.astype(np.float32), 16_000), key).cents))
+    assert frames == [144, 144, 576, 576]  # 122, 36, 15 and 7 partials below 8 kHz

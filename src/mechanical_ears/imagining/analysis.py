@@ -43,7 +43,14 @@ from mechanical_ears.imagining.controls import (
 from mechanical_ears.imagining.glide import Course, glide, warp
 from mechanical_ears.imagining.noise import cap, noise_levels
 from mechanical_ears.imagining.partials import apart, decibels, envelope
-from mechanical_ears.imagining.series import Base, find_base, find_series, long_spectrum
+from mechanical_ears.imagining.series import (
+    Base,
+    LongSpectrum,
+    Series,
+    find_base,
+    find_series,
+    long_spectrum,
+)
 from mechanical_ears.imagining.timeline import Between, between
 from mechanical_ears.imagining.windows import windows
 from mechanical_ears.listening.f0 import Refined, refine
@@ -157,11 +164,12 @@ def _analyse(
     frequency = refined.frequency
     spectrum = long_spectrum(samples, rate)
     base = find_base(spectrum, refined)
-    frames = _frames(rate, base.spacing)
+    frames, series = _frames(rate, base, spectrum)
     finer = frames / FRAMES[0]
     whole = stretched(np.arange(1.0, 9.0), refined.inharmonicity)
     course = glide(samples, rate, frequency, whole, BEATS * finer)
-    series = find_series(spectrum, base, steady=not course.moves, apart=MODE_APART * finer)
+    if course.moves:
+        series = find_series(spectrum, base, steady=False, apart=MODE_APART * finer)
     times = frame_times(seconds, key_up, frames)
     noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
     cents = course.at(times)
@@ -206,11 +214,17 @@ def _analyse(
     )
 
 
-def _frames(rate: int, spacing: float) -> int:
-    """How many frames a note gets: the more, the fewer rows it can fill."""
-    count = min(rate / 2, AUDIBLE) / spacing
+def _frames(rate: int, base: Base, spectrum: LongSpectrum) -> tuple[int, Series]:
+    """How many frames a note gets, the more the fewer rows it fills, and what it has if steady."""
+    count = min(rate / 2, AUDIBLE) / base.spacing
     rows = count if count <= SINGLES else SINGLES + GROUPS
-    return FRAMES[sum(rows <= most for most in MOST_ROWS)]
+    for frames, most in zip(FRAMES[::-1], (*MOST_ROWS[::-1], np.inf), strict=True):
+        if rows <= most:
+            apart = MODE_APART * frames / FRAMES[0]
+            series = find_series(spectrum, base, steady=True, apart=apart)
+            if rows + np.count_nonzero(series.modes) <= most:
+                break
+    return frames, series
 
 
 def _partials(base: Base, offsets: NDArray[np.float64], highest: float) -> NDArray[np.float64]:

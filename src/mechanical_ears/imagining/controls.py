@@ -48,7 +48,7 @@ from mechanical_ears.errors import EarsError
 VERSION: Final = 1
 
 FRAMES: Final = (144, 288, 576)  # of the partials, the fewest that a note has and more
-MOST_ROWS: Final = (26, 9)  # of partials that fit 288 and 576 frames
+MOST_ROWS: Final = (34, 17)  # of partials and modes that fit 288 and 576 frames
 NOISE_FRAMES: Final = 112
 ATTACK_SHARE, RELEASE_SHARE = 0.25, 0.15  # of the frames; the rest lie in the sustain
 ATTACK_STEPS: Final = (0.004, 0.025)  # s between 144 frames, from the first to the last

@@ -29,7 +29,7 @@ CAP_GUARD: Final = 3.6  # window bins to a partial, where Nuttall's window sees 
 CAP_MARGIN: Final = 2.0  # dB, of the cap above what it finds: the lesser of two estimates is low
 CAP_HOP: Final = 0.096  # s
 CAP_FROM: Final = 0.10  # s, where the cap begins
-CAP_AFTER: Final = 0.12  # s around the key-up without a cap
+CAP_BEFORE: Final = 0.12  # s before the key-up, from where the last that was found is held
 GAMMA: Final = 0.5772  # Euler's constant
 
 
@@ -129,14 +129,14 @@ def cap(
         dB as `noise_levels`, float64 (frames, bands); infinite where nothing is known.
     """
     most = np.full((len(times), BANDS), np.inf)
-    last = min(key_up, len(samples) / sample_rate) - CAP_AFTER
+    last = min(key_up, len(samples) / sample_rate) - CAP_BEFORE
     length = max(CAP_WINDOW, CAP_PERIODS / base)
     moments = np.arange(CAP_FROM + CAP_WINDOW / 4, last, CAP_HOP)
     if len(moments) < 2:
         return most
     parts = windows(samples, sample_rate, moments, length, nuttall)
     levels = noise_levels(parts, partials, None, CAP_GUARD)
-    capped = (times > CAP_FROM) & (times < last)
+    capped = (times > CAP_FROM) & (times < key_up)  # held up to the release: no echo before it
     for band in range(BANDS):
         most[capped, band] = np.interp(times[capped], moments, levels[:, band]) + CAP_MARGIN
     return most
