@@ -10,10 +10,19 @@ import pytest
 from mechanical_ears.cli import main
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.imagination import SETS, Plan, evaluate, measure_real
+from mechanical_ears.evaluation.imagination import (
+    SETS,
+    Plan,
+    evaluate,
+    measure_real,
+    sheet_instruments,
+)
 from mechanical_ears.evaluation.judge import EvaluationNetwork
+from mechanical_ears.evaluation.measured import Notes
+from mechanical_ears.evaluation.pictures import instruments_picture
 from mechanical_ears.evaluation.report import markdown, rows
 from mechanical_ears.evaluation.sources import open_store, real
+from mechanical_ears.pitch import midi_to_hz
 
 OPTIONS = ["--instruments", "10", "--notes", "50"]
 
@@ -95,6 +104,25 @@ def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store
     assert table["instruments that are new"].met is False
     assert table["notes that clip"].met is True
     assert markdown(rows(evaluation)).count("\n") == len(table) + 1
+
+
+def test_a_sheet_of_whatever_plays(toy_store):
+    """Three keys of each instrument, also where all notes are handed over at once."""
+    store = open_store(toy_store)
+
+    def sawtooth(asked):
+        time = np.arange(64_000) / 16_000
+        audio = [time * midi_to_hz(int(key)) % 1 - 0.5 for key in asked.pitch]
+        names = np.array([f"saw {number}" for number in asked.instrument])
+        yield Notes(np.float32(audio), asked.pitch, asked.velocity, asked.family, names)
+
+    sheet = sheet_instruments(sawtooth, store, Plan(30, 50))
+    assert len(sheet) == 24
+    for number, notes in enumerate(sheet):
+        assert list(notes.pitch) == [45, 60, 76]
+        assert {*notes.instrument} == {f"saw {number}"}
+    pixels = instruments_picture(sheet[:3], "three")
+    assert len([axes for axes in pixels.axes if axes.images]) == 9
 
 
 def told(capsys, *arguments):

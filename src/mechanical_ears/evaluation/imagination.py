@@ -17,8 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -323,16 +323,28 @@ def evaluate(
 
 def sheet_instruments(player: Player, store: Store, plan: Plan) -> list[Notes]:
     """Three keys of the first of the instruments that a plan draws by lot, to be looked at."""
-    asked = random_asked(store, plan.instruments, plan.instruments, plan.seed)
-    count = min(SHEET_INSTRUMENTS, plan.instruments)
-    sheet = Asked(
-        np.repeat(asked.instrument[:count], len(SHEET_KEYS)),
-        np.repeat(asked.family[:count], len(SHEET_KEYS)),
-        np.tile(SHEET_KEYS, count),
-        np.full(count * len(SHEET_KEYS), SHEET_VELOCITY),
+    asked = random_asked(store, plan.instruments, set_size(store, plan), plan.seed)
+    numbers, firsts = (
+        part[:SHEET_INSTRUMENTS] for part in np.unique(asked.instrument, return_index=True)
     )
-    parts = list(player(sheet))
-    return [part for part in parts if len(part) == len(SHEET_KEYS)]
+    sheet = Asked(
+        np.repeat(numbers, len(SHEET_KEYS)),
+        np.repeat(asked.family[firsts], len(SHEET_KEYS)),
+        np.tile(SHEET_KEYS, len(numbers)),
+        np.full(len(numbers) * len(SHEET_KEYS), SHEET_VELOCITY),
+    )
+    played = [part[row : row + 1] for part in player(sheet) for row in range(len(part))]
+    keys = len(SHEET_KEYS)
+    return [_together(played[first : first + keys]) for first in range(0, len(played), keys)]
+
+
+def _together(parts: Sequence[Notes]) -> Notes:
+    return Notes(
+        **{
+            part.name: np.concatenate([getattr(each, part.name) for each in parts])
+            for part in fields(Notes)
+        }
+    )
 
 
 def _figures(name: str, notes: Measured, grid: Measured, real_notes: Real, seed: int) -> Figures:
