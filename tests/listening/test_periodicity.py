@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.listening.frontend import hear
-from mechanical_ears.listening.periodicity import aperiodicity, sounding_pitch
+from mechanical_ears.listening.periodicity import aperiodicity, weigh
 from mechanical_ears.pitch import PIANO_LOWEST, midi_to_hz
 
 TIME = np.arange(64_000) / 16_000
@@ -26,6 +26,11 @@ def undecided(*keys):
     told = np.zeros(128, np.float32)
     told[list(keys)] = 1 / len(keys)
     return told
+
+
+def heard(spectrum, *keys):
+    """What sounds, where the network takes these keys for equally likely."""
+    return weigh(undecided(60), undecided(*keys), spectrum).sounding
 
 
 @pytest.mark.parametrize("midi", [24, 33, 45, 57, 69, 81, 93])
@@ -52,18 +57,18 @@ def test_the_signal_decides_where_the_network_cannot(midi, partials, decay):
     spectrum = power(midi, partials, decay)
     for other in (midi - 12, midi + 12, midi - 24, midi + 19, midi + 7):
         if PIANO_LOWEST <= other <= 108:
-            assert sounding_pitch(undecided(midi, other), spectrum) == midi
+            assert heard(spectrum, midi, other) == midi
 
 
 def test_a_network_that_is_sure_is_believed_beyond_the_piano():
-    assert sounding_pitch(undecided(19), power(31, (1, 2, 3))) == 19
+    assert heard(power(31, (1, 2, 3)), 19) == 19
 
 
 def test_silence_leaves_the_network_alone():
     silent = hear(np.zeros((1, 64_000), np.float32)).power[0]
     assert not silent.any()
     assert aperiodicity(silent).tolist() == [1.0] * 88
-    assert sounding_pitch(undecided(60), silent) == 60
+    assert heard(silent, 60) == 60
 
 
 def test_the_attack_has_no_more_say_than_what_follows():
@@ -71,4 +76,20 @@ def test_the_attack_has_no_more_say_than_what_follows():
     click = np.where(TIME < 0.03, 0.5 * np.sin(2 * np.pi * midi_to_hz(90) * TIME), 0)
     rest = np.where(TIME < 0.03, 0, 0.1 * np.sin(2 * np.pi * midi_to_hz(60) * TIME))
     spectrum = hear((click + rest)[None].astype(np.float32)).power[0]
-    assert sounding_pitch(undecided(60, 90), spectrum) == 60
+    assert heard(spectrum, 60, 90) == 60
+
+
+def test_the_key_leans_on_the_period_but_knows_instruments_by_heart():
+    """A tone of 440 Hz: its key where the network is in doubt, another where it is sure."""
+    spectrum = power(69, (1, 2, 3))
+    doubt = undecided(57, 69)
+    leaning = weigh(doubt, doubt, spectrum)
+    assert leaning.key.argmax() == 69
+    assert leaning.key.sum() == pytest.approx(1)
+    assert 0.5 < leaning.key[69] < 0.9
+    organ = np.full(128, 1e-6, np.float32)
+    organ[81] = 1 - 127e-6  # a stop that sounds an octave below its key
+    known = weigh(organ, doubt, spectrum)
+    assert known.key.argmax() == 81
+    assert 0.9 < known.key[81] < 1 - 127e-6
+    assert known.sounding == 69

@@ -28,7 +28,7 @@ from mechanical_ears.listening.f0 import refine
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, Heard, hear
 from mechanical_ears.listening.onnx import open_model
 from mechanical_ears.listening.onset import onset
-from mechanical_ears.listening.periodicity import sounding_pitch
+from mechanical_ears.listening.periodicity import weigh
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, sound_seconds
@@ -189,13 +189,13 @@ class Ears:
                 None, 0.0, None, None, None, None, 0.0, None, None, (), None, sound.seconds, ()
             )
         pitched = float(told["pitched"])
-        key = int(told["key"].argmax())
+        weighed = weigh(told["key"], told["sounding"], power)
+        key = int(weighed.key.argmax())
         frequency: float | None = None
         sounding: int | None = None
         cents: float | None = None
         if pitched >= PITCHED:
-            expected = sounding_pitch(told["sounding"], power)
-            frequency = refine(note, SAMPLE_RATE, expected).frequency
+            frequency = refine(note, SAMPLE_RATE, weighed.sounding).frequency
             sounding = round(hz_to_midi(frequency))
             cents = cents_between(frequency, midi_to_hz(sounding))
         family, source = int(told["family"].argmax()), int(told["source"].argmax())
@@ -204,7 +204,7 @@ class Ears:
         near = near[(-likeness[near]).argsort()]
         return Hearing(
             pitch=None if frequency is None else key,
-            pitch_confidence=AT_ITS_KEY * pitched * float(told["key"][key]),
+            pitch_confidence=AT_ITS_KEY * pitched * float(weighed.key[key]),
             frequency=frequency,
             sounding_pitch=sounding,
             cents=cents,

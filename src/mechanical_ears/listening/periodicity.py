@@ -1,4 +1,4 @@
-"""Which octave sounds: what the network expects, checked against the periods of the signal.
+"""Which octave sounds: what the network expects, weighed against the periods of the signal.
 
 A period T is one where the signal differs little from itself T later. With the autocorrelation r,
 which is the Fourier transform of the power spectrum (Wiener and Khinchin) over that of the window,
@@ -9,18 +9,24 @@ Cheveigné and Kawahara, "YIN, a fundamental frequency estimator for speech and 
 
 y is 1 for noise and 0 at a period and its multiples. The powers are those of the front end's long
 frames, each divided by its own total, so that the whole note counts and not its attack alone. A key
-k of frequency 1/T then has, with the network's probability p of the sounding pitch,
+k of frequency 1/T then has the evidence, in nats,
 
-    log p(k) − ``WEIGHT`` · √y(T) + ``HIGHER`` · k/12
+    e(k) = −``WEIGHT`` · √y(T) + ``HIGHER`` · k/12
 
-where the last part prefers the shortest of equals: multiples of a period are periods, too. Both
-numbers are fitted by softmax regression on notes of training and validation presets, half of the
-weight on training notes whose sounding label was unclear, so that the network never learned it, and
-on which three trackers of four agree (`docs/LOG.md`).
+where the last part prefers the shortest of equals: multiples of a period are periods, too. The
+pitch that sounds is the likeliest by log p(k) + e(k), with p by the network. Instruments that do
+not sound at their key are known by heart, not heard, so that the key is leaned on the evidence a
+little only: log p(k) + ``LEANING`` · e(k).
+
+``WEIGHT`` and ``HIGHER`` are fitted by softmax regression on notes of training and validation
+presets; half of the weight lies on training notes whose sounding label was unclear, so that the
+network never learned it, and on which three trackers of four agree. ``LEANING`` is the greatest
+weight that costs no training preset its key. (docs/LOG.md has the figures.)
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -30,12 +36,14 @@ from numpy.typing import NDArray
 from mechanical_ears.listening.frontend import PITCH_WINDOW, SAMPLE_RATE, layout
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, midi_to_hz
 
+PIANO: Final = slice(PIANO_LOWEST, PIANO_HIGHEST + 1)
 FINER: Final = 2  # lags a sample
 REACH: Final = 60.0  # cents to each side of a key at which its period is looked for
 MOST: Final = 2.0  # of y that makes a difference
 WEIGHT: Final = 22.0  # nats for a difference of 1
 LEAST: Final = 1e-12  # probability by the network that is told from none
 HIGHER: Final = 1.8  # nats an octave
+LEANING: Final = 0.1
 
 
 @cache
@@ -76,17 +84,39 @@ def aperiodicity(power: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.minimum.reduceat(yin, edges - 1)[::2])
 
 
-def sounding_pitch(told: NDArray[np.float32], power: NDArray[np.float32]) -> int:
-    """The MIDI number that sounds.
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Network and signal together.
+
+    Attributes:
+        sounding: MIDI number of the pitch that sounds.
+        key: float64 (128,), probability of each key.
+    """
+
+    sounding: int
+    key: NDArray[np.float64]
+
+
+def weigh(
+    key: NDArray[np.float32], sounding: NDArray[np.float32], power: NDArray[np.float32]
+) -> Weighed:
+    """Weigh what the network expects against the periods of the signal.
+
+    Beyond the piano, where periods are not looked for, the network is believed.
 
     Args:
-        told: float32 (128,), probability of each number by the network.
+        key: float32 (128,), probability of each key by the network.
+        sounding: float32 (128,), probability of each number that it sounds, by the network.
         power: float32 (2049,), see `frontend.Heard`.
     """
-    expected = int(told.argmax())
-    if not PIANO_LOWEST <= expected <= PIANO_HIGHEST:
-        return expected
-    score = np.log(told[PIANO_LOWEST : PIANO_HIGHEST + 1] + LEAST)
-    score -= WEIGHT * np.sqrt(np.minimum(aperiodicity(power), MOST))
-    score += np.arange(len(score)) * (HIGHER / 12)
-    return PIANO_LOWEST + int(score.argmax())
+    evidence = np.full(len(key), -WEIGHT)
+    evidence[PIANO] = -WEIGHT * np.sqrt(np.minimum(aperiodicity(power), MOST))
+    evidence += np.arange(len(key)) * (HIGHER / 12)
+    heard = int(sounding.argmax())
+    if PIANO.start <= heard < PIANO.stop:
+        heard = int((np.log(sounding + LEAST) + evidence).argmax())
+    keys = np.log(key + LEAST, dtype=np.float64)
+    if PIANO.start <= int(key.argmax()) < PIANO.stop:
+        keys += LEANING * evidence
+    weights = np.exp(keys - keys.max())
+    return Weighed(heard, weights / weights.sum())
