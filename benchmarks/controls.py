@@ -343,6 +343,7 @@ def magnitude(notes: Sequence[Note]) -> None:
     import torch
 
     from mechanical_ears.imagining.magnitude import MagnitudeRender, map_batch, render_magnitude
+    from mechanical_ears.imagining.outline import OUTLINE_FRAMES
     from mechanical_ears.listening.frontend import FLOOR, Heard, hear
 
     torch.set_num_threads(1)
@@ -382,7 +383,7 @@ def magnitude(notes: Sequence[Note]) -> None:
             ]
         )
     timings = []
-    for frames in (144, 576):
+    for frames in (OUTLINE_FRAMES, 144, 576):
         module, batch = MagnitudeRender(frames=frames), map_batch(maps[:32], frames=frames)
         batch = batch._replace(partials=batch.partials.requires_grad_())
 
