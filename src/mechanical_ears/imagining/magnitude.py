@@ -68,6 +68,7 @@ HIGHEST_HEARD: Final = 0.49 * SAMPLE_RATE  # Hz
 TOGETHER: Final = 8  # notes
 STEPS: Final = 4  # of the table, in a bin
 UNHEARD: Final = 1e-12  # of a partial's power; between bins a lobe has nulls, slow as subnormals
+EDGE: Final = 1e-6  # share of a frame in a window, below which it is none: subnormals, again
 SPREAD_BINS: Final = 3.0  # to each side, over which fluctuations are spread; a step reaches on
 ROUNDING: Final = 1e-5  # of a steady amplitude's square, that fluctuates in float32 only
 FINE_STEP: Final = 0.0005  # s, of the integrals over time
@@ -274,7 +275,8 @@ def _averages(
     sums = np.zeros((len(times), len(moments)))
     np.add.at(sums, before, (1 - share) * window[inside])
     np.add.at(sums, before + 1, share * window[inside])
-    return np.asarray(sums / window.sum(axis=0), dtype=np.float32)
+    means = sums / window.sum(axis=0)
+    return np.where(means < EDGE, 0, means).astype(np.float32)
 
 
 class MagnitudeRender(nn.Module):
