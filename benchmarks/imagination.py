@@ -53,11 +53,11 @@ from mechanical_ears.evaluation.sources import (
     Player,
     imagination_player,
     open_store,
+    player_mark,
     random_asked,
     random_rows,
     real,
     resynthesised,
-    weights_mark,
 )
 from mechanical_ears.imagining.imagination import SHIPPED, Imagination
 from mechanical_ears.note import NOTE_SAMPLE_RATE
@@ -175,7 +175,7 @@ def named_players(
     players = {name: imagination_player(each, seed) for name, each in opened.items()}
     for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))
-    return players, {name: weights_mark(each) for name, each in opened.items()}
+    return players, {name: player_mark(each) for name, each in opened.items()}
 
 
 def shown(what: str) -> Progress:

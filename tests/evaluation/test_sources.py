@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from toy_imagination import write_toy
 
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
@@ -9,13 +10,16 @@ from mechanical_ears.errors import CorpusError
 from mechanical_ears.evaluation.sources import (
     GRID_KEYS,
     GRID_VELOCITY,
+    code_digest,
     grid_asked,
     grid_rows,
     imagination_player,
     open_store,
+    player_mark,
     random_asked,
     random_rows,
     real,
+    resynthesis_mark,
     resynthesised,
 )
 from mechanical_ears.imagining.distance import distance
@@ -120,6 +124,17 @@ def test_what_is_asked_for_is_played(store, toy_weights):
     instrument = imagine(2_000_001, family=FAMILIES[asked.family[3]], model=imagination)
     sound = instrument.note(int(asked.pitch[3]), int(asked.velocity[3]), 4.0, 16_000)
     assert np.array_equal(played[1].audio[0], sound.samples)
+
+
+def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
+    mark = player_mark(Imagination(toy_weights))
+    assert mark == player_mark(Imagination(toy_weights))
+    other = write_toy(tmp_path / "other", licence="another")
+    assert player_mark(Imagination(other)) != mark
+    assert code_digest("sines") != code_digest("timeline")
+    alone, more = code_digest("storage"), code_digest("storage", "controls")
+    assert alone == more  # which it imports
+    assert len(resynthesis_mark()) == 12
 
 
 def test_stores_that_cannot_serve(tmp_path):

@@ -53,7 +53,7 @@ def imagination(
     )
     from mechanical_ears.evaluation.judge import EvaluationNetwork
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
-    from mechanical_ears.evaluation.sources import imagination_player, open_store, weights_mark
+    from mechanical_ears.evaluation.sources import imagination_player, open_store, player_mark
     from mechanical_ears.files import make_folder
     from mechanical_ears.imagining.imagination import Imagination
     from mechanical_ears.terminal import progress_bar, show_table
@@ -74,7 +74,7 @@ def imagination(
             network,
             plan,
             cache=output / "imagined",
-            mark=weights_mark(imagination),
+            mark=player_mark(imagination),
             progress=move,
         )
     sheet = sheet_instruments(player, store, plan)

@@ -51,6 +51,7 @@ from mechanical_ears.evaluation.sources import (
     random_asked,
     random_rows,
     real,
+    resynthesis_mark,
     resynthesised,
 )
 from mechanical_ears.files import make_folder
@@ -212,7 +213,8 @@ def measure_real(
 
     for name, rows in chosen.items():
         drawn = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        file = f"{name}{drawn}-{mark}"
+        made_by = f"-{resynthesis_mark()}" if "resynthesised" in name else ""
+        file = f"{name}{drawn}{made_by}-{mark}"
         found[name] = _kept(cache, file, partial(made, name, rows, done))
         done += len(rows)
         progress(done, total)
@@ -284,7 +286,7 @@ def evaluate(
         plan: the one with which the real notes were measured.
         cache: folder in which measured notes are kept, so that an interrupted evaluation goes on;
             None keeps none.
-        mark: what tells this player from others in that folder (`weights_mark`).
+        mark: what tells this player from others in that folder (`player_mark`).
         progress: called now and then.
     """
     asked = random_asked(store, plan.instruments, len(real_notes.others), plan.seed)

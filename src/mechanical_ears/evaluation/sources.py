@@ -13,6 +13,7 @@ Of real instruments the nearest keys are taken that there are.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,6 +27,7 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import HELD_OUT, Store, as_float
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.evaluation.measured import SAMPLES, Notes
+from mechanical_ears.imagining import controls
 from mechanical_ears.imagining.imagination import GENERATOR, MAPPER, Imagination
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.sound import Sound
@@ -168,10 +170,10 @@ def _resynthesis(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | 
 
     note = Note(Sound(audio, NOTE_SAMPLE_RATE), pitch=key, velocity=100, instrument="real")
     try:
-        (controls,) = controls_of(outline(analyse(note)), [float(key)])
+        (found,) = controls_of(outline(analyse(note)), [float(key)])
     except SoundError:
         return None
-    made = render(controls, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
+    made = render(found, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
     return fitted(made.samples)
 
 
@@ -220,10 +222,30 @@ def grid_asked(asked: Asked) -> Asked:
     )
 
 
-def weights_mark(imagination: Imagination) -> str:
-    """What tells the weights with which an imagination plays from others."""
+def player_mark(imagination: Imagination) -> str:
+    """What tells how an imagination sounds: a digest of its weights and of the code that plays."""
     files = (imagination.path / name for name in (MAPPER, GENERATOR))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    weights = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(weights + code_digest("imagine").encode()).hexdigest()[:12]
+
+
+def resynthesis_mark() -> str:
+    """What tells how resynthesised notes sound: a digest of the code that makes them."""
+    return code_digest("analysis", "outline", "render")[:12]
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 of modules of ``imagining`` and of those that they import from there."""
+    folder = Path(controls.__file__).parent
+    waiting, texts = set(modules), dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        texts[name] = (folder / f"{name}.py").read_text(encoding="utf-8")
+        waiting |= {*re.findall(r"mechanical_ears\.imagining\.(\w+) import", texts[name])} - {
+            *texts
+        }
+    told = "".join(texts[name] for name in sorted(texts))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def imagination_player(imagination: Imagination, seed: int = 0) -> Player:
