@@ -7,9 +7,9 @@ import pytest
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.carried import (
-    KERNELS,
+    PITCH_LENGTH,
+    STEP,
     Carried,
-    Kernel,
     differences,
     from_bytes,
     louder,
@@ -54,7 +54,7 @@ def test_recorded_notes_come_back_exactly():
         np.ones(3),
         differences(recorded, imagined),
     )
-    made = given.added_to(imagined, keys, forces)
+    made = given.added_to(imagined, keys, forces, imagined)
     for name in SHAPES:
         back, wanted = getattr(made, name), getattr(recorded, name)
         if name == "ratios":
@@ -65,28 +65,33 @@ def test_recorded_notes_come_back_exactly():
 
 def test_what_is_carried_fades_with_the_interval():
     given = carried([60], [100])
-    kernel = Kernel(everywhere=0.3, near=0.8, semitones=10.0)
     keys = np.array([60.0, 65, 72, 108])
-    weights = given.weights(kernel, keys, np.full(4, 100.0))[:, 0]
-    steps = np.array([0, 5, 12, 48])
-    expected = 0.3 + 0.5 * np.exp(-steps / 10) + 0.2 * np.exp(-steps)
+    weights = given.weights(keys, np.full(4, 100.0))[:, 0]
+    expected = np.exp(-np.array([0, 5, 12, 48]) / PITCH_LENGTH)
     np.testing.assert_allclose(weights, expected, rtol=2e-3)
 
 
 def test_between_two_recordings_both_count_and_the_nearer_more():
     given = carried([48, 60], [100, 100])
-    for kernel in KERNELS.values():
-        (low, high), (left, right) = given.weights(
-            kernel, np.array([51.0, 54.0]), np.array([100.0, 100.0])
-        )
-        assert 0 < high < low < 1
-        assert left == pytest.approx(right)
-        assert left + right < 1.05
+    near, middle = given.weights(np.array([51.0, 54.0]), np.array([100.0, 100.0]))
+    assert 0 < near[1] < near[0] < 1
+    assert middle[0] == pytest.approx(middle[1])
+    assert 0.95 < middle.sum() < 1.01
+
+
+def test_of_the_imagined_step_a_part_is_believed():
+    recorded, here, there = outlines(1), outlines(1, seed=2), outlines(1, seed=3)
+    rest = differences(recorded, there)
+    given = Carried(np.array([60.0]), np.array([100.0]), np.array([0]), np.ones(1), rest)
+    made = given.added_to(here, [60.0], [100.0], there)
+    expected = recorded.cents + STEP * (here.cents - there.cents)
+    np.testing.assert_allclose(made.cents, expected, atol=0.02)
+    assert given.nearest_pitches([20, 90]).tolist() == [60, 60]
 
 
 def test_two_takes_of_a_note_are_averaged():
     given = carried([60, 60], [100, 100])
-    weights = given.weights(Kernel(0.4, 0.9, 12), np.array([60.0]), np.array([100.0]))
+    weights = given.weights(np.array([60.0]), np.array([100.0]))
     np.testing.assert_allclose(weights, 0.5, atol=1e-3)
 
 
@@ -97,7 +102,7 @@ def test_silence_stays_silent():
     rest = differences(silent, imagined)
     assert np.abs(rest["partials"][:, 5:]).max() < 1
     given = Carried(np.array([60.0]), np.array([99.0]), np.array([0]), np.ones(1), rest)
-    assert given.added_to(imagined, [70], [99]).partials[:, 5:].max() < -110
+    assert given.added_to(imagined, [70], [99], imagined).partials[:, 5:].max() < -110
 
 
 def test_there_and_back():
@@ -114,8 +119,8 @@ def test_a_morph_has_a_share_of_each():
     both = mixed([(0.25, one), (0.75, other)])
     plain = outlines(4, seed=9)
     asked = [57.0, 60, 66, 90], [100.0, 80, 100, 100]
-    made = both.added_to(plain, *asked)
-    first, second = one.added_to(plain, *asked), other.added_to(plain, *asked)
+    made = both.added_to(plain, *asked, plain)
+    first, second = one.added_to(plain, *asked, plain), other.added_to(plain, *asked, plain)
     np.testing.assert_allclose(made.cents, 0.25 * first.cents + 0.75 * second.cents, atol=1e-4)
     again = mixed([(0.5, both), (0.5, None)])
     np.testing.assert_allclose(again.shares, both.shares / 2)

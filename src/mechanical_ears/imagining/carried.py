@@ -9,17 +9,19 @@ is; ratios are logarithms:
 At a recorded key and velocity x_i = (p_i, v_i), the recording and the imagined instrument differ by
 R_i = y_recorded − y_imagined. At others, y_imagined gets
 
-    Σ_i w_i(x) R_i        w(x) = k(x)ᵀ (K + ν)⁻¹        K_ij = k(x_i, x_j)
+    Σ_i w_i(x) R_i − (1 − c) Σ_i w_i(x) · (y_imagined(p, v) − y_imagined(p_n, v))
 
-the mean of a Gaussian process (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
-2006), with the kernel
+with w(x) = k(x)ᵀ (K + ν)⁻¹, K_ij = k(x_i, x_j), the mean of a Gaussian process (Rasmussen and
+Williams, "Gaussian Processes for Machine Learning", 2006), with the kernel
 
-    k(x, y) = a + (b − a) · exp(−|p_x − p_y| / ℓ − |v_x − v_y| / 90) + (1 − b) · [x = y]
+    k(x, y) = exp(−|p_x − p_y| / 80 − |v_x − v_y| / 90)
 
-so that the recording itself sounds at its own key; near it, its character remains; and far away
-only the share a of it that belongs to the whole instrument. What only the one note has, 1 − b,
-fades out over two semitones. The shares and lengths are those found between the keys of instruments
-that the training left out (``benchmarks/like.py --kernels``).
+so that the recording itself sounds at its own key, and its character fades slowly over the others.
+Of the step that is imagined from the
+nearest recorded key p_n to another, the share c is believed as far as the recording is: of an
+instrument that it never heard, the imagination knows less than half of how its keys differ. Both
+were chosen on instruments on the validation side of the training fonts, on keys that they play from
+different samples (26 pairs; ``benchmarks/like.py --validation``).
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.imagining.controls import SILENCE
+from mechanical_ears.imagining import storage
+from mechanical_ears.imagining.controls import SILENCE, Controls
 from mechanical_ears.imagining.outline import SHAPES, Outlines
 from mechanical_ears.imagining.tensors import DAMAGE, tensor_bytes, tensors
 
@@ -43,55 +46,28 @@ LEVELS: Final = ("partials", "slots", "noise")  # dB, with silence
 OFFSETS: Final = 200.0  # cents, of a partial, at most
 NEVER: Final = -59.0  # dB, fine structure of a partial that never sounds
 FINE: Final = (-25.0, 12.0)  # dB, of one that does
+FAINT: Final = 0.2  # of the soft floor, below which all is silent
+STEP: Final = 0.4  # of the imagined step from a recorded key to another, that is believed
+LEAST_DETAIL: Final = 0.5  # share of a detail, below which none is carried
+DETAIL_LENGTH: Final = 8.0  # semitones, over which the detail of a recording fades
+PITCH_LENGTH: Final = 80.0  # ℓ, semitones
 VELOCITY_LENGTH: Final = 90.0  # MIDI velocities
-OWN_LENGTH: Final = 1.0  # semitones, over which what only one note has fades
 NUGGET: Final = 1e-3  # ν: two takes of one note are averaged
 FORMAT: Final = "mechanical-ears-carried"
 VERSION: Final = "1"
 _EPSILON: Final = 10 ** (-DEPTH / 20)
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """How what is found at one key holds at others.
-
-    Attributes:
-        everywhere: share a of its variance that the whole instrument has, 0..1.
-        near: share b that its neighbours have, too, a..1.
-        semitones: length ℓ, over which b − a falls to 37 %.
-    """
-
-    everywhere: float
-    near: float
-    semitones: float
-
-    def __call__(
-        self,
-        pitches: NDArray[np.float64],
-        velocities: NDArray[np.float64],
-        other_pitches: NDArray[np.float64],
-        other_velocities: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Covariances (notes, other notes)."""
-        steps = np.abs(pitches[:, None] - other_pitches)
-        forces = np.abs(velocities[:, None] - other_velocities) / VELOCITY_LENGTH
-        around = np.exp(-steps / self.semitones - forces)
-        own = np.exp(-steps / OWN_LENGTH - forces)
-        mixed = self.everywhere + (self.near - self.everywhere) * around + (1 - self.near) * own
-        return np.asarray(mixed)
-
-
-KERNELS: Final[dict[str, Kernel]] = {
-    "level": Kernel(0.3, 0.9, 12.0),
-    "partials": Kernel(0.4, 0.9, 12.0),
-    "slots": Kernel(0.2, 0.9, 12.0),
-    "noise": Kernel(0.5, 0.9, 24.0),
-    "cents": Kernel(0.1, 0.9, 12.0),
-    "fine": Kernel(0.1, 0.9, 6.0),
-    "offsets": Kernel(0.1, 0.9, 6.0),
-    "stiffness": Kernel(0.5, 0.9, 24.0),
-    "ratios": Kernel(0.2, 0.9, 12.0),
-}
+def kernel(
+    pitches: NDArray[np.float64],
+    velocities: NDArray[np.float64],
+    other_pitches: NDArray[np.float64],
+    other_velocities: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How what is found at some notes holds at others, 0..1, float64 (notes, other notes)."""
+    steps = np.abs(pitches[:, None] - other_pitches) / PITCH_LENGTH
+    forces = np.abs(velocities[:, None] - other_velocities) / VELOCITY_LENGTH
+    return np.asarray(np.exp(-steps - forces))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +80,7 @@ class Carried:
         groups: int64 (n,), which instrument each was recorded from: a morph has two.
         shares: float64 (n,), how much of it is carried, 1 but for morphs.
         differences: recorded less imagined, as `told` tells them, by name, float32 (n, …).
+        maps: of the recordings, for their detail; as many as notes, or none.
     """
 
     pitches: NDArray[np.float64]
@@ -111,27 +88,54 @@ class Carried:
     groups: NDArray[np.int64]
     shares: NDArray[np.float64]
     differences: Mapping[str, NDArray[np.float32]]
+    maps: tuple[Controls, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pitches)
 
-    def added_to(self, outlines: Outlines, pitches: ArrayLike, velocities: ArrayLike) -> Outlines:
+    def added_to(
+        self, outlines: Outlines, pitches: ArrayLike, velocities: ArrayLike, beside: Outlines
+    ) -> Outlines:
         """Imagined outlines with what was recorded.
 
         Args:
             outlines: imagined, of m notes.
             pitches: MIDI numbers (m,).
             velocities: MIDI velocities (m,).
+            beside: imagined at the keys of `nearest_pitches`, of the same velocities.
         """
         keys, forces = np.asarray(pitches, np.float64), np.asarray(velocities, np.float64)
         sums = {}
+        there = told(beside)
+        weights = self.weights(keys, forces).astype(np.float32)
         for name, imagined in told(outlines).items():
-            weights = self.weights(KERNELS[name], keys, forces).astype(np.float32)
-            sums[name] = imagined + np.tensordot(weights, self.differences[name], axes=1)
+            whole = weights.sum(axis=1).reshape(-1, *[1] * (imagined.ndim - 1))
+            steps = (1 - STEP) * whole * (imagined - there[name])
+            carried = np.tensordot(weights, self.differences[name], axes=1)
+            sums[name] = (imagined + carried - steps).astype(np.float32)
         return untold(sums)
 
+    def nearest_pitches(self, pitches: ArrayLike) -> NDArray[np.float64]:
+        """The recorded keys that are nearest to others, MIDI numbers, float64 (m,)."""
+        steps = np.abs(np.asarray(pitches, np.float64)[:, None] - self.pitches)
+        return np.asarray(self.pitches[steps.argmin(axis=1)])
+
+    def nearest(self, pitch: float, velocity: float) -> tuple[Controls, float] | None:
+        """The map of the recording that is nearest to a note, and the weight of its detail."""
+        if not self.maps:
+            return None
+        steps = np.abs(self.pitches - pitch) / DETAIL_LENGTH
+        weights = self.shares * np.exp(
+            -steps - np.abs(self.velocities - velocity) / VELOCITY_LENGTH
+        )
+        place = int(weights.argmax())
+        found = self.maps[place]
+        if found.divisor > 1 or weights[place] < LEAST_DETAIL:
+            return None
+        return found, float(min(weights[place], 1.0))
+
     def weights(
-        self, kernel: Kernel, pitches: NDArray[np.float64], velocities: NDArray[np.float64]
+        self, pitches: NDArray[np.float64], velocities: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """How much of each difference other notes get, float64 (m, n)."""
         weights = np.zeros((len(pitches), len(self)))
@@ -152,8 +156,7 @@ def told(outlines: Outlines) -> dict[str, NDArray[np.float32]]:
     level = 10 * np.log10(np.maximum(loudest, 10 ** (SILENCE / 10)))
     numbers = {name: getattr(outlines, name) for name in SHAPES}
     for name in LEVELS:
-        amplitude = 10 ** ((numbers[name] - level[:, None, None]) / 20)
-        numbers[name] = 20 * np.log10(amplitude + _EPSILON)
+        numbers[name] = relative(numbers[name], level[:, None, None])
     fine = numbers["fine"]
     numbers["fine"] = np.where(fine <= NEVER, 0, np.clip(fine, *FINE))
     numbers["offsets"] = np.clip(numbers["offsets"], -OFFSETS, OFFSETS)
@@ -166,12 +169,27 @@ def untold(numbers: Mapping[str, NDArray[np.float32]]) -> Outlines:
     """Outlines from the numbers of `told`."""
     parts = {name: numbers[name] for name in SHAPES}
     for name in LEVELS:
-        amplitude = 10 ** (np.minimum(parts[name], MOST) / 20) - _EPSILON
-        heard = amplitude > 0.2 * _EPSILON
-        levels = 20 * np.log10(np.where(heard, amplitude, 1)) + numbers["level"][:, None, None]
-        parts[name] = np.where(heard, np.maximum(levels, SILENCE), SILENCE)
+        parts[name] = absolute(parts[name], numbers["level"][:, None, None])
     parts["ratios"] = 2 ** parts["ratios"]
     return Outlines(**{name: part.astype(np.float32) for name, part in parts.items()})
+
+
+def relative(
+    levels: NDArray[np.float32], loudest: float | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Levels, dB, relative to the loudest moment's and with the soft floor."""
+    amplitude = 10 ** ((levels - loudest) / 20)
+    return np.asarray(20 * np.log10(amplitude + _EPSILON), dtype=np.float32)
+
+
+def absolute(
+    numbers: NDArray[np.float32], loudest: float | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The way back of `relative`."""
+    amplitude = 10 ** (np.minimum(numbers, MOST) / 20) - _EPSILON
+    heard = amplitude > FAINT * _EPSILON
+    levels = 20 * np.log10(np.where(heard, amplitude, 1)) + loudest
+    return np.where(heard, np.maximum(levels, SILENCE), SILENCE).astype(np.float32)
 
 
 def differences(recorded: Outlines, imagined: Outlines) -> dict[str, NDArray[np.float32]]:
@@ -203,9 +221,17 @@ def mixed(parts: Sequence[tuple[float, Carried | None]]) -> Carried | None:
         groups=np.concatenate(groups),
         shares=np.concatenate([share * each.shares for share, each in chosen]),
         differences={
-            name: np.concatenate([each.differences[name] for _, each in chosen]) for name in KERNELS
+            name: np.concatenate([each.differences[name] for _, each in chosen])
+            for name in chosen[0][1].differences
         },
+        maps=_all_or_none([each for _, each in chosen]),
     )
+
+
+def _all_or_none(several: Sequence[Carried]) -> tuple[Controls, ...]:
+    if not all(each.maps for each in several):
+        return ()
+    return tuple(found for each in several for found in each.maps)
 
 
 def to_bytes(carried: Carried) -> bytes:
@@ -215,7 +241,11 @@ def to_bytes(carried: Carried) -> bytes:
         for name in ("pitches", "velocities", "groups", "shares")
     }
     halves = {name: each.astype(np.float16) for name, each in carried.differences.items()}
-    return tensor_bytes({**arrays, **halves}, {"format": FORMAT, "version": VERSION})
+    maps = {
+        f"map {place}": np.frombuffer(storage.to_bytes(found), dtype=np.int8)
+        for place, found in enumerate(carried.maps)
+    }
+    return tensor_bytes({**arrays, **halves, **maps}, {"format": FORMAT, "version": VERSION})
 
 
 def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
@@ -244,6 +274,12 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
         groups = arrays["groups"].astype(np.int64)
         if any(row.shape != (count,) or not np.isfinite(row).all() for row in [*rows, groups]):
             raise ValueError("its notes are not told")
+        kept = sum(name.startswith("map ") for name in arrays)
+        if kept not in (0, count):
+            raise ValueError(f"{kept} maps for {count} notes")
+        maps = tuple(
+            storage.from_bytes(arrays[f"map {place}"].tobytes(), path) for place in range(kept)
+        )
     except DAMAGE as error:
         raise EarsError(
             f"is not what an instrument carries, or damaged ({error})",
@@ -251,7 +287,7 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
             remedy="imagine it again from its recordings",
         ) from error
     pitches, velocities, shares = rows
-    return Carried(pitches, velocities, groups, shares, parts)
+    return Carried(pitches, velocities, groups, shares, parts, maps)
 
 
 def louder(outlines: Outlines, gain: float) -> Outlines:

@@ -180,9 +180,11 @@ class Imagination:
     ) -> dict[str, NDArray[np.float32]]:
         """Run a network on batches of one size, the last filled up with its first note."""
         count = len(given["pitch"])
+        fixed = session.get_inputs()[0].shape[0]
+        size = fixed if isinstance(fixed, int) else BATCH
         parts: list[dict[str, NDArray[np.float32]]] = []
-        for first in range(0, count, BATCH):
-            rows = np.arange(first, first + BATCH)
+        for first in range(0, count, size):
+            rows = np.arange(first, first + size)
             rows[rows >= count] = first
             batch = {key: np.ascontiguousarray(values[rows]) for key, values in given.items()}
             parts.append(self._run(session, name, outputs, batch))

@@ -26,6 +26,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.files import write_json, written_whole
 from mechanical_ears.imagining.carried import LEVELS, Carried, from_bytes, louder, to_bytes
 from mechanical_ears.imagining.controls import SILENCE
+from mechanical_ears.imagining.detail import detailed
 from mechanical_ears.imagining.imagination import BATCH, TIMBRE, Imagination, opened
 from mechanical_ears.imagining.lot import normal
 from mechanical_ears.imagining.outline import Outlines, controls_of, outline_times
@@ -190,14 +191,22 @@ class Instrument:
         take: int,
     ) -> Iterator[Sound]:
         pitches = np.array([pitch for pitch, _ in pairs], dtype=np.float64)
-        told = self.outlines(pitches, [velocity for _, velocity in pairs], take)
-        for pitch, controls in zip(pitches, controls_of(told, pitches), strict=True):
+        velocities = [velocity for _, velocity in pairs]
+        told = self.outlines(pitches, velocities, take)
+        for place, (pitch, plain) in enumerate(
+            zip(pitches, controls_of(told, pitches), strict=True)
+        ):
+            seed = _noise_seed(pitch, take, self.seed or 0)
+            near = None
+            if self.carried is not None:
+                near = self.carried.nearest(pitch, velocities[place])
             sound = render(
-                controls,
-                seconds=seconds,
+                plain if near is None else detailed(told[[place]], *near, seed),
+                pitch=pitch,
+                seconds=NOTE_SECONDS if seconds is None else seconds,
                 sample_rate=sample_rate,
-                seed=_noise_seed(pitch, take, self.seed or 0),
-                phases=False,
+                seed=seed,
+                phases=near is not None,
             )
             peak = float(np.abs(sound.samples).max(initial=0.0))
             if peak > LOUDEST:
@@ -223,9 +232,12 @@ class Instrument:
             for row, key in enumerate(keys):
                 moved = normal(_noise_seed(key, take, self.seed or 0), TIMBRE)
                 timbres[row] += np.float32(JITTER) * self.imagination.spread * moved
-        told = self.imagination.generate(timbres, keys, np.asarray(velocities, dtype=np.float64))
+        forces = np.asarray(velocities, dtype=np.float64)
+        told = self.imagination.generate(timbres, keys, forces)
         if self.carried is not None:
-            told = self.carried.added_to(told, keys, velocities)
+            near = self.carried.nearest_pitches(keys)
+            beside = self.imagination.generate(timbres, near, forces)
+            told = self.carried.added_to(told, keys, forces, beside)
         return settled(louder(told, self.gain))
 
     def hear(self, pitches: Sequence[int] = HEARD_KEYS, velocity: int = VELOCITY) -> Impression:

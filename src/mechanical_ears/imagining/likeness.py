@@ -16,7 +16,7 @@ of timbres among instruments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,21 @@ from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.imagining.analysis import analyse
 from mechanical_ears.imagining.carried import LEVELS, Carried, differences, halved, louder, told
+from mechanical_ears.imagining.controls import SILENCE, Controls
+from mechanical_ears.imagining.detail import RELEASED
 from mechanical_ears.imagining.imagination import TIMBRE, Imagination
-from mechanical_ears.imagining.outline import Outlines, filled, joined, known, outline
+from mechanical_ears.imagining.outline import (
+    SHAPES,
+    Outlines,
+    filled,
+    joined,
+    known,
+    outline,
+    outline_noise_times,
+    outline_times,
+)
 from mechanical_ears.listening.ears import listen
-from mechanical_ears.note import Note
+from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.pitch import hz_to_midi
 from mechanical_ears.sound import Sound
 
@@ -41,6 +52,7 @@ ROUNDS: Final = 2  # of finding the level and the timbre in turn
 STEPS: Final = 2  # of Gauss and Newton
 ERROR: Final = 0.5  # σ, dB, as the mean over cells
 LEASH: Final = 0.5  # c, standard deviations
+DIED_AWAY: Final = -40.0  # dB below its loudest, at which a recording may end by itself
 NUDGE: Final = 0.05  # standard deviations, of the differences
 EDGE_ROWS: Final = 6  # known rows, whose mean difference those behind them get
 
@@ -55,6 +67,8 @@ class Recording:
         velocity: MIDI velocity 1..127.
         partials: bool (64,), the rows that are known.
         noise: bool (40,), the bands that are known.
+        released: whether it tells what follows when the key is let go.
+        controls: its map.
     """
 
     outline: Outlines
@@ -62,6 +76,8 @@ class Recording:
     velocity: int
     partials: NDArray[np.bool_]
     noise: NDArray[np.bool_]
+    released: bool = True
+    controls: Controls | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +145,48 @@ def _outlined(
             if key is not None and round(pitch) % 12 == key % 12:
                 pitch += key - round(pitch)  # a stop that sounds an octave below its key
     assert pitch is not None
-    controls = analyse(sound if note is None else note, pitch)  # a note tells its key-up
+    if note is not None and abs(sound.seconds - NOTE_SECONDS) < 0.01:
+        controls = analyse(note, pitch)  # as in NSynth, held for 3 s
+    else:
+        controls = _held_as_others(sound, pitch)
     rows, bands = known(controls)
-    whole = filled(outline(controls), rows[None], bands[None])
-    return Recording(whole, hz_to_midi(controls.frequency), max(velocity, 1), rows, bands)
+    return Recording(
+        filled(outline(controls), rows[None], bands[None]),
+        hz_to_midi(controls.frequency),
+        max(velocity, 1),
+        rows,
+        bands,
+        controls.seconds - controls.key_up >= RELEASED,
+        controls,
+    )
+
+
+def _held_as_others(sound: Sound, pitch: float) -> Controls:
+    """The map of a recording, as near as may be to a key that is let go after 3 s.
+
+    What is held longer is cut there; what has died away before is silent until then.
+    """
+    controls = analyse(sound, pitch)
+    rate, start = sound.sample_rate, round(controls.onset * sound.sample_rate)
+    held = start + round(HOLD_SECONDS * rate)
+    if controls.key_up > HOLD_SECONDS:
+        return analyse(Sound(sound.samples[:held], rate), pitch, key_up=held / rate)
+    if controls.seconds - controls.key_up < RELEASED and _died_away(sound.samples, rate):
+        whole = np.zeros(start + round(NOTE_SECONDS * rate), dtype=np.float32)
+        count = min(len(whole), len(sound.samples))
+        whole[:count] = sound.samples[:count]
+        return analyse(Sound(whole, rate), pitch, key_up=held / rate)
+    return controls
+
+
+def _died_away(samples: NDArray[np.float32], rate: int) -> bool:
+    """Whether a sound ends softly by itself."""
+    block = max(1, round(0.05 * rate))
+    count = len(samples) // block
+    if count < 2:
+        return False
+    power = np.square(samples[len(samples) - count * block :].reshape(count, block)).mean(axis=1)
+    return bool(power[-1] < 10 ** (DIED_AWAY / 10) * power.max())
 
 
 def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Likeness:
@@ -152,6 +206,7 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
         timbre = np.asarray(encoded.timbres.mean(axis=0), dtype=np.float32)
         if turn < ROUNDS:
             imagined = imagination.generate(timbre, pitches, velocities)
+            recorded = _with_release(recorded, imagined, recordings)
             gain = float(np.mean(told(recorded)["level"] - told(imagined)["level"]))
     level = louder(recorded, -gain)
     weights = _weights(level, recordings)
@@ -168,8 +223,36 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
             np.zeros(len(recordings), dtype=np.int64),
             np.ones(len(recordings)),
             _known_only(rest, recordings),
+            _maps(recordings),
         ),
     )
+
+
+def _with_release(
+    recorded: Outlines, imagined: Outlines, recordings: Sequence[Recording]
+) -> Outlines:
+    """Outlines with the imagined release, where a recording does not tell its own."""
+    parts = {name: getattr(recorded, name).copy() for name in LEVELS}
+    for name, rows in parts.items():
+        first = _release_begins(name)
+        for number, each in enumerate(recordings):
+            if not each.released:
+                theirs = getattr(imagined, name)[number]
+                falls = theirs[:, first:] - theirs[:, first - 1 : first]
+                rows[number, :, first:] = rows[number, :, first - 1 : first] + falls
+    return replace(recorded, **{name: np.maximum(rows, SILENCE) for name, rows in parts.items()})
+
+
+def _release_begins(name: str) -> int:
+    """The first frame of the release, in partials and slots or in noise."""
+    times = outline_noise_times() if name == "noise" else outline_times()
+    return int(np.searchsorted(times, HOLD_SECONDS + 1e-6))
+
+
+def _maps(recordings: Sequence[Recording]) -> tuple[Controls, ...]:
+    """All maps, or none where one is not kept."""
+    maps = [each.controls for each in recordings if each.controls is not None]
+    return tuple(maps) if len(maps) == len(recordings) else ()
 
 
 def _cells(outlines: Outlines) -> NDArray[np.float32]:
@@ -193,8 +276,19 @@ def _weights(outlines: Outlines, recordings: Sequence[Recording]) -> NDArray[np.
             for each in recordings
         ]
     )
-    heard = sure & (levels > levels.max(axis=1, keepdims=True) - HEARD)
+    released = np.array([each.released for each in recordings])[:, None]
+    heard = sure & (released | _held()) & (levels > levels.max(axis=1, keepdims=True) - HEARD)
     return np.asarray(heard / np.maximum(heard.sum(axis=1, keepdims=True), 1), dtype=np.float32)
+
+
+def _held() -> NDArray[np.bool_]:
+    """Which cells of a note lie before the key-up, bool (cells,)."""
+    parts = []
+    for name in LEVELS:
+        held = np.ones(SHAPES[name], dtype=np.bool_)
+        held[:, _release_begins(name) :] = False
+        parts.append(held.ravel())
+    return np.concatenate(parts)
 
 
 def _refined(
@@ -239,4 +333,8 @@ def _known_only(
             rows, count = filled_up[name][number], int(sure.sum())
             if count < len(rows):
                 rows[count:] = rows[max(0, count - EDGE_ROWS) : count].mean(axis=0) if count else 0
+        if not each.released:
+            for name in LEVELS:
+                rows, first = filled_up[name][number], _release_begins(name)
+                rows[:, first:] = rows[:, first - 1 : first]
     return halved(filled_up)
