@@ -17,11 +17,10 @@ Williams, "Gaussian Processes for Machine Learning", 2006), with the kernel
     k(x, y) = exp(−|p_x − p_y| / 80 − |v_x − v_y| / 90)
 
 so that the recording itself sounds at its own key, and its character fades slowly over the others.
-Of the step that is imagined from the
-nearest recorded key p_n to another, the share c is believed as far as the recording is: of an
-instrument that it never heard, the imagination knows less than half of how its keys differ. Both
-were chosen on instruments on the validation side of the training fonts, on keys that they play from
-different samples (26 pairs; ``benchmarks/like.py --validation``).
+Of the step that is imagined from the nearest recorded key p_n to another, the share c is believed:
+of an instrument that it never heard, the imagination knows less than half of how its keys differ.
+All this was chosen on instruments on the validation side of the training fonts, on keys that they
+play from different samples (26 pairs; ``benchmarks/like.py --validation``).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ LEAST_DETAIL: Final = 0.5  # share of a detail, below which none is carried
 DETAIL_LENGTH: Final = 8.0  # semitones, over which the detail of a recording fades
 PITCH_LENGTH: Final = 80.0  # ℓ, semitones
 VELOCITY_LENGTH: Final = 90.0  # MIDI velocities
-NUGGET: Final = 1e-3  # ν: two takes of one note are averaged
+NUGGET: Final = 1e-4  # ν: two takes of one note are averaged
 FORMAT: Final = "mechanical-ears-carried"
 VERSION: Final = "1"
 _EPSILON: Final = 10 ** (-DEPTH / 20)
