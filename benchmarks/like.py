@@ -1,6 +1,6 @@
 """How near an instrument imagined from one recorded note comes to the instrument's other notes.
 
-    python benchmarks/like.py [--data ../shared/data] [--presets 30] [--model DIR]
+    python benchmarks/like.py [--data ../shared/data] [--presets 16] [--model DIR]
 
 Instruments that the imagination never learned from: a recorded piano, a recorded guitar, and
 presets of TimGM6mb. One note of each is given; others up to an octave away are what it really
@@ -314,7 +314,7 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--presets", type=int, default=30, help="of TimGM6mb")
+    parser.add_argument("--presets", type=int, default=16, help="of TimGM6mb")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--validation", action="store_true", help="only what was chosen on")
     options = parser.parse_args()
