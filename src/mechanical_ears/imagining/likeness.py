@@ -52,6 +52,9 @@ ROUNDS: Final = 2  # of finding the level and the timbre in turn
 STEPS: Final = 2  # of Gauss and Newton
 ERROR: Final = 0.5  # σ, dB, as the mean over cells
 LEASH: Final = 0.5  # c, standard deviations
+BEHIND: Final = 0.4  # s behind a cut, so that it is not heard in the last frames
+GOES_ON: Final = -30.0  # dB, a fall in half a second, at the least, after a key was let go
+FADED: Final = 0.1  # s, of a release that is cut
 DIED_AWAY: Final = -40.0  # dB below its loudest, at which a recording may end by itself
 NUDGE: Final = 0.05  # standard deviations, of the differences
 EDGE_ROWS: Final = 6  # known rows, whose mean difference those behind them get
@@ -164,19 +167,43 @@ def _outlined(
 def _held_as_others(sound: Sound, pitch: float) -> Controls:
     """The map of a recording, as near as may be to a key that is let go after 3 s.
 
-    What is held longer is cut there; what has died away before is silent until then.
+    What is held longer is cut there; what has died away before is silent until then. A release is
+    heard for a second.
     """
     controls = analyse(sound, pitch)
     rate, start = sound.sample_rate, round(controls.onset * sound.sample_rate)
     held = start + round(HOLD_SECONDS * rate)
-    if controls.key_up > HOLD_SECONDS:
-        return analyse(Sound(sound.samples[:held], rate), pitch, key_up=held / rate)
+    if controls.key_up > HOLD_SECONDS or _goes_on(sound, controls):
+        if len(sound.samples) <= held:
+            return analyse(sound, pitch, key_up=sound.seconds)
+        longer = held + round(BEHIND * rate)
+        controls = analyse(Sound(sound.samples[:longer], rate), pitch, key_up=held / rate)
+        return replace(controls, seconds=controls.key_up)
     if controls.seconds - controls.key_up < RELEASED and _died_away(sound.samples, rate):
         whole = np.zeros(start + round(NOTE_SECONDS * rate), dtype=np.float32)
         count = min(len(whole), len(sound.samples))
         whole[:count] = sound.samples[:count]
         return analyse(Sound(whole, rate), pitch, key_up=held / rate)
+    release = NOTE_SECONDS - HOLD_SECONDS
+    if controls.seconds - controls.key_up > release:
+        key_up = controls.onset + controls.key_up
+        part = sound.samples[: round((key_up + release) * rate)].copy()
+        faded = round(FADED * rate)
+        part[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)
+        return analyse(Sound(part, rate), pitch, key_up=key_up)
     return controls
+
+
+def _goes_on(sound: Sound, controls: Controls) -> bool:
+    """Whether a note sounds on behind its key-up as none would that was let go."""
+    rate = sound.sample_rate
+    key_up = round((controls.onset + controls.key_up) * rate)
+    before = sound.samples[max(0, key_up - rate // 20) : key_up]
+    after = sound.samples[key_up + rate // 2 : key_up + rate]
+    if len(after) < rate // 4 or not len(before):
+        return False
+    fall = np.square(after).mean() / max(float(np.square(before).mean()), 1e-12)
+    return bool(fall > 10 ** (GOES_ON / 10))
 
 
 def _died_away(samples: NDArray[np.float32], rate: int) -> bool:
@@ -212,7 +239,8 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
     weights = _weights(level, recordings)
     for _ in range(STEPS):
         timbre = _refined(imagination, level, weights, pitches, velocities, timbre, encoded.timbres)
-    rest = differences(level, imagination.generate(timbre, pitches, velocities))
+    imagined = imagination.generate(timbre, pitches, velocities)
+    rest = differences(_with_release(level, imagined, recordings), imagined)
     return Likeness(
         timbre,
         gain,
@@ -231,15 +259,24 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
 def _with_release(
     recorded: Outlines, imagined: Outlines, recordings: Sequence[Recording]
 ) -> Outlines:
-    """Outlines with the imagined release, where a recording does not tell its own."""
+    """Outlines that fall as imagined ones, where a recording does not tell its own release.
+
+    Noise falls at least as the whole tone does: a recording's hiss is not to outlast its note.
+    """
     parts = {name: getattr(recorded, name).copy() for name in LEVELS}
-    for name, rows in parts.items():
-        first = _release_begins(name)
-        for number, each in enumerate(recordings):
-            if not each.released:
-                theirs = getattr(imagined, name)[number]
-                falls = theirs[:, first:] - theirs[:, first - 1 : first]
-                rows[number, :, first:] = rows[number, :, first - 1 : first] + falls
+    times, noise_times = outline_times(), outline_noise_times()
+    for number, each in enumerate(recordings):
+        if each.released:
+            continue
+        tone = 10 * np.log10((10 ** (imagined.partials[number] / 10)).sum(axis=0) + 1e-12)
+        whole = tone - tone[_release_begins("partials") - 1]
+        for name, rows in parts.items():
+            first = _release_begins(name)
+            theirs = getattr(imagined, name)[number]
+            falls = theirs[:, first:] - theirs[:, first - 1 : first]
+            if name == "noise":
+                falls = np.minimum(falls, np.interp(noise_times, times, whole)[first:])
+            rows[number, :, first:] = rows[number, :, first - 1 : first] + np.minimum(falls, 0)
     return replace(recorded, **{name: np.maximum(rows, SILENCE) for name, rows in parts.items()})
 
 
@@ -333,8 +370,4 @@ def _known_only(
             rows, count = filled_up[name][number], int(sure.sum())
             if count < len(rows):
                 rows[count:] = rows[max(0, count - EDGE_ROWS) : count].mean(axis=0) if count else 0
-        if not each.released:
-            for name in LEVELS:
-                rows, first = filled_up[name][number], _release_begins(name)
-                rows[:, first:] = rows[:, first - 1 : first]
     return halved(filled_up)
