@@ -160,3 +160,46 @@ def test_morphs_of_files(toy, tmp_path, recorded):
 def test_refused(toy, arguments, words):
     with pytest.raises(EarsError, match=words):
         imagine(model=toy, **arguments)
+
+
+def plucked(seconds, decay=20.0, rate=44_100):
+    """A note of 12 partials at C4 that falls by ``decay`` dB a second."""
+    time = np.arange(round(seconds * rate)) / rate
+    partials = [np.sin(2 * np.pi * 261.6256 * n * time + n) / n for n in range(1, 13)]
+    wave = 0.3 * np.sum(partials, axis=0) * 10 ** (-decay * time / 20)
+    return Sound(wave.astype(np.float32), rate)
+
+
+def fall(sound):
+    """Decibels a second between 0.5 and 2.5 s."""
+    rate = sound.sample_rate
+    early, late = (
+        np.square(sound.samples[round(at * rate) :][: rate // 5]).mean() for at in (0.5, 2.5)
+    )
+    return 10 * np.log10(early / late) / 2
+
+
+@pytest.mark.parametrize("seconds", [8.0, 4.5, 3.2])
+def test_however_long_it_was_held_a_note_falls_as_recorded(toy, seconds):
+    made = imagine(like=plucked(seconds), model=toy)
+    for pitch in (60, 66):
+        assert fall(made.note(pitch, 100)) == pytest.approx(20, abs=4)
+
+
+def test_what_was_cut_while_it_sounded_has_a_release(toy):
+    rate = 44_100
+    made = imagine(like=plucked(6.0, 6.0), model=toy)
+    sound = made.note(60, 100, sample_rate=rate).samples
+    plain = imagine(1, model=toy).note(60, 100, sample_rate=rate).samples
+    for samples in (sound, plain):  # the toy's string falls by 60 dB in a second
+        held, let_go = (
+            np.square(samples[round(at * rate) :][: rate // 20]).mean() for at in (2.9, 3.6)
+        )
+        assert 10 * np.log10(held / let_go) > 20
+
+
+def test_what_died_away_stays_silent(toy):
+    made = imagine(like=plucked(1.5, 45.0), model=toy)
+    samples = made.note(60, 100).samples
+    start, end = (np.abs(samples[round(at * 48_000) :][:4800]).max() for at in (0.0, 2.5))
+    assert end < 0.003 * start
