@@ -40,6 +40,7 @@ LEVEL_SCALE: Final = 10.0  # dB, of one unit of a code's first number
 NOTHING: Final = -120.0  # dB, of what is at the floor
 CENTS: Final = 60.0  # of a moving pitch, at most
 OFFSETS: Final = 200.0  # cents, of a partial, at most
+LEAST_DEVIATION: Final = 0.01  # of the greatest: what few notes have in common is no component
 NEVER: Final = -59.0  # dB, fine structure of a partial that never sounds
 WEIGHTS: Final = {  # of one unit, where a decibel of one cell of a partial is 1
     "slots": 0.7,
@@ -118,7 +119,9 @@ def weighted(blocks: OutlineTensors) -> Tensor:
     """Blocks of outlines side by side, each by its weight, float32 (n, 9321)."""
     parts = blocks._asdict()
     parts["partials"] = blocks.partials * row_weights().to(blocks.partials.device)
-    flat = [WEIGHTS.get(name, 1.0) * part.reshape(len(part), -1) for name, part in parts.items()]
+    flat = [
+        WEIGHTS.get(name, 1.0) * part.reshape(part.shape[0], -1) for name, part in parts.items()
+    ]
     return torch.cat(flat, dim=1)
 
 
@@ -216,7 +219,8 @@ def fit_codec(
         _, _, basis = torch.svd_lowrank(flat, q=min(components + 16, *flat.shape), niter=3)
     basis = basis[:, :components].contiguous()
     values = flat @ basis
-    deviation = values.std(dim=0).clamp_min(1e-3)
+    deviation = values.std(dim=0)
+    deviation = deviation.clamp_min(LEAST_DEVIATION * float(deviation.max()))
     codec = Codec(mean, basis, deviation)
     codes = torch.cat([torch.cat(levels)[:, None] / LEVEL_SCALE, values / deviation], dim=1)
     return codec, codes

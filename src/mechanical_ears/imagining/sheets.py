@@ -106,7 +106,8 @@ def sheet_picture(sheet: Sheet, title: str) -> Picture:
     rows = -(-len(sheet.sounds) // ABREAST)
     high, wide = ROWS + GAP * 4, COLUMNS + GAP
     image = np.full((rows * high, columns * wide), np.nan, dtype=np.float32)
-    picture = Picture(figsize=(columns * CELL[0], 0.4 + rows * CELL[1]), layout="none")
+    picture = Picture(figsize=(columns * CELL[0], 0.4 + rows * CELL[1]))
+    picture.set_layout_engine("none")
     axes = picture.add_axes((0.01, 0.01, 0.98, 0.98 - 0.3 / (0.4 + rows * CELL[1])))
     for number, (family, sounds) in enumerate(zip(sheet.families, sheet.sounds, strict=True)):
         row, block = divmod(number, ABREAST)
