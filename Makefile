@@ -7,11 +7,12 @@ EARS := $(BIN)/ears
 
 .PHONY: demo test check format benchmarks clean
 
-demo: $(VENV)/base.stamp  ## make a sound, draw it, hear the pitch of notes
+demo: $(VENV)/base.stamp  ## imagine an instrument, play and draw a phrase, let the ears listen
 	mkdir -p demo
-	$(EARS) tone 400 -o demo/tone.wav
-	$(EARS) show demo/tone.wav -o demo/tone.png
-	$(EARS) show examples/notes/brass_acoustic_056-046-127.flac -o demo/trumpet.png
+	$(EARS) imagine -o demo/instrument --seed 7 --family mallet --pitches 36,48,60,72,84 --force
+	$(BIN)/python examples/phrase.py demo/instrument/instrument.json demo/phrase.wav
+	$(EARS) show demo/phrase.wav -o demo/phrase.png
+	$(EARS) listen demo/instrument --plot demo/instrument-heard.png
 	$(EARS) listen examples/notes --article --plot demo/heard.png
 
 test: $(VENV)/dev.stamp  ## run the tests
