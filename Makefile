@@ -9,7 +9,7 @@ EARS := $(BIN)/ears
 
 demo: $(VENV)/base.stamp  ## imagine an instrument, play and draw a phrase, let the ears listen
 	mkdir -p demo
-	$(EARS) imagine -o demo/instrument --seed 7 --family mallet --pitches 36,48,60,72,84 --force
+	$(EARS) imagine -o demo/instrument --seed 1 --family keyboard --pitches 36,48,60,72,84 --force
 	$(BIN)/python examples/phrase.py demo/instrument/instrument.json demo/phrase.wav
 	$(EARS) show demo/phrase.wav -o demo/phrase.png
 	$(EARS) listen demo/instrument --plot demo/instrument-heard.png

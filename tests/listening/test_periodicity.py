@@ -93,3 +93,11 @@ def test_the_key_leans_on_the_period_but_knows_instruments_by_heart():
     assert known.key.argmax() == 81
     assert 0.9 < known.key[81] < 1 - 127e-6
     assert known.sounding == 69
+
+
+def test_nothing_beyond_the_piano_is_told_of_a_low_note_without_a_clear_period():
+    told = np.zeros(128, np.float32)
+    told[[23, 118]] = 0.99, 1e-5
+    noise = np.random.default_rng(1).normal(size=(1, 64_000)).astype(np.float32)
+    spectrum = hear(noise * np.float32(0.1)).power[0]
+    assert weigh(undecided(23), told, spectrum).sounding <= 108

@@ -114,7 +114,8 @@ def weigh(
     evidence += np.arange(len(key)) * (HIGHER / 12)
     heard = int(sounding.argmax())
     if PIANO.start <= heard < PIANO.stop:
-        heard = int((np.log(sounding + LEAST) + evidence).argmax())
+        weighed = np.log(sounding[PIANO] + LEAST) + evidence[PIANO]
+        heard = PIANO.start + int(weighed.argmax())
     keys = np.log(key + LEAST, dtype=np.float64)
     if PIANO.start <= int(key.argmax()) < PIANO.stop:
         keys += LEANING * evidence
