@@ -20,8 +20,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -146,13 +146,12 @@ def train_imagination(
     check_critics(training.critics)
     config = {"network": "imagination", **asdict(training)}
     fabric = launch_fabric(hardware or Hardware(precision="32-true"))
-    torch.set_flush_denormal(True)  # amplitudes far below hearing slow a processor down
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "rounds"), writes=fabric.is_global_zero)
         shape = ImaginationShape()
         codes = run_path / "codec.safetensors" if codes is None else codes
         codec, sides = load_coded(training.corpora, codes, shape.components, prepared)
-    with closing(run):
+    with closing(run), no_subnormals():
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
         components = len(codec.deviation)
@@ -163,6 +162,16 @@ def train_imagination(
         if fabric.is_global_zero:
             publish(run.path, averaged.cpu(), codec.cpu(), sides["train"], training.corpora)
     return run.log()
+
+
+@contextmanager
+def no_subnormals() -> Iterator[None]:
+    """Take amplitudes far below hearing for 0: subnormal numbers slow a processor down."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _learn(
