@@ -22,15 +22,9 @@ import torch
 
 from mechanical_ears.imagining.coded import load_coded
 from mechanical_ears.imagining.critics import make_critics
-from mechanical_ears.imagining.networks import ImaginationShape
-from mechanical_ears.imagining.train import (
-    ImaginationTraining,
-    Players,
-    StepLoss,
-    descend,
-    drawn,
-    train_imagination,
-)
+from mechanical_ears.imagining.game import StepLoss, drawn
+from mechanical_ears.imagining.networks import ImaginationShape, Players
+from mechanical_ears.imagining.train import ImaginationTraining, descend, train_imagination
 from mechanical_ears.imagining.variation import Variation
 from mechanical_ears.training.device import Hardware, launch_fabric
 

@@ -13,6 +13,7 @@ from toy_codes import played, toy_codec  # noqa: E402
 
 from mechanical_ears.errors import TrainingError  # noqa: E402
 from mechanical_ears.imagining.critics import CRITICS, make_critics, shown, shown_scale  # noqa: E402
+from mechanical_ears.imagining.game import some  # noqa: E402
 from mechanical_ears.imagining.networks import Asked  # noqa: E402
 from mechanical_ears.imagining.raw_critics import (  # noqa: E402
     CLASSES,
@@ -20,7 +21,6 @@ from mechanical_ears.imagining.raw_critics import (  # noqa: E402
     LOWEST_KEY,
     load_article,
 )
-from mechanical_ears.imagining.train import _some  # noqa: E402
 from mechanical_ears.listening.article_ears import ArticleEars  # noqa: E402
 from mechanical_ears.note import FAMILIES  # noqa: E402
 from mechanical_ears.sound import Sound  # noqa: E402
@@ -147,14 +147,14 @@ def test_pairs_stay_together():
         asked=Asked(codes[:, 0], codes[:, 0] + 1, codes.expand(-1, len(FAMILIES)))
     )
     for notes in (2, 8, 20, 46, 48, 1000):
-        some = _some(batch, notes)
-        rows = some.codes[:, 0].reshape(-1, 2)
-        assert len(some.codes) == min(notes, 48)
+        few = some(batch, notes)
+        rows = few.codes[:, 0].reshape(-1, 2)
+        assert len(few.codes) == min(notes, 48)
         assert (rows[:, 0] % 2 == 0).all()
         assert torch.equal(rows[:, 1], rows[:, 0] + 1)
         assert len(rows[:, 0].unique()) == len(rows)
-        assert torch.equal(some.asked.pitch, some.codes[:, 0])
-        assert torch.equal(some.asked.family[:, 3], some.codes[:, 0])
+        assert torch.equal(few.asked.pitch, few.codes[:, 0])
+        assert torch.equal(few.asked.family[:, 3], few.codes[:, 0])
 
 
 def test_codes_as_critics_see_them():

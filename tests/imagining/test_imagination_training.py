@@ -22,10 +22,9 @@ from mechanical_ears.imagining.codec import LEVEL_SCALE, Codec  # noqa: E402
 from mechanical_ears.imagining.critics import CRITICS, EarsCritic  # noqa: E402
 from mechanical_ears.imagining.imagination import Imagination  # noqa: E402
 from mechanical_ears.imagining.maps import build_maps  # noqa: E402
-from mechanical_ears.imagining.networks import ImaginationShape  # noqa: E402
+from mechanical_ears.imagining.networks import ImaginationShape, Players  # noqa: E402
 from mechanical_ears.imagining.publish import SMALL, EncoderOfOutlines  # noqa: E402
 from mechanical_ears.imagining.raw_critics import ArticleCritic, DetectorCritic  # noqa: E402
-from mechanical_ears.imagining.train import Players  # noqa: E402
 from mechanical_ears.note import FAMILIES  # noqa: E402
 
 
@@ -128,6 +127,17 @@ def test_a_killed_training_goes_on_exactly(maps, tmp_path, monkeypatch):
     assert not list(run.glob(".*.partial*"))
     assert [line["epoch"] for line in log_of(run)] == [1, 2]
     assert main(command(maps, run, "--critics", "map")) == 2, "another configuration"
+
+
+def test_a_training_does_not_go_on_with_other_notes(maps, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
+    before = (run / "codec.safetensors").read_bytes()
+    (tmp_path / "other").mkdir()
+    other = corpus(tmp_path / "other", notes=12, instruments=6, split=(0.5, 0.25, 0.25))
+    assert main(command(other, run, "--critics", "map")) == 2
+    assert "another configuration: maps_sha256" in capsys.readouterr().err
+    assert (run / "codec.safetensors").read_bytes() == before
 
 
 def test_a_sheet_after_every_so_many_rounds(maps, tmp_path, monkeypatch):

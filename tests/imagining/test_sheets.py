@@ -10,7 +10,7 @@ pytest.importorskip("lightning")
 
 from toy_codes import toy_codec  # noqa: E402
 
-from mechanical_ears.imagining.networks import ImaginationShape  # noqa: E402
+from mechanical_ears.imagining.networks import ImaginationShape, Players  # noqa: E402
 from mechanical_ears.imagining.sheets import (  # noqa: E402
     KEYS,
     make_sheet,
@@ -18,7 +18,6 @@ from mechanical_ears.imagining.sheets import (  # noqa: E402
     sheet_picture,
     write_sheet,
 )
-from mechanical_ears.imagining.train import Players  # noqa: E402
 from mechanical_ears.note import FAMILIES  # noqa: E402
 from mechanical_ears.pictures import png  # noqa: E402
 from mechanical_ears.sound import Sound  # noqa: E402

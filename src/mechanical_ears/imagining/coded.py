@@ -116,6 +116,18 @@ def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
     return rows[np.lexsort((lot, names[rows]))]
 
 
+def fingerprint(paths: Sequence[Path]) -> str:
+    """What tells corpora of maps from others, wherever they lie; SHA-256.
+
+    Raises:
+        CorpusError: there is none.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update((Maps(path).path / "maps.json").read_bytes())
+    return digest.hexdigest()
+
+
 def load_coded(
     paths: Sequence[Path], file: Path, components: int, progress: Progress
 ) -> tuple[Codec, dict[str, CodedNotes]]:
@@ -131,9 +143,7 @@ def load_coded(
         CorpusError: a corpus cannot be used: it was never split, or holds too few instruments.
     """
     maps = [Maps(path) for path in paths]
-    digest = hashlib.sha256()
-    for each in maps:
-        digest.update((each.path / "maps.json").read_bytes())
+    digest = fingerprint(paths)
     rows = {side: [_ordered(each, side) for each in maps] for side in SPLITS}
     for side in SPLITS[:2]:
         for each, mine in zip(maps, rows[side], strict=True):
@@ -159,7 +169,7 @@ def load_coded(
     if file.exists():
         try:
             with safe_open(file, framework="pt") as kept:
-                if (kept.metadata() or {}).get("maps_sha256") == digest.hexdigest():
+                if (kept.metadata() or {}).get("maps_sha256") == digest:
                     codes = {side: kept.get_tensor(f"codes/{side}") for side in SPLITS}
                     names = ("mean", "basis", "deviation")
                     codec = Codec(*(kept.get_tensor(name) for name in names))
@@ -175,7 +185,7 @@ def load_coded(
             save_file(
                 {**kept_tensors, **{k: v.contiguous() for k, v in codec.state_dict().items()}},
                 temporary,
-                metadata={"maps_sha256": digest.hexdigest()},
+                metadata={"maps_sha256": digest},
             )
     return codec, {side: _labelled(maps, rows[side], codes[side]) for side in SPLITS}
 

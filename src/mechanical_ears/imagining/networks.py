@@ -11,7 +11,7 @@ architecture", 2019). In the generator each block is scaled and shifted by the t
 soft steps of six semitones, and makes a code (see `codec`).
 
 How loud a key is follows from how hard it is struck by construction, so that no instrument can grow
-softer: with a loudness a and a slope b > 0 that the network chooses for each key,
+softer: with a loudness a and a slope b ≥ 0 that the network chooses for each key,
 
     level = a + b · 40 log10(velocity / 127)        b = 1: gain with the square of the velocity
 """
@@ -175,3 +175,25 @@ class Encoder(nn.Module):
             self.layers(torch.cat([codes, keys, strokes], dim=1)), LEAKING
         )
         return self.timbre(features), self.family(features)
+
+
+class Players(nn.Module):
+    """Mapper, generator and encoder.
+
+    Args:
+        shape: their sizes.
+    """
+
+    def __init__(self, shape: ImaginationShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.mapper = Mapper(shape)
+        self.generator = Generator(shape)
+        self.encoder = Encoder(shape)
+
+    def imagine(self, z: Tensor, asked: Asked) -> Tensor:
+        """Codes of notes of instruments by lot; z (instruments, 64), notes in their order."""
+        each = len(asked.pitch) // len(z)
+        timbre = self.mapper(z, asked.family[::each]).repeat_interleave(each, dim=0)
+        codes: Tensor = self.generator(timbre, asked.pitch, asked.velocity)
+        return codes

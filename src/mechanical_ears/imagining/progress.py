@@ -14,17 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mechanical_ears.evaluation.realism import frechet_distance, precision_recall
 from mechanical_ears.imagining.codec import Codec
 from mechanical_ears.imagining.critics import shown, shown_scale
+from mechanical_ears.imagining.networks import Players
 
 if TYPE_CHECKING:
     from mechanical_ears.imagining.coded import CodedNotes
-    from mechanical_ears.imagining.train import Players
 
 NOTES: Final = 2048  # that are compared
 SEEN: Final = 48  # components, of the code as critics see it
-NEIGHBOUR: Final = 3  # the k-th nearest neighbour that bounds the manifold
-GIVEN: Final = 1  # notes by which an unseen instrument is told
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,16 @@ def watch(players: Players, codec: Codec, sides: dict[str, CodedNotes], seed: in
     imagined = seen(players.imagine(z, asked))
     real = seen(train.codes[rows])
     other = seen(unseen.codes[unseen.draw(NOTES // 2, 2, lots)])
-    precision, recall = _manifolds(real, imagined)
+    precision, recall = precision_recall(real, imagined)
     return Watched(
-        frechet=_frechet(imagined, real),
-        frechet_unseen=_frechet(imagined, other),
-        floor_unseen=_frechet(real, other),
-        precision=precision,
-        recall=recall,
+        frechet=round(frechet_distance(real, imagined), 4),
+        frechet_unseen=round(frechet_distance(other, imagined), 4),
+        floor_unseen=round(frechet_distance(other, real), 4),
+        precision=round(precision, 4),
+        recall=round(recall, 4),
         other_notes=_told_by_one(players, codec, unseen, lots),
         same_notes=_told_by_one(players, codec, train, lots),
-        consistency=_within(imagined) / _within(real),
+        consistency=round(_within(imagined) / _within(real), 4),
     )
 
 
@@ -104,29 +103,9 @@ def _told_by_one(players: Players, codec: Codec, notes: CodedNotes, lots: torch.
     return round(float((apart.square().sum(dim=1) / len(codec.mean)).sqrt().mean()), 3)
 
 
-def _frechet(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Between normal distributions (Dowson and Landau 1982)."""
-    apart = first.mean(axis=0) - second.mean(axis=0)
-    one, two = np.cov(first.T), np.cov(second.T)
-    values = np.linalg.eigvals(one @ two).real
-    cross = np.sqrt(np.maximum(values, 0)).sum()
-    return round(float(apart @ apart + np.trace(one) + np.trace(two) - 2 * cross), 4)
-
-
-def _manifolds(real: NDArray[np.float64], made: NDArray[np.float64]) -> tuple[float, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019)."""
-    first, second = torch.from_numpy(real), torch.from_numpy(made)
-    between = torch.cdist(first, second)
-    radius_real = torch.cdist(first, first).kthvalue(NEIGHBOUR + 1, dim=1).values
-    radius_made = torch.cdist(second, second).kthvalue(NEIGHBOUR + 1, dim=1).values
-    precision = (between <= radius_real[:, None]).any(dim=0).double().mean()
-    recall = (between <= radius_made).any(dim=1).double().mean()
-    return round(float(precision), 4), round(float(recall), 4)
-
-
 def _within(codes: NDArray[np.float64]) -> float:
     """Mean distance between the two notes of an instrument over that between instruments."""
     pairs = codes.reshape(-1, 2, codes.shape[1])
     within = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1).mean()
     between = np.linalg.norm(pairs[:, 0] - np.roll(pairs[:, 1], 1, axis=0), axis=1).mean()
-    return round(float(within / between), 4)
+    return float(within / between)

@@ -30,13 +30,12 @@ from mechanical_ears.files import make_folder, written_whole
 from mechanical_ears.imagining.codec import Codec, OutlineTensors
 from mechanical_ears.imagining.controls import SILENCE, SINGLES
 from mechanical_ears.imagining.maps import Maps
-from mechanical_ears.imagining.networks import Encoder, Generator
+from mechanical_ears.imagining.networks import Encoder, Generator, Players
 from mechanical_ears.imagining.outline import SHAPES, outline_noise_times, outline_times
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS
 
 if TYPE_CHECKING:
     from mechanical_ears.imagining.coded import CodedNotes
-    from mechanical_ears.imagining.train import Players
 
 VERSION: Final = "1"
 DRAWN: Final = 2000  # instruments from which directions are learned

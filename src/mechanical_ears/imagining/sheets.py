@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.files import make_folder
 from mechanical_ears.imagining.codec import Codec
-from mechanical_ears.imagining.networks import Asked
+from mechanical_ears.imagining.networks import Asked, Players
 from mechanical_ears.imagining.outline import Outlines, controls_of
 from mechanical_ears.imagining.render import render
 from mechanical_ears.listening.ears import Hearing, shipped_ears
@@ -27,9 +27,6 @@ from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pictures import COLOURS, Picture, on_rows, save_figure, styled
 from mechanical_ears.pitch import midi_to_name
 from mechanical_ears.sound import Sound
-
-if TYPE_CHECKING:
-    from mechanical_ears.imagining.train import Players
 
 EVERY: Final = 10  # rounds
 INSTRUMENTS: Final = 12
