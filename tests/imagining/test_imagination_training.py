@@ -17,7 +17,7 @@ from safetensors.torch import load_file  # noqa: E402
 from mechanical_ears.cli import main  # noqa: E402
 from mechanical_ears.corpus.store import Store, build_store  # noqa: E402
 from mechanical_ears.corpus.toy import Toy  # noqa: E402
-from mechanical_ears.imagining import progress, train  # noqa: E402
+from mechanical_ears.imagining import coded, progress, train  # noqa: E402
 from mechanical_ears.imagining.codec import LEVEL_SCALE, Codec  # noqa: E402
 from mechanical_ears.imagining.critics import CRITICS, EarsCritic  # noqa: E402
 from mechanical_ears.imagining.imagination import Imagination  # noqa: E402
@@ -127,6 +127,20 @@ def test_a_killed_training_goes_on_exactly(maps, tmp_path, monkeypatch):
     assert not list(run.glob(".*.partial*"))
     assert [line["epoch"] for line in log_of(run)] == [1, 2]
     assert main(command(maps, run, "--critics", "map")) == 2, "another configuration"
+
+
+def test_components_of_some_notes_serve_all(maps, tmp_path, monkeypatch):
+    monkeypatch.setattr(coded, "FITTED", 5)
+    codec, sides = coded.load_coded(
+        (maps,), tmp_path / "codec.safetensors", 4, lambda *counts: None
+    )
+    monkeypatch.undo()
+    whole, known = coded.load_coded((maps,), tmp_path / "all.safetensors", 4, lambda *counts: None)
+    for side in ("train", "validation"):
+        assert len(sides[side]) == len(known[side]) > 0
+        assert torch.equal(sides[side].pitch, known[side].pitch)
+        assert torch.allclose(sides[side].codes[:, 0], known[side].codes[:, 0])  # levels
+    assert not torch.equal(codec.mean, whole.mean)
 
 
 def test_a_training_does_not_go_on_with_other_notes(maps, tmp_path, capsys):

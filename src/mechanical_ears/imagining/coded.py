@@ -32,6 +32,7 @@ from mechanical_ears.imagining.outline import filled, joined, known, outline
 from mechanical_ears.note import FAMILIES
 
 CHUNK: Final = 512  # notes
+FITTED: Final = 40_000  # notes, at most, whose components are sought: each takes 60 kB of memory
 FEWEST_INSTRUMENTS: Final = 2
 Progress = Callable[[int, int], None]
 
@@ -100,11 +101,21 @@ def _batches(
         for first in range(0, len(rows), CHUNK)
     ]
     total, done = sum(len(rows) for _, rows in chunks), 0
-    with ThreadPoolExecutor(2) as pool:
-        for (_, rows), made in zip(chunks, pool.map(lambda c: _outlined(*c), chunks), strict=True):
+    with ThreadPoolExecutor(1) as pool:  # takes one chunk apart while another is worked on
+        ahead = [pool.submit(_outlined, *chunk) for chunk in chunks[:1]]
+        for place, (_, rows) in enumerate(chunks):
+            made = ahead.pop().result()
+            if place + 1 < len(chunks):
+                ahead.append(pool.submit(_outlined, *chunks[place + 1]))
             done += len(rows)
             progress(done, total)
             yield made
+
+
+def _some(rows: Sequence[NDArray[np.int64]], most: int) -> list[NDArray[np.int64]]:
+    """At most so many rows, evenly from all corpora."""
+    step = max(1, -(-sum(map(len, rows)) // most))
+    return [mine[::step] for mine in rows]
 
 
 def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
@@ -114,6 +125,13 @@ def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
     rows = np.flatnonzero(sides == side)
     lot = np.random.default_rng(0).random(len(rows))
     return rows[np.lexsort((lot, names[rows]))]
+
+
+def _encoded(codec: Codec, batches: Iterator[OutlineTensors]) -> Tensor:
+    """Codes of notes, (n, 1 + components); none of none."""
+    return torch.cat(
+        [torch.zeros(0, 1 + len(codec.deviation)), *(codec.encode(batch) for batch in batches)]
+    )
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -176,10 +194,15 @@ def load_coded(
         except SafetensorError as error:
             raise CorpusError("is damaged", path=file, remedy="remove it") from error
     if not codes:
-        codec, codes["train"] = fit_codec(_batches(maps, rows["train"], progress), components)
-        for side in SPLITS[1:]:
-            made = [codec.encode(batch) for batch in _batches(maps, rows[side], progress)]
-            codes[side] = torch.cat(made) if made else torch.zeros(0, 1 + len(codec.deviation))
+        some = _some(rows["train"], FITTED)
+        codec, fitted = fit_codec(_batches(maps, some, progress), components)
+        whole = len(fitted) == sum(map(len, rows["train"]))
+        codes = {
+            side: fitted
+            if side == "train" and whole
+            else _encoded(codec, _batches(maps, rows[side], progress))
+            for side in SPLITS
+        }
         kept_tensors = {f"codes/{side}": values.contiguous() for side, values in codes.items()}
         with written_whole(file) as temporary:
             save_file(
