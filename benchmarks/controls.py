@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import ROOT, markdown_table, medians, write_section
+from harness import ROOT, markdown_table, medians, on_one_thread, write_section
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.corpus.nsynth import open_nsynth
@@ -421,6 +421,7 @@ def write_worst(table: str) -> None:
 
 def main() -> None:
     """Measure and write the section."""
+    on_one_thread()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the notes")

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import PEERS, ROOT, peer_python
+from harness import ONE_THREAD, PEERS, ROOT, peer_python
 from mechanical_ears.sound import Sound
 
 CACHE = PEERS / "cache"
@@ -33,9 +33,6 @@ REFEREES = ("yin", "praat-ac", "swift-f0", "basic-pitch")  # unlike each other; 
 QUORUM = 3  # referees
 HALF_SEMITONE = 0.5  # semitones; 50 cents
 SECONDS = 4.0  # s of each note that are heard, as long as a note of NSynth
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
 
 Progress = Callable[[str, int, int], None]  # tracker, notes done, notes in all
 
