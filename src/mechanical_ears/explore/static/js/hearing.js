@@ -1,0 +1,88 @@
+/** What the ears say: of the instrument in hand, and of recordings that are dropped. */
+
+import { isAbort, Problem } from "./api.js";
+import { checkRecording, files, isShare, readShare } from "./keep/files.js";
+import { notice, speak, wrong } from "./notices.js";
+import * as card from "./see/card.js";
+import { showTab } from "./tabs.js";
+import { noteHeard } from "./words.js";
+
+const SETTLE = 500; // ms that an instrument is in hand before the ears are asked
+
+/** @param {import("./app.js").Wandering & import("./app.js").WithMap} app */
+export function hearing({ api, about, engine, session, space, map }) {
+  /** @type {AbortController | null} */
+  let asking = null;
+  /** @type {{name: string, samples: AudioBuffer | null} | null} */
+  let recorded = null;
+
+  session.addEventListener("change", () => {
+    const { instrument } = session;
+    if (!instrument || recorded) return;
+    asking?.abort();
+    asking = new AbortController();
+    if (instrument.heard) card.showInstrument(instrument, space.novelty);
+    else {
+      card.waiting();
+      ask(instrument, asking.signal);
+    }
+  });
+
+  /** @param {import("./types.js").Instrument} instrument @param {AbortSignal} signal */
+  async function ask(instrument, signal) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE));
+    if (signal.aborted) return;
+    try {
+      Object.assign(instrument, await api.hearing(instrument.id, signal));
+      card.showInstrument(instrument, space.novelty);
+      if (instrument.x !== null && instrument.y !== null && session.instrument === instrument)
+        map.setCurrent({ x: instrument.x, y: instrument.y, family: instrument.family });
+    } catch (error) {
+      if (isAbort(error)) return;
+      card.failed(error instanceof Problem ? error.words : "The ears could not listen.");
+    }
+  }
+
+  files(async (file) => {
+    try {
+      if (isShare(file)) {
+        session.open({ share: await readShare(file) });
+        return;
+      }
+      checkRecording(file, about.upload?.bytes);
+      await listen(file);
+    } catch (error) {
+      wrong(error, `“${file.name}”`);
+    }
+  });
+
+  /** @param {File} file */
+  async function listen(file) {
+    notice(`The ears listen to “${file.name}”…`);
+    const [recording, samples] = await Promise.all([
+      api.hear(file),
+      file.arrayBuffer().then((data) => engine.decode(data)).catch(() => null),
+    ]);
+    recorded = { name: file.name, samples };
+    const near = recording.nearest.flatMap(({ id }) => map.field?.places.get(id) ?? []);
+    if (recording.x !== null && recording.y !== null) {
+      map.setRecording({ x: recording.x, y: recording.y, name: file.name, near });
+      map.fly({ x: recording.x, y: recording.y }, Math.max(map.view.zoom, 1.8));
+    }
+    const { instrument } = recording;
+    const clear = () => {
+      recorded = null;
+      map.setRecording(null);
+      session.dispatchEvent(new CustomEvent("change", { detail: { step: session.step, gesture: "first" } }));
+    };
+    card.showRecording(file.name, recording, {
+      play: () => samples && engine.play(samples),
+      take: instrument && (() => session.take(instrument)),
+      choose: (id) => session.choose(id),
+      clear,
+    });
+    showTab("ears", true);
+    speak(`${file.name}: ${noteHeard(recording.heard)}`);
+    if (samples) engine.play(samples);
+  }
+}

@@ -1,0 +1,91 @@
+/** The page, put together. */
+
+import { Api, Problem } from "./api.js";
+import { Engine } from "./audio/engine.js";
+import { Notes } from "./audio/notes.js";
+import { Voices } from "./audio/voices.js";
+import { byId } from "./element.js";
+import { hearing } from "./hearing.js";
+import { instrumentHead } from "./head.js";
+import { keeping } from "./keeping.js";
+import { Session } from "./session.js";
+import { notice, watch, wrong } from "./notices.js";
+import { Audition } from "./play/audition.js";
+import { Piano } from "./play/piano.js";
+import { Player } from "./play/player.js";
+import { Live } from "./see/live.js";
+import { stage } from "./stage.js";
+import { wander } from "./wander.js";
+import { tabs } from "./tabs.js";
+import { theme } from "./theme.js";
+
+const RETRY = 2000; // ms until the server is asked again at the start
+
+async function start() {
+  const api = new Api();
+  watch(api);
+  tabs();
+  let repaint = () => {};
+  theme(() => repaint());
+
+  const about = await patiently(() => api.about());
+  const engine = new Engine();
+  const notes = new Notes(api, engine, about);
+  const voices = new Voices(engine, notes);
+  const session = new Session(api);
+  const player = new Player(engine, voices, () => session.instrument?.id ?? null);
+  const piano = new Piano(byId("piano"), player, about);
+  const audition = new Audition(voices, player);
+  const live = new Live(byId("scope"), byId("waterfall"), engine, piano);
+  const app = { api, about, engine, notes, voices, session, player, piano, audition, live };
+
+  notes.addEventListener("problem", (event) =>
+    wrong(/** @type {CustomEvent} */ (event).detail, "A note is missing"),
+  );
+  session.addEventListener("problem", (event) =>
+    wrong(/** @type {CustomEvent} */ (event).detail, "It cannot be opened"),
+  );
+  voices.addEventListener("press", () => live.run());
+
+  stage(app);
+  instrumentHead(app);
+  const space = await patiently(() => api.space());
+  const map = wander({ ...app, space });
+  hearing({ ...app, space, map });
+  keeping({ ...app, map });
+  repaint = () => {
+    map.recolour();
+    live.recolour();
+    map.pad.paint();
+  };
+  live.recolour();
+  byId("wait").hidden = true;
+  Object.assign(globalThis, { mechanicalEars: { ...app, space, map } }); // for the console
+}
+
+/**
+ * Ask until there is an answer, and say what one waits for.
+ *
+ * @template Answer
+ * @param {() => Promise<Answer>} ask
+ * @returns {Promise<Answer>}
+ */
+async function patiently(ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status !== 0 && error.status < 500) throw error;
+      byId("wait").textContent = error.status ? error.words : "Waiting for the server…";
+      await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
+  }
+}
+
+start().catch((error) => {
+  console.error(error);
+  const words = error instanceof Problem ? error.words : "This page could not start in this browser.";
+  byId("wait").textContent = words;
+  notice(words, { wrong: true });
+});
