@@ -7,7 +7,7 @@ import pytest
 
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.faults import clicks, faults
-from mechanical_ears.evaluation.loudness import SILENCE, loudness
+from mechanical_ears.loudness import SILENCE, loudness
 from mechanical_ears.sound import Sound
 
 RATE = 16_000

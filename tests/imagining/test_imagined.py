@@ -71,7 +71,7 @@ def test_louder_with_velocity_by_what_the_networks_say(toy):
 
 def test_gain_and_the_loudest(toy):
     instrument = imagine(3, family="organ", model=toy)
-    louder = dataclasses.replace(instrument, gain=6.0)
+    louder = dataclasses.replace(instrument, gain=instrument.gain + 6.0)
     assert abs(level(louder.note(60)) - level(instrument.note(60)) - 6) < 0.05
     loudest = dataclasses.replace(instrument, gain=60.0).note(60)
     assert np.abs(loudest.samples).max() == pytest.approx(0.99, abs=1e-3)
@@ -116,12 +116,23 @@ def test_a_networks_unrest_is_no_vibrato(toy):
     told.cents[0] = 20 + np.sin(outline_times() * 30)  # a cent: none
     told.cents[1] = 20 + 30 * np.sin(outline_times() * 30)
     told.offsets[:] = 2.0
-    told.offsets[1, 4] = -9.0
+    told.offsets[1, 4] = -45.0
     calm = settled(told)
     assert not calm.cents[0].any()
     assert np.ptp(calm.cents[1]) > 55
     assert abs(np.mean(calm.cents[1])) < 3
+    assert not calm.offsets[0].any()
     assert np.flatnonzero(calm.offsets[1]).tolist() == [4]
+    assert calm.offsets[1, 4] == -30.0
+
+
+def test_what_recordings_tell_of_their_tuning_is_kept(toy):
+    told = toy.generate(np.zeros(TIMBRE), [60], [100])
+    told.offsets[:] = 2.0
+    told.offsets[0, 4] = -9.0
+    kept = settled(told, recorded=True).offsets[0]
+    assert np.flatnonzero(kept).tolist() == [4]
+    assert kept[4] == -9.0
 
 
 def test_what_the_ears_hear(toy):

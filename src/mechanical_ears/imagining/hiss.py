@@ -6,7 +6,8 @@ S(f, t) of the bands, in mean square a Hz,
     Y[k] = N · √(S(f_k, t) · rate / 2N) · e^(iφ_k)
 
 weighted by a half-period sine: its squares add to one, and so do the powers of independent blocks
-(Serra and Smith, "Spectral modeling synthesis", 1990).
+(Serra and Smith, "Spectral modeling synthesis", 1990). The weighted blocks have their mean taken
+off, in the shape of the weights, so that the noise does not lie beside zero.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def hiss(
     turn = np.exp(2j * np.pi * np.arange(PHASES) / PHASES).astype(np.complex64)
     random = np.random.default_rng(seed).integers(0, PHASES, magnitudes.shape, dtype=np.uint16)
     blocks = np.fft.irfft(magnitudes * turn[random], size)
-    blocks *= np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
+    weights = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
+    blocks *= weights
+    blocks -= (blocks.sum(axis=1) / weights.sum())[:, None] * weights
     sound = np.zeros((len(blocks) + 1, half), dtype=np.float32)
     sound[:-1] += blocks[:, :half]
     sound[1:] += blocks[:, half:]

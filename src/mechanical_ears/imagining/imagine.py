@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
+from mechanical_ears.imagining.audition import DRAWS, chosen, levelled
 from mechanical_ears.imagining.carried import mixed
 from mechanical_ears.imagining.imagination import TIMBRE, Imagination, opened
 from mechanical_ears.imagining.imagined import FILE, Instrument
@@ -40,11 +41,13 @@ def imagine(
     attack: float = 0.0,
     noisy: float = 0.0,
     sustain: float = 0.0,
+    draw: int | None = None,
     model: str | Path | Imagination | None = None,
 ) -> Instrument:
     """Imagine an instrument.
 
-    Without ``like`` and ``morph`` it is drawn by lot.
+    Without ``like`` and ``morph`` it is drawn by lot. A seed gives several draws, of which the ears
+    choose the first that is in tune, of its family, and new; see `audition`.
 
     Args:
         seed: of the lot; the same seed is the same instrument. None draws one.
@@ -58,6 +61,7 @@ def imagine(
         attack: slower in its attack, below 0 sharper.
         noisy: noisier, below 0 purer.
         sustain: longer in its sustain, below 0 shorter.
+        draw: which one of a seed's, from 0; None lets the ears choose. ``origin["draw"]`` tells it.
         model: a folder of weights, or an `Imagination`; None for the shipped weights.
 
     Raises:
@@ -84,8 +88,9 @@ def imagine(
         if shares is not None and instrument.family is not None:
             instrument = _towards(instrument, shares)
     else:
-        instrument = _drawn(imagination, _seed(seed), shares)
-    return _turned(instrument, turned)
+        instrument = _drawn(imagination, _seed(seed), shares, draw)
+    instrument = _turned(instrument, turned)
+    return levelled(instrument) if instrument.carried is None else instrument
 
 
 def family_shares(family: str | Mapping[str, float]) -> dict[str, float]:
@@ -119,19 +124,29 @@ def _seed(seed: int | None) -> int:
     return seed
 
 
-def _drawn(imagination: Imagination, seed: int, shares: Mapping[str, float] | None) -> Instrument:
+def _drawn(
+    imagination: Imagination, seed: int, shares: Mapping[str, float] | None, draw: int | None
+) -> Instrument:
+    if draw is not None and not 0 <= draw < DRAWS:
+        raise EarsError(f'"draw" is {draw}, outside 0..{DRAWS - 1}')
     if shares is None:
         lot = float(even(seed, TIMBRE + 1)[TIMBRE])  # behind those that z is made of
         shares = {FAMILIES[int(lot * len(FAMILIES))]: 1.0}
-    return Instrument(
+    whole = Instrument(
         imagination=imagination,
-        timbre=imagination.draw(normal(seed, TIMBRE), shares),
+        timbre=np.zeros(TIMBRE, dtype=np.float32),
         name=f"{'+'.join(shares)}-{seed}",
         family=next(iter(shares)) if len(shares) == 1 else None,
         licence=imagination.about.get("licence", ""),
         seed=seed,
-        origin={"seed": seed, "family": dict(shares)},
     )
+
+    def drawn(number: int) -> Instrument:
+        z = normal(seed + number * (LARGEST_SEED + 1), TIMBRE)
+        origin = {"seed": seed, "family": dict(shares), "draw": number}
+        return replace(whole, timbre=imagination.draw(z, shares), origin=origin)
+
+    return chosen(drawn, shares) if draw is None else drawn(draw)
 
 
 def _like(imagination: Imagination, several: Sequence[Like]) -> Instrument:
@@ -196,7 +211,7 @@ def _ground(
     if isinstance(what, str) and what.isdecimal() and not Path(what).exists():
         what = int(what)
     if isinstance(what, int):
-        return _drawn(imagination, _seed(what), shares)
+        return _drawn(imagination, _seed(what), shares, None)
     return _like(imagination, [what])
 
 

@@ -44,7 +44,8 @@ VELOCITY: Final = 100
 JITTER: Final = 0.04  # standard deviations among instruments, between the takes of one
 LOUDEST: Final = 0.99  # of full scale, the highest peak of a note
 STEADY: Final = 3.0  # cents of spread, below which a note does not move
-IN_TUNE: Final = 4.0  # cents, below which a partial is in tune
+IN_TUNE: Final = 4.0  # cents, below which a recorded partial is in tune
+NEARLY_IN_TUNE: Final = 15.0  # cents, which a network's guess at how far it is off is worth less
 NEARLY_SILENT: Final = -110.0  # dB, a row that never passes it is silent
 HEARD_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
 HEARD_RATE: Final = 16_000  # Hz
@@ -238,7 +239,7 @@ class Instrument:
             near = self.carried.nearest_pitches(keys)
             beside = self.imagination.generate(timbres, near, forces)
             told = self.carried.added_to(told, keys, forces, beside)
-        return settled(louder(told, self.gain))
+        return settled(louder(told, self.gain), recorded=self.carried is not None)
 
     def hear(self, pitches: Sequence[int] = HEARD_KEYS, velocity: int = VELOCITY) -> Impression:
         """Let the ears judge a few notes.
@@ -407,14 +408,25 @@ def impression(
     )
 
 
-def settled(outlines: Outlines) -> Outlines:
-    """Outlines without the small unrest of a network's answers, the pitch in the middle."""
+def settled(outlines: Outlines, *, recorded: bool = False) -> Outlines:
+    """Outlines without the small unrest of a network's answers, the pitch in the middle.
+
+    Partials of recordings are in tune, but for bells (in the middle 0 cents off, three quarters of
+    notes below 6); those of a network are all off (in the middle 12, and no nearer to those of
+    unseen instruments than 0 is). Its offsets therefore shrink, large ones hardly.
+
+    Args:
+        outlines: of n notes.
+        recorded: whether they hold what recordings tell.
+    """
     power = 10 ** (outlines.partials.astype(np.float64) / 10)
     weights = power.sum(axis=1) * np.gradient(outline_times())
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
     cents = outlines.cents - (weights * outlines.cents).sum(axis=1, keepdims=True)
     moves = np.sqrt((weights * cents**2).sum(axis=1, keepdims=True)) >= STEADY
-    offsets = np.where(np.abs(outlines.offsets) >= IN_TUNE, outlines.offsets, 0)
+    off = np.abs(outlines.offsets)
+    far = np.where(off >= IN_TUNE, off, 0) if recorded else np.maximum(off - NEARLY_IN_TUNE, 0)
+    offsets = np.copysign(far, outlines.offsets)
     offsets[:, 0] = 0
     quiet = {}
     for name in LEVELS:
