@@ -1,0 +1,80 @@
+"""The ears choose: a seed gives several instruments, and the first that convinces them is taken.
+
+A draw is turned down if the ears hear another key than was played, another family than was asked
+for, or an instrument that they know. (Choosing among a generator's draws by a judge: Azadi et al.,
+"Discriminator rejection sampling", 2019.) Where none convinces, the one that lacks least is taken.
+
+What is taken is brought to one loudness, so that instruments can be changed for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from mechanical_ears.imagining.imagined import (
+    HEARD_KEYS,
+    HEARD_RATE,
+    VELOCITY,
+    Impression,
+    Instrument,
+)
+from mechanical_ears.loudness import loudness
+from mechanical_ears.note import NOTE_SECONDS
+
+DRAWS: Final = 8  # of a seed, that the ears listen to at most
+KEYS_RIGHT: Final = 4  # of the five that are heard
+NEW: Final = 0.3  # novelty; half the presets that the ears never saw pass 0.35, nine tenths 0.11
+LOUDNESS: Final = -23.0  # LUFS of the middle one of the keys that are heard
+HEADROOM: Final = 7.0  # dB that the hardest stroke may be louder, below full scale
+MOST_GAIN: Final = 30.0  # dB
+
+
+def chosen(
+    draw: Callable[[int], Instrument], families: Iterable[str], draws: int = DRAWS
+) -> Instrument:
+    """The first of several instruments that convinces the ears, or the best of them.
+
+    Args:
+        draw: gives the instrument of a number from 0.
+        families: of which it may be heard as any.
+        draws: how many to listen to at most, at least 1.
+    """
+    known = {*families}
+    best, least = None, float("inf")
+    for number in range(draws):
+        instrument = draw(number)
+        lacks = lacking(instrument.impression, known)
+        if lacks < least:
+            best, least = instrument, lacks
+        if not lacks:
+            break
+    if best is None:
+        raise ValueError(f"{draws} draws are none")
+    return best
+
+
+def lacking(heard: Impression, families: set[str]) -> float:
+    """How much an instrument lacks to convince: 0 convinces, each of three conditions counts 1.
+
+    Args:
+        heard: what the ears hear in it.
+        families: that were asked for.
+    """
+    keys = max(0, KEYS_RIGHT - heard.right) / KEYS_RIGHT
+    family = 0.0 if heard.family in families else 1.0
+    return keys + family + max(0.0, NEW - heard.novelty) / NEW
+
+
+def levelled(instrument: Instrument) -> Instrument:
+    """The instrument at the loudness that all have, unless its peaks would pass full scale."""
+    pairs = [(float(key), VELOCITY) for key in HEARD_KEYS]
+    sounds = list(instrument.notes(pairs, NOTE_SECONDS, HEARD_RATE))
+    middle = float(np.median([loudness(sound.samples, HEARD_RATE) for sound in sounds]))
+    peak = max(float(np.abs(sound.samples).max()) for sound in sounds)
+    room = -HEADROOM - 20 * float(np.log10(max(peak, 1e-6)))
+    gain = float(np.clip(min(LOUDNESS - middle, room), -MOST_GAIN, MOST_GAIN))
+    return replace(instrument, gain=round(instrument.gain + gain, 2))
