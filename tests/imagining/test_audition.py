@@ -79,13 +79,13 @@ def test_every_seed_is_of_the_draw_that_it_tells():
 
 def test_draws_that_there_are_not():
     for number in (-1, DRAWS):
-        with pytest.raises(EarsError, match="outside 0..7"):
+        with pytest.raises(EarsError, match=r"outside 0\.\.7"):
             imagine(3, draw=number)
 
 
 @pytest.mark.parametrize("gain", [-20.0, 0.0, 12.0])
 def test_one_loudness(gain):
-    instrument = levelled(replace(imagine(3, family="organ"), gain=gain))
+    instrument = levelled(replace(imagine(3, family="organ", draw=0), gain=gain))
     told = [
         loudness(instrument.note(key, 100, sample_rate=16_000).samples, 16_000)
         for key in HEARD_KEYS
@@ -98,3 +98,25 @@ def test_no_louder_than_there_is_room_for(toy):
     instrument = levelled(imagine(3, family="guitar", model=toy))
     peaks = [np.abs(instrument.note(key, 127).samples).max() for key in HEARD_KEYS]
     assert 0.2 < max(peaks) < 0.99
+
+
+def test_the_keys_are_half_as_uneven():
+    drawn = imagine(3, family="organ", draw=0)
+    plain = replace(drawn, gain=0.0, balance=())
+
+    def above(instrument):
+        told = [
+            loudness(instrument.note(key, 100, sample_rate=16_000).samples, 16_000)
+            for key in HEARD_KEYS
+        ]
+        return np.array(told) - np.median(told)
+
+    np.testing.assert_allclose(above(drawn), above(plain) / 2, atol=0.3)
+
+
+def test_the_balance_is_saved(tmp_path):
+    drawn = imagine(3, family="organ", draw=0)
+    assert any(drawn.balance)
+    again = Instrument.load(drawn.save(tmp_path / "organ.json"))
+    assert again.balance == drawn.balance
+    np.testing.assert_array_equal(again.note(40).samples, drawn.note(40).samples)

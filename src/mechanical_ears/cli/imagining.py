@@ -19,6 +19,7 @@ def imagine(
     *,
     output: Output,
     seed: int | None = None,
+    draw: int | None = None,
     family: str | None = None,
     pitches: str = "21-108",
     velocities: str = "25,75,127",
@@ -42,6 +43,7 @@ def imagine(
     Args:
         output: folder to write; it must be empty or not be there.
         seed: the same seed is the same instrument; drawn if not given.
+        draw: which of the instruments of the seed, from 0; the ears choose one if not given.
         family: such as mallet, or mallet+vocal for something between; left to the lot if not given.
         pitches: MIDI numbers 0..127, such as 21-108 or 36,48,60.
         velocities: MIDI velocities 1..127, such as 25,75,127.
@@ -75,6 +77,7 @@ def imagine(
         attack=attack,
         noisy=noisy,
         sustain=sustain,
+        draw=draw,
         model=model,
     )
     with progress_bar(f"playing {instrument.name}") as move:

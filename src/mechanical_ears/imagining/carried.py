@@ -289,14 +289,15 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
     return Carried(pitches, velocities, groups, shares, parts, maps)
 
 
-def louder(outlines: Outlines, gain: float) -> Outlines:
-    """Outlines with all levels moved by ``gain`` dB, silence staying silent."""
-    if gain == 0:
+def louder(outlines: Outlines, gain: float | NDArray[np.float64]) -> Outlines:
+    """Outlines with all levels moved by ``gain`` dB, or by (n,) dB; silence stays silent."""
+    if not np.any(gain):
         return outlines
+    steps = np.broadcast_to(np.asarray(gain, np.float32), len(outlines))[:, None, None]
     moved = {
         name: np.where(
             getattr(outlines, name) > SILENCE,
-            np.maximum(getattr(outlines, name) + np.float32(gain), SILENCE),
+            np.maximum(getattr(outlines, name) + steps, SILENCE),
             np.float32(SILENCE),
         )
         for name in LEVELS

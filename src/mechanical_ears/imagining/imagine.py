@@ -15,7 +15,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.audition import DRAWS, chosen, levelled
 from mechanical_ears.imagining.carried import mixed
 from mechanical_ears.imagining.imagination import TIMBRE, Imagination, opened
-from mechanical_ears.imagining.imagined import FILE, Instrument
+from mechanical_ears.imagining.imagined import FILE, HEARD_KEYS, Instrument
 from mechanical_ears.imagining.likeness import likeness, recording
 from mechanical_ears.imagining.lot import even, normal
 from mechanical_ears.note import FAMILIES, Note
@@ -184,9 +184,17 @@ def _mean(instruments: Sequence[Instrument], shares: Sequence[float]) -> Instrum
         family=families.pop() if len(families) == 1 else None,
         licence="; ".join(licences),
         gain=float(sum(share * each.gain for share, each in pairs)),
+        balance=_mean_balance(pairs),
         origin={"between": [[share, each.name, dict(each.origin)] for share, each in pairs]},
         carried=mixed([(share, each.carried) for share, each in pairs]),
     )
+
+
+def _mean_balance(pairs: Sequence[tuple[float, Instrument]]) -> tuple[float, ...]:
+    if not any(each.balance for _, each in pairs):
+        return ()
+    rows = [share * np.array(each.balance or [0.0] * len(HEARD_KEYS)) for share, each in pairs]
+    return tuple(float(value) for value in np.sum(rows, axis=0))
 
 
 def _morphed(

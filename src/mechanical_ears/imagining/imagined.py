@@ -91,6 +91,8 @@ class Instrument:
             mixture.
         licence: of the sounds it makes, as far as the weights have a say.
         gain: dB.
+        balance: dB, by which the keys of `HEARD_KEYS` are louder than the networks say, those
+            between in proportion; empty for none.
         seed: from which it was drawn; None where it was not.
         origin: how it came about, as JSON has it.
         carried: what recordings have beyond the timbre.
@@ -102,6 +104,7 @@ class Instrument:
     family: str | None = None
     licence: str = ""
     gain: float = 0.0
+    balance: tuple[float, ...] = ()
     seed: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     carried: Carried | None = None
@@ -239,7 +242,10 @@ class Instrument:
             near = self.carried.nearest_pitches(keys)
             beside = self.imagination.generate(timbres, near, forces)
             told = self.carried.added_to(told, keys, forces, beside)
-        return settled(louder(told, self.gain), recorded=self.carried is not None)
+        gains = np.full(len(keys), self.gain)
+        if self.balance:
+            gains += np.interp(keys, HEARD_KEYS, self.balance)
+        return settled(louder(told, gains), recorded=self.carried is not None)
 
     def hear(self, pitches: Sequence[int] = HEARD_KEYS, velocity: int = VELOCITY) -> Impression:
         """Let the ears judge a few notes.
@@ -278,6 +284,7 @@ class Instrument:
             "licence": self.licence,
             "seed": self.seed,
             "gain": self.gain,
+            "balance": list(self.balance),
             "weights": {
                 "version": self.imagination.about["version"],
                 "sha256": self.imagination.sha256,
@@ -362,8 +369,12 @@ def _assembled(about: Mapping[str, Any], imagination: Imagination) -> Instrument
     gain, family, seed = float(about["gain"]), about["family"], about["seed"]
     if timbre.shape != (TIMBRE,) or not np.isfinite(timbre).all():
         raise ValueError(f'"timbre" is not {TIMBRE} finite numbers')
-    if not -200 <= gain <= 200:
-        raise ValueError(f'"gain" is {gain} dB')
+    balance = tuple(float(value) for value in about.get("balance", ()))
+    if balance and len(balance) != len(HEARD_KEYS):
+        raise ValueError(f'"balance" is of {len(balance)} keys, not {len(HEARD_KEYS)}')
+    for name, value in (("gain", gain), *(("balance", each) for each in balance)):
+        if not -200 <= value <= 200:
+            raise ValueError(f'"{name}" is {value} dB')
     if family is not None and family not in FAMILIES:
         raise ValueError(f'"{family}" is no family')
     if not isinstance(about["weights"]["sha256"], str):
@@ -375,6 +386,7 @@ def _assembled(about: Mapping[str, Any], imagination: Imagination) -> Instrument
         family=family,
         licence=str(about["licence"]),
         gain=gain,
+        balance=balance,
         seed=None if seed is None else int(seed),
         origin=dict(about["origin"]),
     )
