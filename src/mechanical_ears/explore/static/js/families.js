@@ -6,27 +6,11 @@ const WORDS = /** @type {Record<string, string>} */ ({
   none: "mixture",
 });
 
-/** Shapes, by number as the map's shader has them. */
-export const SHAPES = [
-  "circle",
-  "square",
-  "diamond",
-  "triangle",
-  "point-down",
-  "plus",
-  "cross",
-  "ring",
-  "frame",
-  "bar",
-  "pill",
-  "dot",
-];
-
 /** @param {string | null | undefined} family */
 export const familyWords = (family) => WORDS[family ?? "none"] ?? family ?? "";
 
-/** Paths in a box of −1..1, `stroke` for outlines. */
-const PATHS = [
+/** Shapes of the families, the mixture's last: paths in a box of −1..1, `stroke` for outlines. */
+export const PATHS = [
   { d: "M-1 0A1 1 0 1 1 1 0 1 1 0 1 1-1 0Z" },
   { d: "M-.85-.85H.85V.85H-.85Z" },
   { d: "M0-1.1 1.1 0 0 1.1-1.1 0Z" },

@@ -38,15 +38,22 @@ export function instrumentHead({ about, notes, session, player, live }) {
       button.setAttribute("aria-pressed", String(session.slot === slot));
     byId("name").textContent = instrument.name;
     byId("name").title = instrument.name;
-    byId("about").replaceChildren(
-      swatch(instrument.family, about.families),
-      element("span", {}, familyWords(instrument.family)),
-    );
-    document.documentElement.style.setProperty("--tint", `var(${familyToken(instrument.family)})`);
-    live.recolour();
+    showFamily();
     speak(`${instrument.name}, ${familyWords(instrument.family)}`);
     ahead(instrument.id);
   });
+
+  /** A mixture takes the colour of what the ears hear in it. */
+  function showFamily() {
+    const { instrument } = session;
+    if (!instrument) return;
+    const family = instrument.family ?? instrument.heard?.family;
+    const words = instrument.family ? familyWords(family) : family ? `a mixture, heard as ${familyWords(family)}` : "a mixture";
+    byId("about").replaceChildren(swatch(family, about.families), element("span", {}, words));
+    document.documentElement.style.setProperty("--tint", `var(${familyToken(family)})`);
+    live.recolour(false);
+  }
+  session.addEventListener("heard", showFamily);
 
   /** Notes near the last one, so that the next ones are there. @param {string} id */
   function ahead(id) {

@@ -34,9 +34,9 @@ export function hearing({ api, about, engine, session, space, map }) {
     if (signal.aborted) return;
     try {
       Object.assign(instrument, await api.hearing(instrument.id, signal));
+      if (session.instrument !== instrument) return;
       card.showInstrument(instrument, space.novelty);
-      if (instrument.x !== null && instrument.y !== null && session.instrument === instrument)
-        map.setCurrent({ x: instrument.x, y: instrument.y, family: instrument.family });
+      session.dispatchEvent(new Event("heard"));
     } catch (error) {
       if (isAbort(error)) return;
       card.failed(error instanceof Problem ? error.words : "The ears could not listen.");
@@ -81,7 +81,7 @@ export function hearing({ api, about, engine, session, space, map }) {
       choose: (id) => session.choose(id),
       clear,
     });
-    showTab("ears", true);
+    showTab("ears");
     speak(`${file.name}: ${noteHeard(recording.heard)}`);
     if (samples) engine.play(samples);
   }

@@ -65,8 +65,9 @@ function soundButton(engine) {
     );
   });
   engine.addEventListener("state", show);
-  for (const type of ["pointerdown", "keydown"])
-    addEventListener(type, () => !engine.awake && wake(), { capture: true });
+  const elsewhere = (/** @type {Event} */ event) =>
+    !engine.awake && !(event.target instanceof Node && button.contains(event.target)) && wake();
+  for (const type of ["pointerdown", "keydown"]) addEventListener(type, elsewhere, { capture: true });
 }
 
 /** @param {import("./audio/voices.js").Voices} voices */

@@ -81,17 +81,44 @@ export function wander({ about, session, space, player, audition }) {
   byId("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.5));
   byId("zoom-whole").addEventListener("click", () => map.whole());
 
+  function place() {
+    const { instrument } = session;
+    if (!instrument || instrument.x === null || instrument.y === null) return;
+    const family = instrument.family ?? instrument.heard?.family ?? null;
+    map.setCurrent({ x: instrument.x, y: instrument.y, family });
+  }
   session.addEventListener("change", (event) => {
     const { instrument } = session;
     if (!instrument) return;
     const { gesture } = /** @type {CustomEvent} */ (event).detail;
-    if (instrument.x !== null && instrument.y !== null)
-      map.setCurrent({ x: instrument.x, y: instrument.y, family: instrument.family });
+    place();
     if (gesture !== "first") audition.play(instrument.id, instrument.family);
   });
+  session.addEventListener("heard", place);
   player.addEventListener("press", () => map.ripple());
+  hint(map);
   begin(session, space);
   return map;
+}
+
+/** What to do first, and next, until it has been done once. @param {SoundMap} map */
+function hint(map) {
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const steps = [
+    touch
+      ? "Tap an instrument to take it in hand, then play the keys below."
+      : "Point at an instrument to hear it. A click takes it in hand: play it with the keys.",
+    "Drag from the ringed instrument to another one: there is a way between them.",
+    "",
+  ];
+  const show = (/** @type {number} */ step) => {
+    byId("hint").textContent = steps[step];
+    byId("hint").hidden = !steps[step];
+    remember("hint", step);
+  };
+  map.addEventListener("choose", () => setting("hint", 0) === 0 && show(1));
+  map.addEventListener("join", () => show(2));
+  show(setting("hint", 0));
 }
 
 /** Something to play at once: any imagined instrument of the map. */

@@ -41,7 +41,6 @@ export function gestures(element, meanings) {
 
   element.addEventListener("pointerdown", (event) => {
     if (event.button > 0) return;
-    element.focus({ preventScroll: true });
     try {
       element.setPointerCapture(event.pointerId);
     } catch {

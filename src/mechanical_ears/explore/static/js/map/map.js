@@ -4,7 +4,6 @@ import { colour, familyToken } from "../families.js";
 import { Field } from "./field.js";
 import { gestures } from "./gestures.js";
 import { Overlay } from "./overlay.js";
-import { PlainPoints } from "./plain-points.js";
 import { Points } from "./points.js";
 import { View } from "./view.js";
 
@@ -51,8 +50,7 @@ export class SoundMap extends EventTarget {
     this.element = element;
     this.families = families;
     const [points, overlay] = element.querySelectorAll("canvas");
-    this.points = Points.on(points) ?? new PlainPoints(points);
-    this.points.redo = () => this.#paint();
+    this.points = new Points(points);
     this.overlay = new Overlay(overlay);
     new ResizeObserver(() => this.#resize()).observe(element);
     this.#resize();
@@ -68,12 +66,11 @@ export class SoundMap extends EventTarget {
     this.#paint();
   }
 
-  /** Everything again: after another theme, or a lost graphics card. */
   #paint() {
     if (!this.field) return;
     this.points.setSpace(this.field.space);
     const tokens = [...this.families, null].map(familyToken);
-    this.points.setColours(tokens.map(colour), colour("--ink"));
+    this.points.setColours(tokens.map(colour), colour("--ink"), colour("--field"));
     this.overlay.recolour();
     this.#states();
   }

@@ -11,10 +11,10 @@ const LOUD = 120; // with Shift
 const LOWEST = 24; // MIDI numbers of the lower row's C
 const HIGHEST = 84;
 
-/** @type {Map<string, number>} */
+/** The lower row first: where both have a key, the upper one's is printed on the piano. */
 const SEMITONES = new Map([
-  ...UPPER.map((code, i) => /** @type {[string, number]} */ ([code, i + 12])),
   ...LOWER.map((code, i) => /** @type {[string, number]} */ ([code, i])),
+  ...UPPER.map((code, i) => /** @type {[string, number]} */ ([code, i + 12])),
 ]);
 
 const TYPING = "input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]";

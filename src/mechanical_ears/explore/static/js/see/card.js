@@ -16,9 +16,14 @@ function list(rows) {
 /** @param {[string, number][]} nearest */
 function nearestList(nearest) {
   const lines = nearest.map(([name, likeness]) =>
-    element("div", { title: name }, `${words.knownName(name)}, ${words.percent(likeness)} alike`),
+    element("div", { class: "alike", title: name }, words.knownName(name), alike(likeness)),
   );
   return element("div", {}, ...lines);
+}
+
+/** @param {number} likeness −1..1 */
+function alike(likeness) {
+  return element("span", {}, `${words.percent(likeness)} alike`);
 }
 
 /** @param {number} novelty @param {number[]} others */
@@ -150,8 +155,7 @@ export function showRecording(name, recording, actions) {
 /** @param {{id: string, name: string, likeness: number}[]} nearest @param {(id: string) => void} choose */
 function near(nearest, choose) {
   const lines = nearest.map(({ id, name, likeness }) => {
-    const pick = button(name, () => choose(id), "");
-    return element("div", {}, pick, ` ${words.percent(likeness)} alike`);
+    return element("div", { class: "alike" }, button(name, () => choose(id), ""), alike(likeness));
   });
   return element("div", { class: "near" }, ...lines);
 }

@@ -44,13 +44,14 @@ export class Live {
     this.#resize();
   }
 
-  /** After another theme or another instrument's colour. */
-  recolour() {
+  /** After another theme or another instrument's colour. @param {boolean} [anew] without what was drawn */
+  recolour(anew = true) {
     this.field = colour("--field");
     this.ink = colour("--ink");
     this.tint = colour("--tint");
     this.#ramp = ramp(this.field, this.tint, this.ink);
-    this.#blank();
+    if (anew) this.#blank();
+    else if (!this.#running) this.#drawWave(null);
   }
 
   /** Something begins to sound. */

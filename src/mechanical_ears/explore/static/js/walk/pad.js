@@ -14,7 +14,7 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 });
-const INSET = 14; // px from the pad's edge to where the knob may go
+const INSET = { x: 26, y: 46 }; // px from the pad's edges to where the knob may go: names stay free
 
 /** @typedef {{id: string, name: string, family: string | null}} Corner */
 
@@ -61,7 +61,7 @@ export class Pad {
     foot.className = "pad-foot";
     const hint = document.createElement("p");
     hint.className = "quiet";
-    hint.textContent = "Drag between the four. A corner’s name puts the instrument in hand there.";
+    hint.textContent = "A corner takes the instrument in hand.";
     this.shuffle = document.createElement("button");
     this.shuffle.className = "button";
     this.shuffle.textContent = "New corners";
@@ -144,8 +144,8 @@ export class Pad {
   #show() {
     const [x, y] = [this.#x / STEPS, this.#y / STEPS];
     const { clientWidth: width, clientHeight: height } = this.pad;
-    this.knob.style.left = `${INSET + x * (width - 2 * INSET)}px`;
-    this.knob.style.top = `${INSET + y * (height - 2 * INSET)}px`;
+    this.knob.style.left = `${INSET.x + x * (width - 2 * INSET.x)}px`;
+    this.knob.style.top = `${INSET.y + y * (height - 2 * INSET.y)}px`;
     const shares = weights(x, y);
     const words = this.#corners
       .map(({ name }, corner) => ({ name, share: Math.round(100 * shares[corner]) }))
@@ -183,9 +183,9 @@ export class Pad {
     let down = false;
     const go = (/** @type {PointerEvent} */ event) => {
       const box = pad.getBoundingClientRect();
-      const part = (/** @type {number} */ at, /** @type {number} */ whole) =>
-        ((at - INSET) / (whole - 2 * INSET)) * STEPS;
-      this.#go(part(event.clientX - box.left, box.width), part(event.clientY - box.top, box.height));
+      const x = (event.clientX - box.left - INSET.x) / (box.width - 2 * INSET.x);
+      const y = (event.clientY - box.top - INSET.y) / (box.height - 2 * INSET.y);
+      this.#go(x * STEPS, y * STEPS);
     };
     pad.addEventListener("pointerdown", (event) => {
       if (event.button > 0 || /** @type {Element} */ (event.target).closest(".corner")) return;
