@@ -3,7 +3,7 @@
 import mido
 import numpy as np
 import pytest
-from toys import RATE, Organ, control, key, level, peak_pitch, sampled, write_midi
+from toys import POWER, RATE, Organ, control, key, level, peak_pitch, sampled, write_midi
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.midi import read_song
@@ -45,7 +45,7 @@ def test_velocity_volume_and_expression(tmp_path):
     events = key(0, 1, 60, 107) + key(2, 3, 60, 127) + LOUD
     made = played(tmp_path, events)
     soft, loud = (level(made.audio[at * RATE + 4800 : (at + 1) * RATE]) for at in (0, 2))
-    assert loud - soft == pytest.approx(20 * 0.25, abs=0.05)
+    assert loud - soft == pytest.approx(20 * POWER * np.log10(127 / 107), abs=0.05)
     events = key(0, 2, 60) + LOUD + control(1, 11, 64)
     made = played(tmp_path, events)
     before, after = (level(made.audio[at : at + 24_000]) for at in (20_000, 60_000))

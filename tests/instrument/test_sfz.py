@@ -87,7 +87,7 @@ def test_conventions_of_the_format(tmp_path):
     assert "ampeg_release=0.3" in text
     assert "amp_veltrack=100" in text
     assert "amp_velcurve_127=1\n" in text
-    assert "amp_velcurve_64=0.163117" in text  # −15.75 dB
+    assert "amp_velcurve_64=0.180277" in text  # −14.88 dB
     assert text.startswith("// name: Sines\n// family: organ\n// licence: CC0-1.0\n")
 
 

@@ -59,9 +59,9 @@ def test_centres_that_make_no_sense(centres):
 
 
 def test_responses():
-    slope = Response(slope=0.25)
-    assert slope.gain(127) == 1
-    assert 20 * np.log10(slope.gain(87)) == pytest.approx(-10)
+    steep = Response(power=3)
+    assert steep.gain(127) == 1
+    assert 20 * np.log10(steep.gain(64)) == pytest.approx(60 * np.log10(64 / 127))
     square = Response()
     assert 40 * np.log10(64 / 127) == pytest.approx(20 * np.log10(square.gain(64)))
     assert Response(track=0).gain(1) == 1
@@ -70,9 +70,10 @@ def test_responses():
     assert curve.gain(64) == 0.5
     assert curve.gain(82) == pytest.approx(0.7)
     assert curve.gain(127) == 1
-    assert slope.nearest_slope() == 0.25
-    same = Response(curve=tuple((v, slope.gain(v)) for v in range(1, 128)))
-    assert same.nearest_slope() == pytest.approx(0.25)
+    assert steep.nearest_power() == 3
+    same = Response(curve=tuple((v, steep.gain(v)) for v in range(1, 128)))
+    assert same.nearest_power() == pytest.approx(3)
+    assert Response(track=0).nearest_power() == 0
 
 
 def test_a_round_robin_tiles_as_one():

@@ -22,12 +22,12 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 
 RATE = 48_000  # Hz
-STEP = 0.25  # dB for a step of velocity
+POWER = 2.5  # of the velocity, in the loudness
 
 
 @dataclass(frozen=True)
 class Organ:
-    """Six partials that hold their level, 0.25 dB louder a velocity step; a release of 0.2 s."""
+    """Six partials that hold their level, as loud as the velocity's power; a release of 0.2 s."""
 
     name: str = "Organ"
     family: str | None = "organ"
@@ -43,7 +43,7 @@ class Organ:
         for number in range(1, 7):
             if number * frequency < 0.45 * sample_rate:
                 audio += np.sin(2 * np.pi * number * frequency * time + number) / number**2
-        decibels = -STEP * (127 - velocity) - self.fall * time
+        decibels = 20 * POWER * np.log10(velocity / 127) - self.fall * time
         held = seconds - self.release_seconds
         decibels = decibels - np.maximum(time - held, 0) * 80 / 0.2
         audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.01, 1)
@@ -72,7 +72,7 @@ def sampled(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: in
                     cents=float(cents),
                     loop=Loop(RATE // 10, RATE // 10 * 9),
                     envelope=Envelope(release=0.3),
-                    response=Response(slope=STEP),
+                    response=Response(power=POWER),
                 )
             )
     return SampledInstrument("Sines", tuple(zones), samples, "organ", "CC0-1.0")

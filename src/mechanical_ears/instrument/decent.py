@@ -5,22 +5,23 @@ Attributes are those of the DecentSampler Developers Guide, "the groups element"
 
     gain(v) = 1 − T + T · v / 127
 
-where our response is mostly a slope of s dB a step: for each layer T is chosen so that both slopes
-are equal in the middle v of the layer's velocities, and the volume so that both levels are,
-
-    T = s / (20 / (127 ln 10) + s · (1 − v / 127))          at most 1
+where our response is a power of the velocity. Velocities are therefore cut into bands of at most
+2 dB of velocity (`BAND`), each with a volume of its own, so that the level is right in its middle
+and off by no more than a decibel a power at its borders; T is 1.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Zone
 
+BAND: Final = 2.0  # dB of velocity, 20 · log10(v / u), in a band
 ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "DecentSampler": frozenset({"minVersion"}),
     "groups": frozenset({"volume"}),
@@ -50,11 +51,13 @@ def dspreset_text(instrument: SampledInstrument, files: Mapping[str, str]) -> st
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<DecentSampler minVersion="1.0.0">']
     lines += [f"  <!-- {key}: {_comment(value)} -->" for key, value in about if value]
     lines += ["  <!-- written by Mechanical Ears -->", "  <groups>"]
-    groups: dict[tuple[float, float], list[Zone]] = {}
+    groups: dict[float, list[Zone]] = {}
     for zone in instrument.zones:
-        groups.setdefault(_track(zone), []).append(zone)
-    for (track, volume), zones in groups.items():
-        lines.append(f'    <group ampVelTrack="{track:g}" volume="{volume:g}dB">')
+        for velocities in _narrow(zone.velocities):
+            narrow = replace(zone, velocities=velocities)
+            groups.setdefault(_volume(narrow), []).append(narrow)
+    for volume, zones in groups.items():
+        lines.append(f'    <group ampVelTrack="1" volume="{volume:g}dB">')
         for zone in zones:
             words = " ".join(f"{key}={quoteattr(value)}" for key, value in _words(zone, files))
             lines.append(f"      <sample {words}/>")
@@ -97,15 +100,22 @@ def _words(zone: Zone, files: Mapping[str, str]) -> list[tuple[str, str]]:
     return words
 
 
-def _track(zone: Zone) -> tuple[float, float]:
-    """``ampVelTrack`` and volume in dB of a zone's group."""
-    slope = max(zone.response.nearest_slope(), 0.0)
-    middle = (max(zone.velocities[0], 1) + zone.velocities[1]) / 2
-    linear = 20 / (127 * math.log(10))
-    track = min(slope / (linear + slope * (1 - middle / 127)), 1.0)
-    gain = 1 - track + track * middle / 127
-    volume = -slope * (127 - middle) - 20 * math.log10(gain)
-    return round(track, 4), round(volume, 2)
+def _narrow(velocities: tuple[int, int]) -> list[tuple[int, int]]:
+    """Bands within velocities, each at most `BAND` wide."""
+    low, highest = velocities
+    made = []
+    while low <= highest:
+        high = min(highest, max(low, math.floor(max(low, 1) * 10 ** (BAND / 20))))
+        made.append((low, high))
+        low = high + 1
+    return made
+
+
+def _volume(zone: Zone) -> float:
+    """Volume of a band's group, dB, to a tenth: beside what ``ampVelTrack`` does of it."""
+    middle = math.sqrt(max(zone.velocities[0], 1) * zone.velocities[1])
+    gain = max(zone.response.gain(middle), 1e-6)
+    return round(20 * math.log10(gain * 127 / middle), 1)
 
 
 def _comment(text: str) -> str:

@@ -35,14 +35,13 @@ from mechanical_ears.instrument.recordings import (
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
 from mechanical_ears.instrument.sampling import (
     FALLS,
-    SLOPE,
     UNHEARD,
-    fitted_slope,
     heard_part,
     own_release,
     sample_name,
     to_peak,
 )
+from mechanical_ears.instrument.touch import SQUARE, Touch, touches
 from mechanical_ears.instrument.wav import read_sample
 from mechanical_ears.instrument.zones import (
     KEYS,
@@ -309,7 +308,6 @@ def _instrument(
 ) -> SampledInstrument:
     velocity_bands = bands(layers)
     centres = [(low + high + 1) // 2 for low, high in velocity_bands]
-    slope = SLOPE if levelled else _slope(placed, layers, centres)
     holds = float(np.median([each.recording.fall for each in placed])) <= FALLS
     by_layer = [
         sorted((each for each in placed if each.layer == layer), key=lambda e: e.recording.key)
@@ -320,16 +318,17 @@ def _instrument(
         velocity_bands, centres = bands(len(by_layer)), centres[-len(by_layer) :]
     zones: list[Zone] = []
     samples: dict[str, Sample] = {}
-    levels: list[float] = []
-    ordered: list[Placed] = []
-    for group, velocities, centre in zip(by_layer, velocity_bands, centres, strict=True):
+    for layer, (group, velocities) in enumerate(zip(by_layer, velocity_bands, strict=True)):
         for each, keys in zip(group, spread([e.recording.key for e in group], KEYS), strict=True):
             heard = each.recording
             sample, loop, release = _made_ready(heard, holds)
-            called = sample_name(heard.key, centre)
-            samples[called] = sample
-            ordered.append(each)
-            levels.append(heard.level + (0 if levelled else slope * (127 - centre)))
+            called = sample_name(heard.key, centres[layer])
+            touch = Touch(SQUARE, heard.level)
+            if not levelled:
+                near = [_nearest(other, each) for other in by_layer]
+                touch = touches([e.recording.level for e in near], centres, velocity_bands)[layer]
+            gain = np.float32(10 ** ((touch.level - heard.level) / 20))
+            samples[called] = replace(sample, audio=sample.audio * gain)
             zones.append(
                 Zone(
                     sample=called,
@@ -339,47 +338,16 @@ def _instrument(
                     cents=0.0 if keep_tuning else float(round(heard.cents)),
                     loop=loop,
                     envelope=Envelope(release=release),
-                    response=Response(slope=slope),
+                    response=Response(power=touch.power),
                 )
             )
-    for zone, level, each in zip(zones, _not_falling(zones, levels), ordered, strict=True):
-        sample = samples[zone.sample]
-        gain = np.float32(10 ** ((level - each.recording.level) / 20))
-        samples[zone.sample] = replace(sample, audio=sample.audio * gain)
     family, _ = kind_from_name(name)
     return SampledInstrument(name=name, zones=tuple(zones), samples=to_peak(samples), family=family)
 
 
-def _not_falling(zones: Sequence[Zone], levels: Sequence[float]) -> list[float]:
-    """Stored levels, dB, none of a softer layer above those of the louder ones at its keys."""
-    made = list(levels)
-    order = sorted(range(len(zones)), key=lambda place: -zones[place].velocities[0])
-    for place in order:
-        zone = zones[place]
-        above = [
-            made[other]
-            for other in order
-            if zones[other].velocities[0] == zone.velocities[1] + 1
-            and zones[other].keys[0] <= zone.keys[1]
-            and zones[other].keys[1] >= zone.keys[0]
-        ]
-        made[place] = min([made[place], *above])
-    return made
-
-
-def _slope(placed: Sequence[Placed], layers: int, centres: Sequence[int]) -> float:
-    """Slope within a layer, dB a step, from the keys that have all layers."""
-    if layers < 2:
-        return SLOPE
-    by_key: dict[int, dict[int, float]] = {}
-    for each in placed:
-        by_key.setdefault(each.recording.key, {})[each.layer] = each.recording.level
-    whole = [
-        [levels[layer] for layer in range(layers)]
-        for levels in by_key.values()
-        if len(levels) == layers
-    ]
-    return fitted_slope(np.array(whole), list(centres)) if whole else SLOPE
+def _nearest(layer: Sequence[Placed], to: Placed) -> Placed:
+    """The recording of a layer whose key is nearest to that of another, which may be in it."""
+    return min(layer, key=lambda each: (abs(each.recording.key - to.recording.key), each is not to))
 
 
 def _made_ready(heard: Recording, holds: bool) -> tuple[Sample, Loop | None, float]:
@@ -397,7 +365,11 @@ def _made_ready(heard: Recording, holds: bool) -> tuple[Sample, Loop | None, flo
         looped = find_loop(audio, rate, midi_to_hz(heard.pitch), 0.3 * held, held)
         if looped is not None:
             release = own_release(mono, rate, held)
-            return Sample(looped.audio, rate), looped.loop, release
+            return (
+                Sample(looped.audio, rate),
+                looped.loop,
+                UNHEARD if release is None else release,
+            )
     return Sample(heard_part(audio, rate), rate), None, UNHEARD
 
 

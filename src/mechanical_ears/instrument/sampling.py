@@ -3,17 +3,12 @@
 Each note is held for a few seconds. Those of an instrument that holds its level are looped
 (loops.py); those of one that falls (by the median of its notes: the bass of a piano falls slowly,
 but it falls) are taken for as long as they are heard, to 60 dB below the loudest. What comes after
-the key-up is left to the sampler's envelope, whose release is as long as the note's own.
+the key-up is left to the sampler's envelope, whose release is as long as the note's own: four times
+what it takes to fall by 20 dB (or eight times 10 dB), since behind that some noise may stand that
+is no release. A note that is gone before its key goes up takes the release of the others.
 
-Loudness. Within a layer the level follows a slope of s dB for a step of velocity, so that every
-velocity sounds different. s is what the instrument itself does between its layers (the lower
-quartile over all keys), so that there is no step down where a layer ends: of two layers at
-velocities u < v, with levels L in dB,
-
-    L_v − L_u ≥ s · (v − u)
-
-and the softer is made softer where that fails. A sample recorded at the velocity v is stored louder
-by s · (127 − v), which the response takes away again.
+Loudness follows the velocity as the instrument's own does, without a step between layers: see
+touch.py. A sample is stored as loud as it would be at velocity 127.
 """
 
 from __future__ import annotations
@@ -35,6 +30,7 @@ from mechanical_ears.instrument.playable import (
     trimmed,
 )
 from mechanical_ears.instrument.sampled import RELEASED, Sample, SampledInstrument
+from mechanical_ears.instrument.touch import touches
 from mechanical_ears.instrument.zones import (
     KEYS,
     MOST_LAYERS,
@@ -51,9 +47,6 @@ from mechanical_ears.sound import Sound
 
 ONE_LAYER: Final = 100  # MIDI velocity of the only layer
 SOFTEST: Final = 25  # MIDI velocity, NSynth's softest: networks have heard none below
-SLOPE: Final = 0.25  # dB for a step of velocity, where there is one layer
-SLOPES: Final = (0.08, 0.4)  # dB for a step, at least and at most
-QUARTILE: Final = 25.0  # percent
 FALLS: Final = 3.0  # dB/s, from which an instrument's notes are not looped
 AUDIBLE: Final = 60.0  # dB below a note's loudest, down to which it is kept
 LONGEST: Final = 15.0  # s of a note that falls
@@ -63,7 +56,10 @@ PEAK: Final = 10 ** (-1 / 20)  # of full scale, of the loudest sample
 BLOCK: Final = 0.05  # s, of the levels
 LOUD: Final = 0.4  # s, over which loudness is measured
 GONE: Final = 1e-3  # of a note's peak, at which its release is no longer heard
-UNHEARD: Final = 0.3  # s, of such a release
+LET_GO: Final = 20.0  # dB that a note may fall before its key goes up, to measure its release
+FALLEN: Final = (20.0, 10.0)  # dB, that a release is measured over
+SMOOTH: Final = 3  # blocks of 10 ms, of the levels of a release
+UNHEARD: Final = 0.3  # s, of a release that no note tells
 RELEASES: Final = (0.04, 6.0)  # s, for 80 dB, at least and at most
 
 
@@ -126,7 +122,7 @@ class _Taken:
 
     audio: NDArray[np.float32]  # (frames, 1)
     loop: Loop | None
-    release: float  # s, for 80 dB
+    release: float | None  # s, for 80 dB; None where nothing of it is heard
     level: float  # dB
 
 
@@ -166,30 +162,29 @@ def sample_instrument(
             taken[pair] = note
             if progress is not None:
                 progress(len(pairs) + len(taken), 2 * len(pairs))
-    levels = np.array([[taken[root, velocity].level for velocity in velocities] for root in roots])
-    if levels.max() < -100:
+    if max(note.level for note in taken.values()) < -100:
         raise InstrumentError("makes no sound", record=playable.name)
-    slope = fitted_slope(levels, velocities)
-    wanted = rising(levels, velocities, slope)
+    known = [note.release for note in taken.values() if note.release is not None]
+    usual = float(f"{np.median(known):.2g}") if known else UNHEARD
     zones: list[Zone] = []
     samples: dict[str, Sample] = {}
     layers = bands(len(velocities))
-    for row, (root, keys) in enumerate(zip(roots, spread(roots, KEYS), strict=True)):
-        for column, velocity in enumerate(velocities):
-            note = taken[root, velocity]
+    for root, keys in zip(roots, spread(roots, KEYS), strict=True):
+        notes_here = [taken[root, velocity] for velocity in velocities]
+        told = touches([note.level for note in notes_here], velocities, layers)
+        for velocity, band, note, touch in zip(velocities, layers, notes_here, told, strict=True):
             name = sample_name(root, velocity)
-            louder = wanted[row, column] - levels[row, column] + slope * (127 - velocity)
-            audio = note.audio * np.float32(10 ** (louder / 20))
-            samples[name] = Sample(audio, plan.sample_rate)
+            gain = np.float32(10 ** ((touch.level - note.level) / 20))
+            samples[name] = Sample(note.audio * gain, plan.sample_rate)
             zones.append(
                 Zone(
                     sample=name,
                     root=root,
                     keys=keys,
-                    velocities=layers[column],
+                    velocities=band,
                     loop=note.loop,
-                    envelope=Envelope(release=note.release),
-                    response=Response(slope=slope),
+                    envelope=Envelope(release=usual if note.release is None else note.release),
+                    response=Response(power=touch.power),
                 )
             )
     return SampledInstrument(
@@ -204,28 +199,6 @@ def sample_instrument(
 def sample_name(root: int, velocity: int) -> str:
     """Name of a sample that every file system takes: ``060_C4_v100``."""
     return f"{root:03d}_{midi_to_name(root).replace('#', 's')}_v{velocity:03d}"
-
-
-def fitted_slope(levels: NDArray[np.float64], velocities: list[int]) -> float:
-    """Slope of the level within a layer, dB for a step of velocity.
-
-    Args:
-        levels: dB, (keys, layers).
-        velocities: of the layers, ascending.
-    """
-    if len(velocities) < 2:
-        return SLOPE
-    rises = np.diff(levels, axis=1) / np.diff(velocities)
-    return round(float(np.clip(np.percentile(rises, QUARTILE), *SLOPES)), 4)
-
-
-def rising(levels: NDArray[np.float64], velocities: list[int], slope: float) -> NDArray[np.float64]:
-    """Levels that rise by at least the slope from layer to layer, softened where they do not."""
-    wanted = levels.copy()
-    for layer in range(len(velocities) - 2, -1, -1):
-        step = slope * (velocities[layer + 1] - velocities[layer])
-        wanted[:, layer] = np.minimum(wanted[:, layer], wanted[:, layer + 1] - step)
-    return wanted
 
 
 def to_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
@@ -253,18 +226,22 @@ def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
 def _take(
     playable: Playable, pair: tuple[int, int], sound: Sound, held: float, fall: float, holds: bool
 ) -> _Taken:
-    rate = sound.sample_rate
-    if not holds:
+    rate, (pitch, velocity) = sound.sample_rate, pair
+    behind = release_seconds(playable)
+    if holds:
+        release = own_release(sound.samples, rate, held)
+    else:
+        short = min(held, max(LET_GO / max(fall, 1.0), 0.1))
+        let_go = playable.note(pitch, velocity, short + behind, rate)
+        release = own_release(let_go.samples, rate, short, fall)
         needed = min(AUDIBLE / max(fall, 1.0) + 0.5, LONGEST)
         if needed > held + 0.5:
             held = needed
-            again = playable.note(pair[0], pair[1], held + release_seconds(playable), rate)
-            sound = trimmed(again)
+            sound = trimmed(playable.note(pitch, velocity, held + behind, rate))
     audio = sound.samples[:, None]
-    release = own_release(sound.samples, rate, held)
     level = loudness(audio[: round(held * rate)], rate)
     if holds:
-        looped = find_loop(audio, rate, midi_to_hz(pair[0]), LOOP_FROM * held, held)
+        looped = find_loop(audio, rate, midi_to_hz(pitch), LOOP_FROM * held, held)
         if looped is not None:
             return _Taken(looped.audio, looped.loop, release, level)
     return _Taken(heard_part(audio[: round(held * rate)], rate), None, release, level)
@@ -305,30 +282,43 @@ def heard_part(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
     return made
 
 
-def own_release(samples: NDArray[np.float32], sample_rate: int, held: float) -> float:
-    """How long a note takes to fall by 80 dB after its key-up, s."""
+def own_release(
+    samples: NDArray[np.float32], sample_rate: int, held: float, fall: float = 0.0
+) -> float | None:
+    """How long a note takes to fall by 80 dB after its key-up, s; None where it is gone before.
+
+    Args:
+        samples: float32 (samples,), of a note.
+        sample_rate: Hz.
+        held: s, until the key is let go.
+        fall: dB/s, of the note while it is held, slower than which none falls afterwards.
+    """
     first = round(held * sample_rate)
     block = max(1, round(0.01 * sample_rate))
     after = samples[first : first + (len(samples) - first) // block * block]
     before = samples[max(0, first - 5 * block) : first]
-    least, most = RELEASES
     peak = float(np.abs(samples).max(initial=0.0))
-    if len(after) < 3 * block or float(np.abs(before).max(initial=0.0)) <= GONE * peak:
-        return UNHEARD
+    if len(after) < SMOOTH * block or float(np.abs(before).max(initial=0.0)) <= GONE * peak:
+        return None
     powers = np.mean(after.reshape(-1, block).astype(np.float64) ** 2, axis=1)
+    powers = np.convolve(powers, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
     start = float(np.mean(before.astype(np.float64) ** 2))
     levels = 10 * np.log10(powers / start + 1e-12)
-    moments = (np.arange(len(levels)) + 0.5) * 0.01
-    low = np.flatnonzero(levels < -40)
-    if len(low) and low[0] > 0:
-        seconds = RELEASED / 40 * float(moments[low[0]])
-    elif len(low):
-        seconds = least
-    else:
-        end = len(levels) - max(1, len(levels) // 20)  # the last is faded
-        slope = -float(np.polyfit(moments[:end], levels[:end], 1)[0])
-        seconds = RELEASED / max(slope, 1.0)
-    return float(f"{np.clip(seconds, least, most):.2g}")
+    moments = (np.arange(len(levels)) + SMOOTH / 2) * 0.01
+    for fallen in FALLEN:
+        loud = np.flatnonzero(levels > -fallen)
+        last = int(loud[-1]) if len(loud) else -1
+        if last + 1 < len(levels):
+            moment = float(moments[last : last + 2].mean()) if last >= 0 else 0.0
+            return _within(RELEASED / fallen * moment)
+    end = len(levels) - max(SMOOTH, len(levels) // 20)  # the last of it is faded
+    slope = -float(np.polyfit(moments[:end], levels[:end], 1)[0]) if end > 2 else 0.0
+    return _within(RELEASED / max(slope, fall, 1.0))
+
+
+def _within(seconds: float) -> float:
+    """A release within `RELEASES`, of two digits."""
+    return float(f"{np.clip(seconds, *RELEASES):.2g}")
 
 
 def _powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:

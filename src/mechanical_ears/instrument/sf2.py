@@ -5,9 +5,9 @@ one instrument is written, whose global zone holds what all share. What is chose
 
     loops       ``endloop`` is one past the last frame, as our ``Loop.end``
     silence     46 frames behind each sample, as the specification asks
-    loudness    the format's own modulator (velocity to attenuation, concave, 960 cB) is replaced: a
-                slope of s dB a step is a linear one of 1280 · s cB. Gains of zones are in the
-                samples, since players read ``initialAttenuation`` in two ways (FluidSynth and
+    loudness    the format's own modulator (velocity to attenuation, concave, 960 cB, which is the
+                velocity's square) is given another amount, 480 cB a power. Gains of zones are in
+                the samples, since players read ``initialAttenuation`` in two ways (FluidSynth and
                 E-mu's chips take 0.4 of it)
     brightness  the modulator from velocity to the filter is switched off in both of its forms:
                 softer layers are darker by themselves
@@ -48,8 +48,8 @@ FILTER: Final = 8
 # switch.
 VELOCITY_CONCAVE, VELOCITY_LINEAR = 0x0502, 0x0102
 VELOCITY_SWITCHES: Final = (0x0D02, 0x0C02)
-SQUARE: Final = 960  # cB, of the format's own modulator
-SLOPE: Final = 1280.0  # cB for a slope of 1 dB a step
+POWER: Final = 480.0  # cB for a power of the velocity; the format's own modulator has two
+LOUDEST_POWER: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -227,15 +227,8 @@ def _generators(zone: Zone, sample: int, pan: float) -> list[tuple[int, int]]:
 
 
 def _loudness(zone: Zone) -> list[_Modulator]:
-    response = zone.response
-    if response.slope is None and not response.curve:
-        amount = round(SQUARE * min(max(response.track, 0.0), 1.0))
-        return [_Modulator(VELOCITY_CONCAVE, ATTENUATION, amount)]
-    slope = response.nearest_slope()
-    return [
-        _Modulator(VELOCITY_CONCAVE, ATTENUATION, 0),
-        _Modulator(VELOCITY_LINEAR, ATTENUATION, round(SLOPE * slope)),
-    ]
+    power = min(max(zone.response.nearest_power(), 0.0), LOUDEST_POWER)
+    return [_Modulator(VELOCITY_CONCAVE, ATTENUATION, round(POWER * power))]
 
 
 def _brightness() -> list[_Modulator]:

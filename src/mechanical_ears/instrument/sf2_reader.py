@@ -177,20 +177,24 @@ def _response(file: SoundFontFile, bag: int) -> Response | None:
     """What a zone's modulators make of the velocity; None where they say nothing of it."""
     bags = file.tables["ibag"]
     first, last = int(bags[bag]["modulator"]), int(bags[bag + 1]["modulator"])
-    square: int | None = None
+    concave: int | None = None
     linear = 0
     for row in file.modulators()[first:last]:
         if int(row["destination"]) != sf2.ATTENUATION or int(row["through"]):
             continue
         if int(row["source"]) == sf2.VELOCITY_CONCAVE:
-            square = int(row["amount"])
+            concave = int(row["amount"])
         elif int(row["source"]) == sf2.VELOCITY_LINEAR:
             linear = int(row["amount"])
-    if linear and square == 0:
-        return Response(slope=round(linear / sf2.SLOPE, 4))
-    if square is not None:
-        return Response(track=min(max(square / sf2.SQUARE, 0.0), 1.0))
-    return None
+    if concave is None and not linear:
+        return None
+    power = Response.power if concave is None else max(concave / sf2.POWER, 0.0)
+    if not linear:
+        return Response(power=round(power, 4))
+    points = [*range(1, 128, 2)]
+    falls = [10 ** (-linear * (127 - place) / 128 / 200) for place in points]
+    gains = [fall * (place / 127) ** power for place, fall in zip(points, falls, strict=True)]
+    return Response(curve=tuple(zip(points, gains, strict=True)))
 
 
 def _zone(

@@ -3,10 +3,9 @@
 What is chosen where the format leaves a choice:
 
     loop_end        the last frame that is played, one less than our ``Loop.end``
-    amp_veltrack    100, with amp_velcurve_N where our response is a slope in decibels: 20 dB of
-                    attenuation a gain of 0.1, at every eighth velocity, between which players go
-                    straight. A player that does not know amp_velcurve_N takes the square of the
-                    velocity, which rises, too.
+    amp_veltrack    100, the velocity's square; with amp_velcurve_N where our response has another
+                    power, at velocities between which players go straight. A player that does not
+                    know amp_velcurve_N takes the square, which rises, too.
     tune            −cents, since the sample is played lower by as much as it lies above its root;
                     whole cents, as the format has it (Polyphone takes 0 for what is not whole)
     ampeg_release   always there: 80 dB in so many seconds
@@ -22,7 +21,7 @@ from typing import Final
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Envelope, Response, Zone
 
-POINTS: Final = (1, *range(8, 127, 8), 127)  # velocities at which a curve is told
+POINTS: Final = (1, 2, 3, 4, 6, *range(8, 127, 8), 127)  # velocities at which a curve is told
 
 
 def sfz_text(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
@@ -87,12 +86,11 @@ def _place(zone: Zone) -> dict[str, str]:
 
 
 def _response(response: Response) -> dict[str, str]:
-    if response.slope is not None:
-        points = {velocity: response.gain(velocity) for velocity in POINTS}
-        curve = {f"amp_velcurve_{velocity}": f"{gain:.6g}" for velocity, gain in points.items()}
-        return {"amp_veltrack": "100", **curve}
+    curve = response.curve
+    if not curve and response.power != Response.power:
+        curve = tuple((place, (place / 127) ** response.power) for place in POINTS)
     words = {"amp_veltrack": _number(100 * response.track)}
-    return words | {f"amp_velcurve_{place}": f"{gain:.6g}" for place, gain in response.curve}
+    return words | {f"amp_velcurve_{place}": f"{gain:.6g}" for place, gain in curve}
 
 
 def _envelope(envelope: Envelope) -> dict[str, str]:

@@ -48,7 +48,7 @@ _TOKEN = re.compile(r"<(\w+)>|(?<![^\s>])([A-Za-z][\w$]*)=")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _TOLD = re.compile(r"^//\s*(name|family|licence|license):[ \t]*(.*)$", re.MULTILINE)
 _CURVE = re.compile(r"amp_velcurve_(\d+)")
-_ROUNDING: Final = 2e-5  # relative, to which gains of a curve are written
+_ROUNDING: Final = 1e-3  # relative, to which gains of a curve are those of a power
 
 
 @dataclass
@@ -326,10 +326,10 @@ def _response(words: dict[str, str]) -> Response:
             if (match := _CURVE.fullmatch(name)) is not None
         )
     )
-    if tuple(velocity for velocity, _ in curve) == POINTS and track == 1 and curve[0][1] > 0:
-        slope = round(-20 * float(np.log10(curve[0][1])) / (127 - POINTS[0]), 4)
-        told = Response(slope=slope)
-        if all(abs(told.gain(v) / gain - 1) < _ROUNDING * 10 for v, gain in curve if gain > 0):
+    if tuple(velocity for velocity, _ in curve) == POINTS and curve[0][1] > 0:
+        power = round(float(np.log(curve[0][1]) / np.log(POINTS[0] / 127)), 4)
+        told = Response(power=power, track=track)
+        if all(abs((v / 127) ** power / gain - 1) < _ROUNDING for v, gain in curve if gain > 0):
             return told
     return Response(curve=curve, track=track)
 

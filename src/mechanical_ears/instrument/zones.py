@@ -4,11 +4,12 @@ Keys 0..127 and velocities 1..127 are tiled: at each pair exactly one zone (of e
 robin) sounds. A border between two roots or two layers stands half way; where no half is whole, the
 middle goes to the lower one.
 
-Loudness follows the velocity v within a zone, in one of three ways:
+Loudness follows the velocity v within a zone,
 
-    slope    20 · log10(gain) = −s · (127 − v)           s: dB for a step of velocity
-    track    gain = 1 − T + T · (v / 127)²               SFZ's ``amp_veltrack`` T, 100 % as in SF2
-    curve    gain between given points (v, gain)         SFZ's ``amp_velcurve_N``
+    gain = 1 − T + T · share          share = (v / 127)ᵖ, or read from a curve of points (v, share)
+
+SF2's own modulator is p = 2, T = 1, and so is SFZ's; another amount of the former is another p,
+another ``amp_veltrack`` of the latter another T, and its ``amp_velcurve_N`` are a curve.
 """
 
 from __future__ import annotations
@@ -36,38 +37,36 @@ class InstrumentError(EarsError):
 
 @dataclass(frozen=True)
 class Response:
-    """How loud a zone is at each velocity: one of slope, curve and track, in this order.
+    """How loud a zone is at each velocity.
 
     Attributes:
-        slope: dB for a step of velocity, or None.
-        curve: pairs of velocity and gain, ascending; empty for none.
-        track: share of the velocity's square in the gain, −1..1.
+        power: of the velocity.
+        curve: pairs of velocity and share, ascending, in place of the power; empty for none.
+        track: how much of the gain follows the velocity, −1..1.
     """
 
-    slope: float | None = None
+    power: float = 2.0
     curve: tuple[tuple[int, float], ...] = ()
     track: float = 1.0
 
     def gain(self, velocity: float) -> float:
         """Gain at a velocity; 1 is the sample as it stands."""
-        if self.slope is not None:
-            return float(10 ** (-self.slope * (127 - velocity) / 20))
-        share = (velocity / 127) ** 2
+        share = (velocity / 127) ** self.power
         if self.curve:
             points = {0: 0.0, 127: 1.0, **dict(self.curve)}
             places = sorted(points)
             share = float(np.interp(velocity, places, [points[place] for place in places]))
         low = 1 - self.track if self.track >= 0 else 1.0
-        return low + self.track * share
+        return float(low + self.track * share)
 
-    def nearest_slope(self) -> float:
-        """The slope that is nearest to it over the velocities that are played most, 32..127."""
-        if self.slope is not None:
-            return self.slope
+    def nearest_power(self) -> float:
+        """The power that is nearest to it over the velocities that are played most, 32..127."""
+        if not self.curve and self.track == 1:
+            return self.power
         velocities = np.arange(32, 128)
         gains = np.array([max(self.gain(v), 1e-4) for v in velocities.tolist()])
-        below, levels = 127.0 - velocities, 20 * np.log10(gains)
-        return float(-(below @ levels) / (below @ below))
+        steps = np.log(velocities / 127)
+        return float((steps @ np.log(gains)) / (steps @ steps))
 
 
 @dataclass(frozen=True)
