@@ -14,6 +14,7 @@ from tyro.conf import OmitSubcommandPrefixes
 from mechanical_ears.cli import (  # noqa: F401  (they register)
     corpora,
     evaluation,
+    exploring,
     imagining,
     instruments,
     listening,

@@ -1,0 +1,1 @@
+"""Explore: a page where people wander through sound space and play what they find."""
