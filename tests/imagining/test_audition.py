@@ -29,7 +29,7 @@ def impression(family="mallet", wrong=0, novelty=0.5):
         ({"wrong": 2}, 0.25),
         ({"family": "organ"}, 1),
         ({"family": None}, 1),
-        ({"novelty": 0.15}, 0.5),
+        ({"novelty": 0.1}, 0.5),
         ({"wrong": 5, "family": "organ", "novelty": 0.0}, 3),
     ],
 )
@@ -58,7 +58,7 @@ def test_the_first_that_convinces():
 
 
 def test_none_convinces():
-    draw = Draw(impression("organ"), impression(novelty=0.2), impression(novelty=0.1))
+    draw = Draw(impression("organ"), impression(novelty=0.15), impression(novelty=0.1))
     assert chosen(draw, ["mallet"], 3).name == "draw 1"
     with pytest.raises(ValueError, match="0 draws"):
         chosen(draw, ["mallet"], 0)
