@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 import mechanical_ears
 from mechanical_ears.explore import models
 from mechanical_ears.explore.instruments import Opened
+from mechanical_ears.explore.space import SpaceMap
 from mechanical_ears.explore.studio import Studio
 from mechanical_ears.explore.tasks import SAMPLE_RATE
 from mechanical_ears.imagining.imagine import FARTHEST
@@ -98,7 +99,7 @@ async def about(here: Here) -> models.About:
         polyphony=POLYPHONY,
         formats=FORMATS,
         upload=models.Upload(bytes=32 << 20, seconds=60),
-        points=0,
+        points=0 if here.space is None else len(here.space),
         mapping=None,
         corpus=None,
     )
@@ -107,7 +108,23 @@ async def about(here: Here) -> models.About:
 @router.get("/space")
 async def space(here: Here) -> models.Space:
     """The map."""
-    return models.Space(id=[], name=[], x=[], y=[], family=[], kind=[], novelty=[], nearest=[])
+    return columns(here.space)
+
+
+def columns(space: SpaceMap | None) -> models.Space:
+    """A map as it travels."""
+    if space is None:
+        return models.Space(id=[], name=[], x=[], y=[], family=[], kind=[], novelty=[], nearest=[])
+    return models.Space(
+        id=list(space.ids),
+        name=[space.name(row) for row in range(len(space))],
+        x=[round(float(x), 4) for x in space.places[:, 0]],
+        y=[round(float(y), 4) for y in space.places[:, 1]],
+        family=[int(each) for each in space.families],
+        kind=[0] * len(space),
+        novelty=[round(float(each), 3) for each in space.novelty],
+        nearest=[space.axes.known[each] for each in space.nearest],
+    )
 
 
 @router.post("/instruments", responses=_UNKNOWN)

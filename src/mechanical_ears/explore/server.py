@@ -24,6 +24,7 @@ import mechanical_ears
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import routes
 from mechanical_ears.explore.rendering import BusyError, Rendering
+from mechanical_ears.explore.space import SHIPPED, SpaceMap
 from mechanical_ears.explore.studio import Studio, UnknownError
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -49,7 +50,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rendering = Rendering(settings.model, settings.workers)
         weights = await rendering.start()
-        app.state.studio = Studio(rendering, weights)
+        space = SpaceMap.load(SHIPPED)
+        if space.weights != weights.sha256:
+            space = None
+        app.state.studio = Studio(rendering, weights, space)
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from mechanical_ears.explore import tasks
 from mechanical_ears.explore.instruments import Instruments, Opened
 from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.rendering import SLOW, Rendering
-from mechanical_ears.note import NOTE_SECONDS
+from mechanical_ears.explore.space import SpaceMap
 
 SURPRISES: Final = 1_000_000  # seeds among which a surprise is drawn
 
@@ -28,10 +28,21 @@ class Studio:
         weights: theirs.
     """
 
-    def __init__(self, rendering: Rendering, weights: tasks.Weights) -> None:
+    def __init__(
+        self, rendering: Rendering, weights: tasks.Weights, space: SpaceMap | None = None
+    ) -> None:
         self.rendering = rendering
         self.weights = weights
         self._instruments = Instruments()
+        self._rows: dict[str, int] = {}
+        self.space: SpaceMap | None = None
+        if space is not None:
+            self.look(space)
+
+    def look(self, space: SpaceMap) -> None:
+        """Take a map."""
+        self._rows = {name: row for row, name in enumerate(space.ids)}
+        self.space = space
 
     def opened(self, name: str) -> Opened:
         """An open instrument.
@@ -40,11 +51,20 @@ class Studio:
             UnknownError: none of that id is open, nor on the map.
         """
         found = self._instruments.get(name)
+        if found is None and name in self._rows and self.space is not None:
+            found = self._of_map(self._rows[name], self.space)
         if found is None:
             raise UnknownError(
                 "no such instrument is open", record=name, remedy="open it again by its recipe"
             )
         return found
+
+    def _of_map(self, row: int, space: SpaceMap) -> Opened:
+        patch = space.patch(row)
+        x, y = (float(value) for value in space.places[row])
+        recipe = patch.recipe() or {}
+        novelty = float(space.novelty[row])
+        return self._instruments.add(Opened(space.ids[row], patch, recipe, x, y, novelty))
 
     async def seed(
         self, seed: int | None, family: str | None, draw: int | None, turn: Mapping[str, float]
@@ -86,8 +106,11 @@ class Studio:
 
     def _added(self, patch: Patch) -> Opened:
         name = patch.id(self.weights.sha256)
+        if name in self._rows:
+            return self.opened(name)
         recipe = patch.recipe() or {"share": patch.about(self.weights.sha256)}
-        return self._instruments.add(Opened(name, patch, recipe))
+        place = None if self.space is None else self.space.among_timbres(patch.timbre)
+        return self._instruments.add(Opened(name, patch, recipe, *(place or (None, None))))
 
     async def note(self, name: str, pitch: int, velocity: int, seconds: float) -> bytes:
         """A note as a WAV file."""
@@ -108,6 +131,3 @@ class Studio:
             opened.novelty = told.pop("novelty")
             opened.heard = told
         return opened
-
-
-PLAYED_SECONDS: Final = NOTE_SECONDS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mechanical_ears.explore.patch import Patch
+from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 
 if TYPE_CHECKING:
     from mechanical_ears.imagining.imagination import Imagination
@@ -151,3 +152,36 @@ def hearing(patch: Patch) -> dict[str, Any]:
             for key, hearing in zip(heard.pitches, heard.hearings, strict=True)
         ],
     }
+
+
+def known_instruments() -> list[str]:
+    """Names of the instruments that the ears know."""
+    from mechanical_ears.listening.ears import shipped_ears
+
+    return shipped_ears().instruments
+
+
+def charted(seed: int, family: str) -> dict[str, Any]:
+    """An instrument for the map: what opens it again, and how like it is to those the ears know."""
+    patch = drawn(seed, family, None)
+    return {
+        "seed": seed,
+        "family": FAMILIES.index(family),
+        "draw": patch.origin["draw"],
+        "timbre": patch.timbre,
+        "gain": patch.gain,
+        "balance": np.array(patch.balance, dtype=np.float32),
+        "likenesses": likenesses(instrument(patch)).astype(np.float16),
+    }
+
+
+def likenesses(heard: Instrument) -> np.ndarray:
+    """How like an instrument is to each one the ears know, float32 (known,): mean over its keys."""
+    from mechanical_ears.imagining.imagined import HEARD_KEYS, HEARD_RATE, VELOCITY
+    from mechanical_ears.listening.ears import shipped_ears
+
+    pairs = [(float(key), VELOCITY) for key in HEARD_KEYS]
+    sounds = heard.notes(pairs, NOTE_SECONDS, HEARD_RATE)
+    audio = np.stack([sound.samples for sound in sounds])
+    nearness = shipped_ears().probabilities(audio)["nearness"]
+    return np.asarray(nearness.mean(axis=0), dtype=np.float32)
