@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mechanical_ears.imagining.imagine import imagine
     from mechanical_ears.imagining.imagined import Instrument
     from mechanical_ears.imagining.render import render
+    from mechanical_ears.instrument.export import export
+    from mechanical_ears.instrument.mapping import map_folder
+    from mechanical_ears.instrument.opening import open_instrument
+    from mechanical_ears.instrument.sampled import SampledInstrument
     from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
     from mechanical_ears.sound import Sound
@@ -24,10 +28,14 @@ __all__ = [
     "Hearing",
     "Instrument",
     "Note",
+    "SampledInstrument",
     "Sound",
     "analyse",
+    "export",
     "imagine",
     "listen",
+    "map_folder",
+    "open_instrument",
     "render",
 ]
 __version__ = "0.1.0"
@@ -39,10 +47,14 @@ _HOMES = {
     "Hearing": "mechanical_ears.listening.ears",
     "Instrument": "mechanical_ears.imagining.imagined",
     "Note": "mechanical_ears.note",
+    "SampledInstrument": "mechanical_ears.instrument.sampled",
     "Sound": "mechanical_ears.sound",
     "analyse": "mechanical_ears.imagining.analysis",
+    "export": "mechanical_ears.instrument.export",
     "imagine": "mechanical_ears.imagining.imagine",
     "listen": "mechanical_ears.listening.ears",
+    "map_folder": "mechanical_ears.instrument.mapping",
+    "open_instrument": "mechanical_ears.instrument.opening",
     "render": "mechanical_ears.imagining.render",
 }
 

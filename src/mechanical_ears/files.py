@@ -14,6 +14,7 @@ from typing import IO
 from mechanical_ears.errors import EarsError
 
 LOCK_FILE = ".lock"
+SAMPLERS = (".sfz", ".sf2", ".sf3")  # files of recorded instruments, which are read
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another output folder",

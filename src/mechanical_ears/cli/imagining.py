@@ -49,9 +49,10 @@ def imagine(
         velocities: MIDI velocities 1..127, such as 25,75,127.
         seconds: length of each note.
         sample_rate: Hz.
-        like: recordings of one instrument that it shall sound like; files named by their key
-            (C4.wav, piano_060_100.wav) spare the ears a guess.
-        morph: two instruments to go between; each a seed, a recording or an instrument.json.
+        like: recordings of one instrument that it shall sound like, or an .sfz or .sf2 of them;
+            files named by their key (C4.wav, piano_060_100.wav) spare the ears a guess.
+        morph: two instruments to go between; each a seed, a recording, an instrument.json, an .sfz
+            or .sf2.
         amount: how far from the first to the second, 0..1.
         bright: standard deviations brighter, or below 0 duller.
         attack: standard deviations slower in its attack, or below 0 sharper.

@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from mechanical_ears.errors import EarsError
+from mechanical_ears.files import SAMPLERS
 from mechanical_ears.imagining.audition import DRAWS, chosen, levelled
 from mechanical_ears.imagining.carried import mixed
 from mechanical_ears.imagining.imagination import TIMBRE, Imagination, opened
@@ -26,8 +27,21 @@ FARTHEST: Final = 10.0  # standard deviations that a quality is turned at most
 LARGEST_SEED: Final = 2**31 - 1
 NAMED: Final = 3  # recordings in an instrument's name
 
-Like = str | Path | Sound | Note | Instrument
-Ground = str | Path | int | Sound | Note | Instrument  # of a morph
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A recorded instrument, such as a sampler's, that gives a few of its notes."""
+
+    @property
+    def name(self) -> str:
+        """What a musician calls it."""
+
+    def recordings(self) -> Sequence[Note]:
+        """Notes from all over its keys and velocities."""
+
+
+Like = str | Path | Sound | Note | Instrument | Recorded
+Ground = str | Path | int | Sound | Note | Instrument | Recorded  # of a morph
 
 
 def imagine(
@@ -53,9 +67,10 @@ def imagine(
         seed: of the lot; the same seed is the same instrument. None draws one.
         family: one of `FAMILIES`, or shares of several (``{"mallet": 0.5, "vocal": 0.5}``, or
             ``"mallet+vocal"``); None leaves it to the lot.
-        like: recordings of one instrument (files, sounds or notes), which it shall sound like; or
-            instruments, between which it lies.
-        morph: two instruments, each a seed, a recording, an ``instrument.json`` or an `Instrument`.
+        like: recordings of one instrument (files, sounds or notes, or an .sfz or .sf2), which it
+            shall sound like; or instruments, between which it lies.
+        morph: two instruments, each a seed, a recording, an ``instrument.json``, an .sfz or .sf2,
+            or an `Instrument`.
         amount: where between the two, 0..1.
         bright: standard deviations brighter than it would be, below 0 duller.
         attack: slower in its attack, below 0 sharper.
@@ -153,7 +168,7 @@ def _like(imagination: Imagination, several: Sequence[Like]) -> Instrument:
     grounds = [_loaded(imagination, each) for each in several]
     instruments = [each for each in grounds if isinstance(each, Instrument)]
     recorded = [each for each in grounds if not isinstance(each, Instrument)]
-    recordings = [recording(each) for each in recorded]
+    recordings = [recording(note) for each in recorded for note in _notes(each)]
     if recordings or not instruments:
         found = likeness(imagination, recordings)
         instruments.append(
@@ -227,9 +242,13 @@ def _loaded(imagination: Imagination, what: Like) -> Like:
     """An instrument, where a path names one."""
     if isinstance(what, str | Path):
         path = Path(what)
-        if path.suffix == ".json" or (path / FILE).exists():
+        if path.suffix == ".json" or path.suffix.lower() in SAMPLERS or (path / FILE).exists():
             return Instrument.load(path, imagination)
     return what
+
+
+def _notes(what: Note | Sound | str | Path | Recorded) -> Sequence[Note | Sound | str | Path]:
+    return what.recordings() if isinstance(what, Recorded) else [what]
 
 
 def _towards(instrument: Instrument, shares: Mapping[str, float]) -> Instrument:
@@ -270,6 +289,6 @@ def _turned(instrument: Instrument, turned: Mapping[str, float]) -> Instrument:
 
 
 def _called(what: object) -> str:
-    if isinstance(what, Instrument | Note):
+    if isinstance(what, Instrument | Note | Recorded):
         return what.name
     return Path(what).name if isinstance(what, str | Path) else "a sound"

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import write_json, written_whole
+from mechanical_ears.files import SAMPLERS, write_json, written_whole
 from mechanical_ears.imagining.carried import LEVELS, Carried, from_bytes, louder, to_bytes
 from mechanical_ears.imagining.controls import SILENCE
 from mechanical_ears.imagining.detail import detailed
@@ -35,6 +35,11 @@ from mechanical_ears.listening.ears import Hearing, shipped_ears
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.sound import Sound
+
+if TYPE_CHECKING:
+    from mechanical_ears.instrument.export import Written
+    from mechanical_ears.instrument.sampled import SampledInstrument
+    from mechanical_ears.instrument.sampling import Plan
 
 FILE = "instrument.json"
 FORMAT: Final = "mechanical-ears-instrument"
@@ -309,18 +314,42 @@ class Instrument:
         write_json(path, about)
         return path
 
+    def export(
+        self,
+        path: str | Path,
+        *,
+        plan: Plan | None = None,
+        bits: int = 16,
+        flac: bool = False,
+        force: bool = False,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Written:
+        """Write it for a sampler, as .sfz, .sf2 or .dspreset; see `mechanical_ears.export`."""
+        # An instrument is what a musician holds, so its doors to what comes after it are here; they
+        # are opened only when they are used.
+        from mechanical_ears.instrument.export import export
+
+        return export(self, path, plan=plan, bits=bits, flac=flac, force=force, progress=progress)
+
     @classmethod
-    def load(cls, path: str | Path, model: str | Path | Imagination | None = None) -> Instrument:
-        """Read an instrument that `save` wrote.
+    def load(
+        cls, path: str | Path, model: str | Path | Imagination | None = None
+    ) -> Instrument | SampledInstrument:
+        """Read an instrument that `save` wrote, or a sampler's.
 
         Args:
-            path: the JSON file, or the folder that holds it as ``instrument.json``.
+            path: the JSON file, or the folder that holds it as ``instrument.json``; or an .sfz,
+                .sf2 or .sf3, which gives a `SampledInstrument`.
             model: the weights it was imagined with; None for the shipped ones.
 
         Raises:
             EarsError: the file is missing, damaged, of a newer version, or of other weights.
         """
         path = Path(path)
+        if path.suffix.lower() in SAMPLERS:
+            from mechanical_ears.instrument.sampled import SampledInstrument
+
+            return SampledInstrument.load(path)
         path = path / FILE if path.is_dir() else path
         try:
             about = json.loads(path.read_text(encoding="utf-8"))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mechanical_ears.files import SAMPLERS
 from mechanical_ears.instrument.playable import ControlMaps, Playable
-from mechanical_ears.instrument.sampled import SUFFIXES, SampledInstrument
+from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import InstrumentError
 
 MAPS: Final = ".safetensors"
@@ -47,7 +48,7 @@ def open_instrument(
         return Instrument.load(path, model)
     if suffix == MAPS:
         return ControlMaps.load(path)
-    if suffix in SUFFIXES:
+    if suffix in SAMPLERS:
         return SampledInstrument.load(path, preset)
     raise InstrumentError("is no instrument that can be read", path=path, remedy=REMEDY)
 

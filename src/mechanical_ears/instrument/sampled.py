@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.files import SAMPLERS
 from mechanical_ears.instrument.loops import unrolled
 from mechanical_ears.instrument.zones import Envelope, InstrumentError, Zone
+from mechanical_ears.note import NOTE_SECONDS, Note
 from mechanical_ears.sound import Sound
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ LARGEST_RATIO: Final = 64.0  # times the speed of a sample, at most
 HELD: Final = 3.0  # s that a key is held if nothing is said
 LONGEST_RELEASE: Final = 8.0  # s of a release that are played
 FADE: Final = 0.003  # s, at the end of what has no loop and is cut
-SUFFIXES: Final = (".sfz", ".sf2", ".sf3")
+USUAL: Final = 100  # MIDI velocity of what has one layer
+RECORDINGS: Final = 10  # notes, at most, that tell what an instrument sounds like
+INAUDIBLE: Final = 1e-3  # of full scale, below which a note tells nothing
 
 Audio = NDArray[np.float32]
 
@@ -102,11 +106,11 @@ class SampledInstrument:
         from mechanical_ears.instrument.sfz_reader import read_sfz
 
         path = Path(path)
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in SAMPLERS:
             raise InstrumentError(
                 "is no instrument that can be read",
                 path=path,
-                remedy=f"give one of {', '.join(SUFFIXES)}",
+                remedy=f"give one of {', '.join(SAMPLERS)}",
             )
         return read_sfz(path) if path.suffix.lower() == ".sfz" else read_sf2(path, preset)
 
@@ -117,6 +121,31 @@ class SampledInstrument:
         from mechanical_ears.instrument.export import export
 
         return export(self, path, bits=bits, flac=flac, force=force)
+
+    def recordings(self, most: int = RECORDINGS) -> list[Note]:
+        """Notes from all over its keys and velocities, each at the key of its sample.
+
+        Args:
+            most: how many.
+
+        Raises:
+            InstrumentError: none is heard.
+        """
+        distinct: dict[tuple[int, tuple[int, int]], Zone] = {}
+        for zone in self.zones:
+            distinct.setdefault((zone.root, zone.velocities), zone)
+        zones = [distinct[place] for place in sorted(distinct)]
+        chosen = np.unique(np.linspace(0, len(zones) - 1, most).round().astype(int)).tolist()
+        notes = []
+        for zone in (zones[place] for place in chosen):
+            key = min(max(zone.root, zone.keys[0]), zone.keys[1])
+            velocity = _middle(zone.velocities)
+            sound = self.note(key, velocity, NOTE_SECONDS, self.samples[zone.sample].sample_rate)
+            if float(np.abs(sound.samples).max()) > INAUDIBLE:
+                notes.append(Note(sound, key, velocity, self.name, self.family))
+        if not notes:
+            raise InstrumentError("makes no sound", record=self.name)
+        return notes
 
     def zones_at(self, pitch: float, velocity: int, take: int = 0) -> list[Zone]:
         """The zones that sound at a pitch and velocity."""
@@ -235,6 +264,12 @@ def envelope_gains(envelope: Envelope, held: float, frames: int, sample_rate: in
     # a straight fall in decibels, that reaches nothing at its end
     gains[first:] *= np.float32(10) ** (-RELEASED / 20 * share) * (1 - share**8)
     return gains
+
+
+def _middle(velocities: tuple[int, int]) -> int:
+    """A velocity that is usual within a layer."""
+    low, high = velocities
+    return USUAL if low <= 1 and high == 127 else max(1, (low + high + 1) // 2)
 
 
 def _speed(zone: Zone, pitch: float) -> float:
