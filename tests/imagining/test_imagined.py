@@ -13,7 +13,7 @@ from mechanical_ears import Instrument, Note, Sound, imagine
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.distance import distance
 from mechanical_ears.imagining.imagined import settled
-from mechanical_ears.imagining.outline import outline_times
+from mechanical_ears.imagining.outline import outline_noise_times, outline_times
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.pitch import cents_between, midi_to_hz
 
@@ -124,6 +124,23 @@ def test_a_networks_unrest_is_no_vibrato(toy):
     assert not calm.offsets[0].any()
     assert np.flatnonzero(calm.offsets[1]).tolist() == [4]
     assert calm.offsets[1, 4] == -30.0
+
+
+def test_nothing_rises_behind_the_key_up(toy):
+    told = toy.generate(np.zeros(TIMBRE), [60], [100])
+    before = told.partials[0, 3, outline_times() <= 3].max()
+    told.partials[0, 3, outline_times() > 3.02] = -10.0
+    told.noise[0, 0, outline_noise_times() > 3.02] = -10.0
+    calm = settled(told)
+    assert calm.partials[0, 3, outline_times() > 3].max() < before
+    np.testing.assert_array_equal(
+        calm.partials[0, :, outline_times() <= 3], told.partials[0, :, outline_times() <= 3]
+    )
+    late = (outline_noise_times() > 2.7) & (outline_noise_times() <= 3)
+    np.testing.assert_allclose(
+        calm.noise[0, 0, outline_noise_times() > 3].max(), told.noise[0, 0, late].max() + 3
+    )
+    assert settled(told, recorded=True).partials[0, 3].max() == -10.0
 
 
 def test_what_recordings_tell_of_their_tuning_is_kept(toy):
