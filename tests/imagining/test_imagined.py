@@ -136,9 +136,9 @@ def test_nothing_rises_behind_the_key_up(toy):
     np.testing.assert_array_equal(
         calm.partials[0, :, outline_times() <= 3], told.partials[0, :, outline_times() <= 3]
     )
-    late = (outline_noise_times() > 2.7) & (outline_noise_times() <= 3)
+    late = (outline_noise_times() > 2.3) & (outline_noise_times() <= 2.7)
     np.testing.assert_allclose(
-        calm.noise[0, 0, outline_noise_times() > 3].max(), told.noise[0, 0, late].max() + 3
+        calm.noise[0, 0, outline_noise_times() > 3].max(), told.noise[0, 0, late].max() + 2
     )
     assert settled(told, recorded=True).partials[0, 3].max() == -10.0
 

@@ -56,8 +56,9 @@ LOUDEST: Final = 0.99  # of full scale, the highest peak of a note
 STEADY: Final = 3.0  # cents of spread, below which a note does not move
 IN_TUNE: Final = 4.0  # cents, below which a recorded partial is in tune
 NEARLY_IN_TUNE: Final = 15.0  # cents, which a network's guess at how far it is off is worth less
-BEFORE_KEY_UP: Final = 0.3  # s, whose loudest moment what is behind the key-up does not pass
-RELEASE_NOISE: Final = 3.0  # dB, by which noise may pass it
+BEFORE_KEY_UP: Final = 0.4  # s, whose loudest moment what is behind the key-up does not pass
+NOISE_EARLY: Final = 0.3  # s before the key-up, from where that holds for noise
+RELEASE_NOISE: Final = 2.0  # dB, by which noise may pass it
 NEARLY_SILENT: Final = -110.0  # dB, a row that never passes it is silent
 HEARD_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
 HEARD_RATE: Final = 16_000  # Hz
@@ -493,16 +494,18 @@ def settled(outlines: Outlines, *, recorded: bool = False) -> Outlines:
 
 
 def _released(name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Levels that do not rise behind the key-up.
+    """Levels that do not rise at the key-up.
 
     Those of recordings do not (0.2 dB in one note of a hundred); a network's do, and thump (3 dB in
-    one of ten, 10 dB in one of a hundred).
+    one of ten, 10 dB in one of a hundred). The frames of the noise are 0.1 s apart, so that its
+    rise begins before.
     """
-    times, most = (
-        (outline_noise_times(), RELEASE_NOISE) if name == "noise" else (outline_times(), 0.0)
-    )
-    after = times > HOLD_SECONDS
-    before = ~after & (times > HOLD_SECONDS - BEFORE_KEY_UP)
+    if name == "noise":
+        times, key_up, most = outline_noise_times(), HOLD_SECONDS - NOISE_EARLY, RELEASE_NOISE
+    else:
+        times, key_up, most = outline_times(), HOLD_SECONDS, 0.0
+    after = times > key_up
+    before = ~after & (times > key_up - BEFORE_KEY_UP)
     highest = rows[:, :, before].max(axis=2, keepdims=True) + np.float32(most)
     return np.where(after, np.minimum(rows, highest), rows)
 
