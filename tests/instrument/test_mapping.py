@@ -12,7 +12,7 @@ from toys import RATE, level, peak_pitch
 
 from mechanical_ears.corpus.filenames import NameLabels
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.mapping import at_one_peak, map_folder
+from mechanical_ears.instrument.mapping import _layers, at_one_peak, map_folder
 from mechanical_ears.instrument.recordings import Recording, settled
 from mechanical_ears.instrument.zones import check_tiling
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
@@ -213,6 +213,45 @@ def test_files_brought_to_one_peak_are_told_from_others():
     assert at_one_peak([recording(key, peak=-0.1) for key in (40, 50, 60)])
     assert not at_one_peak([recording(key, peak=-key / 2) for key in (40, 50, 60)])
     assert recording(40, named=NameLabels(40, 100, "x")).named.velocity == 100
+
+
+def test_two_files_of_the_same_note_and_layer(folder):
+    soundfile.write(folder / "x2c.wav", pluck(PITCHES[2] + 0.01, 0.2, seed=7), RATE)
+    mapped = map_folder(folder)
+    assert mapped.layers == 2
+    (aside,) = mapped.aside
+    assert aside.path.name in ("x2b.wav", "x2c.wav")
+    assert aside.reason.startswith("one more D3; ")
+    check_tiling(mapped.instrument.zones)
+    assert len(mapped.instrument.zones) == 12
+
+
+def test_ten_thousand_recordings_are_placed():
+    """A hundred and more takes of each key, all alike but in loudness."""
+    rng = np.random.default_rng(0)
+    takes = [
+        recording(
+            24 + number % 80,
+            24 + number % 80 + rng.normal(0, 0.05),
+            confidence=rng.uniform(0.5, 1),
+            level=rng.uniform(-40, -10),
+            peak=rng.uniform(-30, 0),
+            digest=str(number),
+            likely=[(36 + number % 80, 0.4)],
+        )
+        for number in range(10_000)
+    ]
+    heard = settled(takes)
+    assert [each.key for each in heard] == [each.key for each in takes]
+    placed, aside = _layers(heard, lambda each: each.level)
+    assert (len(placed), len(aside)) == (80 * 16, 10_000 - 80 * 16)
+    for key in range(24, 104):
+        here = sorted((p for p in placed if p.recording.key == key), key=lambda p: p.layer)
+        assert [p.layer for p in here] == list(range(16))
+        levels = [p.recording.level for p in here]
+        assert levels == sorted(levels)
+        assert levels[0] < -37.5
+        assert levels[-1] > -12.5  # from the softest to the loudest
 
 
 @pytest.mark.parametrize(("name", "layers"), [("spanish-guitar", 1), ("upright-piano-kw", 2)])

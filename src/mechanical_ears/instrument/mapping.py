@@ -225,10 +225,11 @@ def _layers(
         group.sort(key=lambda each: loud[id(each)])
     counts = Counter(min(len(group), MOST_LAYERS) for group in by_key.values())
     layers = max(counts, key=lambda count: (counts[count], count))
+    middles = (np.arange(layers) + 0.5) / layers
     levels = {
-        key: [loud[id(each)] for each in group]
+        key: np.quantile([loud[id(each)] for each in group], middles, method="hazen")
         for key, group in by_key.items()
-        if len(group) == layers
+        if len(group) == layers or (layers == MOST_LAYERS and len(group) > layers)
     }
     placed: list[Placed] = []
     for key, group in sorted(by_key.items()):
@@ -260,7 +261,9 @@ def _by_brightness(recording: Recording) -> float:
     return recording.brightness + VELOCITY_SEMITONES * recording.velocity
 
 
-def _expected(levels: Mapping[int, Sequence[float]], key: int, layers: int) -> NDArray[np.float64]:
+def _expected(
+    levels: Mapping[int, NDArray[np.float64]], key: int, layers: int
+) -> NDArray[np.float64]:
     """Loudness of each layer at a key, from the nearest keys that have all layers."""
     near = sorted(levels, key=lambda other: (abs(other - key), other))[:NEAREST]
     table = np.array([levels[other] for other in near], dtype=np.float64).reshape(-1, layers)
@@ -283,12 +286,9 @@ def _assigned(
     best[:, :, 0] = 0
     for row in range(1, count + 1):
         for column in range(1, layers + 1):
-            for number in range(1, used + 1):
-                best[row, column, number] = min(
-                    best[row - 1, column, number],
-                    best[row, column - 1, number],
-                    best[row - 1, column - 1, number - 1] + costs[row - 1, column - 1],
-                )
+            left_out = np.minimum(best[row - 1, column, 1:], best[row, column - 1, 1:])
+            taken = best[row - 1, column - 1, :-1] + costs[row - 1, column - 1]
+            best[row, column, 1:] = np.minimum(left_out, taken)
     chosen: dict[int, Recording] = {}
     row, column, number = count, layers, used
     while number:

@@ -239,15 +239,20 @@ def _spectrum(note: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32
 
 
 def _by_resonance(recordings: Sequence[Recording]) -> list[Recording]:
-    sure = [each for each in recordings if each.confidence > SURE]
+    sure = sorted((each for each in recordings if each.confidence > SURE), key=lambda e: e.key)
+    if len(sure) < OTHERS:
+        return list(recordings)
+    keys = np.array([each.key for each in sure])
+    spectra = np.stack([each.spectrum for each in sure])
     made = []
     for recording in recordings:
-        if recording.confidence > SURE or len(sure) < OTHERS:
+        if recording.confidence > SURE:
             made.append(recording)
             continue
         candidates = np.flatnonzero(recording.likely > LEAST).tolist()
         scores = {
-            key: float(np.log(recording.likely[key])) + WEIGHT * _stands_out(recording, key, sure)
+            key: float(np.log(recording.likely[key]))
+            + WEIGHT * _stands_out(recording, key, keys, spectra)
             for key in candidates
         }
         best = max(scores, key=lambda key: scores[key], default=recording.key)
@@ -258,30 +263,36 @@ def _by_resonance(recordings: Sequence[Recording]) -> list[Recording]:
     return made
 
 
-def _stands_out(recording: Recording, key: int, sure: Sequence[Recording]) -> float:
-    """By how many decibels a key stands out of a recording, beside others without that key."""
-    apart = [each for each in sure if abs(each.key - key) > 1 and each is not recording]
-    above = sorted((each for each in apart if each.key > key), key=lambda each: each.key)
-    below = sorted((each for each in apart if each.key < key), key=lambda each: -each.key)
-    others = (above + below)[:OTHERS]
-    if not others:
+def _stands_out(
+    recording: Recording, key: int, keys: NDArray[np.int64], spectra: NDArray[np.float32]
+) -> float:
+    """By how many decibels a key stands out of a recording, beside others without that key.
+
+    Args:
+        recording: one that is unsure.
+        key: that comes into question.
+        keys: of the sure recordings, ascending.
+        spectra: float32 (recordings, 128), theirs.
+    """
+    first, last = np.searchsorted(keys, (key + 2, key - 1))
+    others = np.concatenate([spectra[first : first + OTHERS], spectra[:last][::-1]])[:OTHERS]
+    if len(others) == 0:
         return 0.0
-    median = float(np.median([each.spectrum[key] for each in others]))
+    median = float(np.median(others[:, key]))
     return float(np.clip(recording.spectrum[key] - median, -MOST, MOST))
 
 
 def _by_tuning(recordings: Sequence[Recording]) -> list[Recording]:
+    keys = np.array([each.key for each in recordings])
+    cents = np.array([each.cents for each in recordings])
     made = []
-    for recording in recordings:
-        near = [
-            each.cents
-            for each in recordings
-            if each is not recording and abs(each.key - recording.key) <= NEIGHBOURS
-        ]
-        if len(near) < FEWEST:
+    for place, recording in enumerate(recordings):
+        near = np.abs(keys - recording.key) <= NEIGHBOURS
+        near[place] = False
+        if near.sum() < FEWEST:
             made.append(recording)
             continue
-        trend = float(np.median(near))
+        trend = float(np.median(cents[near]))
         key = min(max(round(recording.pitch - trend / 100), 0), 127)
         if abs(key - recording.key) == 1:
             brightness = recording.brightness + recording.key - key
