@@ -53,12 +53,19 @@ class Charting:
         points: instruments on it.
         workers: processes.
         part: file that keeps what was heard, so that it can go on; None for none.
+        gives_way: whether other processes come first.
     """
 
     def __init__(
-        self, model: Path | None, points: int, workers: int, part: Path | None = None
+        self,
+        model: Path | None,
+        points: int,
+        workers: int,
+        part: Path | None = None,
+        *,
+        gives_way: bool = False,
     ) -> None:
-        self._model = None if model is None else str(model)
+        self._prepared = (None if model is None else str(model), None, gives_way)
         self._wanted = wanted(points)
         self._part = part
         self._rows: dict[tuple[int, str], Row] = {}
@@ -98,11 +105,11 @@ class Charting:
         Raises:
             EarsError: the weights are missing, or it was stopped.
         """
-        self._workers = [Worker(tasks.prepare, self._model) for _ in range(self._count)]
+        self._workers = [Worker(tasks.prepare, *self._prepared) for _ in range(self._count)]
         try:
             weights, known = self._ready()
             self._read(weights.sha256)
-            if look is not None and FIRST_LOOK < self.of:
+            if look is not None and self.of > FIRST_LOOK:
                 self._hear(self._wanted[:FIRST_LOOK], weights.sha256, progress)
                 first = self._map(self._wanted[:FIRST_LOOK], weights, known, None)
                 look(first)
@@ -115,9 +122,9 @@ class Charting:
                 worker.end()
 
     def _ready(self) -> tuple[tasks.Weights, list[str]]:
-        weights = [worker.ready() for worker in self._workers][0]
+        weights: list[tasks.Weights] = [worker.ready() for worker in self._workers]
         known: list[str] = self._workers[0].do(tasks.known_instruments)
-        return weights, known
+        return weights[0], known
 
     def _hear(self, pairs: Sequence[tuple[int, str]], weights: str, progress: Progress) -> None:
         left = iter([pair for pair in pairs if pair not in self._rows])

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mechanical_ears.explore.patch import Patch
+from mechanical_ears.explore.recorded import Recorded
 
 MOST: Final = 2000  # instruments that are kept open
+
+Playing = Patch | Recorded
 
 
 @dataclass(eq=False)
@@ -18,7 +21,7 @@ class Opened:
 
     Attributes:
         id: opaque.
-        patch: what it is made of.
+        playing: what it is made of.
         recipe: how it is opened again.
         x: on the map, −1..1; None where its place is not known.
         y: the same.
@@ -27,7 +30,7 @@ class Opened:
     """
 
     id: str
-    patch: Patch
+    playing: Playing
     recipe: Mapping[str, Any]
     x: float | None = None
     y: float | None = None

@@ -155,3 +155,75 @@ class Instrument(Told):
     novelty: float | None = Field(description="1 − likeness of the nearest; null until heard")
     heard: Impression | None = Field(description="null until it was asked for")
     licence: str
+
+
+class Near(Told):
+    """An instrument of the map that is like a recording."""
+
+    id: Id
+    name: str
+    likeness: float = Field(description="−1..1")
+
+
+class Recording(Told):
+    """An uploaded recording, heard and placed."""
+
+    heard: Hearing
+    x: float | None
+    y: float | None
+    nearest: list[Near]
+    instrument: Instrument | None = Field(description="like it; null where there can be none")
+    problem: str | None = Field(description="why there is none")
+
+
+class Wish(BaseModel):
+    """An export that is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: Id
+    format: Literal["sfz", "sf2", "dspreset"]
+    every: Annotated[int, Field(ge=1, le=24, description="keys from one sample to the next")] = 3
+    layers: Annotated[int, Field(ge=1, le=8, description="of velocity")] = 3
+    seconds: Annotated[float, Field(ge=0.5, le=10, description="s that a key is held")] = 4.0
+
+
+class Job(Told):
+    """An export that was asked for."""
+
+    job: Id
+
+
+class Export(Told):
+    """How far an export is."""
+
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    progress: float = Field(description="0..1")
+    problem: str | None
+    size: int | None = Field(description="bytes of the file, once it is done")
+
+
+class Keeping(BaseModel):
+    """A favourite that is to be kept."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: Id
+    name: Name | None = Field(None, description="the instrument's if none is given")
+
+
+class Renaming(BaseModel):
+    """Another name for a favourite."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name
+
+
+class Favourite(Told):
+    """A favourite."""
+
+    favourite: int
+    name: str
+    added: str = Field(description="ISO 8601, UTC")
+    instrument: Instrument | None = Field(description="null where it cannot be opened")
+    problem: str | None = Field(description="why it cannot")
+    seed: int | None = Field(description="from which it was drawn")
+    family: str | None

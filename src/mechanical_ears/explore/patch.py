@@ -1,4 +1,4 @@
-"""A patch: all that makes an imagined instrument, but for the weights; it travels between processes.
+"""A patch: all that makes an imagined instrument but for the weights, so that it can travel.
 
 Its id is a digest of what sounds, so that the same instrument is the same one everywhere.
 """
@@ -103,6 +103,21 @@ class Patch:
         if not drawn or len(shares) != 1 or self.seed is None:
             return None
         return {"seed": self.seed, "family": next(iter(shares)), "draw": self.origin["draw"]}
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any], carried: bytes | None) -> Patch:
+        """The patch of what `about` gave."""
+        return cls(
+            name=str(about["name"]),
+            family=about["family"],
+            licence=str(about["licence"]),
+            timbre=np.array(about["timbre"], dtype=np.float32),
+            gain=float(about["gain"]),
+            balance=tuple(about["balance"]),
+            seed=about["seed"],
+            origin=about["origin"],
+            carried=carried,
+        )
 
     def about(self, weights: str) -> dict[str, Any]:
         """What `Instrument.load` reads, but for what it carries and what is heard in it.

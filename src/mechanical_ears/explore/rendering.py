@@ -69,12 +69,14 @@ class Rendering:
 
     Args:
         model: folder of weights; None for the shipped ones.
+        corpus: the user's; None for none.
         workers: processes; None for one a core, at most 8.
         cached: bytes of answers that are kept.
         most: jobs that may wait.
     """
 
     model: Path | None = None
+    corpus: Path | None = None
     workers: int | None = None
     cached: int = CACHED
     most: int = WAITING
@@ -260,7 +262,9 @@ class Rendering:
                 return
 
     def _worker(self) -> Worker:
-        return Worker(tasks.prepare, None if self.model is None else str(self.model))
+        return Worker(
+            tasks.prepare, self.model and str(self.model), self.corpus and str(self.corpus)
+        )
 
     def _keep(self, key: object, answer: Any, size: int) -> None:
         if size > self.cached:

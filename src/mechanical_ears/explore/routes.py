@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 import mechanical_ears
 from mechanical_ears.explore import models
 from mechanical_ears.explore.instruments import Opened
-from mechanical_ears.explore.space import SpaceMap
+from mechanical_ears.explore.recorded import Recorded
 from mechanical_ears.explore.studio import Studio
-from mechanical_ears.explore.tasks import SAMPLE_RATE
+from mechanical_ears.explore.tasks import RECORDING_SECONDS, SAMPLE_RATE
 from mechanical_ears.imagining.imagine import FARTHEST
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
@@ -23,16 +25,24 @@ T = TypeVar("T")
 POLYPHONY = 32
 LAYERS = [40, 80, 120]  # MIDI velocities
 FORMATS = ["sfz", "sf2", "dspreset"]
+UPLOAD_BYTES = 48 << 20  # of a recording
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": models.Problem, "description": "No JSON"},
+    401: {"model": models.Problem, "description": "A token is needed"},
+    403: {"model": models.Problem, "description": "Another site asks"},
+    405: {"model": models.Problem, "description": "No such method"},
+    408: {"model": models.Problem, "description": "Too slow"},
+    413: {"model": models.Problem, "description": "Too large"},
+    421: {"model": models.Problem, "description": "Not the name of this server"},
     422: {"model": models.Problem, "description": "Bad values"},
     503: {"model": models.Problem, "description": "Busy; try again after Retry-After seconds"},
 }
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
+UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": models.Problem, "description": "Unknown"}
 }
 
-router = APIRouter(prefix="/api", responses=_PROBLEMS)
+router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 def studio(request: Request) -> Studio:
@@ -64,19 +74,25 @@ async def while_connected(request: Request, answer: Awaitable[T]) -> T:
         left.cancel()
 
 
+def attachment(name: str) -> str:
+    """The Content-Disposition of a file that is to be saved (RFC 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "file"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
 def told(opened: Opened) -> models.Instrument:
     """An instrument as it travels."""
     return models.Instrument(
         id=opened.id,
-        name=opened.patch.name,
-        family=opened.patch.family,
-        kind=0,
+        name=opened.playing.name,
+        family=opened.playing.family,
+        kind=1 if isinstance(opened.playing, Recorded) else 0,
         recipe=dict(opened.recipe),
         x=opened.x,
         y=opened.y,
         novelty=opened.novelty,
         heard=None if opened.heard is None else models.Impression.model_validate(opened.heard),
-        licence=opened.patch.licence,
+        licence=opened.playing.licence,
     )
 
 
@@ -98,66 +114,73 @@ async def about(here: Here) -> models.About:
         layers=LAYERS,
         polyphony=POLYPHONY,
         formats=FORMATS,
-        upload=models.Upload(bytes=32 << 20, seconds=60),
-        points=0 if here.space is None else len(here.space),
-        mapping=None,
-        corpus=None,
+        upload=models.Upload(bytes=UPLOAD_BYTES, seconds=RECORDING_SECONDS),
+        points=here.points,
+        mapping=None if here.mapping is None else models.Mapping(**here.mapping),
+        corpus=here.corpus,
     )
 
 
-@router.get("/space")
-async def space(here: Here) -> models.Space:
-    """The map."""
-    return columns(here.space)
+@router.get(
+    "/space",
+    response_model=models.Space,
+    responses={304: {"description": "The same as the ETag that was given"}},
+)
+async def space(request: Request, here: Here) -> Response:
+    """The map, gzipped for those who take it."""
+    columns = here.columns()
+    headers = {"ETag": columns.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if columns.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(columns.plain, media_type="application/json", headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(columns.packed, media_type="application/json", headers=headers)
 
 
-def columns(space: SpaceMap | None) -> models.Space:
-    """A map as it travels."""
-    if space is None:
-        return models.Space(id=[], name=[], x=[], y=[], family=[], kind=[], novelty=[], nearest=[])
-    return models.Space(
-        id=list(space.ids),
-        name=[space.name(row) for row in range(len(space))],
-        x=[round(float(x), 4) for x in space.places[:, 0]],
-        y=[round(float(y), 4) for y in space.places[:, 1]],
-        family=[int(each) for each in space.families],
-        kind=[0] * len(space),
-        novelty=[round(float(each), 3) for each in space.novelty],
-        nearest=[space.axes.known[each] for each in space.nearest],
-    )
-
-
-@router.post("/instruments", responses=_UNKNOWN)
-async def open_instrument(
-    request: Request, recipe: models.Recipe, here: Here
-) -> models.Instrument:
+@router.post("/instruments", responses=UNKNOWN)
+async def open_instrument(request: Request, recipe: models.Recipe, here: Here) -> models.Instrument:
     """Open an instrument; the same recipe opens the same one."""
     turn = dict(recipe.turn or {})
     if recipe.blend is not None:
         parts = [(part.id, part.weight) for part in recipe.blend]
         return told(await while_connected(request, here.blend(parts, turn)))
+    if recipe.share is not None:
+        return told(await while_connected(request, here.shared(recipe.share, turn)))
     if recipe.id is not None:
         return told(await while_connected(request, here.turned(recipe.id, turn)))
     opened = here.seed(recipe.seed, recipe.family, recipe.draw, turn)
     return told(await while_connected(request, opened))
 
 
-@router.get("/instruments/{instrument}", responses=_UNKNOWN)
+@router.get("/instruments/{instrument}", responses=UNKNOWN)
 async def instrument(instrument: InstrumentId, here: Here) -> models.Instrument:
     """An open instrument, or one of the map."""
     return told(here.opened(instrument))
 
 
-@router.get("/instruments/{instrument}/hearing", responses=_UNKNOWN)
+@router.get("/instruments/{instrument}/hearing", responses=UNKNOWN)
 async def hearing(request: Request, instrument: InstrumentId, here: Here) -> models.Instrument:
     """An instrument with what the ears hear in it."""
     return told(await while_connected(request, here.hear(instrument)))
 
 
 @router.get(
+    "/instruments/{instrument}/share",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "A file"}, **UNKNOWN},
+)
+async def share(request: Request, instrument: InstrumentId, here: Here) -> Response:
+    """An instrument as a file that somebody else can open."""
+    name, data = await while_connected(request, here.share(instrument))
+    headers = {"Content-Disposition": attachment(f"{name}.json")}
+    return Response(data, media_type="application/json", headers=headers)
+
+
+@router.get(
     "/instruments/{instrument}/notes/{pitch}/{velocity}",
     response_class=Response,
-    responses={200: {"content": {"audio/wav": {}}, "description": "16 bit, mono"}, **_UNKNOWN},
+    responses={200: {"content": {"audio/wav": {}}, "description": "16 bit, mono"}, **UNKNOWN},
 )
 async def note(
     request: Request,

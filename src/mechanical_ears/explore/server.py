@@ -7,6 +7,7 @@ Errors are JSON, ``{"problem", "remedy"}``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,12 +23,18 @@ from starlette.types import Scope
 
 import mechanical_ears
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import routes
+from mechanical_ears.explore import keeping, routes, uploads
+from mechanical_ears.explore.exporting import Exports, UnknownJobError
+from mechanical_ears.explore.favourites import FavouriteError, Favourites
+from mechanical_ears.explore.guard import Guard
+from mechanical_ears.explore.mapping import Mapping
 from mechanical_ears.explore.rendering import BusyError, Rendering
-from mechanical_ears.explore.space import SHIPPED, SpaceMap
 from mechanical_ears.explore.studio import Studio, UnknownError
 
 STATIC: Final = Path(__file__).parent / "static"
+UNKNOWN: Final = (UnknownError, UnknownJobError, FavouriteError)
+
+log = logging.getLogger("mechanical_ears.explore")
 
 
 @dataclass(frozen=True)
@@ -35,29 +42,46 @@ class Settings:
     """How a server is set up.
 
     Attributes:
+        data: folder of favourites and caches.
         model: folder of weights; None for the shipped ones.
+        corpus: a store or a folder of recordings; None for none.
+        points: imagined instruments on the map at most; None for all.
+        token: that is demanded; None on loopback.
         workers: processes; None for one a core.
     """
 
+    data: Path
     model: Path | None = None
+    corpus: Path | None = None
+    points: int | None = None
+    token: str | None = None
     workers: int | None = None
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its workers start with it and end with it."""
+    """The application; its workers start with it and end with it.
+
+    Raises:
+        EarsError: as it starts: the weights are missing, the favourites cannot be read.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        rendering = Rendering(settings.model, settings.workers)
-        weights = await rendering.start()
-        space = SpaceMap.load(SHIPPED)
-        if space.weights != weights.sha256:
-            space = None
-        app.state.studio = Studio(rendering, weights, space)
+        favourites = Favourites(settings.data)
+        rendering = Rendering(settings.model, settings.corpus, settings.workers)
+        studio = Studio(rendering, await rendering.start(), favourites)
+        exports = Exports(settings.model, settings.corpus)
+        mapping = Mapping(studio, settings.data, settings.points)
+        app.state.studio, app.state.exports = studio, exports
+        exports.start()
+        mapping.start()
         try:
             yield
         finally:
+            await mapping.stop()
+            await exports.stop()
             await rendering.stop()
+            favourites.close()
 
     app = FastAPI(
         title="Mechanical Ears, explore",
@@ -67,8 +91,10 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    app.include_router(routes.router)
+    for each in (routes, uploads, keeping):
+        app.include_router(each.router)
     app.mount("/static", Static(directory=STATIC), name="static")
+    app.add_middleware(Guard, token=settings.token)
     _answer_errors(app)
 
     @app.get("/", include_in_schema=False)
@@ -96,7 +122,7 @@ def _answer_errors(app: FastAPI) -> None:
     async def ours(request: Request, error: EarsError) -> JSONResponse:
         if isinstance(error, BusyError):
             return answer(503, error.problem, error.remedy, **{"Retry-After": "1"})
-        return answer(404 if isinstance(error, UnknownError) else 422, error.problem, error.remedy)
+        return answer(404 if isinstance(error, UNKNOWN) else 422, error.problem, error.remedy)
 
     @app.exception_handler(RequestValidationError)
     async def values(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -106,6 +132,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        problem, _, remedy = str(error.detail).partition("; ")
         return JSONResponse(
-            {"problem": str(error.detail), "remedy": ""}, error.status_code, error.headers
+            {"problem": problem, "remedy": remedy}, error.status_code, error.headers
         )

@@ -13,7 +13,6 @@ A map is one .npz file without pickles. It is made for one set of weights; see c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -131,6 +130,23 @@ class SpaceMap:
         """The place of a timbre, float32 (64,), that was not heard yet."""
         return among(np.sum((self.timbres - timbre) ** 2, axis=1), self.places)
 
+    def among_likenesses(self, likenesses: Array) -> tuple[float, float] | None:
+        """The place of what is so like the known instruments, float32 (known,)."""
+        return among(self._squares(likenesses), self.places)
+
+    def nearest_rows(self, likenesses: Array, count: int) -> list[tuple[int, float]]:
+        """The nearest instruments and how like they are: the cosine of the profiles, −1..1."""
+        profile = self.axes.profile(likenesses)
+        profiles = self.profiles.astype(np.float32)
+        lengths = np.linalg.norm(profiles, axis=1) * max(float(np.linalg.norm(profile)), 1e-9)
+        cosines = (profiles @ profile) / np.maximum(lengths, 1e-9)
+        rows = np.argsort(self._squares(likenesses))[:count]
+        return [(int(row), float(np.clip(cosines[row], -1, 1))) for row in rows]
+
+    def _squares(self, likenesses: Array) -> Array:
+        apart = self.profiles.astype(np.float32) - self.axes.profile(likenesses)
+        return np.asarray(np.sum(apart**2, axis=1))
+
     def save(self, path: Path) -> Path:
         """Write the map.
 
@@ -206,10 +222,3 @@ def principal_axes(likenesses: Array, known: Sequence[str], count: int = AXES) -
     _, _, rows = np.linalg.svd(likenesses - mean, full_matrices=False)
     axes = rows[:count].T.astype(np.float16).astype(np.float32)  # as the file will have them
     return Axes(mean, axes, tuple(known))
-
-
-def digest(space: SpaceMap) -> str:
-    """Of what the page is told of a map."""
-    told = hashlib.sha256(space.weights.encode())
-    told.update(np.ascontiguousarray(space.places).tobytes())
-    return told.hexdigest()[:16]

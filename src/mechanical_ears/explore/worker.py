@@ -49,6 +49,11 @@ class Worker:
         """Of the process."""
         return self._process.pid or 0
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.is_alive()
+
     def ready(self) -> Any:
         """Wait until it is prepared.
 
