@@ -60,7 +60,30 @@ async function start() {
   };
   live.recolour();
   byId("wait").hidden = true;
+  growing(api, space, map).catch(() => {}); // the banner tells when the server is gone
   Object.assign(globalThis, { mechanicalEars: { ...app, space, map } }); // for the console
+}
+
+/**
+ * A map that is still being made grows while one walks on it.
+ *
+ * @param {Api} api
+ * @param {import("./types.js").Space} space is changed in place
+ * @param {import("./wander.js").Wander} map
+ */
+async function growing(api, space, map) {
+  let { mapping } = await api.about();
+  while (mapping) {
+    byId("growing").textContent = `The map is being made: ${mapping.done} of ${mapping.of}`;
+    await new Promise((resolve) => setTimeout(resolve, RETRY));
+    const about = await patiently(() => api.about());
+    mapping = about.mapping;
+    if (about.points === space.id.length) continue;
+    Object.assign(space, await patiently(() => api.space()));
+    map.setSpace(space);
+    map.dispatchEvent(new Event("space"));
+  }
+  byId("growing").textContent = "";
 }
 
 /**

@@ -12,6 +12,8 @@
  * @property {number} [seconds] s, length of a note, release included
  * @property {number} [held] s, from the start of a note to its key-up
  * @property {number[]} [layers] MIDI velocities at which notes are asked for
+ * @property {number} [points] instruments of the map by now
+ * @property {{done: number, of: number} | null} [mapping] null unless the map is still being made
  * @property {{bytes: number, seconds: number}} [upload] most of a recording that is taken
  *
  * @typedef {Object} Space columns of equal length, one row an instrument

@@ -23,7 +23,9 @@ export function wander({ about, session, space, player, audition }) {
   const { families } = about;
   const map = new Wander(byId("map"), families);
   map.setSpace(space);
-  legend(byId("legend"), families, space, (hidden) => map.hide(hidden));
+  const explained = () => legend(byId("legend"), families, space, (hidden) => map.hide(hidden));
+  explained();
+  map.addEventListener("space", explained);
   const familyOf = (/** @type {number} */ place) => families[space.family[place]] ?? null;
   const end = (/** @type {number} */ place) => ({
     ...{ id: space.id[place], name: space.name[place], family: familyOf(place) },
@@ -50,6 +52,7 @@ export function wander({ about, session, space, player, audition }) {
   map.addEventListener("leave", () => {
     clearTimeout(waiting);
     tip.hidden = true;
+    audition.stop();
   });
   map.element.addEventListener("blur", () => (tip.hidden = true));
   map.addEventListener("choose", (event) => session.choose(space.id[/** @type {CustomEvent} */ (event).detail]));

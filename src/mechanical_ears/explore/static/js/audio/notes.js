@@ -6,8 +6,11 @@ import { Loading } from "./loading.js";
 
 const BOUND = 192 * 2 ** 20; // bytes of decoded samples
 const BYTES = 4; // of a sample
-const LOUDNESS = 0.1; // root mean square of the loudest 20 ms, to which instruments are levelled
-const MOST_GAIN = 12; // by which a quiet instrument is made louder, at most
+const LOUDNESS = 0.1; // root mean square of the loudest 20 ms of a note, to which all are levelled
+const AT_VELOCITY = 80; // MIDI velocity that this is for
+const PER_STEP = 0.2; // dB of loudness a velocity step
+const MOST_GAIN = 4; // by which an instrument is made louder or softer, at most
+const LOUD = 1.6; // times LOUDNESS, that no single note shall pass
 const OCTAVE = 12;
 
 /**
@@ -132,9 +135,18 @@ export class Notes extends EventTarget {
 
   /** @param {string} keep id of the instrument whose notes alone are still wanted */
   onlyFor(keep) {
-    const others = (/** @type {string} */ key) => !key.startsWith(`${keep}/`);
-    this.#loading.drop(others);
-    for (const key of [...this.#waiting.keys()]) if (others(key)) this.#waiting.delete(key);
+    this.#drop((key) => !key.startsWith(`${keep}/`));
+  }
+
+  /** @param {string} id of an instrument whose notes are wanted no more */
+  leave(id) {
+    this.#drop((key) => key.startsWith(`${id}/`));
+  }
+
+  /** @param {(key: string) => boolean} which */
+  #drop(which) {
+    this.#loading.drop(which);
+    for (const key of [...this.#waiting.keys()]) if (which(key)) this.#waiting.delete(key);
   }
 
   /**
@@ -165,6 +177,15 @@ export class Notes extends EventTarget {
     }
   }
 
+  /** The first note sets an instrument's gain, louder ones lower it. */
+  #level(/** @type {string} */ id, /** @type {Sample} */ { velocity, held }) {
+    const loudest = Math.max(...held.levels, 1e-6);
+    const wanted = LOUDNESS * 10 ** (((velocity - AT_VELOCITY) * PER_STEP) / 20);
+    const known = this.#gains.get(id);
+    const gain = known === undefined ? wanted / loudest : Math.min(known, (LOUD * wanted) / loudest);
+    this.#gains.set(id, Math.min(Math.max(gain, 1 / MOST_GAIN), MOST_GAIN));
+  }
+
   /** @param {string} id @param {Sample} sample */
   #put(id, sample) {
     const samples = this.#samples.get(id) ?? new Map();
@@ -172,11 +193,7 @@ export class Notes extends EventTarget {
     this.#samples.set(id, samples);
     samples.set(`${sample.pitch}/${sample.velocity}`, sample);
     this.#bytes += sample.buffer.length * BYTES;
-    if (!this.#gains.has(id)) {
-      const loudest = Math.max(...sample.held.levels, 1e-6);
-      const expected = LOUDNESS * 10 ** ((sample.velocity - 80) / 100); // 8 dB in 40 velocities
-      this.#gains.set(id, Math.min(Math.max(expected / loudest, 1 / MOST_GAIN), MOST_GAIN));
-    }
+    this.#level(id, sample);
     while (this.#bytes > BOUND && this.#samples.size > 1) {
       const [oldest, notes] = /** @type {[string, Map<string, Sample>]} */ (
         this.#samples.entries().next().value

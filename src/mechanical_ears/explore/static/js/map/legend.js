@@ -16,6 +16,7 @@ export function legend(list, families, space, show) {
   const present = entries.filter(({ count }) => count > 0);
   /** @type {Set<number>} */
   const hidden = new Set();
+  list.replaceChildren();
   const buttons = present.map(({ family, number, count }) => {
     const button = document.createElement("button");
     const words = document.createElement("span");

@@ -191,7 +191,10 @@ export class SoundMap extends EventTarget {
         const { current } = this.scene;
         if (place !== null && current && far(px, py, to(current)) > GRIP) this.#tell("join", place);
       },
-      moving: (moving) => this.element.classList.toggle("moving", moving),
+      moving: (moving) => {
+        this.element.classList.toggle("moving", moving);
+        if (moving) this.#tell("leave");
+      },
     };
   }
 

@@ -61,7 +61,7 @@ export class Pad {
     foot.className = "pad-foot";
     const hint = document.createElement("p");
     hint.className = "quiet";
-    hint.textContent = "A corner takes the instrument in hand.";
+    hint.textContent = "Press a corner to put the instrument in hand there.";
     this.shuffle = document.createElement("button");
     this.shuffle.className = "button";
     this.shuffle.textContent = "New corners";
