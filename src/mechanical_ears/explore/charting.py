@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import tasks
+from mechanical_ears.explore import hearing, tasks
 from mechanical_ears.explore.space import SHIPPED, Array, Axes, SpaceMap, among, principal_axes
 from mechanical_ears.explore.worker import Worker
 from mechanical_ears.files import written_whole
@@ -123,7 +123,7 @@ class Charting:
 
     def _ready(self) -> tuple[tasks.Weights, list[str]]:
         weights: list[tasks.Weights] = [worker.ready() for worker in self._workers]
-        known: list[str] = self._workers[0].do(tasks.known_instruments)
+        known: list[str] = self._workers[0].do(hearing.known_instruments)
         return weights[0], known
 
     def _hear(self, pairs: Sequence[tuple[int, str]], weights: str, progress: Progress) -> None:
@@ -137,7 +137,7 @@ class Charting:
                 if pair is None:
                     return
                 try:
-                    row = worker.do(tasks.charted, *pair)
+                    row = worker.do(hearing.charted, *pair)
                 except EarsError as error:
                     self._failed = error
                     return
@@ -195,7 +195,8 @@ class Charting:
         rows = list(self._rows.values())
         columns = {name: np.stack([row[name] for row in rows]) for name in COLUMNS}
         with written_whole(self._part) as temporary:
-            np.savez(temporary, weights=np.frombuffer(weights.encode(), np.uint8), **columns)
+            told = np.frombuffer(weights.encode(), np.uint8)
+            np.savez(temporary, allow_pickle=False, weights=told, **columns)
 
     def _read(self, weights: str) -> None:
         if self._part is None or not self._part.exists():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import tasks
+from mechanical_ears.explore import sharing, tasks
 from mechanical_ears.explore.instruments import Playing
 from mechanical_ears.explore.rendering import BusyError
 from mechanical_ears.explore.worker import Worker
@@ -46,7 +46,7 @@ class Job:
     Attributes:
         job: its id.
         playing: the instrument.
-        wish: format and plan; see `tasks.exported`.
+        wish: format and plan; see `sharing.exported`.
         state: how far it is.
         progress: 0..1.
         problem: why it failed.
@@ -184,7 +184,7 @@ class Exports:
 
         folder = self._folder / job.job
         folder.mkdir()
-        made = self._worker.do(tasks.exported, job.playing, str(folder), job.wish, tell=tell)
+        made = self._worker.do(sharing.exported, job.playing, str(folder), job.wish, tell=tell)
         return Path(made)
 
     async def _watch(self) -> None:

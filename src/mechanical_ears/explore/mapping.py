@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import tasks
+from mechanical_ears.explore import hearing, tasks
 from mechanical_ears.explore.charting import POINTS, Charting
 from mechanical_ears.explore.instruments import Opened
 from mechanical_ears.explore.recorded import Recorded
@@ -118,7 +118,7 @@ class Mapping:
             if name not in heard:
                 try:
                     heard[name] = await studio.rendering.do(
-                        ("real", name), tasks.likenesses, recorded, kind=SLOW
+                        ("real", name), hearing.likenesses, recorded, kind=SLOW
                     )
                 except EarsError as error:
                     log.warning("%s is left out: %s", recorded.name, error)

@@ -12,7 +12,7 @@ from mechanical_ears.note import FAMILIES
 Family = Literal[FAMILIES]  # type: ignore[valid-type]
 Quality = Literal[QUALITIES]  # type: ignore[valid-type]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="opaque")]
-Turn = dict[Quality, Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]]  # type: ignore[valid-type]
+Turn = dict[Quality, Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]]
 Weight = Annotated[float, Field(gt=0, le=1e6)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -93,7 +93,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
-    family: Family | None = None  # type: ignore[valid-type]
+    family: Family | None = None
     draw: Annotated[int, Field(ge=0, le=7)] | None = None
     surprise: Literal[True] | None = None
     blend: Annotated[list[Part], Field(min_length=1, max_length=4)] | None = None

@@ -98,9 +98,8 @@ class Patch:
 
     def recipe(self) -> dict[str, Any] | None:
         """How it is drawn again; None where more than a seed went into it."""
-        shares = self.origin.get("family")
-        drawn = {"seed", "family", "draw"} == set(self.origin) and isinstance(shares, Mapping)
-        if not drawn or len(shares) != 1 or self.seed is None:
+        shares: Mapping[str, float] = self.origin.get("family", {})
+        if {*self.origin} != {"seed", "family", "draw"} or len(shares) != 1:
             return None
         return {"seed": self.seed, "family": next(iter(shares)), "draw": self.origin["draw"]}
 

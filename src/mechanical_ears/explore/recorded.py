@@ -146,8 +146,8 @@ def listed(corpus: Corpus) -> Sequence[Recorded]:
             note = scanned.note
             if note is not None:
                 families[note.instrument] = note.family
-                place = (scanned.index, note.pitch, note.velocity)
-                notes.setdefault(note.instrument, []).append(place)
+                found = (scanned.index, note.pitch, note.velocity)
+                notes.setdefault(note.instrument, []).append(found)
     about = corpus.provenance
     return [
         Recorded(name, families[name], about.licence, about.title, tuple(notes[name]))

@@ -15,6 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -225,9 +226,8 @@ class Rendering:
         for attempt in (1, 2):
             worker = self._at_work[place]
             try:
-                answer = await loop.run_in_executor(
-                    self._threads, lambda w=worker: w.do(job.task, *job.arguments, limit=limit)
-                )
+                do = partial(worker.do, job.task, *job.arguments, limit=limit)
+                answer = await loop.run_in_executor(self._threads, do)
             except WorkerError as error:
                 self.counts.crashed += 1
                 log.warning("worker %d: %s", worker.pid, error)

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 import mechanical_ears
 from mechanical_ears.explore import models
+from mechanical_ears.explore.hearing import RECORDING_SECONDS
 from mechanical_ears.explore.instruments import Opened
 from mechanical_ears.explore.recorded import Recorded
 from mechanical_ears.explore.studio import Studio
-from mechanical_ears.explore.tasks import RECORDING_SECONDS, SAMPLE_RATE
+from mechanical_ears.explore.tasks import SAMPLE_RATE
 from mechanical_ears.imagining.imagine import FARTHEST
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import tasks
+from mechanical_ears.explore import hearing, sharing, tasks
 from mechanical_ears.explore.columns import Columns, columns_of
 from mechanical_ears.explore.favourites import Favourite, Favourites
 from mechanical_ears.explore.instruments import Instruments, Opened, Playing
@@ -219,13 +219,13 @@ class Studio:
                 remedy="share it from the page, which puts both into one",
             )
         key = ("shared", secrets.token_hex(8))
-        patch = await self.rendering.do(key, tasks.shared, told, carried, again=False)
+        patch = await self.rendering.do(key, sharing.shared, told, carried, again=False)
         return await self._turned(self._added(patch), turn)
 
     async def share(self, name: str) -> tuple[str, bytes]:
         """An instrument's name, and the JSON file to share."""
         patch = self._patch(name)
-        told = await self.rendering.do(("share", name), tasks.share, patch, kind=SLOW)
+        told = await self.rendering.do(("share", name), sharing.share, patch, kind=SLOW)
         if patch.carried is not None:
             told[CARRIED] = base64.b64encode(patch.carried).decode()
         return patch.name, json.dumps(told, indent=1, ensure_ascii=False).encode()
@@ -253,8 +253,8 @@ class Studio:
         opened = self.opened(name)
         if opened.heard is None:
             key = ("hearing", opened.id)
-            heard: tasks.Heard = await self.rendering.do(
-                key, tasks.hearing, opened.playing, kind=SLOW
+            heard: hearing.Heard = await self.rendering.do(
+                key, hearing.hearing, opened.playing, kind=SLOW
             )
             opened.heard, opened.novelty = heard.told, heard.novelty
             if name not in self._rows and name not in self.real:
@@ -272,8 +272,8 @@ class Studio:
             SoundError: it is no sound file.
         """
         key = ("recording", secrets.token_hex(8))
-        heard: tasks.HeardRecording = await self.rendering.do(
-            key, tasks.heard_recording, data, name, kind=SLOW, again=False
+        heard: hearing.HeardRecording = await self.rendering.do(
+            key, hearing.heard_recording, data, name, kind=SLOW, again=False
         )
         x, y, nearest = None, None, []
         if heard.likenesses is not None:

@@ -1,28 +1,21 @@
-"""What workers do: open, blend, turn, hear, render and export. All of it runs in their processes."""
+"""What workers do: open, blend, turn, hear, render and export; it runs in their processes."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
-import re
-import tempfile
 import wave
-import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.explore.instruments import Playing
 from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.recorded import Recorded, RecordedInstrument, listed, recording
-from mechanical_ears.note import FAMILIES, NOTE_SECONDS, Note
-from mechanical_ears.sound import Sound
+from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
@@ -32,9 +25,6 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE: Final = 48_000  # Hz
 KEPT: Final = 32  # instruments that a worker keeps open
-RECORDING_SECONDS: Final = 60.0  # of a recording that are searched for its note
-MOST_CHANNELS: Final = 8
-FASTEST: Final = 384_000  # Hz
 NICE: Final = 10  # of 19, how much an export gives way
 LIKE_NOTES: Final = 5  # recordings that an imagined likeness of a real instrument is made of
 LONGEST_NAME: Final = 120  # characters
@@ -56,38 +46,6 @@ class Weights:
     sha256: str
     licence: str
     qualities: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What the ears hear in an instrument.
-
-    Attributes:
-        told: as JSON has it.
-        novelty: 1 − likeness of the nearest known instrument.
-        likenesses: float32 (known,), to each one the ears know.
-    """
-
-    told: dict[str, Any]
-    novelty: float
-    likenesses: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class HeardRecording:
-    """What the ears hear in a recording.
-
-    Attributes:
-        told: as JSON has it.
-        likenesses: float32 (known,); None for silence.
-        patch: an instrument like it; None where there can be none.
-        problem: why.
-    """
-
-    told: dict[str, Any]
-    likenesses: np.ndarray | None
-    patch: Patch | None
-    problem: str | None
 
 
 def prepare(model: str | None, corpus: str | None = None, gives_way: bool = False) -> Weights:
@@ -157,7 +115,7 @@ def _like_recorded(recorded: Recorded) -> Patch:
     key = recorded.id("")
     if key not in kept:
         notes = []
-        for place, pitch, velocity in _spread(recorded):
+        for place, pitch, velocity in spread(recorded):
             sound = recording(corpus(), place)
             notes.append(Note(sound, pitch, velocity, recorded.name, recorded.family))
         kept[key] = Patch.of(
@@ -166,7 +124,7 @@ def _like_recorded(recorded: Recorded) -> Patch:
     return kept[key]
 
 
-def _spread(recorded: Recorded) -> list[tuple[int, int, int]]:
+def spread(recorded: Recorded) -> list[tuple[int, int, int]]:
     """A few recordings, spread over the keys."""
     from mechanical_ears.imagining.imagined import HEARD_KEYS, VELOCITY
 
@@ -211,10 +169,20 @@ def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -
         parts: instruments with their shares, which add to one.
         turn: standard deviations by quality.
     """
-    from mechanical_ears.imagining.imagine import imagine
+    from mechanical_ears.imagining.imagine import QUALITIES, imagine
 
     mean = _mean([(share, imagined(playing)) for share, playing in parts])
-    patch = Patch.of(imagine(like=mean, model=imagination(), **turn))
+    bright, attack, noisy, sustain = (turn.get(name, 0.0) for name in QUALITIES)
+    patch = Patch.of(
+        imagine(
+            like=mean,
+            bright=bright,
+            attack=attack,
+            noisy=noisy,
+            sustain=sustain,
+            model=imagination(),
+        )
+    )
     return replace(patch, name=patch.name[:LONGEST_NAME])
 
 
@@ -225,10 +193,10 @@ def _mean(parts: Sequence[tuple[float, Instrument]]) -> Instrument:
         return parts[0][1]
     families = {each.family for _, each in parts}
     licences = dict.fromkeys(each.licence for _, each in parts)
-    timbre = np.sum([share * each.timbre for share, each in parts], axis=0, dtype=np.float32)
+    timbres = np.array([share * each.timbre for share, each in parts], dtype=np.float32)
     return replace(
         parts[0][1],
-        timbre=timbre,
+        timbre=timbres.sum(axis=0),
         name=" + ".join(f"{_short(each.name)} {share:.0%}" for share, each in parts),
         family=families.pop() if len(families) == 1 else None,
         licence="; ".join(licences),
@@ -244,203 +212,6 @@ def _short(name: str) -> str:
     return name if len(name) <= BLENDED_NAME else f"{name[: BLENDED_NAME - 1]}…"
 
 
-def hearing(playing: Playing) -> Heard:
-    """What the ears hear in an instrument."""
-    from mechanical_ears.imagining.imagined import impression
-    from mechanical_ears.listening.ears import shipped_ears
-
-    keys, sounds = _heard_notes(playing)
-    nearness = _nearness(sounds)
-    heard = impression(keys, shipped_ears().listen(sounds), nearness)
-    told = {
-        "family": heard.family,
-        "family_confidence": heard.family_confidence,
-        "nearest": [list(pair) for pair in heard.nearest],
-        "notes": [
-            {"played": key, **asdict(each)}
-            for key, each in zip(heard.pitches, heard.hearings, strict=True)
-        ],
-    }
-    return Heard(told, heard.novelty, nearness.mean(axis=0))
-
-
-def likenesses(playing: Playing) -> np.ndarray:
-    """How like an instrument is to each one the ears know, float32 (known,): mean over its keys."""
-    return np.asarray(_nearness(_heard_notes(playing)[1]).mean(axis=0), dtype=np.float32)
-
-
-def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
-    """The notes by which the ears judge an instrument, at 16 kHz; of a real one recordings."""
-    from mechanical_ears.imagining.imagined import HEARD_KEYS, HEARD_RATE, VELOCITY
-
-    found = playable(playing)
-    keys = list(HEARD_KEYS)
-    if isinstance(playing, Recorded):
-        keys = sorted(pitch for _, pitch, _ in _spread(playing))
-    return keys, [found.note(key, VELOCITY, NOTE_SECONDS, HEARD_RATE) for key in keys]
-
-
-def _nearness(sounds: Sequence[Sound]) -> np.ndarray:
-    from mechanical_ears.listening.ears import shipped_ears
-
-    nearness = shipped_ears().probabilities(np.stack([sound.samples for sound in sounds]))
-    return nearness["nearness"]
-
-
-def known_instruments() -> list[str]:
-    """Names of the instruments that the ears know."""
-    from mechanical_ears.listening.ears import shipped_ears
-
-    return shipped_ears().instruments
-
-
 def corpus_instruments() -> list[Recorded]:
     """The instruments of the user's corpus."""
     return list(listed(corpus()))
-
-
-def charted(seed: int, family: str) -> dict[str, Any]:
-    """An instrument for the map: what opens it again, and how like it is to those the ears know."""
-    patch = drawn(seed, family, None)
-    return {
-        "seed": seed,
-        "family": FAMILIES.index(family),
-        "draw": patch.origin["draw"],
-        "timbre": patch.timbre,
-        "gain": patch.gain,
-        "balance": np.array(patch.balance, dtype=np.float32),
-        "likenesses": likenesses(patch).astype(np.float16),
-    }
-
-
-def heard_recording(data: bytes, name: str) -> HeardRecording:
-    """Hear an uploaded recording, and imagine an instrument like it.
-
-    Args:
-        data: a sound file.
-        name: of it, for people.
-
-    Raises:
-        SoundError: it is no sound file.
-    """
-    from mechanical_ears.imagining.imagine import imagine
-    from mechanical_ears.listening.ears import shipped_ears
-
-    sound = _decoded(data)
-    hearing = shipped_ears().listen([sound])[0]
-    if hearing.onset is None:
-        return HeardRecording(asdict(hearing), None, None, "it is silent")
-    nearness = _nearness([_from_onset(sound, hearing.onset)])[0]
-    if hearing.pitch is None:
-        return HeardRecording(asdict(hearing), nearness, None, "no single pitch is heard in it")
-    try:
-        like = imagine(like=sound, model=imagination())
-    except EarsError as error:
-        return HeardRecording(asdict(hearing), nearness, None, error.problem)
-    patch = Patch.of(replace(like, name=f"like {name}"[:LONGEST_NAME]))
-    return HeardRecording(asdict(hearing), nearness, patch, None)
-
-
-def _from_onset(sound: Sound, onset: float) -> Sound:
-    """The first 4 s of a note at 16 kHz, filled up with silence."""
-    from mechanical_ears.imagining.imagined import HEARD_RATE
-
-    count = round(NOTE_SECONDS * HEARD_RATE)
-    first = round(onset * sound.sample_rate)
-    last = first + round((NOTE_SECONDS + 0.1) * sound.sample_rate)
-    least = sound.sample_rate // 100
-    taken = sound.samples[first:last]
-    taken = np.pad(taken, (0, max(0, least - len(taken))))
-    samples = Sound(taken, sound.sample_rate).resample(HEARD_RATE).samples[:count]
-    return Sound(np.pad(samples, (0, count - len(samples))), HEARD_RATE)
-
-
-def _decoded(data: bytes) -> Sound:
-    """The sound of a file; its name and its place are ours."""
-    import soundfile
-
-    remedy = "give a WAV, FLAC, Ogg or MP3 file"
-    with tempfile.TemporaryDirectory(prefix="ears-heard-") as folder:
-        path = Path(folder) / "recording"
-        path.write_bytes(data)
-        try:
-            about = soundfile.info(path)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise SoundError("is not a sound that can be read", remedy=remedy) from error
-        if about.channels > MOST_CHANNELS or about.samplerate > FASTEST:
-            raise SoundError(
-                f"has {about.channels} channels at {about.samplerate} Hz",
-                remedy=f"give at most {MOST_CHANNELS} channels and {FASTEST} Hz",
-            )
-        try:
-            return Sound.load(path, RECORDING_SECONDS)
-        except SoundError as error:
-            raise SoundError(error.problem, remedy=error.remedy) from error
-
-
-def share(patch: Patch) -> dict[str, Any]:
-    """An instrument as the JSON of `Instrument.save`."""
-    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
-        path = imagined(patch).save(Path(folder) / "instrument.json")
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return told
-
-
-def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
-    """The patch of such JSON.
-
-    Raises:
-        EarsError: it is damaged, or of other weights.
-    """
-    from mechanical_ears.imagining.carried import from_bytes
-    from mechanical_ears.imagining.imagined import Instrument
-
-    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
-        path = Path(folder) / "instrument.json"
-        path.write_text(json.dumps({**about, "carried": None}), encoding="utf-8")
-        try:
-            instrument = Instrument.load(path, imagination())
-        except EarsError as error:
-            raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
-    if not isinstance(instrument, Instrument):
-        raise EarsError("the file is no imagined instrument")
-    named = replace(instrument, name=instrument.name[:LONGEST_NAME])
-    if carried is None:
-        return Patch.of(named)
-    return Patch.of(replace(named, carried=from_bytes(carried)))
-
-
-def exported(
-    tell: Callable[[float], None], playing: Playing, folder: str, wish: Mapping[str, Any]
-) -> str:
-    """Write an instrument for a sampler.
-
-    Args:
-        tell: told how much is done, 0..1.
-        playing: the instrument.
-        folder: to write to.
-        wish: ``format`` (sfz, sf2 or dspreset), ``every``, ``layers``, ``seconds``.
-
-    Returns:
-        Path of the .sf2, or of a .zip with the rest.
-    """
-    from mechanical_ears.instrument.export import export
-    from mechanical_ears.instrument.sampling import Plan
-
-    found = playable(playing)
-    plan = Plan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])
-    name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-")[:60] or "instrument"
-    path = Path(folder) / f"{name}.{wish['format']}"
-
-    def moved(done: int, of: int | None) -> None:
-        tell(0.95 * done / (of or max(done, 1)))
-
-    written = export(found, path, plan=plan, progress=moved)
-    if written.folder is None:
-        return str(path)
-    packed = path.with_suffix(".zip")
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        archive.write(path, path.name)
-        for file in sorted(written.folder.iterdir()):
-            archive.write(file, f"{written.folder.name}/{file.name}")
-    return str(packed)

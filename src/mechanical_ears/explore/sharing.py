@@ -1,0 +1,85 @@
+"""Instruments that leave: shared files, samplers' files; workers' tasks, as in tasks.py."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mechanical_ears.errors import EarsError
+from mechanical_ears.explore.instruments import Playing
+from mechanical_ears.explore.patch import Patch
+from mechanical_ears.explore.tasks import LONGEST_NAME, imagination, imagined, playable
+
+
+def share(patch: Patch) -> dict[str, Any]:
+    """An instrument as the JSON of `Instrument.save`."""
+    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
+        path = imagined(patch).save(Path(folder) / "instrument.json")
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
+    """The patch of such JSON.
+
+    Raises:
+        EarsError: it is damaged, or of other weights.
+    """
+    from mechanical_ears.imagining.carried import from_bytes
+    from mechanical_ears.imagining.imagined import Instrument
+
+    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
+        path = Path(folder) / "instrument.json"
+        path.write_text(json.dumps({**about, "carried": None}), encoding="utf-8")
+        try:
+            instrument = Instrument.load(path, imagination())
+        except EarsError as error:
+            raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
+    if not isinstance(instrument, Instrument):
+        raise EarsError("the file is no imagined instrument")
+    named = replace(instrument, name=instrument.name[:LONGEST_NAME])
+    if carried is None:
+        return Patch.of(named)
+    return Patch.of(replace(named, carried=from_bytes(carried)))
+
+
+def exported(
+    tell: Callable[[float], None], playing: Playing, folder: str, wish: Mapping[str, Any]
+) -> str:
+    """Write an instrument for a sampler.
+
+    Args:
+        tell: told how much is done, 0..1.
+        playing: the instrument.
+        folder: to write to.
+        wish: ``format`` (sfz, sf2 or dspreset), ``every``, ``layers``, ``seconds``.
+
+    Returns:
+        Path of the .sf2, or of a .zip with the rest.
+    """
+    from mechanical_ears.instrument.export import export
+    from mechanical_ears.instrument.sampling import Plan
+
+    found = playable(playing)
+    plan = Plan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])
+    name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-")[:60] or "instrument"
+    path = Path(folder) / f"{name}.{wish['format']}"
+
+    def moved(done: int, of: int | None) -> None:
+        tell(0.95 * done / (of or max(done, 1)))
+
+    written = export(found, path, plan=plan, progress=moved)
+    if written.folder is None:
+        return str(path)
+    packed = path.with_suffix(".zip")
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        archive.write(path, path.name)
+        for file in sorted(written.folder.iterdir()):
+            archive.write(file, f"{written.folder.name}/{file.name}")
+    return str(packed)
