@@ -63,6 +63,7 @@ FADE_IN: Final = 0.001  # s
 LEAST_HELD: Final = 0.8  # s of a note that is looped
 DROP: Final = 6.0  # dB below its middle, to where a note is held
 UNSURE: Final = 0.5  # probability of a key, below which it is worth a check
+NAMED: Final = 2  # recordings that are used, where another is set aside
 NEAREST: Final = 3  # keys whose levels a single recording is compared with
 VELOCITY_DECIBELS: Final = 0.1  # dB for a step of the velocity that is heard, beside the level
 VELOCITY_SEMITONES: Final = 0.5  # semitones of brightness for such a step
@@ -238,10 +239,11 @@ def _layers(
         )
         for layer, recording in chosen.items():
             placed.append(Placed(recording, layer))
-        kept = ", ".join(each.path.name for each in chosen.values())
+        names = [each.path.name for each in chosen.values()]
+        kept = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" * (len(names) > NAMED))
         for recording in group:
             if all(recording is not each for each in chosen.values()):
-                reason = f"one more {midi_to_name(key)}; {kept} is used"
+                reason = f"one more {midi_to_name(key)}; {kept} used"
                 aside.append(SetAside(recording.path, reason))
     return placed, aside
 
