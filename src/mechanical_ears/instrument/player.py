@@ -33,6 +33,8 @@ SAMPLE_RATE: Final = 48_000  # Hz
 SMOOTH: Final = 0.005  # s, in which a controller reaches its value
 GRID: Final = 3  # keys from one sample to the next, where an instrument is sampled for a song
 LAYERS: Final = 3
+HELD: Final = (1.0, 4.0)  # s, for which a key is held, where an instrument is sampled for a song
+BEYOND: Final = 0.5  # s, that what falls is sampled beyond the song's longest note
 HEADROOM: Final = 0.97  # of full scale, the highest peak of a song
 MOST_FRAMES: Final = 2**31 // 8  # of a song, stereo float32 then has 2 GB
 KEPT: Final = 256 << 20  # bytes of samples at their pitches that are kept at a time
@@ -137,12 +139,18 @@ def _sampled(
     notes: Mapping[int, Sequence[SongNote]],
     sample_rate: int,
 ) -> dict[int, Playable]:
-    """Instruments that are not made of samples, sampled at the keys that the song asks of them."""
+    """Instruments that are not made of samples, sampled at the keys that the song asks of them.
+
+    No longer than its longest note, however: a song of short notes is sampled in a moment.
+    """
     keys: dict[int, set[int]] = {}
+    longest: dict[int, float] = {}
     for number, playable in by_channel.items():
         if not isinstance(playable, SampledInstrument):
             asked = {GRID * round(note.pitch / GRID) for note in notes[number]}
             keys.setdefault(id(playable), set()).update(min(key, 126) for key in asked)
+            held = max(note.end - note.start for note in notes[number]) + BEYOND
+            longest[id(playable)] = max(longest.get(id(playable), 0.0), held)
     made: dict[int, Playable] = {}
     for playable in by_channel.values():
         if id(playable) in keys and id(playable) not in made:
@@ -150,6 +158,8 @@ def _sampled(
                 layers=LAYERS,
                 sample_rate=sample_rate,
                 keys=tuple(sorted(keys[id(playable)])),
+                seconds=min(max(longest[id(playable)], HELD[0]), HELD[1]),
+                longest=longest[id(playable)],
                 to_peak=False,
             )
             made[id(playable)] = sample_instrument(playable, plan)

@@ -74,6 +74,7 @@ class Plan:
         layers: of velocity, 1..16.
         seconds: for which a key is held, s; what falls is held for longer.
         sample_rate: Hz.
+        longest: for which what falls is held at most, s.
         keys: MIDI numbers to sample instead of every n-th; empty for none.
         to_peak: bring the loudest sample to −1 dB of full scale; else the instrument's own level
             is kept, which a file of samples might not hold.
@@ -85,6 +86,7 @@ class Plan:
     layers: int = 3
     seconds: float = 4.0
     sample_rate: int = 48_000
+    longest: float = LONGEST
     keys: tuple[int, ...] = ()
     to_peak: bool = True
 
@@ -154,7 +156,7 @@ def sample_instrument(
     holds = float(np.median(fall)) <= FALLS
 
     def take(pair: tuple[int, int], sound: Sound, fall: float) -> _Taken:
-        return _take(playable, pair, sound, plan.seconds, fall, holds)
+        return _take(playable, pair, sound, plan, fall, holds)
 
     taken: dict[tuple[int, int], _Taken] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -224,17 +226,17 @@ def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
 
 
 def _take(
-    playable: Playable, pair: tuple[int, int], sound: Sound, held: float, fall: float, holds: bool
+    playable: Playable, pair: tuple[int, int], sound: Sound, plan: Plan, fall: float, holds: bool
 ) -> _Taken:
     rate, (pitch, velocity) = sound.sample_rate, pair
-    behind = release_seconds(playable)
+    held, behind = plan.seconds, release_seconds(playable)
     if holds:
         release = own_release(sound.samples, rate, held)
     else:
         short = min(held, max(LET_GO / max(fall, 1.0), 0.1))
         let_go = playable.note(pitch, velocity, short + behind, rate)
         release = own_release(let_go.samples, rate, short, fall)
-        needed = min(AUDIBLE / max(fall, 1.0) + 0.5, LONGEST)
+        needed = min(AUDIBLE / max(fall, 1.0) + 0.5, plan.longest)
         if needed > held + 0.5:
             held = needed
             sound = trimmed(playable.note(pitch, velocity, held + behind, rate))
