@@ -3,9 +3,10 @@
     python benchmarks/imagination.py STORE [--models full=DIR none=DIR …]
                                            [--players NAME=MODULE:PATH …]
 
-The first model is measured in full, beside real notes, and by two pitch trackers of other projects;
-the others, trained with the same seed and budget, stand below it in a table of their own. A model
-is a folder of weights; without one the shipped weights are measured. Another generator takes part
+The first model is measured in full as people play it, with the ears choosing among draws, beside
+real notes, and by two pitch trackers of other projects. The others, trained with the same seed and
+budget, stand below it in a table of their own with the first draw of each seed, as the first model
+does once more. A model is a folder of weights; without one the shipped weights are measured. Another generator takes part
 as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player` that makes audio.
 
 Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
@@ -69,6 +70,7 @@ TRACKERS = {"swift-f0": "SwiftF0 0.3.0", "praat-ac": "Praat (parselmouth 0.4.7),
 TRACKED_KEYS = (36, 96)  # MIDI numbers, both included, that the trackers can hear
 HALF_SEMITONE = 0.5  # semitones
 SPOILED_NOTES = 1000
+FIRST_DRAWS = ", first draws"
 POINT = 1.0  # percent that generated notes may be heard worse than resynthesised ones
 PICTURES = ROOT / "docs" / "pictures"
 CACHE = PEERS / "cache" / "imagination"
@@ -172,10 +174,16 @@ def named_players(
     if not all(path for _, (_, _, path) in places):
         sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
     opened = {name: Imagination(folder) for name, folder in folders}
-    players = {name: imagination_player(each, seed) for name, each in opened.items()}
+    chosen, alone = next(iter(opened)), len(opened) + len(places) == 1
+    players = {chosen: imagination_player(opened[chosen], seed)}
+    marks = {chosen: player_mark(opened[chosen])}
+    for name, each in {} if alone else opened.items():
+        first_draw = f"{name}{FIRST_DRAWS}" if name == chosen else name
+        players[first_draw] = imagination_player(each, seed, draw=0)
+        marks[first_draw] = f"{player_mark(each)}-first"
     for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))
-    return players, {name: player_mark(each) for name, each in opened.items()}
+    return players, marks
 
 
 def shown(what: str) -> Progress:
@@ -252,7 +260,11 @@ def ablation(evaluations: dict[str, Evaluation]) -> list[str]:
     some = next(iter(tables.values()))
     rows.append(["*train, resynthesised*", *[some[figure].values[1] for figure in ABLATED]])
     rows.append(["*target*", *[some[figure].target or "–" for figure in ABLATED]])
-    return ["The same figures of all models:", markdown_table(["", *ABLATED], rows)]
+    return [
+        "The same figures of all models; those below the first row are of each seed's first draw, "
+        "which no ears have chosen:",
+        markdown_table(["", *ABLATED], rows),
+    ]
 
 
 def sensitivity(store: Store, network: EvaluationNetwork, known: Real, seed: int) -> list[str]:

@@ -248,15 +248,23 @@ def code_digest(*modules: str) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def imagination_player(imagination: Imagination, seed: int = 0) -> Player:
-    """What plays instruments drawn by lot: number i is the one of the seed ``seed`` · 10⁶ + i."""
+def imagination_player(imagination: Imagination, seed: int = 0, draw: int | None = None) -> Player:
+    """What plays instruments drawn by lot: number i is the one of the seed ``seed`` · 10⁶ + i.
+
+    Args:
+        imagination: the networks.
+        seed: of all lots.
+        draw: which one of a seed's draws; None lets the ears choose.
+    """
     from mechanical_ears.imagining.imagine import imagine
 
     def play(asked: Asked) -> Iterator[Notes]:
         bounds = np.flatnonzero(np.diff(asked.instrument, prepend=-1, append=-1))
         for first, last in pairwise(bounds.tolist()):
             number, family = int(asked.instrument[first]), FAMILIES[asked.family[first]]
-            instrument = imagine(seed * 1_000_000 + number, family=family, model=imagination)
+            instrument = imagine(
+                seed * 1_000_000 + number, family=family, draw=draw, model=imagination
+            )
             keys, velocities = asked.pitch[first:last], asked.velocity[first:last]
             pairs = [(float(key), int(force)) for key, force in zip(keys, velocities, strict=True)]
             sounds = instrument.notes(pairs, NOTE_SECONDS, NOTE_SAMPLE_RATE)
