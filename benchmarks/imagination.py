@@ -6,8 +6,9 @@
 The first model is measured in full as people play it, with the ears choosing among draws, beside
 real notes, and by two pitch trackers of other projects. The others, trained with the same seed and
 budget, stand below it in a table of their own with the first draw of each seed, as the first model
-does once more. A model is a folder of weights; without one the shipped weights are measured. Another generator takes part
-as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player` that makes audio.
+does once more. A model is a folder of weights; without one the shipped weights are measured.
+Another generator takes part as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player`
+that makes audio.
 
 Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
 kept in ``.peers/cache/imagination``, or found where `ears evaluate imagination` kept them
