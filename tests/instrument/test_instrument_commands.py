@@ -73,8 +73,9 @@ def test_export(place, capsys):
     done("export organ.sf2 -o again.sfz --flac --bits 24")
     assert SampledInstrument.load(place / "again.sfz").zones == made.zones
     assert soundfile.info(next((place / "again_sfz_samples").iterdir())).subtype == "PCM_24"
-    done("export sines.sfz -o s.dspreset --layers 1 --every 24 --seconds 1")
+    done("export sines.sfz -o s.dspreset --layers 1 --every 24 --seconds 1 --plot s.png")
     assert "4 zones" in capsys.readouterr().out
+    assert (place / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_play(place, capsys):
@@ -110,7 +111,8 @@ def test_map(place, capsys):
         audio = sum(np.sin(2 * np.pi * frequency * n * time + n) / n for n in range(1, 9))
         soundfile.write(place / "takes" / f"{number}x.wav", 0.2 * audio * np.exp(-4 * time), RATE)
     (place / "takes" / "notes.wav").write_text("not a sound")
-    done("map takes -o mine.sfz --name Mine")
+    done("map takes -o mine.sfz --name Mine --plot mine.svg")
+    assert "Mine: 3 zones, 1 layer of velocity, 0 looped" in (place / "mine.svg").read_text()
     told = capsys.readouterr().out
     assert "mine.sfz: 3 of 4 recordings, A2–A4, 1 velocity layer," in told
     assert "set aside: notes.wav: is not a sound that can be read" in told

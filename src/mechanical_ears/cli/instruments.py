@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from mechanical_ears.cli.apps import Output, app
+
+if TYPE_CHECKING:
+    from mechanical_ears.instrument.sampled import SampledInstrument
 
 WIDEST = 12  # files that are named on the screen; all are in the report
 
@@ -31,6 +34,7 @@ def export(
     flac: bool = False,
     preset: str | None = None,
     model: Path | None = None,
+    plot: Path | None = None,
     force: bool = False,
 ) -> None:
     """Write an instrument for samplers: SFZ, SoundFont 2 or DecentSampler.
@@ -51,9 +55,10 @@ def export(
         flac: write FLAC instead of WAV.
         preset: bank:program of a SoundFont; its first if not given.
         model: folder of the weights that imagine; the shipped ones if not given.
+        plot: PNG, SVG or PDF file with the zones, their loudness and a sample.
         force: take the place of what stands there.
     """
-    from mechanical_ears.instrument.export import check_target
+    from mechanical_ears.instrument.export import as_samples, check_target
     from mechanical_ears.instrument.export import export as write
     from mechanical_ears.instrument.opening import open_instrument
     from mechanical_ears.instrument.sampled import SampledInstrument
@@ -66,14 +71,14 @@ def export(
     asked = None if isinstance(opened, SampledInstrument) and plan == Plan() else plan
     _warn(opened.warnings if isinstance(opened, SampledInstrument) else ())
     with progress_bar(f"sampling {opened.name}") as move:
-        written = write(
-            opened, output, plan=asked, bits=bits, flac=flac, force=force, progress=move
-        )
+        sampled = as_samples(opened, asked, move)
+    written = write(sampled, output, bits=bits, flac=flac, force=force)
     beside = "" if written.folder is None else f" beside {written.folder.name}/"
     print(
         f"{written.path}{beside}: {opened.name}, {written.zones} zones, "
         f"{written.samples} samples, {written.size / 1e6:.1f} MB"
     )
+    _draw(sampled, plot)
 
 
 @app.command(name="map")
@@ -87,6 +92,7 @@ def map_recordings(
     bits: Bits = 16,
     flac: bool = False,
     report: Path | None = None,
+    plot: Path | None = None,
     force: bool = False,
 ) -> None:
     """Make an instrument of a folder of recordings: the ears find each one's key, cents and layer.
@@ -103,6 +109,7 @@ def map_recordings(
         bits: of a sample.
         flac: write FLAC instead of WAV.
         report: CSV file that tells of each file; NAME.report.csv if not given.
+        plot: PNG, SVG or PDF file with the zones, how far each recording is off, and a sample.
         force: take the place of what stands there.
     """
     from mechanical_ears.errors import EarsError
@@ -140,6 +147,7 @@ def map_recordings(
         print(f"  … all in {report}")
     else:
         print(report)
+    _draw(mapped.instrument, plot)
 
 
 @app.command
@@ -193,6 +201,16 @@ def play(
         f"{path}: {played.seconds:.1f} s, {played.notes:,} notes, up to {played.voices} at once, "
         f"{played.seconds / took:.0f} × real time"
     )
+
+
+def _draw(instrument: SampledInstrument, plot: Path | None) -> None:
+    if plot is None:
+        return
+    from mechanical_ears.instrument.picture import instrument_picture
+    from mechanical_ears.pictures import save_figure
+
+    save_figure(instrument_picture(instrument), plot)
+    print(plot)
 
 
 def _warn(notices: tuple[str, ...]) -> None:

@@ -32,6 +32,7 @@ from mechanical_ears.instrument.wav import SOFTWARE, integers
 from mechanical_ears.instrument.zones import InstrumentError, Zone
 
 SILENCE: Final = 46  # frames behind each sample
+SPARE: Final = 8  # frames before a loop's start and behind its end
 LARGEST: Final = 2**32 - 2**20  # bytes of a RIFF file
 MOST_RECORDS: Final = 2**16 - 2  # of a table that 16-bit numbers point into
 NAME: Final = 19  # bytes of a name
@@ -163,8 +164,9 @@ def _recordings(parts: Sequence[_Part], bits: int) -> tuple[bytes, bytes, bytes]
         upper.append(whole.astype("<i2").tobytes() + bytes(2 * SILENCE))
         end = place + len(part.audio)
         loop = part.zone.loop
-        first = place if loop is None else place + loop.start
-        last = end if loop is None else place + loop.end
+        spare = min(SPARE, len(part.audio) // 4)  # of the loop that what has none may not lack
+        first = place + (spare if loop is None else loop.start)
+        last = end - spare if loop is None else place + loop.end
         link = {MONO: 0, LEFT: number + 1, RIGHT: number - 1}[part.kind]
         semitones = round(part.zone.cents / 100)
         correction = -round(part.zone.cents - 100 * semitones)
