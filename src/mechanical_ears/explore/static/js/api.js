@@ -11,9 +11,10 @@ export class Problem extends Error {
   /**
    * @param {string} message what is wrong
    * @param {string} [remedy] what to do
-   * @param {number} [status] HTTP status, 0 where the server was not reached
+   * @param {number} [status] HTTP status; 0 where the server was not reached, −1 where it was not
+   *     even asked
    */
-  constructor(message, remedy = "", status = 0) {
+  constructor(message, remedy = "", status = -1) {
     super(message);
     this.name = "Problem";
     this.remedy = remedy;
@@ -70,7 +71,7 @@ export class Api extends EventTarget {
       } catch (error) {
         if (isAbort(error)) throw error;
         this.#lost();
-        throw new Problem(GONE, "It may have been stopped: start it again with “ears explore”.");
+        throw new Problem(GONE, "It may have been stopped: start it again with “ears explore”.", 0);
       }
       this.#found();
       if (response.ok) return response;

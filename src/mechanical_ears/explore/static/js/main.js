@@ -99,8 +99,8 @@ async function patiently(ask) {
       return await ask();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status !== 0 && error.status < 500) throw error;
-      byId("wait").textContent = error.status ? error.words : "Waiting for the server…";
+      if (error.status > 0 && error.status < 500) throw error;
+      byId("wait").textContent = error.status > 0 ? error.words : "Waiting for the server…";
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }
   }
