@@ -1,0 +1,33 @@
+"""What the tests of explore share: a server, started by the real command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "imagining"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from running_server import RunningServer
+from toy_imagination import write_toy
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server with the shipped weights and 66 points of the map."""
+    with RunningServer(tmp_path_factory.mktemp("explore"), "--points", "66") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def space(server):
+    """The map of that server."""
+    return server.client.get("/api/space").json()
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory):
+    """A folder of weights whose networks are linear, see ``toy_imagination``."""
+    return write_toy(tmp_path_factory.mktemp("toy") / "weights")
