@@ -55,6 +55,7 @@ CUT: Final = 0.05  # s, over which the end of a note that falls is faded
 PEAK: Final = 10 ** (-1 / 20)  # of full scale, of the loudest sample
 BLOCK: Final = 0.05  # s, of the levels
 LOUD: Final = 0.4  # s, over which loudness is measured
+EARLY: Final = 1.5  # s of a note, that its layer's loudness is measured in: most are no longer
 GONE: Final = 1e-3  # of a note's peak, at which its release is no longer heard
 LET_GO: Final = 20.0  # dB that a note may fall before its key goes up, to measure its release
 FALLEN: Final = (20.0, 10.0)  # dB, that a release is measured over
@@ -241,12 +242,14 @@ def _take(
             held = needed
             sound = trimmed(playable.note(pitch, velocity, held + behind, rate))
     audio = sound.samples[:, None]
-    level = loudness(audio[: round(held * rate)], rate)
+    looped = None
     if holds:
         looped = find_loop(audio, rate, midi_to_hz(pitch), LOOP_FROM * held, held)
-        if looped is not None:
-            return _Taken(looped.audio, looped.loop, release, level)
-    return _Taken(heard_part(audio[: round(held * rate)], rate), None, release, level)
+    if looped is None:
+        kept, loop = heard_part(audio[: round(held * rate)], rate), None
+    else:
+        kept, loop = looped.audio, looped.loop
+    return _Taken(kept, loop, release, loudness(kept[: round(EARLY * rate)], rate))
 
 
 def falls(samples: NDArray[np.float32], sample_rate: int) -> float:
