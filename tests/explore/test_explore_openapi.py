@@ -1,10 +1,14 @@
-"""The server keeps what its OpenAPI promises, whatever is asked of it."""
+"""The server keeps what its OpenAPI promises, whatever it is asked, right or wrong."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -12,33 +16,52 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from mechanical_ears.explore.server import Settings, create_app
 
-@pytest.fixture(scope="session")
-def api(server):
-    return schemathesis.openapi.from_url(
-        f"{server.client.base_url}/api/openapi.json".replace("//api", "/api")
+EXAMPLES = 12  # of each operation, right ones and as many wrong ones
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+SCHEMA = schemathesis.openapi.from_dict(create_app(Settings(Path("unused"))).openapi())
+OPERATIONS = [each.ok() for each in SCHEMA.get_all_operations()]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.label)
+def test_every_answer_is_one_that_was_promised(server, space, operation):
+    asked = []
+
+    @settings(
+        max_examples=2 * EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
-
-
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_answer_is_one_that_was_promised(case):
-    case.call_and_validate(
-        timeout=60,
-        checks=[
-            not_a_server_error,
-            status_code_conformance,
-            content_type_conformance,
-            response_schema_conformance,
-        ],
+    @given(
+        case=st.one_of(
+            operation.as_strategy(generation_mode=mode)
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        ),
+        known=st.booleans(),
     )
+    def ask(case, known):
+        if known:  # by chance alone nothing is asked about an instrument that there is
+            for values in (case.path_parameters, case.body):
+                for name in {"id", "instrument"} & set(values if isinstance(values, dict) else ()):
+                    values[name] = space["id"][0]
+        base = str(server.client.base_url)
+        answer = case.call_and_validate(base_url=base, timeout=60, checks=CHECKS)
+        asked.append(case)
+        if answer.status_code == 202:
+            server.client.delete(f"/api/exports/{answer.json()['job']}")
+
+    ask()
+    assert asked
+
+
+def test_all_operations_are_asked():
+    assert len(OPERATIONS) == 16

@@ -21,7 +21,6 @@ from typing import Any, Final, Literal
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import sharing, tasks
 from mechanical_ears.explore.instruments import Playing
-from mechanical_ears.explore.rendering import BusyError
 from mechanical_ears.explore.worker import Worker
 
 MOST: Final = 8  # jobs that wait or run
@@ -33,6 +32,10 @@ LOOK: Final = 5.0  # s between two looks at what is old
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 log = logging.getLogger("mechanical_ears.explore")
+
+
+class ManyExportsError(EarsError):
+    """More exports wait than can."""
 
 
 class UnknownJobError(EarsError):
@@ -102,10 +105,10 @@ class Exports:
         """Ask for an export.
 
         Raises:
-            BusyError: too many wait.
+            ManyExportsError: too many wait.
         """
         if sum(job.state in ("waiting", "running") for job in self._jobs.values()) >= MOST:
-            raise BusyError("too many exports wait", remedy="wait until one is done")
+            raise ManyExportsError("too many exports wait", remedy="wait until one is done")
         job = Job(f"e{secrets.token_hex(8)}", playing, wish)
         self._jobs[job.job] = job
         self._change.set()

@@ -30,6 +30,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}, "application/zip": {}}},
     409: {"model": models.Problem, "description": "It is not done"},
 }
+_MANY: dict[int | str, dict[str, Any]] = {
+    429: {"model": models.Problem, "description": "Too many exports wait"}
+}
 
 
 def state(job: Job) -> models.Export:
@@ -37,7 +40,7 @@ def state(job: Job) -> models.Export:
     return models.Export(state=job.state, progress=job.progress, problem=job.problem, size=job.size)
 
 
-@router.post("/exports", status_code=202, responses=UNKNOWN)
+@router.post("/exports", status_code=202, responses={**UNKNOWN, **_MANY})
 async def export(wish: models.Wish, here: Here, shop: Shop) -> models.Job:
     """Ask for an instrument as a sampler's file."""
     playing = here.opened(wish.id).playing

@@ -24,7 +24,7 @@ from starlette.types import Scope
 import mechanical_ears
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import keeping, routes, uploads
-from mechanical_ears.explore.exporting import Exports, UnknownJobError
+from mechanical_ears.explore.exporting import Exports, ManyExportsError, UnknownJobError
 from mechanical_ears.explore.favourites import FavouriteError, Favourites
 from mechanical_ears.explore.guard import Guard
 from mechanical_ears.explore.mapping import Mapping
@@ -122,6 +122,8 @@ def _answer_errors(app: FastAPI) -> None:
     async def ours(request: Request, error: EarsError) -> JSONResponse:
         if isinstance(error, BusyError):
             return answer(503, error.problem, error.remedy, **{"Retry-After": "1"})
+        if isinstance(error, ManyExportsError):
+            return answer(429, error.problem, error.remedy, **{"Retry-After": "10"})
         return answer(404 if isinstance(error, UNKNOWN) else 422, error.problem, error.remedy)
 
     @app.exception_handler(RequestValidationError)
