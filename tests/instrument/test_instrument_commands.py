@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from test_export import full_disk
 from toys import RATE, Organ, control, key, level, peak_pitch, sampled, write_midi
 
 from mechanical_ears.cli import main
@@ -157,6 +158,24 @@ def test_bad_input_is_told_in_one_line(place, capsys):
     ):
         before = sorted(place.rglob("*"))
         refused(capsys, words, *parts)
+        assert sorted(place.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_nothing(place, capsys):
+    (place / "takes").mkdir()
+    for pitch in (48, 60):
+        audio = Organ().note(pitch, 100, 1.0).samples
+        soundfile.write(place / "takes" / f"{pitch}x.wav", audio, RATE)
+    before = sorted(place.rglob("*"))
+    for words in (
+        "map takes -o x.sfz",
+        "map takes -o x.sf2",
+        "export sines.sfz -o x.dspreset",
+        "play song.mid --instrument sines.sfz -o x.wav",
+        "play song.mid --instrument sines.sfz -o x.flac",
+    ):
+        with full_disk(10_000):
+            refused(capsys, words, "cannot write: File too large")
         assert sorted(place.rglob("*")) == before
 
 
