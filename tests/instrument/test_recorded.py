@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from judges import Fluid
 from toys import RATE, level, peak_pitch, sampled
 
 import mechanical_ears
@@ -91,6 +92,10 @@ def test_commands(sfz, tmp_path, capsys):
     assert main(["imagine", "--like", str(tmp_path / "bad.sfz"), "-o", str(tmp_path / "b")]) == 2
     assert re.search(r"gone\.wav: no such sample file", capsys.readouterr().err)
     assert not (tmp_path / "b").exists()
+    filtered = sfz.with_name("filtered.sfz")
+    filtered.write_text(sfz.read_text().replace("<region>", "<region>\ncutoff=800", 1))
+    assert main(["imagine", "--like", str(filtered), "-o", str(tmp_path / "c"), *keys]) == 0
+    assert "ears: opcodes that are passed over: cutoff" in capsys.readouterr().err
 
 
 def test_loudness_is_continuous_over_velocities_and_as_imagined():
@@ -107,3 +112,29 @@ def test_loudness_is_continuous_over_velocities_and_as_imagined():
             ours = made.note(key, velocity, whole, RATE).samples[:RATE]
             apart.append(level(ours) - level(sound.samples[:RATE]))
         assert np.ptp(apart) < 3.5
+
+
+@pytest.fixture(scope="module")
+def strings(tmp_path_factory):
+    """An imagined instrument's SoundFont in FluidSynth, and its zones."""
+    path = tmp_path_factory.mktemp("strings") / "strings.sf2"
+    imagine(3, family="string").export(path, plan=Plan(33, 93, 12, 2, 2.5))
+    return Fluid(path), SampledInstrument.load(path)
+
+
+def test_fluidsynth_plays_an_imagined_instrument(strings):
+    fluid, made = strings
+    fluid.every_key_sounds()
+    fluid.pitches()
+    fluid.release_ends(max(zone.envelope.release for zone in made.zones))
+    for key in (48, 72):
+        levels = [level(fluid.play(key, v, 0.5, 0.5)) for v in range(1, 128, 6)]
+        assert np.diff(levels).min() > 0.2
+
+
+def test_fluidsynth_loops_an_imagined_instrument_without_a_click(strings):
+    fluid, made = strings
+    looped = [zone for zone in made.zones if zone.loop is not None and zone.velocities[1] == 127]
+    assert len(looped) >= 3
+    for zone in looped:
+        fluid.no_click(zone, made.samples[zone.sample].sample_rate)

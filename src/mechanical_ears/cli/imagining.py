@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from mechanical_ears.cli.apps import MaybeOutput, Output, app, corpus_app
 from mechanical_ears.errors import EarsError
+from mechanical_ears.files import SAMPLERS
+
+if TYPE_CHECKING:
+    from mechanical_ears.instrument.sampled import SampledInstrument
 
 SoundFormat = Annotated[Literal["wav", "flac"], arg(name="format")]
 
@@ -71,8 +76,8 @@ def imagine(
     instrument = imagined(
         seed,
         family=family,
-        like=like or None,
-        morph=morph,
+        like=[_ground(each) for each in like] or None,
+        morph=None if morph is None else (_ground(morph[0]), _ground(morph[1])),
         amount=amount,
         bright=bright,
         attack=attack,
@@ -101,6 +106,18 @@ def imagine(
         f"{heard.right} of {len(heard.pitches)} keys as played; novelty {heard.novelty:.2f}, "
         f"nearest: {near}"
     )
+
+
+def _ground(what: str | Path) -> str | Path | SampledInstrument:
+    """A sampler's instrument, what is not understood of it told; anything else as it is."""
+    if Path(what).suffix.lower() not in SAMPLERS:
+        return what
+    from mechanical_ears.instrument.sampled import SampledInstrument
+
+    opened = SampledInstrument.load(what)
+    for warning in opened.warnings:
+        print(f"ears: {warning}", file=sys.stderr)
+    return opened
 
 
 def _numbers(text: str, name: str, least: int, most: int) -> list[int]:
