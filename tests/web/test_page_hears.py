@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import AUDIBLE, level, open_recipe, sounds, step, until
+from browsing import open_recipe, sounds, step, until
 
 from mechanical_ears import Sound
 
@@ -129,4 +129,3 @@ def test_what_the_server_refuses_is_told_with_its_remedy(opened):
     page.click("#surprise")
     words = page.inner_text(".notice.wrong p")
     assert "The weights are missing. Install mechanical-ears again." in words
-    assert level(page) < AUDIBLE

@@ -94,7 +94,7 @@ def test_the_nearest_note_stands_in_at_the_right_pitch(flute):
     loaded(page, 60, LAYER)
     until(page, "document.querySelectorAll('.key').length === 88")
     late = []
-    page.route("**/notes/**", late.append)  # the exact note does not come
+    page.route("**/notes/**", lambda route: late.append(route))  # the exact note does not come
     assert page.evaluate(
         "mechanicalEars.notes.get(mechanicalEars.session.instrument.id, 61, 80) === undefined"
     )

@@ -220,9 +220,11 @@ def test_a_surprise_is_another_instrument_each_time(shared):
         assert len(seen) == count
 
 
-def test_an_instrument_that_the_server_forgot_is_opened_again(shared):
+def test_an_instrument_that_the_server_forgot_is_opened_again(opened):
     """Its recipe is sent, and the note comes as if nothing had happened."""
-    page = shared
+    watched = opened()
+    watched.watch.expected.append("404")
+    page = watched.page
     open_recipe(page, seed=30, family="keyboard")
     instrument = step(page)["instrument"]["id"]
     asked = []

@@ -167,7 +167,7 @@ export class Api extends EventTarget {
     return (await this.#of(id, `/notes/${pitch}/${velocity}`, { signal })).arrayBuffer();
   }
 
-  /** @param {string} id @returns {Promise<Blob>} */
+  /** @param {string} id @returns {Promise<Blob>} the file that another person opens */
   async share(id) {
     return (await this.#of(id, "/share", {})).blob();
   }

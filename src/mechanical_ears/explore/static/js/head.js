@@ -48,7 +48,9 @@ export function instrumentHead({ about, notes, session, player, live }) {
     const { instrument } = session;
     if (!instrument) return;
     const family = instrument.family ?? instrument.heard?.family;
-    const words = instrument.family ? familyWords(family) : family ? `a mixture, heard as ${familyWords(family)}` : "a mixture";
+    const mixture = family ? `a mixture, heard as ${familyWords(family)}` : "a mixture";
+    const kind = instrument.kind ? "real" : "imagined";
+    const words = instrument.family ? `${familyWords(family)}, ${kind}` : mixture;
     byId("about").replaceChildren(swatch(family, about.families), element("span", {}, words));
     document.documentElement.style.setProperty("--tint", `var(${familyToken(family)})`);
     live.recolour(false);

@@ -30,17 +30,27 @@ export function keeping({ api, about, session, audition }) {
     const { instrument } = /** @type {CustomEvent} */ (event).detail;
     session.take(instrument);
   });
+  favourites.addEventListener("anew", (event) => {
+    const { seed, family } = /** @type {CustomEvent} */ (event).detail;
+    session.open({ seed, family });
+  });
   favourites.addEventListener("hear", (event) => {
     const { instrument } = /** @type {CustomEvent} */ (event).detail;
     audition.play(instrument.id, instrument.family);
   });
   favourites.load().catch((error) => wrong(error, "The favourites cannot be read"));
 
-  byId("share").addEventListener("click", () => {
+  byId("share").addEventListener("click", async () => {
     const { instrument } = session;
     if (!instrument) return;
-    download(`/api/instruments/${instrument.id}/share`);
-    notice("A small file was saved. Who opens it on this page has the same instrument.");
+    try {
+      const address = URL.createObjectURL(await api.share(instrument.id));
+      download(address, `${instrument.name.replace(/[^\w+ %-]+/g, " ").slice(0, 60).trim()}.json`);
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      notice("A small file was saved. Who opens it on this page has the same instrument.");
+    } catch (error) {
+      wrong(error, "It could not be shared");
+    }
   });
   exporting(api, () => session.instrument);
   show();

@@ -52,6 +52,7 @@
  * @property {string} id
  * @property {string} name
  * @property {string | null} family
+ * @property {number} [kind] 0 imagined, 1 real
  * @property {Recipe} recipe
  * @property {number | null} x
  * @property {number | null} y
@@ -65,6 +66,8 @@
  * @property {string} added
  * @property {Instrument | null} instrument
  * @property {string | null} [problem] why it cannot be opened
+ * @property {number | null} [seed]
+ * @property {string | null} [family]
  *
  * @typedef {Object} Export
  * @property {"waiting" | "running" | "done" | "failed" | "cancelled"} state

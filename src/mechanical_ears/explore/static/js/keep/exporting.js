@@ -76,11 +76,11 @@ export function exporting(api, instrument) {
   });
 }
 
-/** @param {string} address whose answer is a file to be kept */
-export function download(address) {
+/** @param {string} address whose answer is a file to be kept @param {string} [name] of the file */
+export function download(address, name = "") {
   const link = document.createElement("a");
   link.href = address;
-  link.download = "";
+  link.download = name;
   document.body.append(link);
   link.click();
   link.remove();

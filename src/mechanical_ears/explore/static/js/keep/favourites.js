@@ -6,7 +6,7 @@ import { notice, wrong } from "../notices.js";
 
 /** @typedef {import("../types.js").Favourite} Favourite */
 
-/** Events: `choose` (detail: Favourite), `hear` (detail: Favourite), `change`. */
+/** Events: `choose`, `hear` and `anew` (detail: Favourite), `change`. */
 export class Favourites extends EventTarget {
   /** @type {Favourite[]} */
   #all = [];
@@ -77,7 +77,7 @@ export class Favourites extends EventTarget {
     );
     pick.addEventListener("click", () => {
       if (instrument) this.dispatchEvent(new CustomEvent("choose", { detail: favourite }));
-      else notice(problem ?? "It cannot be opened.", { wrong: true });
+      else this.#lost(favourite);
     });
     pick.addEventListener("pointerenter", (event) => {
       if (instrument && event.pointerType === "mouse")
@@ -89,6 +89,14 @@ export class Favourites extends EventTarget {
     remove.addEventListener("click", () => this.remove(favourite));
     line.append(pick, rename, remove);
     return line;
+  }
+
+  /** Of other weights: what can be done is to imagine the seed anew. @param {Favourite} favourite */
+  #lost(favourite) {
+    const words = favourite.problem ?? "It cannot be opened.";
+    const anew = () => this.dispatchEvent(new CustomEvent("anew", { detail: favourite }));
+    const seeded = typeof favourite.seed === "number";
+    notice(words, { wrong: true, ...(seeded ? { action: "Imagine it anew", onAction: anew } : {}) });
   }
 
   /** @param {HTMLElement} line @param {Favourite} favourite */
