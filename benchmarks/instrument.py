@@ -67,15 +67,16 @@ HEARD = """
 Keys 36–96 at velocity 100, held for 1 s, by FluidSynth (48 kHz, 7th order, no effects). *first
 partial*: worst |cents| off the key of the strongest peak within half a semitone of it (a parabola
 through the logarithms of a spectrum). Trackers hear all partials, those of a stiff string's bass,
-too, which lie sharp, in the live render as in the SoundFont: *within 5 cents*: of the keys on which the tracker hears the note (within 50 cents of it or of what the live
-renderer plays), how many lie within 5 cents of what the same tracker hears in the live render of
-that key; *off the key*: median |cents| from equal temperament. *seam*: how far the loudest seam of
-a loop stands out of its neighbourhood, by the third difference (a click is 3 dB and more). *softest
-step*: least rise over velocities 1, 7, … 127. *at a border*: largest |dB| between the last velocity
-of a layer and the first of the next, where neighbours of one layer are at most 0.9 dB apart.
-*as live*: difference in dB between the loudness of velocities 25–127 and the live renderer's, less
-its median over the velocities of a key; root mean square, worst. *release*: dB at its end, beside
-the held note. Steps, borders and *as live* are of keys 48, 60 and 72.
+too, which lie sharp, in the live render as in the SoundFont: *within 5 cents*: of the keys on which
+the tracker hears the note (within 50 cents of it or of what the live renderer plays), how many lie
+within 5 cents of what the same tracker hears in the live render of that key; *off the key*: median
+|cents| from equal temperament. *seam*: how far the loudest seam of a loop stands out of its
+neighbourhood, by the third difference (a click is 3 dB and more). *softest step*: least rise over
+velocities 1, 7, … 127. *at a border*: largest |dB| between the last velocity of a layer and the
+first of the next, where neighbours of one layer are at most 0.9 dB apart. *as live*: difference in
+dB between the loudness of velocities 25–127 and the live renderer's, less its median over the
+velocities of a key; root mean square, worst. *release*: dB at its end, beside the held note. Steps,
+borders and *as live* are of keys 48, 60 and 72.
 """.strip()
 
 
