@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness import ROOT, markdown_table, slim_picture, write_section
+from harness import ROOT, markdown_table, write_section
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
@@ -309,8 +310,10 @@ def pictures(browser: Browser, url: str) -> None:
     page.wait_for_timeout(1500)
     page.screenshot(path=PICTURES / "explore-narrow.png")
     phone.close()
-    for path, width in (("wide", 1800), ("dark", 1800), ("narrow", 780)):
-        slim_picture(PICTURES / f"explore-{path}.png", width, 200)
+    for name in ("wide", "dark", "narrow"):
+        path = PICTURES / f"explore-{name}.png"
+        with Image.open(path) as picture:
+            picture.convert("RGB").save(path, optimize=True)
 
 
 def report(starts: list[float], keys: dict[str, Any], drawn: dict[str, Any], version: str) -> None:

@@ -18,6 +18,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--autoplay-policy=document-user-activation-required"]
+USUAL: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+FORGETFUL = """
+if (!sessionStorage.known) { localStorage.clear(); sessionStorage.known = "yes"; }
+"""
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +50,19 @@ class Opened:
 class Opener:
     """Opens pages as strangers do; nothing may go wrong on them that a test does not expect."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
-        self._browser, self._url = browser, url
-        self._contexts: list[BrowserContext] = []
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self._context, self._url = context, url
+        self._closed: list[BrowserContext | Page] = []
         self._watches: list[Watch] = []
 
-    def __call__(
-        self, wide: int = 1280, high: int = 800, before: str = "", **options: Any
-    ) -> Opened:
-        context = self._browser.new_context(viewport={"width": wide, "height": high}, **options)
-        self._contexts.append(context)
+    def __call__(self, before: str = "", **options: Any) -> Opened:
+        context = self._context
+        if options:  # another kind of browser than the usual one
+            assert context.browser is not None
+            context = context.browser.new_context(**{**USUAL, **options})
+            self._closed.append(context)
         page = context.new_page()
+        self._closed.append(page)
         watch = Watch(self._url.removeprefix("http://"))
         self._watches.append(watch)
         page.on("console", watch.console)
@@ -69,17 +75,26 @@ class Opener:
         return Opened(page, watch)
 
     def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+        for opened in reversed(self._closed):
+            opened.close()
         for watch in self._watches:
             assert watch.unexpected == []
             assert watch.strangers == []
 
 
+@pytest.fixture(scope="session")
+def usual(browser: Browser) -> Iterator[BrowserContext]:
+    """The usual browser: its cache is warm, but it remembers nothing of other pages."""
+    context = browser.new_context(**USUAL)
+    context.add_init_script(FORGETFUL)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def opened(browser: Browser, server: Server) -> Iterator[Opener]:
+def opened(usual: BrowserContext, server: Server) -> Iterator[Opener]:
     """A way to open pages."""
-    opener = Opener(browser, server.url)
+    opener = Opener(usual, server.url)
     yield opener
     opener.close()
 
@@ -91,8 +106,8 @@ def page(opened: Opener) -> Page:
 
 
 @pytest.fixture(scope="module")
-def one_page(browser: Browser, server: Server) -> Iterator[Page]:
-    opener = Opener(browser, server.url)
+def one_page(usual: BrowserContext, server: Server) -> Iterator[Page]:
+    opener = Opener(usual, server.url)
     page = opener().page
     wake(page)
     yield page

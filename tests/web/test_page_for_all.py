@@ -4,6 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import in_hand, open_recipe, place, sounds, step, until, wake
 
+PHONE = {"width": 390, "height": 844}
+
 
 def tab_to(page, selector: str) -> None:
     """Press Tab until an element has the focus."""
@@ -71,7 +73,7 @@ def test_letters_typed_into_the_search_box_play_nothing(page):
 
 
 def test_a_phone_needs_no_sideways_scrolling(opened):
-    page = opened(390, 844, has_touch=True, is_mobile=True, device_scale_factor=2).page
+    page = opened(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2).page
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("#map").bounding_box()["height"] > 250
     key = page.locator('.key.white[data-pitch="60"]').bounding_box()

@@ -37,7 +37,7 @@ def test_the_card_tells_what_the_ears_hear_in_the_instrument(shared):
     assert cells[0] == "C2"
     heard = step(page)["instrument"]["heard"]
     assert f"{round(100 * heard['family_confidence'])} % sure" in page.inner_text(".card")
-    assert "newer than" in page.inner_text(".card")
+    assert "of the map are less new" in page.inner_text(".card")
 
 
 def test_a_dropped_recording_is_heard_and_placed_on_the_map(shared):

@@ -103,9 +103,9 @@ def test_the_nearest_note_stands_in_at_the_right_pitch(flute):
     page.wait_for_timeout(300)
     assert abs(cents(frequency(page), 61)) < 10
     page.keyboard.up("Digit2")
-    page.unroute_all()
     for route in late:
         route.continue_()
+    page.unroute_all()
 
 
 def test_a_finger_lower_on_a_key_plays_louder_and_slides_to_the_next(flute):
@@ -136,7 +136,7 @@ def test_a_finger_lower_on_a_key_plays_louder_and_slides_to_the_next(flute):
 
 
 def test_several_fingers_play_a_chord(opened):
-    page = opened(430, 932, has_touch=True, is_mobile=True).page
+    page = opened(viewport={"width": 430, "height": 932}, has_touch=True, is_mobile=True).page
     page.locator("#name").tap()
     until(page, "mechanicalEars.engine.awake")
     settle(page)

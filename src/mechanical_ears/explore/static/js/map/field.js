@@ -4,6 +4,8 @@
 
 const CONE = Math.PI / 3; // to each side of an arrow's direction
 const SKEW = 1.5; // how much farther what lies askew seems
+const NEIGHBOURHOOD = 0.12; // of the world, in which a family is dense
+const SAMPLED = 250; // instruments of a family that are looked at for that
 
 export class Field {
   /**
@@ -68,23 +70,22 @@ export class Field {
   }
 
   /**
-   * Middles of the families that have some instruments.
+   * Where the families' names go: above the densest place of each that has some instruments.
    *
    * @param {string[]} families
-   * @returns {{family: string, x: number, y: number}[]} world, medians
+   * @returns {{family: string, x: number, y: number}[]} world
    */
   regions(families) {
-    const median = (/** @type {number[]} */ values) => values.sort((a, b) => a - b)[values.length >> 1];
+    const { x, y } = this.space;
     return families.flatMap((family, number) => {
-      const of = [...this.space.family.keys()].filter((i) => this.space.family[i] === number);
-      if (of.length < 3) return [];
-      return [
-        {
-          family,
-          x: median(of.map((i) => this.space.x[i])),
-          y: median(of.map((i) => this.space.y[i])),
-        },
-      ];
+      const all = [...this.space.family.keys()].filter((i) => this.space.family[i] === number);
+      if (all.length < 3) return [];
+      const some = all.filter((_, i) => i % Math.ceil(all.length / SAMPLED) === 0);
+      const near = (/** @type {number} */ i) =>
+        some.filter((j) => Math.hypot(x[i] - x[j], y[i] - y[j]) < NEIGHBOURHOOD);
+      const densest = some.map(near).reduce((a, b) => (b.length > a.length ? b : a));
+      const across = densest.reduce((sum, i) => sum + x[i], 0) / densest.length;
+      return [{ family, x: across, y: Math.max(...densest.map((i) => y[i])) }];
     });
   }
 }

@@ -6,6 +6,7 @@ const RIPPLE = 900; // ms
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const NAMED_FROM = 3; // zoom from which single points are named
 const MOST_NAMES = 40;
+const ABOVE = 14; // px, of a region's name above it
 
 /** @param {[number, number, number]} rgb @param {number} [alpha] */
 const css = (rgb, alpha = 1) => `rgb(${rgb.join(" ")} / ${alpha})`;
@@ -82,10 +83,11 @@ export class Overlay {
     pen.textBaseline = "middle";
     pen.globalAlpha = strength;
     /** @type {[number, number][]} */
-    const taken = [];
+    const taken = scene.current ? [field.view.toScreen(scene.current.x, scene.current.y)] : [];
     for (const { family, x, y } of scene.regions) {
       let [px, py] = field.view.toScreen(x, y);
-      while (taken.some(([tx, ty]) => Math.abs(tx - px) < 84 && Math.abs(ty - py) < 18)) py += 9;
+      py = Math.max(py - ABOVE, 12);
+      while (taken.some(([tx, ty]) => Math.abs(tx - px) < 84 && Math.abs(ty - py) < 18)) py -= 9;
       taken.push([px, py]);
       this.#halo(familyWords(family), px, py, css(this.ink));
     }
@@ -99,7 +101,7 @@ export class Overlay {
     for (let i = 1; i < trail.length; i++) {
       const [ax, ay] = view.toScreen(trail[i - 1].x, trail[i - 1].y);
       const [bx, by] = view.toScreen(trail[i].x, trail[i].y);
-      pen.strokeStyle = css(this.ink, 0.08 + (0.4 * i) / trail.length);
+      pen.strokeStyle = css(this.ink, 0.05 + (0.25 * i) / trail.length);
       pen.lineWidth = 1.5;
       pen.beginPath();
       pen.moveTo(ax, ay);

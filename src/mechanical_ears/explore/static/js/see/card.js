@@ -32,7 +32,7 @@ function noveltyMeter(novelty, others) {
   const needle = element("i");
   needle.style.left = words.percent(share).replace(" ", "");
   const meter = element("div", { class: "meter", "aria-hidden": "true" }, needle);
-  const text = `${told}: newer than ${words.percent(share)} of the map`;
+  const text = `${told}: ${words.percent(share)} of the map are less new`;
   return element("div", {}, text, meter);
 }
 
