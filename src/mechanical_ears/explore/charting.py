@@ -33,6 +33,7 @@ SEED: Final = 1  # of the layout
 MARGIN: Final = 0.97  # of −1..1 that is used
 FIRST_LOOK: Final = 220  # instruments heard, from which there is a first map
 SAVED: Final = 110  # instruments heard between two saves
+CHECKED: Final = 5  # rows of an interrupted map that are heard again
 COLUMNS: Final = ("seed", "family", "draw", "timbre", "gain", "balance", "likenesses")
 
 Row = dict[str, Any]
@@ -109,6 +110,7 @@ class Charting:
         try:
             weights, known = self._ready()
             self._read(weights.sha256)
+            self._forget_what_is_no_longer_so()
             if look is not None and self.of > FIRST_LOOK:
                 self._hear(self._wanted[:FIRST_LOOK], weights.sha256, progress)
                 first = self._map(self._wanted[:FIRST_LOOK], weights, known, None)
@@ -189,6 +191,14 @@ class Charting:
             nearest=likenesses.argmax(axis=1).astype(np.int16),
         )
 
+    def _forget_what_is_no_longer_so(self) -> None:
+        """What another version of the program heard is not mixed with what this one hears."""
+        for pair in [*self._rows][:: max(1, len(self._rows) // CHECKED)]:
+            anew = self._workers[0].do(hearing.charted, *pair)
+            if not all(np.array_equal(anew[name], self._rows[pair][name]) for name in COLUMNS):
+                self._rows.clear()
+                return
+
     def _save(self, weights: str) -> None:
         if self._part is None or not self._rows:
             return
@@ -226,18 +236,21 @@ def layout(profiles: Array, start: Array | None) -> Array:
         start: places to begin with; None for their two main axes.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     count = len(profiles)
     if count < 8:
         return np.asarray(np.random.default_rng(SEED).uniform(-1, 1, (count, 2)), np.float32)
     begin = profiles[:, :2] if start is None else start
     begin = begin / np.maximum(begin.std(axis=0), 1e-9) * 1e-4 * (1 if start is None else 1e4)
-    found = TSNE(
+    method = TSNE(
         perplexity=min(PERPLEXITY, (count - 1) / 4),
         init=begin.astype(np.float32),
         random_state=SEED,
         n_jobs=1,
-    ).fit_transform(profiles)
+    )
+    with threadpool_limits(1):  # threads that wait for each other on a busy machine take minutes
+        found = method.fit_transform(profiles)
     middle = (found.max(axis=0) + found.min(axis=0)) / 2
     found = found - middle
     return np.asarray(found * (MARGIN / np.abs(found).max()), dtype=np.float32)

@@ -59,6 +59,7 @@ class Mapping:
                     self._studio.look(space if self._points is None else space.first(self._points))
                     break
         if self._studio.space is None or self._studio.rendering.corpus is not None:
+            self._studio.mapping = {"done": 0, "of": self._points or POINTS}
             self._task = asyncio.create_task(self._make())
 
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import socket
 import sys
+import threading
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from mechanical_ears.explore.server import Settings, create_app
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 BACKLOG: Final = 2048  # connections that wait to be taken
 OPEN_FILES: Final = 16_384  # that are asked for: a connection is one
-HEADER_SECONDS: Final = 15.0  # in which a request must be told
+HEADER_SECONDS: Final = 8.0  # in which a request must be told
 STOP_SECONDS: Final = 3  # that requests are given to end
 
 
@@ -82,8 +83,13 @@ class Server(uvicorn.Server):
         if self.should_exit:
             return
         print(f"explore at {self._address}  (Ctrl-C ends it)", flush=True)
-        if self._browser and not webbrowser.open(self._address):
-            print("no browser was found: open the address in one", file=sys.stderr)
+        if self._browser:  # in a thread: a browser in the terminal does not come back
+            threading.Thread(target=_open_page, args=(self._address,), daemon=True).start()
+
+
+def _open_page(address: str) -> None:
+    if not webbrowser.open(address):
+        print("no browser was found: open the address in one", file=sys.stderr)
 
 
 def serve(settings: Settings, host: str, port: int, browser: bool) -> None:

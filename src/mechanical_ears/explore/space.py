@@ -185,7 +185,7 @@ class SpaceMap:
                     raise ValueError(f"version {about['version']}")
                 axes = Axes(file["mean"], file["axes"].astype(np.float32), tuple(about["known"]))
                 rows = {name: file[name] for name in ROWS}
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise EarsError(
                 f"is no map that can be read ({error})",
                 path=path,

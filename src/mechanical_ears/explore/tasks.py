@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE: Final = 48_000  # Hz
 KEPT: Final = 32  # instruments that a worker keeps open
-NICE: Final = 10  # of 19, how much an export gives way
+NICE: Final = 5  # of 19, how much exports and the making of a map give way
 LIKE_NOTES: Final = 5  # recordings that an imagined likeness of a real instrument is made of
 LONGEST_NAME: Final = 120  # characters
 BLENDED_NAME: Final = 40  # characters of each in the name of a blend
@@ -125,11 +125,12 @@ def _like_recorded(recorded: Recorded) -> Patch:
 
 
 def spread(recorded: Recorded) -> list[tuple[int, int, int]]:
-    """A few recordings, spread over the keys."""
-    from mechanical_ears.imagining.imagined import HEARD_KEYS, VELOCITY
+    """A few recordings, evenly over the keys that there are."""
+    from mechanical_ears.imagining.imagined import VELOCITY
 
-    found = dict.fromkeys(recorded.nearest(key, VELOCITY) for key in HEARD_KEYS)
-    return list(found)[:LIKE_NOTES]
+    keys = sorted({pitch for _, pitch, _ in recorded.notes})
+    chosen = np.linspace(0, len(keys) - 1, min(LIKE_NOTES, len(keys))).round().astype(int)
+    return [recorded.nearest(keys[place], VELOCITY) for place in chosen]
 
 
 def note(playing: Playing, pitch: float, velocity: int, seconds: float) -> bytes:
