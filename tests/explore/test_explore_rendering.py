@@ -11,9 +11,12 @@ import time
 
 import pytest
 from running_server import RunningServer, is_there, until
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.rendering import SLOW, BusyError, Rendering
+from mechanical_ears.explore.routes import while_connected
 from mechanical_ears.explore.worker import Worker, WorkerError
 
 
@@ -64,6 +67,33 @@ def test_what_nobody_waits_for_is_dropped_unless_it_runs(toy_weights):
 
     counts = with_workers(toy_weights, work)
     assert (counts.done, counts.dropped) == (2, 3)
+
+
+def test_who_has_gone_is_no_longer_worked_for(toy_weights):
+    async def work(rendering):
+        runs = asyncio.create_task(rendering.do("runs", time.sleep, 0.3))
+        await asyncio.sleep(0.1)
+        left = asyncio.Event()
+
+        async def receive():
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        request = Request({"type": "http"}, receive)
+        asked = asyncio.create_task(while_connected(request, rendering.do("x", os.getpid)))
+        await asyncio.sleep(0.05)
+        assert (rendering.waiting, asked.done()) == (1, False)
+        left.set()
+        with pytest.raises(HTTPException):
+            await asked
+        await asyncio.sleep(0)
+        assert rendering.waiting == 0
+        await runs
+        stays = Request({"type": "http"}, asyncio.Event().wait)
+        return await while_connected(stays, rendering.do("y", os.getpid)), rendering.pids
+
+    pid, pids = with_workers(toy_weights, work)
+    assert [pid] == pids
 
 
 def test_what_is_slow_lets_the_quick_pass(toy_weights):

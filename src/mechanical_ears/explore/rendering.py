@@ -30,6 +30,7 @@ WAITING: Final = 512  # jobs that may wait
 LIMIT: Final = 30.0  # s, of a quick job
 SLOW_LIMIT: Final = 120.0  # s
 MOST_WORKERS: Final = 8
+STARTS: Final = 3  # of a worker that dies as it starts
 
 log = logging.getLogger("mechanical_ears.explore")
 
@@ -167,19 +168,19 @@ class Rendering:
             self.counts.cached += 1
             return self._cache[key][0]
         job = self._jobs.get(key)
-        if job is None:
+        if job is not None:
+            self.counts.shared += 1
+        else:
             if self.waiting >= self.most:
                 raise BusyError("too much is asked for at once", remedy="try again in a second")
             answer = asyncio.get_running_loop().create_future()
             job = Job(key, kind, task, arguments, again, size, answer)
             self._jobs[key] = job
             self._queues[kind].append(job)
-            async with self._change:
-                self._change.notify()
-        else:
-            self.counts.shared += 1
         job.waiting += 1
         try:
+            async with self._change:
+                self._change.notify()
             return await asyncio.shield(job.answer)
         finally:
             job.waiting -= 1
@@ -203,7 +204,10 @@ class Rendering:
     async def _work(self, place: int) -> None:
         loop = asyncio.get_running_loop()
         if place:
-            await loop.run_in_executor(self._threads, self._at_work[place].ready)
+            try:
+                await loop.run_in_executor(self._threads, self._at_work[place].ready)
+            except EarsError:
+                await self._replace(place)
         while True:
             async with self._change:
                 while (job := self._next()) is None:
@@ -249,15 +253,18 @@ class Rendering:
                 return
 
     async def _replace(self, place: int) -> None:
+        """A new worker; where none can be started, the next job tries again."""
         loop = asyncio.get_running_loop()
-        while not self._ended:
+        for attempt in range(STARTS):
+            if self._ended:
+                return
+            await asyncio.sleep(attempt)
             self._at_work[place].end()
             self._at_work[place] = self._worker()
             try:
                 await loop.run_in_executor(self._threads, self._at_work[place].ready)
             except EarsError as error:
                 log.error("a worker cannot be started: %s", error)
-                await asyncio.sleep(1.0)
             else:
                 return
 

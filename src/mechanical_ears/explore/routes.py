@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.exceptions import HTTPException
 
 import mechanical_ears
 from mechanical_ears.explore import models
@@ -27,6 +28,7 @@ POLYPHONY = 32
 LAYERS = [40, 80, 120]  # MIDI velocities
 FORMATS = ["sfz", "sf2", "dspreset"]
 UPLOAD_BYTES = 48 << 20  # of a recording
+GONE = 499  # status that servers note where the client has closed the connection
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": models.Problem, "description": "No JSON"},
@@ -57,7 +59,11 @@ InstrumentId = Annotated[models.Id, Path()]
 
 
 async def while_connected(request: Request, answer: Awaitable[T]) -> T:
-    """The answer, unless who asked has gone: then it is no longer waited for."""
+    """The answer, unless who asked has gone: then it is no longer waited for.
+
+    Raises:
+        HTTPException: who asked has gone; nobody gets to see it.
+    """
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -68,7 +74,7 @@ async def while_connected(request: Request, answer: Awaitable[T]) -> T:
     try:
         await asyncio.wait({wanted, left}, return_when=asyncio.FIRST_COMPLETED)
         if not wanted.done():
-            wanted.cancel()
+            raise HTTPException(GONE, "who asked for it has gone")
         return await wanted
     finally:
         wanted.cancel()
