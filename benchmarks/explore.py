@@ -155,8 +155,10 @@ async def flat_out(
 
     async def play(player: Player) -> None:
         async with player:
-            while time.perf_counter() < end:
-                await player.ask(next(paths))
+            for path in paths:
+                if time.perf_counter() > end:
+                    return
+                await player.ask(path)
 
     return await _played(server, count, play)
 
