@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import arg
 
 from mechanical_ears.cli.apps import app
 from mechanical_ears.errors import EarsError
 
-NoBrowser = Annotated[bool, arg(name="no-browser")]
 EXTRA = {"fastapi", "uvicorn", "starlette", "pydantic", "platformdirs", "sklearn"}
 
 
@@ -20,7 +16,7 @@ def explore(
     *,
     port: int = 8768,
     host: str = "127.0.0.1",
-    no_browser: NoBrowser = False,
+    browser: bool = True,
     model: Path | None = None,
     corpus: Path | None = None,
     data: Path | None = None,
@@ -30,11 +26,10 @@ def explore(
 
     Args:
         port: to listen at; 0 takes any that is free.
-        host: address to listen at; others than 127.0.0.1 demand a token, which the printed address
-            holds.
-        no_browser: do not open the page.
-        model: folder of the weights that imagine; the shipped ones if not given. A map of theirs is
-            made once, while the page is open.
+        host: address to listen at; others than 127.0.0.1 demand the token in the printed address.
+        browser: open the page.
+        model: folder of the weights that imagine, of which a map is made once; the shipped ones if
+            not given.
         corpus: a store or a folder of recordings, whose instruments are on the map, too.
         data: folder of favourites and caches; the user's if not given.
         points: imagined instruments on the map at most.
@@ -55,5 +50,5 @@ def explore(
 
         open_corpus(corpus)  # what is wrong with it is told before anything starts
     settings = Settings(data or data_folder(), model, corpus, points)
-    serve(settings, host, port, browser=not no_browser)
+    serve(settings, host, port, browser=browser)
     print("explore has ended", file=sys.stderr)
