@@ -19,7 +19,7 @@ JobId = Annotated[models.Id, Path()]
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 
 
-def exports(request: Request) -> Exports:
+async def exports(request: Request) -> Exports:
     """The exports of the server that was asked."""
     found: Exports = request.app.state.exports
     return found
