@@ -54,7 +54,7 @@ class Charting:
         points: instruments on it.
         workers: processes.
         part: file that keeps what was heard, so that it can go on; None for none.
-        gives_way: whether other processes come first.
+        gives_way: of 19, how much to other processes.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Charting:
         workers: int,
         part: Path | None = None,
         *,
-        gives_way: bool = False,
+        gives_way: int = 0,
     ) -> None:
         self._prepared = (None if model is None else str(model), None, gives_way)
         self._wanted = wanted(points)

@@ -28,6 +28,7 @@ KEPT: Final = 16  # jobs that are done
 KEPT_BYTES: Final = 1 << 30  # of their files
 KEPT_SECONDS: Final = 3600.0
 ABANDONED: Final = 150.0  # s without a question; browsers ask once a minute from a hidden tab
+NICE: Final = 10  # of 19, how much an export gives way
 LOOK: Final = 5.0  # s between two looks at what is old
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -77,7 +78,7 @@ class Exports:
     """
 
     def __init__(self, model: Path | None, corpus: Path | None) -> None:
-        self._prepared = (None if model is None else str(model), corpus and str(corpus), True)
+        self._prepared = (None if model is None else str(model), corpus and str(corpus), NICE)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._folder = Path(tempfile.mkdtemp(prefix="ears-explore-"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")

@@ -28,6 +28,7 @@ from mechanical_ears.explore.studio import Studio
 from mechanical_ears.files import make_folder, written_whole
 
 MOST_REAL: Final = 6000  # instruments of a corpus on the map
+NICE: Final = 5  # of 19, how much the making of a map gives way
 SHOWN: Final = 25  # instruments heard between two looks
 
 log = logging.getLogger("mechanical_ears.explore")
@@ -91,7 +92,7 @@ class Mapping:
         workers = max(1, (os.cpu_count() or 1) - 1)
         part = self._path.with_suffix(".part.npz")
         model = self._studio.rendering.model
-        charting = Charting(model, self._points or POINTS, workers, part, gives_way=True)
+        charting = Charting(model, self._points or POINTS, workers, part, gives_way=NICE)
         self._charting = charting
 
         def progress(done: int, of: int) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE: Final = 48_000  # Hz
 KEPT: Final = 32  # instruments that a worker keeps open
-NICE: Final = 5  # of 19, how much exports and the making of a map give way
 LIKE_NOTES: Final = 5  # recordings that an imagined likeness of a real instrument is made of
 LONGEST_NAME: Final = 120  # characters
 BLENDED_NAME: Final = 40  # characters of each in the name of a blend
@@ -48,13 +47,13 @@ class Weights:
     qualities: tuple[str, ...]
 
 
-def prepare(model: str | None, corpus: str | None = None, gives_way: bool = False) -> Weights:
+def prepare(model: str | None, corpus: str | None = None, gives_way: int = 0) -> Weights:
     """Open the networks, once in each worker.
 
     Args:
         model: folder of weights; None for the shipped ones.
         corpus: the user's; None for none.
-        gives_way: whether other processes come first.
+        gives_way: of 19, how much to other processes.
 
     Raises:
         EarsError: they are missing or damaged.
@@ -63,7 +62,7 @@ def prepare(model: str | None, corpus: str | None = None, gives_way: bool = Fals
     from mechanical_ears.imagining.imagine import QUALITIES
 
     if gives_way and hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(gives_way)
     imagination = opened(model)
     _state.update(imagination=imagination, instruments=OrderedDict(), corpus=corpus)
     known = tuple(name for name in QUALITIES if name in imagination.directions)
