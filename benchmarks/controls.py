@@ -62,6 +62,9 @@ COLOURS = 40  # of a picture
 TIMED = 40  # notes under the clock
 PITCHES = (28, 45, 57, 69, 81, 93)  # MIDI numbers that maps are rendered at
 RATES = (16_000, 44_100, 48_000)  # Hz
+SURE = 0.5  # probability of a family
+NOISE_BELOW = 40.0  # dB
+NOTE_SAMPLES = 64_000
 JUDGE = ROOT / "src/mechanical_ears/evaluation/weights/judge.safetensors"
 JUDGED_BATCH = 32  # notes
 
@@ -198,21 +201,39 @@ def judge_row(name: str, cases: Sequence[Case]) -> list[object] | None:
 
     network = EvaluationNetwork.load()
     chosen = [case for case in cases if case.original.sample_rate == 16_000]
-    told: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"original": [], "made": []}
-    for kind, answers in told.items():
-        audio = np.zeros((len(chosen), 64_000), dtype=np.float32)
-        for row, case in enumerate(chosen):
-            samples = getattr(case, kind).samples[:64_000]
-            audio[row, : len(samples)] = samples
-        for first in range(0, len(audio), JUDGED_BATCH):
-            heard = network.hear(torch.from_numpy(audio[first : first + JUDGED_BATCH]))
-            answers.append((heard.key.argmax(1).numpy(), heard.family.argmax(1).numpy()))
-    keys, families = (
-        [np.concatenate([answer[which] for answer in told[kind]]) for kind in told]
-        for which in (0, 1)
-    )
-    same_key, same_family = np.mean(keys[0] == keys[1]), np.mean(families[0] == families[1])
-    return [name, len(chosen), f"{100 * same_key:.1f}", f"{100 * same_family:.1f}"]
+    audio = {
+        kind: np.stack([padded(getattr(case, kind).samples) for case in chosen])
+        for kind in ("original", "made")
+    }
+    noise = np.random.default_rng(0).standard_normal(audio["original"].shape, dtype=np.float32)
+    below = 10 ** (-NOISE_BELOW / 20) * np.sqrt(np.mean(audio["original"] ** 2, axis=1))
+    audio["noisy"] = audio["original"] + below[:, None] * noise
+    keys, families = {}, {}
+    for kind, rows in audio.items():
+        heard = [
+            network.hear(torch.from_numpy(rows[first : first + JUDGED_BATCH]))
+            for first in range(0, len(rows), JUDGED_BATCH)
+        ]
+        keys[kind] = np.concatenate([each.key.argmax(1).numpy() for each in heard])
+        families[kind] = np.concatenate([each.family.softmax(1).numpy() for each in heard])
+    likeliest = {kind: shares.argmax(axis=1) for kind, shares in families.items()}
+    sure = families["original"].max(axis=1) >= SURE
+    shares = [
+        np.mean(keys["original"] == keys["made"]),
+        np.mean(likeliest["original"] == likeliest["made"]),
+        np.mean((likeliest["original"] == likeliest["made"])[sure]),
+        np.mean(sure),
+        np.mean(keys["original"] == keys["noisy"]),
+        np.mean(likeliest["original"] == likeliest["noisy"]),
+    ]
+    return [name, len(chosen), *[f"{100 * share:.1f}" for share in shares]]
+
+
+def padded(samples: np.ndarray) -> np.ndarray:
+    """Samples cut or padded to a note's length."""
+    row = np.zeros(NOTE_SAMPLES, dtype=np.float32)
+    row[: len(samples)] = samples[:NOTE_SAMPLES]
+    return row
 
 
 def speed_rows(cases: Sequence[Case]) -> list[list[object]]:
@@ -480,8 +501,23 @@ def main() -> None:
     judged = [judge_row(name, cases) for name, cases in measured.items() if "kHz" not in name]
     if any(judged):
         parts += [
-            "Percent of notes on which the evaluation network hears the same in both:",
-            markdown_table(["notes", "count", "key", "family"], [row for row in judged if row]),
+            "Percent of notes on which the evaluation network hears the same in both; of *sure* "
+            f"notes it gives the original's family at least {SURE:.0%}. Beside it the same for the "
+            f"original with white noise {NOISE_BELOW:g} dB below, which nobody would take for "
+            "another instrument:",
+            markdown_table(
+                [
+                    "notes",
+                    "count",
+                    "key",
+                    "family",
+                    "family, sure notes",
+                    "sure",
+                    "key, noise",
+                    "family, noise",
+                ],
+                [row for row in judged if row],
+            ),
         ]
     worst = show_worst([*unseen, *measured.get("nsynth-dev", [])])
     write_worst(worst)
