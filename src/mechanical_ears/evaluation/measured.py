@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.faults import faults
-from mechanical_ears.loudness import loudness
 from mechanical_ears.files import written_whole
 from mechanical_ears.listening.f0 import refine
+from mechanical_ears.loudness import loudness
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS
 from mechanical_ears.pitch import cents_between, midi_to_hz
 
