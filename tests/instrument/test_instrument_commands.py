@@ -94,6 +94,15 @@ def test_play(place, capsys):
     assert soundfile.info(place / "b.flac").samplerate == 44_100
 
 
+def test_a_song_that_is_there_is_kept(place, capsys):
+    (place / "a.wav").write_text("mine")
+    words = "play song.mid --instrument sines.sfz -o a.wav"
+    refused(capsys, words, "a.wav: exists already", "--force")
+    assert (place / "a.wav").read_text() == "mine"
+    done(f"{words} --force")
+    assert soundfile.info(place / "a.wav").samplerate == RATE
+
+
 def test_play_live(place, capsys):
     done("play song.mid --instrument maps -o live.wav --live-render")
     live, _ = soundfile.read(place / "live.wav")

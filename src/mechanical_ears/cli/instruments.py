@@ -161,6 +161,7 @@ def play(
     reverb: float = 0.0,
     sample_rate: int = 48_000,
     model: Path | None = None,
+    force: bool = False,
 ) -> None:
     """Play a MIDI file through imagined and recorded instruments.
 
@@ -174,9 +175,11 @@ def play(
         reverb: level of a room beside the sound, 0..1.
         sample_rate: Hz.
         model: folder of the weights that imagine; the shipped ones if not given.
+        force: take the place of what stands there.
     """
     import time
 
+    from mechanical_ears.errors import EarsError
     from mechanical_ears.instrument import opening
     from mechanical_ears.instrument.midi import read_song
     from mechanical_ears.instrument.player import play_song
@@ -184,6 +187,8 @@ def play(
     from mechanical_ears.instrument.wav import save_stereo
     from mechanical_ears.terminal import progress_bar
 
+    if output.exists() and not force:
+        raise EarsError("exists already", path=output, remedy="give another --output or --force")
     read = read_song(song)
     channels = opening.channel_map(channel_map) if channel_map else {}
     opened = opening.open_channels(instrument, channels, model)
