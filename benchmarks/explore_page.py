@@ -278,9 +278,7 @@ def wander(page: Page, keys: list[str]) -> None:
 def pictures(browser: Browser, url: str) -> None:
     """Wide, dark, and on a phone."""
     for name, scheme in (("wide", "light"), ("dark", "dark")):
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 900}, color_scheme=scheme, device_scale_factor=1.25
-        )
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
         page = context.new_page()
         page.add_init_script(SEEDED)
         page.goto(url)

@@ -62,6 +62,9 @@ def test_a_dropped_recording_is_played_on_all_keys(shared):
     page.click('button:has-text("Play it on all keys")')
     until(page, f"mechanicalEars.session.instrument.id !== {before!r}")
     assert page.inner_text("#name").startswith("like ")
+    page.wait_for_selector(".card table")  # the card is now that of the instrument …
+    page.click("#recorded")
+    assert page.is_visible('.card:has-text("The key is A5")')  # … and leads back
     until(page, "mechanicalEars.voices.sounding === 0", 15)
     page.keyboard.down("KeyW")
     sounds(page)

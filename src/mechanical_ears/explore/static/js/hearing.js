@@ -1,6 +1,7 @@
 /** What the ears say: of the instrument in hand, and of recordings that are dropped. */
 
 import { isAbort, Problem } from "./api.js";
+import { byId, element } from "./element.js";
 import { checkRecording, files, isShare, readShare } from "./keep/files.js";
 import { notice, speak, wrong } from "./notices.js";
 import * as card from "./see/card.js";
@@ -13,12 +14,14 @@ const SETTLE = 500; // ms that an instrument is in hand before the ears are aske
 export function hearing({ api, about, engine, session, space, map }) {
   /** @type {AbortController | null} */
   let asking = null;
-  /** @type {{name: string, samples: AudioBuffer | null} | null} */
-  let recorded = null;
+  const recorded = byId("recorded");
 
-  session.addEventListener("change", () => {
+  session.addEventListener("change", showInHand);
+
+  function showInHand() {
     const { instrument } = session;
-    if (!instrument || recorded) return;
+    if (!instrument) return;
+    recorded.hidden = !map.scene.recording;
     asking?.abort();
     asking = new AbortController();
     if (instrument.heard) card.showInstrument(instrument, space.novelty);
@@ -26,7 +29,7 @@ export function hearing({ api, about, engine, session, space, map }) {
       card.waiting();
       ask(instrument, asking.signal);
     }
-  });
+  }
 
   /** @param {import("./types.js").Instrument} instrument @param {AbortSignal} signal */
   async function ask(instrument, signal) {
@@ -58,12 +61,11 @@ export function hearing({ api, about, engine, session, space, map }) {
 
   /** @param {File} file */
   async function listen(file) {
-    notice(`The ears listen to “${file.name}”…`);
+    const done = notice(`The ears listen to “${file.name}”…`);
     const [recording, samples] = await Promise.all([
       api.hear(file),
       file.arrayBuffer().then((data) => engine.decode(data)).catch(() => null),
-    ]);
-    recorded = { name: file.name, samples };
+    ]).finally(done);
     const near = recording.nearest.flatMap(({ id }) => map.field?.places.get(id) ?? []);
     if (recording.x !== null && recording.y !== null) {
       map.setRecording({ x: recording.x, y: recording.y, name: file.name, near });
@@ -71,17 +73,23 @@ export function hearing({ api, about, engine, session, space, map }) {
     }
     const { instrument } = recording;
     const clear = () => {
-      recorded = null;
       map.setRecording(null);
-      session.dispatchEvent(new CustomEvent("change", { detail: { step: session.step, gesture: "first" } }));
+      showInHand();
     };
-    card.showRecording(file.name, recording, {
-      play: () => samples && engine.play(samples),
-      take: instrument && (() => session.take(instrument)),
-      choose: (id) => session.choose(id),
-      clear,
-    });
-    showTab("ears");
+    const show = () => {
+      asking?.abort();
+      recorded.hidden = true;
+      card.showRecording(file.name, recording, {
+        play: () => samples && engine.play(samples),
+        take: instrument && (() => session.take(instrument)),
+        choose: (id) => session.choose(id),
+        clear,
+      });
+      showTab("ears");
+    };
+    recorded.replaceChildren(element("span", {}, `What was heard in “${file.name}”`));
+    recorded.onclick = show;
+    show();
     speak(`${file.name}: ${noteHeard(recording.heard)}`);
     if (samples) engine.play(samples);
   }

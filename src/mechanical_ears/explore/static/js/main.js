@@ -28,6 +28,7 @@ async function start() {
   let repaint = () => {};
   theme(() => repaint());
 
+  const coming = patiently(() => api.space());
   const about = await patiently(() => api.about());
   const engine = new Engine();
   const notes = new Notes(api, engine, about);
@@ -49,7 +50,7 @@ async function start() {
 
   stage(app);
   instrumentHead(app);
-  const space = await patiently(() => api.space());
+  const space = await coming;
   const map = wander({ ...app, space });
   hearing({ ...app, space, map });
   keeping({ ...app, map });
@@ -76,7 +77,8 @@ async function growing(api, space, map) {
   while (mapping) {
     byId("growing").textContent = `The map is being made: ${mapping.done} of ${mapping.of}`;
     await new Promise((resolve) => setTimeout(resolve, RETRY));
-    const about = await patiently(() => api.about());
+    const coming = patiently(() => api.space());
+  const about = await patiently(() => api.about());
     mapping = about.mapping;
     if (about.points === space.id.length) continue;
     Object.assign(space, await patiently(() => api.space()));

@@ -15,6 +15,7 @@ export function speak(words) {
 /**
  * @param {string} words
  * @param {{wrong?: boolean, action?: string, onAction?: () => void}} [options] action: a button's words
+ * @returns {() => void} takes it away
  */
 export function notice(words, { wrong = false, action, onAction } = {}) {
   const place = byId("notices");
@@ -46,6 +47,7 @@ export function notice(words, { wrong = false, action, onAction } = {}) {
   box.addEventListener("pointerleave", go);
   box.addEventListener("focusin", stay);
   box.addEventListener("focusout", go);
+  return away;
 }
 
 /** @param {unknown} error @param {string} [what] what was tried */

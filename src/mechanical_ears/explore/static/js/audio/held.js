@@ -119,9 +119,11 @@ export function hold(samples, rate, held) {
  * @param {number} step
  */
 function likeness(x, end, start, window, step) {
-  let [product, power] = [0, 1e-12];
+  let product = 0;
+  let power = 1e-12;
   for (let i = 1; i <= window; i += step) {
-    const [a, b] = [x[end - i], x[start - i]];
+    const a = x[end - i];
+    const b = x[start - i];
     product += a * b;
     power += a * a + b * b;
   }
