@@ -1,7 +1,7 @@
 /**
  * The points: ten thousand shapes in the families' colours. They are laid into the pixels by
- * ourselves: without a graphics card that is ten times as fast as WebGL or `drawImage` (measured,
- * see docs/EXPLORE.md), and with one fast enough.
+ * ourselves: without a graphics card a frame of 1440 × 900 then took 20 ms where WebGL took 94 and
+ * `drawImage` 80 (2 busy cores), and with a card it is fast enough.
  */
 
 import { lay, sprite } from "./sprites.js";
