@@ -81,6 +81,15 @@ def test_draws_that_there_are_not():
     for number in (-1, DRAWS):
         with pytest.raises(EarsError, match=r"outside 0\.\.7"):
             imagine(3, draw=number)
+    with pytest.raises(EarsError, match="nothing is drawn"):
+        imagine(morph=(3, 4), draw=1)
+
+
+def test_a_morph_begins_at_the_instrument_of_its_seed():
+    first, alone = imagine(morph=(3, 4), amount=0, family="organ"), imagine(3, family="organ")
+    np.testing.assert_array_equal(first.timbre, alone.timbre)
+    assert first.gain == pytest.approx(alone.gain, abs=0.3)  # other noise
+    np.testing.assert_allclose(first.balance, alone.balance, atol=0.3)
 
 
 @pytest.mark.parametrize("gain", [-20.0, 0.0, 12.0])

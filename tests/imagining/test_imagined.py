@@ -12,8 +12,8 @@ from toy_imagination import DECIBELS_A_STEP, TIMBRE, write_toy
 from mechanical_ears import Instrument, Note, Sound, imagine
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.distance import distance
-from mechanical_ears.imagining.imagined import settled
 from mechanical_ears.imagining.outline import outline_noise_times, outline_times
+from mechanical_ears.imagining.settling import settled
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.pitch import cents_between, midi_to_hz
 

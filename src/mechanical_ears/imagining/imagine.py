@@ -93,6 +93,11 @@ def imagine(
     if (like is not None) + (morph is not None) + (seed is not None) > 1:
         names = " and ".join(name for name, value in given.items() if value is not None)
         raise EarsError(f"{names} are given", remedy="choose one of them")
+    if draw is not None and (like is not None or morph is not None):
+        raise EarsError(
+            f'"draw" is {draw}, but nothing is drawn',
+            remedy="leave it out, or leave like and morph",
+        )
     shares = None if family is None else family_shares(family)
     imagination = opened(model)
     if morph is not None:
@@ -234,7 +239,7 @@ def _ground(
     if isinstance(what, str) and what.isdecimal() and not Path(what).exists():
         what = int(what)
     if isinstance(what, int):
-        return _drawn(imagination, _seed(what), shares, None)
+        return levelled(_drawn(imagination, _seed(what), shares, None))
     return _like(imagination, [what])
 
 
