@@ -140,7 +140,9 @@ class Waveform(nn.Module):
         random = torch.randint(PHASES, shape.shape, generator=lots, dtype=torch.int32)
         turned = self.get_buffer("turns")[random.to(shape.device)]
         blocks = torch.fft.irfft(shape * self.get_buffer("magnitude") * turned)
-        blocks = blocks * self.get_buffer("block_window")
+        window = self.get_buffer("block_window")
+        blocks = blocks * window
+        blocks = blocks - blocks.sum(dim=2, keepdim=True) / window.sum() * window
         half = blocks.shape[2] // 2
         summed: Tensor = blocks[:, :-1, half:] + blocks[:, 1:, :half]
         return summed.flatten(1)
