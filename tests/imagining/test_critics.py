@@ -26,7 +26,7 @@ from mechanical_ears.note import FAMILIES  # noqa: E402
 from mechanical_ears.sound import Sound  # noqa: E402
 
 NOTES = 8
-STEPS = {"map": 20, "pair": 20, "ears": 8, "article": 8, "detector": 8}
+STEPS = {"map": 20, "pair": 20, "ears": 8, "article": 24, "detector": 8}
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,14 @@ def test_it_learns_to_tell_them_apart(critic, codec_and_codes):
         loss.backward()
         adam.step()
         losses.append(float(loss.detach()))
-    real, fake = two_kinds(codec_and_codes[1], torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        scores = [critic.score(critic.view(each), each.asked) for each in (real, fake)]
-    assert float((scores[0] > scores[1]).double().mean()) > 0.7
+    others = torch.Generator().manual_seed(2)
+    told_apart = []
+    for _ in range(5):  # of one batch's 8 pairs one is an eighth
+        real, fake = two_kinds(codec_and_codes[1], others)
+        with torch.no_grad():
+            scores = [critic.score(critic.view(each), each.asked) for each in (real, fake)]
+        told_apart.append((scores[0] > scores[1]).double().mean())
+    assert float(torch.stack(told_apart).mean()) > 0.7
     assert min(losses[-3:]) < losses[0]
 
 
