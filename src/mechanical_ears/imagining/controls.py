@@ -130,6 +130,7 @@ class Controls:
                 raise ControlsError(f'"{name}" has the shape {values.shape}, not {shape}')
             if not np.isfinite(values).all():
                 raise ControlsError(f'"{name}" holds a number that is not finite')
+            object.__setattr__(self, name, np.ascontiguousarray(values))  # sums round alike then
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -171,12 +172,18 @@ def frame_times(seconds: float, key_up: float, frames: int) -> NDArray[np.float6
     """
     first, last = round(ATTACK_SHARE * frames), round(RELEASE_SHARE * frames)
     scale = FRAMES[0] / frames
-    attack = np.concatenate([[0.0], np.cumsum(np.geomspace(*ATTACK_STEPS, first - 1))]) * scale
-    release = np.concatenate([[0.0], np.cumsum(np.geomspace(*RELEASE_STEPS, last - 1))]) * scale
+    attack = _ever_wider(ATTACK_STEPS, first) * scale
+    release = _ever_wider(RELEASE_STEPS, last) * scale
     attack *= min(1.0, 0.6 * key_up / attack[-1])
     release *= max(seconds - key_up, 0.1) / release[-1]
     sustain = np.linspace(attack[-1], key_up, frames - first - last + 2)[1:-1]
     return np.concatenate([attack, sustain, key_up + release])
+
+
+@cache
+def _ever_wider(steps: tuple[float, float], count: int) -> NDArray[np.float64]:
+    """Places from 0 on whose distances grow from the first step to the last, float64 (count,)."""
+    return np.concatenate([[0.0], np.cumsum(np.geomspace(*steps, count - 1))])
 
 
 def stretched(numbers: NDArray[np.float64], inharmonicity: float) -> NDArray[np.float64]:

@@ -194,7 +194,7 @@ class EarsCritic(Critic):
     name = "ears"
     notes = 24
     every = 4  # it is as dear as twenty looks at codes
-    weight = 2.0
+    weight = 0.5
     gamma = 0.1
     opinions: Final = {"key": 0.1, "family": 0.1, "velocity": 0.05}  # weights of its own answers
 

@@ -9,6 +9,7 @@ to play the other notes of an instrument of which one to three were heard (cross
 reconstruction), which is what makes one timbre of all keys and velocities
 that the encoder finds the timbre again of which a note was made (Chen et al., "InfoGAN:
 interpretable representation learning", 2016)
+to draw timbres, with their families, as the encoder finds them in the known instruments
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ DETAIL: Final = 0.5  # weight of the difference as critics see it
 FOUND_AGAIN: Final = 0.2  # weight of the encoder finding a timbre again
 SIZE: Final = 0.01  # weight that keeps timbres near 0
 FAMILY: Final = 0.05  # weight of the family that the encoder tells
+FAMILY_APART: Final = 2.0  # of families, among the numbers of timbres when sets are compared
 
 
 class StepLoss:
@@ -85,8 +87,9 @@ class StepLoss:
             "size": SIZE * (made.timbre.square().mean() + made.heard.square().mean()),
             "family": FAMILY * functional.cross_entropy(made.families, real.asked.family),
         }
-        if not self._critics:  # who mimics, mimics the known timbres
-            parts["timbres"] = sliced_distance(made.timbre, made.mean.detach(), lots)
+        family = FAMILY_APART * real.asked.family[::EACH]
+        known = torch.cat([made.mean.detach(), family], dim=1)
+        parts["timbres"] = sliced_distance(torch.cat([made.timbre, family], dim=1), known, lots)
         for critic in self.at_turn:
             seen = some(real, critic.notes), some(fake, critic.notes)
             parts[critic.name] = critic.weight * critic.generators_loss(*seen)

@@ -13,6 +13,7 @@ off, in the shape of the weights, so that the noise does not lie beside zero.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,12 @@ from mechanical_ears.imagining.controls import BANDS, SILENCE, band_centres, ban
 
 BLOCK: Final = 0.018  # s, about
 PHASES: Final = 4096  # steps of a random phase in a turn
+
+
+@cache
+def _turn() -> NDArray[np.complex64]:
+    """The unit circle in steps."""
+    return np.asarray(np.exp(2j * np.pi * np.arange(PHASES) / PHASES), dtype=np.complex64)
 
 
 def block_samples(sample_rate: int) -> int:
@@ -57,9 +64,8 @@ def hiss(
     shape += np.float32(20 * np.log10(size * np.sqrt(sample_rate / (2 * size))))
     magnitudes = np.exp2(shape * np.float32(np.log2(10) / 20))
     magnitudes[:, 0] = 0
-    turn = np.exp(2j * np.pi * np.arange(PHASES) / PHASES).astype(np.complex64)
     random = np.random.default_rng(seed).integers(0, PHASES, magnitudes.shape, dtype=np.uint16)
-    blocks = np.fft.irfft(magnitudes * turn[random], size)
+    blocks = np.fft.irfft(magnitudes * _turn()[random], size)
     weights = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
     blocks *= weights
     blocks -= (blocks.sum(axis=1) / weights.sum())[:, None] * weights

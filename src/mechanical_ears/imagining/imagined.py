@@ -52,6 +52,8 @@ HEARD_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judg
 HEARD_RATE: Final = 16_000  # Hz
 NEAREST: Final = 3  # known instruments that are named
 
+Wanted = tuple[tuple[float, int], float]  # pitch and velocity, and length in s
+
 
 @dataclass(frozen=True)
 class Impression:
@@ -135,7 +137,7 @@ class Instrument:
     def notes(
         self,
         pairs: Sequence[tuple[float, int]],
-        seconds: float | None = None,
+        seconds: float | Sequence[float] | None = None,
         sample_rate: int = SAMPLE_RATE,
         take: int = 0,
         progress: Callable[[int, int], None] | None = None,
@@ -144,7 +146,7 @@ class Instrument:
 
         Args:
             pairs: pitch and velocity of each.
-            seconds: length, release included; None for 4 s.
+            seconds: length, release included, of all or of each; None for 4 s.
             sample_rate: Hz.
             take: a round robin.
             progress: told how many are done, and of how many.
@@ -154,15 +156,18 @@ class Instrument:
         """
         for pitch, velocity in pairs:
             _check(pitch, velocity)
-        batches = [pairs[first : first + BATCH] for first in range(0, len(pairs), BATCH)]
+        told = NOTE_SECONDS if seconds is None else seconds
+        lengths = [told] * len(pairs) if isinstance(told, int | float) else list(told)
+        asked = list(zip(pairs, lengths, strict=True))
+        batches = [asked[first : first + BATCH] for first in range(0, len(asked), BATCH)]
         workers = min(os.cpu_count() or 1, len(batches))
         if workers <= 1:
-            yield from self._told(self._played(pairs, seconds, sample_rate, take), pairs, progress)
+            yield from self._told(self._played(asked, sample_rate, take), pairs, progress)
             return
         with ThreadPoolExecutor(workers) as pool:
 
-            def submitted(batch: Sequence[tuple[float, int]]) -> Future[list[Sound]]:
-                return pool.submit(lambda: list(self._played(batch, seconds, sample_rate, take)))
+            def submitted(batch: Sequence[Wanted]) -> Future[list[Sound]]:
+                return pool.submit(lambda: list(self._played(batch, sample_rate, take)))
 
             waiting = iter(batches)
             at_work = deque(map(submitted, islice(waiting, 2 * workers)))
@@ -190,13 +195,12 @@ class Instrument:
 
     def _played(
         self,
-        pairs: Sequence[tuple[float, int]],
-        seconds: float | None,
+        asked: Sequence[Wanted],
         sample_rate: int,
         take: int,
     ) -> Iterator[Sound]:
-        pitches = np.array([pitch for pitch, _ in pairs], dtype=np.float64)
-        velocities = [velocity for _, velocity in pairs]
+        pitches = np.array([pitch for (pitch, _), _ in asked], dtype=np.float64)
+        velocities = [velocity for (_, velocity), _ in asked]
         told = self.outlines(pitches, velocities, take)
         for place, (pitch, plain) in enumerate(
             zip(pitches, controls_of(told, pitches), strict=True)
@@ -208,7 +212,7 @@ class Instrument:
             sound = render(
                 plain if near is None else detailed(told[[place]], *near, seed),
                 pitch=pitch,
-                seconds=NOTE_SECONDS if seconds is None else seconds,
+                seconds=asked[place][1],
                 sample_rate=sample_rate,
                 seed=seed,
                 phases=near is not None,

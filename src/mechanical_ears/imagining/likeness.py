@@ -225,7 +225,8 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
     if not recordings:
         raise EarsError("no recording is given", remedy="give one or several sound files")
     recorded = joined([each.outline for each in recordings])
-    pitches = np.array([each.pitch for each in recordings])
+    as_saved = np.array([each.pitch for each in recordings], dtype=np.float32)
+    pitches = as_saved.astype(np.float64)
     velocities = np.array([each.velocity for each in recordings], dtype=np.float64)
     gain = 0.0
     for turn in range(ROUNDS + 1):

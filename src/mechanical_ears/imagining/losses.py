@@ -8,8 +8,8 @@ long live the GAN! A modern GAN baseline", 2024):
     critic      softplus(D(fake) − D(real)) + γ/2 · (‖∇D(real)‖² + ‖∇D(fake)‖²)
     generator   softplus(D(real) − D(fake))
 
-Where nobody judges, timbres by lot are drawn to those of known instruments along random directions
-(Bonneel et al., "Sliced and Radon Wasserstein barycenters of measures", 2015).
+Timbres by lot are drawn to those of known instruments along random directions (Bonneel et al.,
+"Sliced and Radon Wasserstein barycenters of measures", 2015); no single one to a single other.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.imagining.controls import BANDS, band_edges
 from mechanical_ears.imagining.windows import Windows, nuttall, windows
+from mechanical_ears.products import product
 
 GUARD: Final = 1.9  # window bins to a partial, at which nothing is seen of it
 TIGHT: Final = 1.6  # the same, where partials stand too close
@@ -88,7 +89,7 @@ def noise_levels(
     owner[np.arange(len(places)), band] = 1
     counts = owner.sum(axis=0)
     known = np.flatnonzero(counts)
-    means = (logs @ owner[:, known]) / counts[known] + GAMMA - np.log(parts.noise_gain)
+    means = product(logs, owner[:, known]) / counts[known] + GAMMA - np.log(parts.noise_gain)
     levels = means @ _between(known) * (10 / np.log(10))
     levels[:, band_edges()[:-1] >= highest] = 10 * np.log10(LEAST)
     return np.asarray(levels, dtype=np.float64)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.imagining.controls import GROUPS, SILENCE, group_weights
 from mechanical_ears.imagining.windows import hann_lobe
+from mechanical_ears.products import product
 
 NOTHING: Final = 10 ** (SILENCE / 10)  # power of silence
 LOUDER: Final = 0.7  # nepers of power, 3 dB, by which a mean of decibels may pass that of powers
@@ -78,12 +79,12 @@ def envelope(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     heard = np.maximum(power[sounds], NOTHING)
     mine = weights[sounds]
     share = (mine / np.maximum(mine.sum(axis=0), 1e-6)).T
-    model = np.maximum(mine @ (share @ heard), NOTHING)
+    model = np.maximum(product(mine, product(share, heard)), NOTHING)
     trust = np.sqrt(model) * (power[sounds] > NOTHING)
     distance = (np.log(heard / model) * trust).sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-12)
     whole = np.log(heard.sum(axis=1) / model.sum(axis=1))  # of one that sounds for a moment only
     distance = np.minimum(distance, whole + LOUDER) * (10 / np.log(10))
     fine[sounds] = np.clip(distance, LEAST_FINE, MOST_FINE)
     parts = mine.T @ np.exp2(fine[sounds] * np.float32(np.log2(10) / 10))
-    levels = (mine.T @ power[sounds]) / np.maximum(parts, NOTHING)[:, None]
+    levels = product(mine.T, power[sounds]) / np.maximum(parts, NOTHING)[:, None]
     return decibels(np.asarray(levels, dtype=np.float32)), fine

@@ -38,6 +38,7 @@ from mechanical_ears.imagining.hiss import block_samples, hiss
 from mechanical_ears.imagining.sines import TAPS, carriers, read_between, sine_bank
 from mechanical_ears.imagining.timeline import Timeline, between, slopes, timeline
 from mechanical_ears.pitch import midi_to_hz
+from mechanical_ears.products import product
 from mechanical_ears.sound import Sound
 
 HOP, FAST_HOP = 0.004, 0.002  # s
@@ -122,7 +123,7 @@ def _rows(controls: Controls, scale: float, rate: int, seed: int, phases: bool) 
     decibels = np.full((PARTIALS + MODES, told.shape[1]), SILENCE, dtype=np.float32)
     decibels[:SINGLES], decibels[PARTIALS:] = told[:SINGLES], told[-MODES:]
     if (told[SINGLES:-MODES] > SILENCE).any():
-        decibels[SINGLES:PARTIALS] = group_weights() @ told[SINGLES:-MODES] + fine
+        decibels[SINGLES:PARTIALS] = product(group_weights(), told[SINGLES:-MODES]) + fine
     frequencies = scale * controls.frequencies
     highest = frequencies * 2 ** (float(controls.cents.max()) / 1200)
     heard = (decibels.max(axis=1) > INAUDIBLE) & (highest < BAND * rate) & (frequencies > 0)

@@ -20,10 +20,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.products import product
+
 TAPS: Final = 16  # samples that the sinc reaches over
 STEPS: Final = 512  # of its table, in a sample
 KAISER: Final = 8.0
-BLOCK_HOPS: Final = 256  # hops in one product, which stay in the cache
 
 
 def carriers(
@@ -63,10 +64,9 @@ def sine_bank(
     basis *= triangle
     left = np.concatenate([real, -imaginary], axis=1)
     sound = np.zeros((hops + 1, hop), dtype=np.float32)
-    for first in range(0, hops, BLOCK_HOPS):
-        made = left[first : first + BLOCK_HOPS] @ basis
-        sound[first : first + len(made)] += made[:, :hop]
-        sound[first + 1 : first + 1 + len(made)] += made[:, hop:]
+    made = product(left, basis)
+    sound[:-1] += made[:, :hop]
+    sound[1:] += made[:, hop:]
     return sound[1:-1].ravel()
 
 

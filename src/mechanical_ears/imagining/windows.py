@@ -19,6 +19,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mechanical_ears.products import product
+
 LEAST_MASS = 0.3  # of a window within the note, less of which does not count as less
 
 
@@ -149,7 +151,8 @@ def read_few(
     middle = np.arange(len(taper)) - (len(taper) - 1) / 2
     angle = np.outer(middle, frequencies * (2 * np.pi / sample_rate)).astype(np.float32)
     taper = taper[:, None] * np.float32(2 / taper.sum(dtype=np.float64))
-    told = frames @ np.concatenate([taper * np.cos(angle), taper * -np.sin(angle)], axis=1)
+    waves = np.concatenate([taper * np.cos(angle), taper * -np.sin(angle)], axis=1)
+    told = product(frames, waves)
     told /= mass.astype(np.float32)[:, None]
     count = len(frequencies)
     return np.asarray(told[:, :count] + 1j * told[:, count:], dtype=np.complex64)

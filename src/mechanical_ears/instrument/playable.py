@@ -6,7 +6,9 @@ sampler's zones lead to (sampled.py), and control maps, here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -25,6 +27,7 @@ from mechanical_ears.sound import Sound
 RELEASE_SECONDS = NOTE_SECONDS - HOLD_SECONDS  # s of a note behind its key-up, if nothing is told
 VELOCITY = 100  # MIDI velocity at which maps play as they are, where they tell none
 DECIBELS_PER_STEP = 0.25  # dB, of a velocity step away from the map's own
+AHEAD = 8  # notes for each core that are made before they are asked for
 
 Progress = Callable[[int, int | None], None]
 
@@ -72,16 +75,27 @@ def release_seconds(playable: Playable) -> float:
 def notes(
     playable: Playable,
     pairs: Sequence[tuple[float, int]],
-    seconds: float | None = None,
+    seconds: float | Sequence[float] | None = None,
     sample_rate: int = 48_000,
 ) -> Iterator[Sound]:
-    """Notes (pitch, velocity), on all cores where the instrument knows how."""
+    """Notes (pitch, velocity) of one length or each of its own, on all cores.
+
+    An instrument that knows how to makes several together, which is quicker.
+    """
     together = getattr(playable, "notes", None)
     if together is not None:
         yield from together(pairs, seconds, sample_rate)
         return
-    for pitch, velocity in pairs:
-        yield playable.note(pitch, velocity, seconds, sample_rate)
+    lengths = seconds if isinstance(seconds, Sequence) else [seconds] * len(pairs)
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for first in range(0, len(pairs), AHEAD * workers):
+            some = slice(first, first + AHEAD * workers)
+            yield from pool.map(
+                lambda pair, length: playable.note(pair[0], pair[1], length, sample_rate),
+                pairs[some],
+                lengths[some],
+            )
 
 
 @dataclass(frozen=True, eq=False)

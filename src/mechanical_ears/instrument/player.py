@@ -12,10 +12,8 @@ Controllers, which come in steps, are smoothed over 5 ms.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.instrument.midi import Channel, Curve, Song, SongNote, used_channels
 from mechanical_ears.instrument.playable import Playable, Progress, release_seconds
+from mechanical_ears.instrument.playable import notes as together
 from mechanical_ears.instrument.reverb import reverberated
 from mechanical_ears.instrument.sampled import Audio, SampledInstrument, pan_gains
 from mechanical_ears.instrument.sampling import Plan, sample_instrument
@@ -186,20 +185,19 @@ class _Voices:
 
     def _rendered(self, notes: Sequence[SongNote]) -> Iterator[tuple[int, Audio]]:
         release = release_seconds(self.playable)
-
-        def sound(note: SongNote) -> tuple[int, Audio]:
-            seconds = note.end - note.start + release
-            extra = self._most_bend(note, note.end + release)
-            made = self.playable.note(
-                note.pitch, note.velocity, max(0.05, seconds * extra), self.rate
-            ).samples
-            bent = self._bent(made[:, None], note, round(seconds * self.rate))
-            return round(note.start * self.rate), np.repeat(bent, 2, axis=1)
-
-        workers = os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            for first in range(0, len(notes), 8 * workers):
-                yield from pool.map(sound, notes[first : first + 8 * workers])
+        lengths = [note.end - note.start + release for note in notes]
+        rendered = together(
+            self.playable,
+            [(note.pitch, note.velocity) for note in notes],
+            [
+                max(0.05, length * self._most_bend(note, note.end + release))
+                for note, length in zip(notes, lengths, strict=True)
+            ],
+            self.rate,
+        )
+        for note, length, sound in zip(notes, lengths, rendered, strict=True):
+            bent = self._bent(sound.samples[:, None], note, round(length * self.rate))
+            yield round(note.start * self.rate), np.repeat(bent, 2, axis=1)
 
     def _from_samples(
         self, instrument: SampledInstrument, notes: Sequence[SongNote]

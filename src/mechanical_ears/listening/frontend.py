@@ -27,6 +27,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.products import LARGEST
+
 SAMPLE_RATE: Final = 16_000  # Hz
 SAMPLES: Final = 64_000  # 4 s
 FLOOR: Final = 80.0  # dB below the maximum that are heard
@@ -52,7 +54,6 @@ NOTHING: Final = SILENCE * 10 ** (-FLOOR / 10)  # power that no note can make he
 
 
 TOGETHER: Final = 32_768  # samples of frames transformed at a time, which stay in the cache
-LARGEST_PRODUCT: Final = 200_000  # multiplications below which no BLAS starts threads
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _blocks(short: bool) -> tuple[Bands, ...]:
     blocks, begin = [], 0
     for end in range(1, filters.shape[1] + 1):
         wider = (lasts[end] - firsts[begin]) * (end + 1 - begin) if end < len(lasts) else math.inf
-        if wider * frames > LARGEST_PRODUCT:
+        if wider * frames > LARGEST:
             bins, bands = slice(firsts[begin], lasts[end - 1]), slice(begin, end)
             blocks.append(Bands(bins, bands, np.ascontiguousarray(filters[bins, bands])))
             begin = end
