@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears import EarsError, imagine
-from mechanical_ears.imagining.audition import DRAWS, LOUDNESS, chosen, lacking, levelled
+from mechanical_ears.imagining.audition import DRAWS, LOUDNESS, NEW, chosen, lacking, levelled
 from mechanical_ears.imagining.imagined import HEARD_KEYS, Impression, Instrument
 from mechanical_ears.loudness import loudness
 
@@ -29,7 +29,7 @@ def impression(family="mallet", wrong=0, novelty=0.5):
         ({"wrong": 2}, 0.25),
         ({"family": "organ"}, 1),
         ({"family": None}, 1),
-        ({"novelty": 0.1}, 0.5),
+        ({"novelty": NEW / 2}, 0.5),
         ({"wrong": 5, "family": "organ", "novelty": 0.0}, 3),
     ],
 )

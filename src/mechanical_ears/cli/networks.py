@@ -128,7 +128,7 @@ def imagination(
     *,
     critics: tuple[str, ...] = ("map", "pair", "ears"),
     rounds: int = 24,
-    round_steps: int = 400,
+    round_steps: int = 850,
     instruments: int = 64,
     learning_rate: float = 5e-4,
     seed: int = 0,

@@ -29,7 +29,7 @@ from mechanical_ears.note import NOTE_SECONDS
 
 DRAWS: Final = 8  # of a seed, that the ears listen to at most
 KEYS_RIGHT: Final = 4  # of the five that are heard
-NEW: Final = 0.2  # novelty, which three quarters of the presets pass that the ears never saw
+NEW: Final = 0.3  # novelty, which half of the presets pass that the ears never saw
 LOUDNESS: Final = -23.0  # LUFS of the middle one of the keys that are heard
 HEADROOM: Final = 7.0  # dB that the hardest stroke may be louder, below full scale
 MOST_GAIN: Final = 30.0  # dB

@@ -61,7 +61,7 @@ class ImaginationTraining:
     corpora: tuple[Path, ...]
     critics: tuple[str, ...] = ("map", "pair", "ears")
     rounds: int = 24
-    round_steps: int = 400
+    round_steps: int = 850
     instruments: int = 64
     learning_rate: float = 5e-4
     seed: int = 0
