@@ -1,15 +1,16 @@
 """The game: what critics and players learn from one batch of notes.
 
-notes of instruments by lot, four of each                     real
-the same keys and velocities, of timbres from z or by ear     fake
-critics     learn to tell them apart (losses.py)
-generator, mapper, encoder learn
-to be taken for real by every critic
-to play the other notes of an instrument of which one to three were heard (cross-note
-reconstruction), which is what makes one timbre of all keys and velocities
-that the encoder finds the timbre again of which a note was made (Chen et al., "InfoGAN:
-interpretable representation learning", 2016)
-to draw timbres, with their families, as the encoder finds them in the known instruments
+    notes of instruments by lot, four of each                     real
+    the same keys and velocities, of timbres from z or by ear     fake
+
+Critics learn to tell them apart (losses.py). Generator, mapper and encoder learn
+
+    - to be taken for real by every critic;
+    - to play the other notes of an instrument of which one to three were heard (cross-note
+      reconstruction), which is what makes one timbre of all keys and velocities;
+    - that the encoder finds the timbre again of which a note was made (Chen et al., "InfoGAN:
+      interpretable representation learning", 2016);
+    - to draw timbres, with their families, as the encoder finds them in the known instruments.
 """
 
 from __future__ import annotations
