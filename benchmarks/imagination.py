@@ -4,9 +4,10 @@
                                            [--players NAME=MODULE:PATH …]
 
 The first model is measured in full as people play it, with the ears choosing among draws, beside
-real notes, and by two pitch trackers of other projects. The others, trained with the same seed and
-budget, stand below it in a table of their own with the first draw of each seed, as the first model
-does once more. A model is a folder of weights; without one the shipped weights are measured.
+real notes, and by two pitch trackers of other projects. The others stand below it in a table of
+their own with the first draw of each seed, as the first model does once more, and with the minutes
+that their run folders tell of their training. A model is a folder of weights; without one the
+shipped weights are measured.
 Another generator takes part as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player`
 that makes audio.
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import sys
 import time
@@ -146,7 +148,7 @@ def measure_all(options: argparse.Namespace) -> None:
     if options.tracked:
         parts += tracked(store, players[first], plan, count, options.tracked)
     if others:
-        parts += ablation(evaluations)
+        parts += ablation(evaluations, trained(options.models, options.players))
     parts += sensitivity(store, network, known, options.seed)
     parts += [
         f"![{words}](pictures/imagination-{picture}.png)"
@@ -249,22 +251,40 @@ def middle(keys: np.ndarray, most: int) -> np.ndarray:
     return places[:: max(1, len(places) // most)][:most]
 
 
-def ablation(evaluations: dict[str, Evaluation]) -> list[str]:
+def trained(models: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """Minutes of training by name, where a run folder's log tells them."""
+    told = {}
+    for given in [*models, *others]:
+        name, _, place = given.partition("=")
+        log = Path(place.rpartition(":")[2]) / "log.jsonl"
+        if log.is_file():
+            rounds = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+            whole = rounds[-1].get("cpu_seconds")
+            if whole is None:  # a machine may have slept in a round
+                whole = len(rounds) * float(np.median([each["seconds"] for each in rounds]))
+            minutes = whole / 60
+            told[name] = told[f"{name}{FIRST_DRAWS}"] = f"{minutes:.0f}"
+    return told
+
+
+def ablation(evaluations: dict[str, Evaluation], minutes: dict[str, str]) -> list[str]:
     """The main figures of all models, one a row, with real notes below."""
     tables: dict[str, dict[str, Row]] = {
         name: {row.figure: row for row in report_rows(evaluation)}
         for name, evaluation in evaluations.items()
     }
     rows = [
-        [name, *[table[figure].values[0] for figure in ABLATED]] for name, table in tables.items()
+        [name, minutes.get(name, "–"), *[table[figure].values[0] for figure in ABLATED]]
+        for name, table in tables.items()
     ]
     some = next(iter(tables.values()))
-    rows.append(["*train, resynthesised*", *[some[figure].values[1] for figure in ABLATED]])
-    rows.append(["*target*", *[some[figure].target or "–" for figure in ABLATED]])
+    rows.append(["*train, resynthesised*", "", *[some[figure].values[1] for figure in ABLATED]])
+    rows.append(["*target*", "", *[some[figure].target or "–" for figure in ABLATED]])
     return [
         "The same figures of all models; those below the first row are of each seed's first draw, "
-        "which no ears have chosen:",
-        markdown_table(["", *ABLATED], rows),
+        "which no ears have chosen. They were not trained alike long: *minutes* are rounds times "
+        "their median time by the clock, on one core that other work may have shared.",
+        markdown_table(["", "minutes", *ABLATED], rows),
     ]
 
 
