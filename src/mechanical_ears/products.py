@@ -24,10 +24,15 @@ def product(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
 
     Args:
         left: float32 or float64 (rows, depth).
-        right: the same, (depth, columns), of at most 1,500 columns.
+        right: the same type, (depth, columns).
+
+    Returns:
+        (rows, columns), of that type; the same numbers however the two lie in memory.
     """
-    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)  # for the same rounding
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
     rows, columns = len(left), right.shape[1]
+    if not right.size:
+        return left @ right
     depth = max(1, min(DEEPEST, LARGEST // columns, len(right)))
     step = max(1, min(LARGEST // (depth * columns), rows))
     result = np.empty((-(-rows // step) * step, columns), dtype=np.result_type(left, right))

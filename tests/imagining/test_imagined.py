@@ -33,6 +33,18 @@ def test_the_same_seed_is_the_same_sound(toy_weights):
     assert distance(one.note(60).samples, other.note(60).samples, 48_000).lsd > 3
 
 
+def test_notes_of_lengths_of_their_own_are_the_same_as_one_by_one(toy):
+    instrument = imagine(1, model=toy)
+    pairs = [(40 + number, 60 + number) for number in range(10)]
+    lengths = [0.2 + 0.1 * number for number in range(10)]
+    played = instrument.notes(pairs, lengths, 16_000)
+    for (pitch, velocity), seconds, sound in zip(pairs, lengths, played, strict=True):
+        alone = instrument.note(pitch, velocity, seconds, 16_000)
+        np.testing.assert_array_equal(sound.samples, alone.samples)
+    with pytest.raises(EarsError, match="10 notes are asked for, and lengths of 9"):
+        next(instrument.notes(pairs, lengths[:-1], 16_000))
+
+
 def test_many_notes_are_the_same_as_one_by_one(toy):
     instrument = imagine(1, model=toy)
     pairs = [(pitch, velocity) for pitch in range(40, 70, 3) for velocity in (40, 110)]

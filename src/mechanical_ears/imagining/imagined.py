@@ -152,13 +152,14 @@ class Instrument:
             progress: told how many are done, and of how many.
 
         Raises:
-            EarsError: a number is out of range.
+            EarsError: a number is out of range, or there are not as many lengths as notes.
         """
         for pitch, velocity in pairs:
             _check(pitch, velocity)
-        told = NOTE_SECONDS if seconds is None else seconds
-        lengths = [told] * len(pairs) if isinstance(told, int | float) else list(told)
-        asked = list(zip(pairs, lengths, strict=True))
+        told = np.asarray(NOTE_SECONDS if seconds is None else seconds, dtype=np.float64)
+        if told.shape not in ((), (len(pairs),)):
+            raise EarsError(f"{len(pairs)} notes are asked for, and lengths of {told.size}")
+        asked = list(zip(pairs, np.broadcast_to(told, len(pairs)).tolist(), strict=True))
         batches = [asked[first : first + BATCH] for first in range(0, len(asked), BATCH)]
         workers = min(os.cpu_count() or 1, len(batches))
         if workers <= 1:
