@@ -9,7 +9,8 @@ import pytest
 
 from mechanical_ears import EarsError, imagine
 from mechanical_ears.imagining.audition import DRAWS, LOUDNESS, NEW, chosen, lacking, levelled
-from mechanical_ears.imagining.imagined import HEARD_KEYS, Impression, Instrument
+from mechanical_ears.imagining.imagined import HEARD_KEYS, Instrument
+from mechanical_ears.imagining.impression import Impression
 from mechanical_ears.loudness import loudness
 
 

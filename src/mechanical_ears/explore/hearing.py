@@ -57,7 +57,7 @@ class HeardRecording:
 
 def hearing(playing: Playing) -> Heard:
     """What the ears hear in an instrument."""
-    from mechanical_ears.imagining.imagined import impression
+    from mechanical_ears.imagining.impression import impression
     from mechanical_ears.listening.ears import shipped_ears
 
     keys, sounds = _heard_notes(playing)

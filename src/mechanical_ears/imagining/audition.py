@@ -21,9 +21,9 @@ from mechanical_ears.imagining.imagined import (
     HEARD_KEYS,
     HEARD_RATE,
     VELOCITY,
-    Impression,
     Instrument,
 )
+from mechanical_ears.imagining.impression import Impression
 from mechanical_ears.loudness import loudness
 from mechanical_ears.note import NOTE_SECONDS
 

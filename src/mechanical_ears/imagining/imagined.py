@@ -27,11 +27,12 @@ from mechanical_ears.files import SAMPLERS, write_json, written_whole
 from mechanical_ears.imagining.carried import Carried, from_bytes, louder, to_bytes
 from mechanical_ears.imagining.detail import detailed
 from mechanical_ears.imagining.imagination import BATCH, TIMBRE, Imagination, opened
+from mechanical_ears.imagining.impression import Impression, impression
 from mechanical_ears.imagining.lot import normal
 from mechanical_ears.imagining.outline import Outlines, controls_of
 from mechanical_ears.imagining.render import render
 from mechanical_ears.imagining.settling import settled
-from mechanical_ears.listening.ears import Hearing, shipped_ears
+from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.sound import Sound
@@ -50,36 +51,8 @@ JITTER: Final = 0.04  # standard deviations among instruments, between the takes
 LOUDEST: Final = 0.99  # of full scale, the highest peak of a note
 HEARD_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
 HEARD_RATE: Final = 16_000  # Hz
-NEAREST: Final = 3  # known instruments that are named
 
 Wanted = tuple[tuple[float, int], float]  # pitch and velocity, and length in s
-
-
-@dataclass(frozen=True)
-class Impression:
-    """What the ears hear in an instrument, from a few of its notes.
-
-    Attributes:
-        pitches: MIDI numbers of the keys that were heard.
-        hearings: what was heard in each.
-        family: one of `FAMILIES`, that with the highest mean confidence.
-        family_confidence: mean over the notes, 0..1.
-        nearest: names of the nearest known instruments with their likeness, −1..1, the mean over
-            the notes.
-        novelty: 1 − the likeness of the nearest.
-    """
-
-    pitches: tuple[int, ...]
-    hearings: tuple[Hearing, ...]
-    family: str | None
-    family_confidence: float
-    nearest: tuple[tuple[str, float], ...]
-    novelty: float
-
-    @property
-    def right(self) -> int:
-        """How many keys were heard as they were played."""
-        return sum(h.pitch == key for h, key in zip(self.hearings, self.pitches, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,34 +392,6 @@ def _assembled(about: Mapping[str, Any], imagination: Imagination) -> Instrument
         balance=balance,
         seed=None if seed is None else int(seed),
         origin=dict(about["origin"]),
-    )
-
-
-def impression(
-    pitches: Sequence[int], hearings: Sequence[Hearing], likenesses: NDArray[np.float32]
-) -> Impression:
-    """What the ears' answers on single notes tell of their instrument.
-
-    Args:
-        pitches: MIDI numbers of the notes.
-        hearings: of each.
-        likenesses: float32 (notes, instruments), to each known instrument.
-    """
-    families: dict[str, float] = {}
-    for hearing in hearings:
-        if hearing.family is not None:
-            share = hearing.family_confidence / len(hearings)
-            families[hearing.family] = families.get(hearing.family, 0.0) + share
-    family = max(families, key=lambda name: families[name], default=None)
-    names, likeness = shipped_ears().instruments, likenesses.mean(axis=0)
-    near = [(names[place], float(likeness[place])) for place in likeness.argsort()[::-1][:NEAREST]]
-    return Impression(
-        tuple(pitches),
-        tuple(hearings),
-        family,
-        families.get(family, 0.0) if family else 0.0,
-        tuple(near),
-        1.0 - near[0][1] if near else 1.0,
     )
 
 
