@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
-from mechanical_ears.imagining.coded import load_coded
-from mechanical_ears.imagining.critics import make_critics
-from mechanical_ears.imagining.game import StepLoss, drawn
-from mechanical_ears.imagining.networks import ImaginationShape, Players
-from mechanical_ears.imagining.train import ImaginationTraining, descend, train_imagination
-from mechanical_ears.imagining.variation import Variation
+from mechanical_ears.imagining.training.augment import Variation
+from mechanical_ears.imagining.training.critics.make import make_critics
+from mechanical_ears.imagining.training.dataset import load_coded
+from mechanical_ears.imagining.training.networks import ImaginationShape, Players
+from mechanical_ears.imagining.training.step import StepLoss, drawn
+from mechanical_ears.imagining.training.train import ImaginationTraining, descend, train_imagination
 from mechanical_ears.training.device import Hardware, launch_fabric
 
 ROWS = {

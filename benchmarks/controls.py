@@ -30,21 +30,21 @@ from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.corpus.nsynth import open_nsynth
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.errors import SoundError
-from mechanical_ears.imagining.analysis import analyse
-from mechanical_ears.imagining.controls import MODES, ROWS, SILENCE, SINGLES, Controls
-from mechanical_ears.imagining.distance import Distance, distance
-from mechanical_ears.imagining.render import render
-from mechanical_ears.imagining.storage import to_bytes
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.note import FAMILIES, Note
 from mechanical_ears.pictures import Picture, save_figure, styled
 from mechanical_ears.pitch import cents_between, midi_to_hz
+from mechanical_ears.resynthesis.analysis.analyse import analyse
+from mechanical_ears.resynthesis.control_map import MODES, ROWS, SILENCE, SINGLES, Controls
+from mechanical_ears.resynthesis.control_map_file import to_bytes
+from mechanical_ears.resynthesis.spectral_distance import Distance, distance
+from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 from mechanical_ears.spectra import stft
 from tracking import NoteFolder
 
 if TYPE_CHECKING:
-    from mechanical_ears.imagining.magnitude import MapBatch
+    from mechanical_ears.resynthesis.differentiable.magnitude import MapBatch
 
 COMMAND = "python benchmarks/controls.py"
 FONTS = Path("/usr/share/sounds/sf2")
@@ -275,7 +275,7 @@ def speed_rows(cases: Sequence[Case]) -> list[list[object]]:
 
 def _levels(controls: Controls) -> np.ndarray:
     """Decibels of all partials and modes, float32 (rows, frames)."""
-    from mechanical_ears.imagining.controls import group_weights
+    from mechanical_ears.resynthesis.control_map import group_weights
 
     told = controls.partials.astype(np.float32)
     upper = group_weights() @ told[SINGLES:-MODES] + controls.fine.astype(np.float32)[:, None]
@@ -363,9 +363,13 @@ def magnitude(notes: Sequence[Note]) -> None:
     """Write the section on the analytic render: how near it is, and what it costs."""
     import torch
 
-    from mechanical_ears.imagining.magnitude import MagnitudeRender, map_batch, render_magnitude
-    from mechanical_ears.imagining.outline import OUTLINE_FRAMES
     from mechanical_ears.listening.frontend import FLOOR, Heard, hear
+    from mechanical_ears.resynthesis.control_grid import OUTLINE_FRAMES
+    from mechanical_ears.resynthesis.differentiable.magnitude import (
+        MagnitudeRender,
+        map_batch,
+        render_magnitude,
+    )
 
     torch.set_num_threads(1)
     maps = [analyse(note) for note in notes]

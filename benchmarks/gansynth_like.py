@@ -41,8 +41,8 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.measured import Notes
 from mechanical_ears.evaluation.sources import TRAIN, UNSEEN, Asked, Player, open_store
 from mechanical_ears.files import written_whole
-from mechanical_ears.imagining.distance import distance
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
+from mechanical_ears.resynthesis.spectral_distance import distance
 from mechanical_ears.training.run import RunFolder, load_checkpoint
 
 SAMPLES = 64_000

@@ -47,7 +47,6 @@ from mechanical_ears.evaluation.imagination import (
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
 from mechanical_ears.evaluation.measured import Notes, measure
-from mechanical_ears.evaluation.realism import realism
 from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
 from mechanical_ears.evaluation.report import rows as report_rows
 from mechanical_ears.evaluation.sources import (
@@ -63,9 +62,10 @@ from mechanical_ears.evaluation.sources import (
     real,
     resynthesised,
 )
-from mechanical_ears.imagining.imagination import SHIPPED, Imagination
+from mechanical_ears.imagining.model import SHIPPED, Imagination
 from mechanical_ears.note import NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import midi_to_hz
+from mechanical_ears.set_metrics import realism
 from mechanical_ears.sound import Sound
 from tracking import NoteFolder
 

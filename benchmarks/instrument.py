@@ -32,16 +32,16 @@ from numpy.typing import NDArray
 from harness import ROOT, markdown_table, medians, slim_picture, write_section
 from mechanical_ears.corpus.fluid import RENDER_RATE, Player
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.imagined import Instrument
+from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.instrument.autosampler import sample_instrument
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.loops import seam
 from mechanical_ears.instrument.mapping import map_folder
 from mechanical_ears.instrument.midi import read_song
-from mechanical_ears.instrument.picture import instrument_picture
 from mechanical_ears.instrument.playable import Playable
 from mechanical_ears.instrument.player import play_song
+from mechanical_ears.instrument.plots import instrument_picture
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.sampling import sample_instrument
 from mechanical_ears.pictures import save_figure
 from mechanical_ears.sound import Sound
 from tracking import NoteFolder

@@ -26,15 +26,15 @@ from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.errors import EarsError
-from mechanical_ears.imagining.analysis import analyse
-from mechanical_ears.imagining.distance import distance
-from mechanical_ears.imagining.imagination import Imagination, opened
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.imagined import Instrument
-from mechanical_ears.imagining.render import render
+from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.imagining.model import Imagination, opened
 from mechanical_ears.listening.ears import listen
 from mechanical_ears.listening.onset import onset
 from mechanical_ears.note import Note
+from mechanical_ears.resynthesis.analysis.analyse import analyse
+from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
 COMMAND = "python benchmarks/like.py"

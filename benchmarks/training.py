@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import ROOT, markdown_table, medians, peer_python, write_section
-from mechanical_ears.listening.article import ArticleNetwork
+from mechanical_ears.listening.training.article_network import ArticleNetwork
 
 BATCH = 128
 

@@ -1,7 +1,5 @@
 """Spectra against librosa's answers (``golden/make_librosa.py``) and against formulas."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +7,9 @@ from hypothesis import strategies as st
 
 from mechanical_ears.sound import Sound
 from mechanical_ears.spectra import Spectrogram, fft_frequencies, spectrogram, spectrum, stft
+from support.paths import GOLDEN
 
-LIBROSA = np.load(Path(__file__).parent / "golden" / "librosa.npz")
+LIBROSA = np.load(GOLDEN / "librosa.npz")
 TOLERANCE = 1e-5  # of the norm, and of the peak
 
 

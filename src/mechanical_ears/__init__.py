@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
     from mechanical_ears.errors import EarsError
-    from mechanical_ears.imagining.analysis import analyse
-    from mechanical_ears.imagining.controls import Controls
     from mechanical_ears.imagining.imagine import imagine
-    from mechanical_ears.imagining.imagined import Instrument
-    from mechanical_ears.imagining.render import render
+    from mechanical_ears.imagining.instrument import Instrument
     from mechanical_ears.instrument.export import export
     from mechanical_ears.instrument.mapping import map_folder
     from mechanical_ears.instrument.opening import open_instrument
     from mechanical_ears.instrument.sampled import SampledInstrument
     from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
+    from mechanical_ears.resynthesis.analysis.analyse import analyse
+    from mechanical_ears.resynthesis.control_map import Controls
+    from mechanical_ears.resynthesis.synthesis.render import render
     from mechanical_ears.sound import Sound
 
 __all__ = [
@@ -41,21 +41,21 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Controls": "mechanical_ears.imagining.controls",
+    "Controls": "mechanical_ears.resynthesis.control_map",
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
     "Hearing": "mechanical_ears.listening.ears",
-    "Instrument": "mechanical_ears.imagining.imagined",
+    "Instrument": "mechanical_ears.imagining.instrument",
     "Note": "mechanical_ears.note",
     "SampledInstrument": "mechanical_ears.instrument.sampled",
     "Sound": "mechanical_ears.sound",
-    "analyse": "mechanical_ears.imagining.analysis",
+    "analyse": "mechanical_ears.resynthesis.analysis.analyse",
     "export": "mechanical_ears.instrument.export",
     "imagine": "mechanical_ears.imagining.imagine",
     "listen": "mechanical_ears.listening.ears",
     "map_folder": "mechanical_ears.instrument.mapping",
     "open_instrument": "mechanical_ears.instrument.opening",
-    "render": "mechanical_ears.imagining.render",
+    "render": "mechanical_ears.resynthesis.synthesis.render",
 }
 
 

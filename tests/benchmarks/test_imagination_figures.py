@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "benchmarks")]
 
-from imagination import SPOILED, middle, named_players  # noqa: E402
-from mechanical_ears.pitch import midi_to_hz  # noqa: E402
+from imagination import SPOILED, middle, named_players
+from mechanical_ears.pitch import midi_to_hz
 
 
 def tone(*partials):

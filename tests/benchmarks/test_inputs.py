@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "benchmarks")]
 
-from inputs import (  # noqa: E402
+from inputs import (
     CONTENDERS,
     RATE,
     Contender,
@@ -23,11 +19,11 @@ from inputs import (  # noqa: E402
     rate,
     train,
 )
-from mechanical_ears.corpus.store import Store, build_store  # noqa: E402
-from mechanical_ears.corpus.toy import Toy  # noqa: E402
-from mechanical_ears.listening.frontend import LOWEST_MIDI, SAMPLE_RATE, SAMPLES  # noqa: E402
-from mechanical_ears.sound import Sound  # noqa: E402
-from mechanical_ears.training.feed import Notes  # noqa: E402
+from mechanical_ears.corpus.store import Store, build_store
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.listening.frontend import LOWEST_MIDI, SAMPLE_RATE, SAMPLES
+from mechanical_ears.sound import Sound
+from mechanical_ears.training.feed import Notes
 
 
 def test_spectrum_of_a_sine_stands_at_its_frequency_whatever_its_gain():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
+from support.paths import ROOT
 
-from track_pitch import loud, summary  # noqa: E402
+BENCHMARKS = ROOT / "benchmarks"
 
-from hearing import Heard, score  # noqa: E402
-from label_sounding import sounding_ranges  # noqa: E402
-from mechanical_ears.corpus.sounding import SoundingRange  # noqa: E402
-from tracking import agreement  # noqa: E402
+from track_pitch import loud, summary
+
+from hearing import Heard, score
+from label_sounding import sounding_ranges
+from mechanical_ears.corpus.sounding import SoundingRange
+from tracking import agreement
 
 NOTHING = float("nan")
 

@@ -15,8 +15,9 @@ from mechanical_ears.corpus.filenames import NameLabels, kind_from_name, labels_
 from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.sound import Sound
+from support.paths import DATA
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = DATA
 
 
 def _record(path: Path, sample_rate: int = 16_000, frequency: float = 440) -> Path:

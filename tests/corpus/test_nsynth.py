@@ -24,8 +24,9 @@ from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import QUALITIES, Note
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
+from support.paths import DATA
 
-DEV = Path(__file__).parents[3] / "shared" / "data" / "nsynth-dev"
+DEV = DATA / "nsynth-dev"
 needs_dev = pytest.mark.skipif(not DEV.exists(), reason=f"no {DEV}")
 LABELS = ("name", "pitch", "velocity", "instrument", "family", "source", "qualities",
           "instrument_id", "note_id")  # fmt: skip

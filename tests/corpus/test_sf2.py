@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_soundfont import TinySample, sine, write_soundfont, zone
 
 from mechanical_ears.corpus.sf2 import Preset, Sample, SoundFontFile
 from mechanical_ears.errors import CorpusError
+from support.tiny_soundfont import TinySample, sine, write_soundfont, zone
 
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 ONE, TWO = TinySample(b"\x01\x00" * 64, name="one"), TinySample(b"\x02\x00" * 64, name="two")

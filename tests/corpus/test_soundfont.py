@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from tiny_soundfont import TinySample, sine, write_soundfont, zone
 
 from mechanical_ears.corpus import fluid
 from mechanical_ears.corpus.corpus import Scanned
@@ -26,6 +25,7 @@ from mechanical_ears.corpus.soundfont import LOUDEST, SoundFont, render_note
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import FAMILIES, SOURCES
 from mechanical_ears.pitch import cents_between, midi_to_hz
+from support.tiny_soundfont import TinySample, sine, write_soundfont, zone
 
 FOLDER = Path("/usr/share/sounds/sf2")
 FLUID, SMALL = FOLDER / "FluidR3_GM.sf2", FOLDER / "TimGM6mb.sf2"

@@ -21,8 +21,9 @@ from mechanical_ears.corpus.tfrecord import (
     write_tfrecord,
 )
 from mechanical_ears.errors import CorpusError
+from support.paths import DATA
 
-DEV = Path(__file__).parents[3] / "shared" / "data" / "nsynth-dev.tfrecord"
+DEV = DATA / "nsynth-dev.tfrecord"
 
 
 def reference_message() -> Any:

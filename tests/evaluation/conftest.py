@@ -1,17 +1,11 @@
 """What the tests of the evaluation share: a toy imagination and a store with all of its grid."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.sources import GRID_KEYS
-
-sys.path.append(str(Path(__file__).parents[1] / "imagining"))
-
-from toy_imagination import write_toy
+from support.toy_model import write_toy
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Faults that were put in are found, and none in clean notes."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,9 +7,10 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.faults import clicks, faults
 from mechanical_ears.loudness import SILENCE, loudness
 from mechanical_ears.sound import Sound
+from support.paths import EXAMPLES
 
 RATE = 16_000
-EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
+EXAMPLES = EXAMPLES
 
 
 def tone(frequency=220.0, partials=20, seconds=4.0, rate=RATE, seed=0):

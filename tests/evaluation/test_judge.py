@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +20,13 @@ from mechanical_ears.evaluation.judge import (
     Judge,
     JudgeFrontEnd,
 )
-from mechanical_ears.listening.publish import CALIBRATED, PITCHED
+from mechanical_ears.listening.training.publish import CALIBRATED, PITCHED
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
+EXAMPLES = EXAMPLES
 
 
 def tone(midi):

@@ -1,7 +1,5 @@
 """What is measured of notes, on notes whose measures are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,9 @@ from mechanical_ears.evaluation.judge import EvaluationNetwork
 from mechanical_ears.evaluation.measured import Measured, Notes, joined, measure
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
+from support.paths import EXAMPLES
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "notes").glob("*.flac"))
+EXAMPLES = sorted((EXAMPLES).glob("*.flac"))
 
 
 @pytest.fixture(scope="module")

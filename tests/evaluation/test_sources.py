@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from toy_imagination import write_toy
 
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
@@ -22,12 +21,13 @@ from mechanical_ears.evaluation.sources import (
     resynthesis_mark,
     resynthesised,
 )
-from mechanical_ears.imagining.distance import distance
-from mechanical_ears.imagining.imagination import Imagination
 from mechanical_ears.imagining.imagine import imagine
+from mechanical_ears.imagining.model import Imagination
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.note import FAMILIES, VELOCITIES
 from mechanical_ears.pitch import cents_between, midi_to_hz
+from mechanical_ears.resynthesis.spectral_distance import distance
+from support.toy_model import write_toy
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +131,13 @@ def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
     assert mark == player_mark(Imagination(toy_weights))
     other = write_toy(tmp_path / "other", licence="another")
     assert player_mark(Imagination(other)) != mark
-    assert code_digest("sines") != code_digest("timeline")
-    alone, more = code_digest("storage"), code_digest("storage", "controls")
+    assert code_digest("resynthesis.synthesis.sine_bank") != code_digest(
+        "resynthesis.synthesis.timeline"
+    )
+    alone, more = (
+        code_digest("resynthesis.control_map_file"),
+        code_digest("resynthesis.control_map_file", "resynthesis.control_map"),
+    )
     assert alone == more  # which it imports
     assert len(resynthesis_mark()) == 12
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "imagining"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running_server import RunningServer
-from toy_imagination import write_toy
+from support.running_server import RunningServer
+from support.toy_model import write_toy
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from toy_imagination import write_toy
 
-from mechanical_ears.imagining.imagination import Imagination
+from mechanical_ears.imagining.model import Imagination
+from support.toy_model import write_toy
 
 
 @pytest.fixture(scope="session")

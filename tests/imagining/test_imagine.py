@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toy_imagination import TIMBRE
 
 from mechanical_ears import EarsError, Note, Sound, imagine
-from mechanical_ears.imagining.distance import distance
 from mechanical_ears.imagining.imagine import family_shares
-from mechanical_ears.imagining.lot import normal
 from mechanical_ears.note import FAMILIES
+from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.rng import normal
+from support.toy_model import TIMBRE
 
 
 @pytest.fixture(scope="module")

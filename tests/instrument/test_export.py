@@ -2,9 +2,6 @@
 
 import os
 import re
-import resource
-import signal
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,14 +9,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import soundfile
-from toys import POWER, Organ, level, sampled
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument import export as exporting
+from mechanical_ears.instrument.autosampler import Plan
 from mechanical_ears.instrument.export import as_samples, export
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.sampling import Plan
 from mechanical_ears.instrument.zones import Response, Zone, check_tiling
+from support.full_disk import full_disk
+from support.toy_instruments import POWER, Organ, level, sampled
 
 FORMATS = ("x.sfz", "x.sf2", "x.dspreset")
 
@@ -39,19 +37,6 @@ DOCUMENTED = {
         *("seqMode", "seqLength", "seqPosition"),
     },
 }
-
-
-@contextmanager
-def full_disk(room):
-    """No file may grow beyond so many bytes, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -8,32 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from toys import RATE, level, peak_pitch
 
 from mechanical_ears.corpus.filenames import NameLabels
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.mapping import _layers, at_one_peak, map_folder
 from mechanical_ears.instrument.recordings import Recording, settled
 from mechanical_ears.instrument.zones import check_tiling
-from mechanical_ears.pitch import midi_to_hz, midi_to_name
+from mechanical_ears.pitch import midi_to_name
+from support.paths import DATA
+from support.toy_instruments import RATE, level, peak_pitch, pluck
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = DATA
 PITCHES = (40, 45, 50, 55, 60, 65)
-
-
-def pluck(pitch, decibels=0.0, bright=1.0, rate=RATE, seconds=2.0, silence=0.3, seed=0):
-    """A string that falls, behind some silence with a little hiss."""
-    time = np.arange(round(seconds * rate)) / rate
-    chance = np.random.default_rng([seed, round(100 * pitch)])
-    audio = np.zeros(len(time))
-    for number in range(1, 15):
-        if number * midi_to_hz(pitch) < 0.45 * rate:
-            fall = np.exp(-(2 + 0.5 * number) * time)
-            phase = 2 * np.pi * (number * midi_to_hz(pitch) * time + chance.random())
-            audio += np.sin(phase) * fall / number ** (2 - bright)
-    audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.002, 1)
-    audio = np.concatenate([np.zeros(round(silence * rate)), audio])
-    return audio + 1e-5 * chance.standard_normal(len(audio))
 
 
 @pytest.fixture

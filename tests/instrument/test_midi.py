@@ -2,10 +2,10 @@
 
 import mido
 import pytest
-from toys import control, key, write_midi
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.midi import read_song
+from support.toy_instruments import control, key, write_midi
 
 TEMPO = mido.MetaMessage("set_tempo", tempo=1_000_000)  # one quarter a second
 

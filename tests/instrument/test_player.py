@@ -3,12 +3,22 @@
 import mido
 import numpy as np
 import pytest
-from toys import POWER, RATE, Organ, control, key, level, peak_pitch, sampled, write_midi
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.midi import read_song
 from mechanical_ears.instrument.player import automation, play_song, read_at
 from mechanical_ears.instrument.reverb import reverberated, room
+from support.toy_instruments import (
+    POWER,
+    RATE,
+    Organ,
+    control,
+    key,
+    level,
+    peak_pitch,
+    sampled,
+    write_midi,
+)
 
 TEMPO = [(0, mido.MetaMessage("set_tempo", tempo=1_000_000))]
 LOUD = control(0, 7, 127)

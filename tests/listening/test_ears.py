@@ -1,7 +1,5 @@
 """The shipped ears on sounds whose answer is known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,9 +11,10 @@ from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.sound import Sound
+from support.paths import DATA, EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "notes"
-NSYNTH = Path(__file__).parents[3] / "shared" / "data" / "nsynth-dev"
+EXAMPLES = EXAMPLES
+NSYNTH = DATA / "nsynth-dev"
 
 
 def partials(frequency, seconds, sample_rate, count=8):

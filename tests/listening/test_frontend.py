@@ -13,7 +13,7 @@ from mechanical_ears.listening.frontend import (
     hear,
     layout,
 )
-from mechanical_ears.listening.frontend_torch import TorchFrontEnd
+from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="pip install playwright")
-sys.path.insert(0, str(Path(__file__).parent))
 
-from browsing import Server, Watch, calm, started, wake
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from support.browser import Server, Watch, calm, started, wake
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--autoplay-policy=document-user-activation-required"]

@@ -2,7 +2,8 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import in_hand, open_recipe, place, sounds, step, until, wake
+
+from support.browser import in_hand, open_recipe, place, sounds, step, until, wake
 
 PHONE = {"width": 390, "height": 844}
 

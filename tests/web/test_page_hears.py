@@ -1,15 +1,15 @@
 """What the ears say, of instruments and of recordings that are dropped; and of what is none."""
 
 import base64
-from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import open_recipe, sounds, step, until
 
 from mechanical_ears import Sound
+from support.browser import open_recipe, sounds, step, until
+from support.paths import EXAMPLES
 
-NOTES = Path(__file__).parents[2] / "examples" / "notes"
+NOTES = EXAMPLES
 REED = NOTES / "reed_acoustic_111-081-100.flac"  # A5
 
 

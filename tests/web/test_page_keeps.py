@@ -6,9 +6,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from browsing import keep, open_recipe, step, until
 
 from mechanical_ears.errors import EarsError
+from support.browser import keep, open_recipe, step, until
 
 
 def names(page) -> list[str]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from browsing import (
+
+from support.browser import (
     AUDIBLE,
     falls_silent,
     frequency,

@@ -1,6 +1,6 @@
 """The server stops while a page is open, and comes back."""
 
-from browsing import keep, open_recipe, step, until
+from support.browser import keep, open_recipe, step, until
 
 
 def test_favourites_outlive_the_server_and_the_page_waits_for_it(opened, server):

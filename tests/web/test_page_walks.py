@@ -1,7 +1,8 @@
 """Wandering: choose, find, morph, turn; and the way back."""
 
 import pytest
-from browsing import in_hand, open_recipe, place, settle, sounds, step, until, wake
+
+from support.browser import in_hand, open_recipe, place, settle, sounds, step, until, wake
 
 
 def choose(page, instrument: int) -> str:

@@ -55,7 +55,7 @@ def imagination(
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
     from mechanical_ears.evaluation.sources import imagination_player, open_store, player_mark
     from mechanical_ears.files import make_folder
-    from mechanical_ears.imagining.imagination import Imagination
+    from mechanical_ears.imagining.model import Imagination
     from mechanical_ears.terminal import progress_bar, show_table
 
     plan = Plan(instruments, notes, seed)

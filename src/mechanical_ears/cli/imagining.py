@@ -67,8 +67,8 @@ def imagine(
         model: folder of other weights; the shipped ones if not given.
         force: replace an instrument that was written to the folder before.
     """
-    from mechanical_ears.imagining.folder import write_folder
     from mechanical_ears.imagining.imagine import imagine as imagined
+    from mechanical_ears.imagining.note_folder import write_folder
     from mechanical_ears.terminal import progress_bar
 
     keys = _numbers(pitches, "pitch", 0, 127)
@@ -174,13 +174,13 @@ def resynthesise(
         plot: PNG, SVG or PDF file with original and resynthesis side by side.
     """
     from mechanical_ears.errors import SoundError
-    from mechanical_ears.imagining.analysis import analyse
-    from mechanical_ears.imagining.distance import distance
-    from mechanical_ears.imagining.picture import resynthesis_picture
-    from mechanical_ears.imagining.render import render
-    from mechanical_ears.imagining.storage import load_controls, save_controls, to_bytes
+    from mechanical_ears.imagining.plots import resynthesis_picture
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.pitch import hz_to_midi
+    from mechanical_ears.resynthesis.analysis.analyse import analyse
+    from mechanical_ears.resynthesis.control_map_file import load_controls, save_controls, to_bytes
+    from mechanical_ears.resynthesis.spectral_distance import distance
+    from mechanical_ears.resynthesis.synthesis.render import render
     from mechanical_ears.sound import Sound
 
     original = None
@@ -240,7 +240,7 @@ def controls(
             that it does not hold are left out. A store's own split is kept without being asked.
         workers: processes; all cores if not given.
     """
-    from mechanical_ears.imagining.maps import build_maps, open_notes, sides_of
+    from mechanical_ears.resynthesis.control_map_corpus import build_maps, open_notes, sides_of
     from mechanical_ears.terminal import progress_bar
 
     chosen = {} if limit is None else {"limit": limit, "seed": seed}

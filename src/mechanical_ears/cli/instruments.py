@@ -58,11 +58,11 @@ def export(
         plot: PNG, SVG or PDF file with the zones, their loudness and a sample.
         force: take the place of what stands there.
     """
+    from mechanical_ears.instrument.autosampler import Plan
     from mechanical_ears.instrument.export import as_samples, check_target
     from mechanical_ears.instrument.export import export as write
     from mechanical_ears.instrument.opening import open_instrument
     from mechanical_ears.instrument.sampled import SampledInstrument
-    from mechanical_ears.instrument.sampling import Plan
     from mechanical_ears.terminal import progress_bar
 
     check_target(output, force)
@@ -181,10 +181,10 @@ def play(
 
     from mechanical_ears.errors import EarsError
     from mechanical_ears.instrument import opening
+    from mechanical_ears.instrument.formats.wav import save_stereo
     from mechanical_ears.instrument.midi import read_song
     from mechanical_ears.instrument.player import play_song
     from mechanical_ears.instrument.sampled import SampledInstrument
-    from mechanical_ears.instrument.wav import save_stereo
     from mechanical_ears.terminal import progress_bar
 
     if output.exists() and not force:
@@ -211,7 +211,7 @@ def play(
 def _draw(instrument: SampledInstrument, plot: Path | None) -> None:
     if plot is None:
         return
-    from mechanical_ears.instrument.picture import instrument_picture
+    from mechanical_ears.instrument.plots import instrument_picture
     from mechanical_ears.pictures import save_figure
 
     save_figure(instrument_picture(instrument), plot)

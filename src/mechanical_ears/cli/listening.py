@@ -45,7 +45,7 @@ def listen(
     from mechanical_ears.errors import SoundError
     from mechanical_ears.files import write_text
     from mechanical_ears.listening.ears import Ears
-    from mechanical_ears.listening.picture import hearing_picture
+    from mechanical_ears.listening.plots import hearing_picture
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.sound import FORMATS, sound_files
     from mechanical_ears.terminal import progress_bar

@@ -9,7 +9,7 @@ from mechanical_ears.cli.apps import Output, train_app
 from mechanical_ears.training.device import Accelerator, Precision
 
 if TYPE_CHECKING:
-    from mechanical_ears.listening.train import ListenerTraining, Subject
+    from mechanical_ears.listening.training.train import ListenerTraining, Subject
     from mechanical_ears.training.device import Hardware
 
 
@@ -39,7 +39,7 @@ def article(
         accelerator: what to compute on; auto takes a GPU if there is one.
         precision: auto takes bf16 on CUDA GPUs.
     """
-    from mechanical_ears.listening.article_training import ArticleTraining, train_article
+    from mechanical_ears.listening.training.train_article import ArticleTraining, train_article
     from mechanical_ears.terminal import TrainingBar, is_first_process
     from mechanical_ears.training.device import Hardware
 
@@ -80,7 +80,7 @@ def listener(
         accelerator: what to compute on; auto takes a GPU if there is one.
         precision: auto takes bf16 on CUDA GPUs.
     """
-    from mechanical_ears.listening.train import LISTENER, ListenerTraining
+    from mechanical_ears.listening.training.train import LISTENER, ListenerTraining
     from mechanical_ears.training.device import Hardware
 
     training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
@@ -114,7 +114,7 @@ def judge(
         precision: auto takes bf16 on CUDA GPUs.
     """
     from mechanical_ears.evaluation.judge import JUDGE
-    from mechanical_ears.listening.train import ListenerTraining
+    from mechanical_ears.listening.training.train import ListenerTraining
     from mechanical_ears.training.device import Hardware
 
     training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
@@ -149,7 +149,7 @@ def imagination(
         listener: listener.safetensors of a run, the ears as critic; the shipped one if not given.
         accelerator: what to compute on; auto takes a GPU if there is one.
     """
-    from mechanical_ears.imagining.train import ImaginationTraining, train_imagination
+    from mechanical_ears.imagining.training.train import ImaginationTraining, train_imagination
     from mechanical_ears.terminal import ImaginationBar, is_first_process
     from mechanical_ears.training.device import Hardware
 
@@ -174,7 +174,7 @@ def imagination(
 
 
 def _train(subject: Subject, training: ListenerTraining, output: Path, hardware: Hardware) -> None:
-    from mechanical_ears.listening.train import train_listener
+    from mechanical_ears.listening.training.train import train_listener
     from mechanical_ears.terminal import TrainingBar, is_first_process
 
     with TrainingBar() as bar:

@@ -40,7 +40,6 @@ from mechanical_ears.evaluation.playability import (
     heard,
     velocity_steps,
 )
-from mechanical_ears.evaluation.realism import BINS, Realism, frechet_distance, realism
 from mechanical_ears.evaluation.sources import (
     TRAIN,
     UNSEEN,
@@ -55,6 +54,7 @@ from mechanical_ears.evaluation.sources import (
     resynthesised,
 )
 from mechanical_ears.files import make_folder
+from mechanical_ears.set_metrics import BINS, Realism, frechet_distance, realism
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork

@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.listening.augment import Augmentation
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
-from mechanical_ears.listening.network import Told
-from mechanical_ears.listening.publish import save_weights
-from mechanical_ears.listening.train import Subject, Trained
+from mechanical_ears.listening.training.augment import Augmentation
+from mechanical_ears.listening.training.network import Told
+from mechanical_ears.listening.training.publish import save_weights
+from mechanical_ears.listening.training.train import Subject, Trained
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI, PITCH_COUNT
 

@@ -27,8 +27,7 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import HELD_OUT, Store, as_float
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.evaluation.measured import SAMPLES, Notes
-from mechanical_ears.imagining import controls
-from mechanical_ears.imagining.imagination import GENERATOR, MAPPER, Imagination
+from mechanical_ears.imagining.model import GENERATOR, MAPPER, Imagination
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.sound import Sound
 
@@ -38,6 +37,8 @@ TRAIN: Final = SPLITS[0]  # the side of the split that trainings see
 UNSEEN: Final = HELD_OUT  # and that they do not
 KEY_REACH: Final = 5  # semitones that a real instrument's key may lie beside one of them
 BATCH: Final = 32  # notes
+PACKAGE: Final = Path(__file__).parents[1]
+IMPORTED: Final = r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import"
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +165,9 @@ def resynthesised(batches: Iterator[Notes]) -> Iterator[Notes]:
 
 
 def _resynthesis(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | None:
-    from mechanical_ears.imagining.analysis import analyse
-    from mechanical_ears.imagining.outline import controls_of, outline
-    from mechanical_ears.imagining.render import render
+    from mechanical_ears.resynthesis.analysis.analyse import analyse
+    from mechanical_ears.resynthesis.control_grid import controls_of, outline
+    from mechanical_ears.resynthesis.synthesis.render import render
 
     note = Note(Sound(audio, NOTE_SAMPLE_RATE), pitch=key, velocity=100, instrument="real")
     try:
@@ -223,29 +224,36 @@ def grid_asked(asked: Asked) -> Asked:
 
 
 def player_mark(imagination: Imagination) -> str:
-    """What tells how an imagination sounds: a digest of its weights and of the code that plays."""
+    """Digest of all that decides how an imagination sounds: its weights and the code that plays."""
     files = (imagination.path / name for name in (MAPPER, GENERATOR))
     weights = b"".join(file.read_bytes() for file in files)
-    return hashlib.sha256(weights + code_digest("imagine").encode()).hexdigest()[:12]
+    code = code_digest("imagining.imagine")
+    return hashlib.sha256(weights + code.encode()).hexdigest()[:12]
 
 
 def resynthesis_mark() -> str:
-    """What tells how resynthesised notes sound: a digest of the code that makes them."""
-    return code_digest("analysis", "outline", "render")[:12]
+    """Digest of the code that decides how resynthesised notes sound."""
+    modules = ("analysis.analyse", "control_grid", "synthesis.render")
+    return code_digest(*(f"resynthesis.{name}" for name in modules))[:12]
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 of modules of ``imagining`` and of those that they import from there."""
-    folder = Path(controls.__file__).parent
+    """SHA-256 of modules of this package and of what they import from its two sounding folders."""
     waiting, texts = set(modules), dict[str, str]()
     while waiting:
         name = waiting.pop()
-        texts[name] = (folder / f"{name}.py").read_text(encoding="utf-8")
-        waiting |= {*re.findall(r"mechanical_ears\.imagining\.(\w+) import", texts[name])} - {
-            *texts
-        }
-    told = "".join(texts[name] for name in sorted(texts))
-    return hashlib.sha256(told.encode()).hexdigest()
+        path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+        texts[name] = path.read_text(encoding="utf-8")
+        imported = re.findall(
+            r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import", texts[name]
+        )
+        waiting |= {name for name in imported if not _is_folder(name)} - {*texts}
+    code = "".join(texts[name] for name in sorted(texts))
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def _is_folder(module: str) -> bool:
+    return PACKAGE.joinpath(*module.split(".")).is_dir()
 
 
 def imagination_player(imagination: Imagination, seed: int = 0, draw: int | None = None) -> Player:

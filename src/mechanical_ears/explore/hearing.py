@@ -57,7 +57,7 @@ class HeardRecording:
 
 def hearing(playing: Playing) -> Heard:
     """What the ears hear in an instrument."""
-    from mechanical_ears.imagining.impression import impression
+    from mechanical_ears.imagining.instrument_hearing import impression
     from mechanical_ears.listening.ears import shipped_ears
 
     keys, sounds = _heard_notes(playing)
@@ -82,7 +82,7 @@ def likenesses(playing: Playing) -> np.ndarray:
 
 def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
     """The notes by which the ears judge an instrument, at 16 kHz; of a real one recordings."""
-    from mechanical_ears.imagining.imagined import HEARD_KEYS, HEARD_RATE, VELOCITY
+    from mechanical_ears.imagining.instrument import HEARD_KEYS, HEARD_RATE, VELOCITY
 
     found = playable(playing)
     keys = list(HEARD_KEYS)
@@ -149,7 +149,7 @@ def heard_recording(data: bytes, name: str) -> HeardRecording:
 
 def _from_onset(sound: Sound, onset: float) -> Sound:
     """The first 4 s of a note at 16 kHz, filled up with silence."""
-    from mechanical_ears.imagining.imagined import HEARD_RATE
+    from mechanical_ears.imagining.instrument import HEARD_RATE
 
     count = round(NOTE_SECONDS * HEARD_RATE)
     first = round(onset * sound.sample_rate)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mechanical_ears.imagining.imagination import Imagination
-    from mechanical_ears.imagining.imagined import Instrument
+    from mechanical_ears.imagining.instrument import Instrument
+    from mechanical_ears.imagining.model import Imagination
 
 DIGITS: Final = 20  # of an id
 FORMAT: Final = "mechanical-ears-instrument"  # as in imagined.py, which takes long to import
@@ -51,7 +51,7 @@ class Patch:
     @classmethod
     def of(cls, instrument: Instrument) -> Patch:
         """The patch of an instrument."""
-        from mechanical_ears.imagining.carried import to_bytes
+        from mechanical_ears.imagining.residual import to_bytes
 
         return cls(
             name=instrument.name,
@@ -67,8 +67,8 @@ class Patch:
 
     def instrument(self, imagination: Imagination) -> Instrument:
         """The instrument, on the networks that it was imagined with."""
-        from mechanical_ears.imagining.carried import from_bytes
-        from mechanical_ears.imagining.imagined import Instrument
+        from mechanical_ears.imagining.instrument import Instrument
+        from mechanical_ears.imagining.residual import from_bytes
 
         return Instrument(
             imagination=imagination,

@@ -31,8 +31,8 @@ def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
     Raises:
         EarsError: it is damaged, or of other weights.
     """
-    from mechanical_ears.imagining.carried import from_bytes
-    from mechanical_ears.imagining.imagined import Instrument
+    from mechanical_ears.imagining.instrument import Instrument
+    from mechanical_ears.imagining.residual import from_bytes
 
     with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
         path = Path(folder) / "instrument.json"
@@ -63,8 +63,8 @@ def exported(
     Returns:
         Path of the .sf2, or of a .zip with the rest.
     """
+    from mechanical_ears.instrument.autosampler import Plan
     from mechanical_ears.instrument.export import export
-    from mechanical_ears.instrument.sampling import Plan
 
     found = playable(playing)
     plan = Plan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])

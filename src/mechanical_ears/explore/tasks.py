@@ -19,8 +19,8 @@ from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
-    from mechanical_ears.imagining.imagination import Imagination
-    from mechanical_ears.imagining.imagined import Instrument
+    from mechanical_ears.imagining.instrument import Instrument
+    from mechanical_ears.imagining.model import Imagination
     from mechanical_ears.instrument.playable import Playable
 
 SAMPLE_RATE: Final = 48_000  # Hz
@@ -58,8 +58,8 @@ def prepare(model: str | None, corpus: str | None = None, gives_way: int = 0) ->
     Raises:
         EarsError: they are missing or damaged.
     """
-    from mechanical_ears.imagining.imagination import opened
     from mechanical_ears.imagining.imagine import QUALITIES
+    from mechanical_ears.imagining.model import opened
 
     if gives_way and hasattr(os, "nice"):
         os.nice(gives_way)
@@ -125,7 +125,7 @@ def _like_recorded(recorded: Recorded) -> Patch:
 
 def spread(recorded: Recorded) -> list[tuple[int, int, int]]:
     """A few recordings, evenly over the keys that there are."""
-    from mechanical_ears.imagining.imagined import VELOCITY
+    from mechanical_ears.imagining.instrument import VELOCITY
 
     keys = sorted({pitch for _, pitch, _ in recorded.notes})
     chosen = np.linspace(0, len(keys) - 1, min(LIKE_NOTES, len(keys))).round().astype(int)
@@ -187,7 +187,7 @@ def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -
 
 
 def _mean(parts: Sequence[tuple[float, Instrument]]) -> Instrument:
-    from mechanical_ears.imagining.carried import mixed
+    from mechanical_ears.imagining.residual import mixed
 
     if len(parts) == 1:
         return parts[0][1]

@@ -13,13 +13,13 @@ import numpy as np
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS
-from mechanical_ears.imagining.audition import DRAWS, chosen, levelled
-from mechanical_ears.imagining.carried import mixed
-from mechanical_ears.imagining.imagination import TIMBRE, Imagination, opened
-from mechanical_ears.imagining.imagined import FILE, HEARD_KEYS, Instrument
+from mechanical_ears.imagining.instrument import FILE, HEARD_KEYS, Instrument
 from mechanical_ears.imagining.likeness import likeness, recording
-from mechanical_ears.imagining.lot import even, normal
+from mechanical_ears.imagining.model import TIMBRE, Imagination, opened
+from mechanical_ears.imagining.rejection_sampling import DRAWS, chosen, levelled
+from mechanical_ears.imagining.residual import mixed
 from mechanical_ears.note import FAMILIES, Note
+from mechanical_ears.rng import even, normal
 from mechanical_ears.sound import Sound
 
 QUALITIES: Final = ("bright", "attack", "noisy", "sustain")  # with a direction each

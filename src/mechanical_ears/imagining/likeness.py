@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.imagining.analysis import analyse
-from mechanical_ears.imagining.carried import LEVELS, Carried, differences, halved, louder, told
-from mechanical_ears.imagining.controls import SILENCE, Controls
-from mechanical_ears.imagining.detail import RELEASED
-from mechanical_ears.imagining.imagination import TIMBRE, Imagination
-from mechanical_ears.imagining.outline import (
+from mechanical_ears.imagining.model import TIMBRE, Imagination
+from mechanical_ears.imagining.recording_detail import RELEASED
+from mechanical_ears.imagining.residual import LEVELS, Carried, differences, halved, louder, told
+from mechanical_ears.listening.ears import listen
+from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
+from mechanical_ears.pitch import hz_to_midi
+from mechanical_ears.resynthesis.analysis.analyse import analyse
+from mechanical_ears.resynthesis.control_grid import (
     SHAPES,
     Outlines,
     filled,
@@ -40,9 +42,7 @@ from mechanical_ears.imagining.outline import (
     outline_noise_times,
     outline_times,
 )
-from mechanical_ears.listening.ears import listen
-from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
-from mechanical_ears.pitch import hz_to_midi
+from mechanical_ears.resynthesis.control_map import SILENCE, Controls
 from mechanical_ears.sound import Sound
 
 LONGEST: Final = 12.0  # s of a recording that are analysed

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from mechanical_ears.files import write_error, written_whole
-from mechanical_ears.instrument.decent import dspreset_text
+from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.formats.decentsampler import dspreset_text
+from mechanical_ears.instrument.formats.sf2_writer import sf2_bytes
+from mechanical_ears.instrument.formats.sfz_writer import sfz_text
+from mechanical_ears.instrument.formats.wav import BITS, SampleFacts, flac_bytes, wav_bytes
 from mechanical_ears.instrument.playable import Playable, Progress
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.sampling import Plan, sample_instrument
-from mechanical_ears.instrument.sf2 import sf2_bytes
-from mechanical_ears.instrument.sfz import sfz_text
-from mechanical_ears.instrument.wav import BITS, SampleFacts, flac_bytes, wav_bytes
 from mechanical_ears.instrument.zones import (
     KEYS,
     VELOCITIES,

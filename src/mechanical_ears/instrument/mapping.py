@@ -24,6 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import kind_from_name
+from mechanical_ears.instrument.autosampler import (
+    FALLS,
+    UNHEARD,
+    heard_part,
+    own_release,
+    sample_name,
+    to_peak,
+)
+from mechanical_ears.instrument.formats.wav import read_sample
 from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.recordings import (
@@ -33,16 +42,7 @@ from mechanical_ears.instrument.recordings import (
     settled,
 )
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
-from mechanical_ears.instrument.sampling import (
-    FALLS,
-    UNHEARD,
-    heard_part,
-    own_release,
-    sample_name,
-    to_peak,
-)
-from mechanical_ears.instrument.touch import SQUARE, Touch, touches
-from mechanical_ears.instrument.wav import read_sample
+from mechanical_ears.instrument.velocity_curve import SQUARE, Touch, touches
 from mechanical_ears.instrument.zones import (
     KEYS,
     MOST_LAYERS,

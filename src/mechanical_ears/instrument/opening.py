@@ -43,7 +43,7 @@ def open_instrument(
         return _from_folder(path, model)
     suffix = path.suffix.lower()
     if suffix == ".json":
-        from mechanical_ears.imagining.imagined import Instrument
+        from mechanical_ears.imagining.instrument import Instrument
 
         return Instrument.load(path, model)
     if suffix == MAPS:
@@ -55,7 +55,7 @@ def open_instrument(
 
 def _from_folder(folder: Path, model: str | Path | None) -> Playable:
     if (folder / IMAGINED).is_file():
-        from mechanical_ears.imagining.imagined import Instrument
+        from mechanical_ears.imagining.instrument import Instrument
 
         return Instrument.load(folder / IMAGINED, model)
     if any(folder.glob(f"*{MAPS}")):

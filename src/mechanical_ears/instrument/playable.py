@@ -15,13 +15,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mechanical_ears.imagining.controls import Controls
-from mechanical_ears.imagining.render import render
-from mechanical_ears.imagining.storage import load_controls
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.listening.onset import onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import hz_to_midi
+from mechanical_ears.resynthesis.control_map import Controls
+from mechanical_ears.resynthesis.control_map_file import load_controls
+from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
 RELEASE_SECONDS = NOTE_SECONDS - HOLD_SECONDS  # s of a note behind its key-up, if nothing is told

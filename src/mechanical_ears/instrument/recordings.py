@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import NameLabels, labels_from_name
 from mechanical_ears.errors import SoundError
+from mechanical_ears.instrument.autosampler import falls, loudness
 from mechanical_ears.instrument.playable import Progress
-from mechanical_ears.instrument.sampling import falls, loudness
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.f0 import refine

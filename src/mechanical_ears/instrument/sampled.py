@@ -102,8 +102,8 @@ class SampledInstrument:
         Raises:
             EarsError: it cannot be read.
         """
-        from mechanical_ears.instrument.sf2_reader import read_sf2
-        from mechanical_ears.instrument.sfz_reader import read_sfz
+        from mechanical_ears.instrument.formats.sf2_reader import read_sf2
+        from mechanical_ears.instrument.formats.sfz_reader import read_sfz
 
         path = Path(path)
         if path.suffix.lower() not in SAMPLERS:

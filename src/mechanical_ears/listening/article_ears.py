@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.listening.onnx import open_model
+from mechanical_ears.listening.onnx_session import open_model
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.sound import Sound

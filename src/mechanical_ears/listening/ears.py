@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, Heard, hear
-from mechanical_ears.listening.onnx import open_model
+from mechanical_ears.listening.onnx_session import open_model
 from mechanical_ears.listening.onset import onset
 from mechanical_ears.listening.periodicity import weigh
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES

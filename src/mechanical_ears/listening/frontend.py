@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.products import LARGEST
+from mechanical_ears.matmul import LARGEST
 
 SAMPLE_RATE: Final = 16_000  # Hz
 SAMPLES: Final = 64_000  # 4 s

@@ -1,0 +1,1 @@
+"""How the imagination is trained (PyTorch)."""

@@ -1,0 +1,1 @@
+"""Who judges generated notes while the generator is trained."""

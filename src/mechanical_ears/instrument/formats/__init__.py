@@ -1,0 +1,1 @@
+"""Files that samplers read and write."""

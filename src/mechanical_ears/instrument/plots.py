@@ -1,0 +1,183 @@
+"""A picture of an instrument: its zones, how far its recordings are off, its loudness, one loop."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.zones import VELOCITIES, Zone
+from mechanical_ears.pictures import ACCENT, COLOURS, INK, WAVE, Picture, styled
+from mechanical_ears.pitch import midi_to_name
+
+SIZE: Final = (11.0, 6.6)  # inches
+SHADES: Final = (0.82, 0.35)  # of the colours, from the quietest zone to the loudest
+BLACK: Final = (1, 3, 6, 8, 10)  # keys of an octave
+COLUMNS: Final = 1500  # of a waveform
+QUIETEST: Final = -60.0  # dB, that loudness is drawn down to
+SHOWN: Final = 3  # keys whose loudness is drawn
+LOUD: Final = 100  # MIDI velocity of the sample that is drawn
+
+
+@styled
+def instrument_picture(instrument: SampledInstrument) -> Picture:
+    """Zones over keys and velocities, tuning and loudness, and the sample of a middle key."""
+    picture = Picture(figsize=SIZE)
+    grid = picture.add_gridspec(4, 2, height_ratios=(3.2, 0.55, 1.1, 2.6), width_ratios=(2.6, 1))
+    zones = picture.add_subplot(grid[0, :])
+    keyboard = picture.add_subplot(grid[1, :], sharex=zones)
+    tuning = picture.add_subplot(grid[2, :], sharex=zones)
+    _zones(zones, instrument)
+    _keyboard(keyboard, {zone.root for zone in instrument.zones})
+    _tuning(tuning, instrument)
+    _sample(picture.add_subplot(grid[3, 0]), instrument)
+    _loudness(picture.add_subplot(grid[3, 1]), instrument)
+    return picture
+
+
+def _zones(axes: Axes, instrument: SampledInstrument) -> None:
+    peaks = {
+        zone: 20 * np.log10(_peak(instrument, zone) * zone.response.gain(zone.velocities[1]) + 1e-6)
+        for zone in instrument.zones
+    }
+    low, high = min(peaks.values()), max(peaks.values())
+    colours = mpl.colormaps[COLOURS]
+    for zone, level in peaks.items():
+        share = (level - low) / max(high - low, 1.0)
+        shade = SHADES[0] + share * (SHADES[1] - SHADES[0])
+        corner = (zone.keys[0] - 0.5, zone.velocities[0] - 0.5)
+        width, height = (last - first + 1 for first, last in (zone.keys, zone.velocities))
+        axes.add_patch(
+            Rectangle(corner, width, height, facecolor=colours(shade), edgecolor="white", lw=0.8)
+        )
+        middle = (zone.velocities[0] + zone.velocities[1]) / 2
+        axes.plot(zone.root, middle, "o", ms=2.6, color="white", mec=INK, mew=0.5)
+    layers = len({zone.velocities for zone in instrument.zones})
+    looped = sum(zone.loop is not None for zone in instrument.zones)
+    axes.set(
+        title=f"{instrument.name}: {len(instrument.zones)} zones, {layers} "
+        f"layer{'s' * (layers > 1)} of velocity, {looped} looped; dots: keys as recorded",
+        xlim=(-0.5, 127.5),
+        ylim=(VELOCITIES[0] - 0.5, VELOCITIES[1] + 0.5),
+        ylabel="velocity",
+        yticks=sorted({1, *(zone.velocities[1] for zone in instrument.zones)}),
+    )
+    axes.grid(visible=False)
+    axes.tick_params(labelbottom=False)
+
+
+def _keyboard(axes: Axes, roots: set[int]) -> None:
+    for key in range(128):
+        black = key % 12 in BLACK
+        colour = ACCENT if key in roots else INK if black else "white"
+        height = 0.62 if black else 1.0
+        axes.add_patch(
+            Rectangle((key - 0.5, 1 - height), 1, height, facecolor=colour, edgecolor=INK, lw=0.4)
+        )
+    axes.set(ylim=(0, 1), yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+    axes.tick_params(labelbottom=False, bottom=False)
+
+
+def _tuning(axes: Axes, instrument: SampledInstrument) -> None:
+    """How far each recording lies above its key, which the zone takes away again."""
+    for zone in instrument.zones:
+        axes.plot([zone.root] * 2, [0, zone.cents], color=WAVE, lw=1.0)
+        axes.plot(zone.root, zone.cents, "o", ms=2.6, color=WAVE)
+    most = max(5.0, *(1.15 * abs(zone.cents) for zone in instrument.zones))
+    octaves = range(0, 128, 12)
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.set(
+        ylim=(-most, most),
+        ylabel="cents\noff key",
+        xticks=list(octaves),
+        xticklabels=[midi_to_name(key) for key in octaves],
+    )
+
+
+def _sample(axes: Axes, instrument: SampledInstrument) -> None:
+    zone = _middle_zone(instrument)
+    sample = instrument.samples[zone.sample]
+    mono = sample.audio.mean(axis=1)
+    mono = mono / max(float(np.abs(mono).max()), 1e-9)
+    step = max(1, len(mono) // COLUMNS)
+    blocks = mono[: len(mono) // step * step].reshape(-1, step)
+    seconds = np.arange(len(blocks)) * step / sample.sample_rate
+    axes.fill_between(seconds, blocks.min(axis=1), blocks.max(axis=1), color=WAVE, lw=0)
+    told = "no loop: it falls"
+    if zone.loop is not None:
+        start, end = (place / sample.sample_rate for place in (zone.loop.start, zone.loop.end))
+        axes.axvspan(start, end, color=ACCENT, alpha=0.25, lw=0)
+        for moment in (start, end):
+            axes.axvline(moment, color=ACCENT, lw=1.2)
+        told = f"loop of {end - start:.2f} s"
+    axes.set(
+        title=f"{midi_to_name(zone.root)}, velocity {zone.velocities[0]}–{zone.velocities[1]}: "
+        f"{told}, release {zone.envelope.release:g} s",
+        xlabel="s",
+        xlim=(0, len(mono) / sample.sample_rate),
+        ylim=(-1.05, 1.05),
+        yticks=[],
+    )
+
+
+def _loudness(axes: Axes, instrument: SampledInstrument) -> None:
+    """Level over velocity at a few keys, as the zones have it."""
+    roots = sorted({zone.root for zone in instrument.zones})
+    places = np.linspace(0, len(roots) - 1, SHOWN + 2).round().astype(int)[1:-1]
+    keys = sorted({roots[place] for place in places})
+    velocities = np.arange(VELOCITIES[0], VELOCITIES[1] + 1)
+    colours = mpl.colormaps[COLOURS](np.linspace(0.2, 0.75, len(keys)))
+    curves = {}
+    for key in keys:
+        curve = np.full(len(velocities), np.nan)
+        for place, velocity in enumerate(velocities.tolist()):
+            sounding = instrument.zones_at(key, velocity)
+            gains = [
+                _power(instrument, zone) * zone.response.gain(velocity) ** 2 for zone in sounding
+            ]
+            curve[place] = 10 * np.log10(sum(gains) + 1e-12)
+        curves[key] = curve
+    top = max(float(np.nanmax(curve)) for curve in curves.values())
+    for (key, curve), colour in zip(curves.items(), colours, strict=True):
+        axes.plot(velocities, curve - top, color=colour, label=midi_to_name(key))
+    axes.set(
+        title="loudness",
+        xlabel="velocity",
+        ylabel="dB",
+        ylim=(QUIETEST, 3),
+        xlim=VELOCITIES,
+        xticks=[1, 32, 64, 96, 127],
+    )
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+def _middle_zone(instrument: SampledInstrument) -> Zone:
+    """A zone of a middle key that a firm touch plays."""
+    roots = sorted(zone.root for zone in instrument.zones)
+    middle = roots[len(roots) // 2]
+    return min(
+        instrument.zones,
+        key=lambda zone: (
+            abs(zone.root - middle),
+            not zone.velocities[0] <= LOUD <= zone.velocities[1],
+        ),
+    )
+
+
+def _peak(instrument: SampledInstrument, zone: Zone) -> float:
+    audio = instrument.samples[zone.sample].audio
+    return float(np.abs(audio).max()) * 10 ** (zone.gain / 20)
+
+
+def _power(instrument: SampledInstrument, zone: Zone) -> float:
+    """Mean square of a zone's loudest 400 ms at velocity 127."""
+    from mechanical_ears.instrument.autosampler import loudness
+
+    sample = instrument.samples[zone.sample]
+    return float(10 ** ((loudness(sample.audio, sample.sample_rate) + zone.gain) / 10))

@@ -1,0 +1,1 @@
+"""How the ears are trained (PyTorch)."""

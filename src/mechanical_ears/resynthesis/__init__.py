@@ -1,0 +1,1 @@
+"""A note as sines and noise: taken apart, put together again; nothing learned."""

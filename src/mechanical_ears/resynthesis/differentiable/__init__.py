@@ -1,0 +1,1 @@
+"""Twins of the synthesis in PyTorch, which gradients pass."""

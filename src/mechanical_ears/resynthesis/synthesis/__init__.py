@@ -1,0 +1,1 @@
+"""From control map to sound."""

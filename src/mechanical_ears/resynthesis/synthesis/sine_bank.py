@@ -1,0 +1,97 @@
+"""Many sines at once: a bank of partials as two matrix products, then a warp of time.
+
+In hops of H samples, a partial of constant frequency ω and complex amplitude z_h at hop h is, for
+the sample k beside the hop, −H ≤ k < H, with triangles that add to one,
+
+    y[hH + k] = Σ_h (1 − |k|/H) · Re( z_h e^(iω h H) · e^(iω k) )
+
+so that all hops of all partials are one product of (hops × 2 partials) with (2 partials × 2H),
+whose right side, cosines and sines of ω k, is the same for all hops. Between hops, amplitudes and
+phases move linearly. Where the note's frequency moves, the sines are made at their mean and read at
+u(t) = ∫ 2^(c/1200) dt between samples, through a Kaiser-windowed sinc (Smith and Gossett, "A
+flexible sampling-rate conversion method", 1984): all partials move as one, exactly.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears.matmul import product
+
+TAPS: Final = 16  # samples that the sinc reaches over
+STEPS: Final = 512  # of its table, in a sample
+KAISER: Final = 8.0
+
+
+def carriers(
+    frequencies: NDArray[np.float64], hops: int, hop: int, sample_rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cos and sin of the phases of sines at each hop, float32 (hops, partials)."""
+    turns = np.outer(np.arange(hops), frequencies * (hop / sample_rate))
+    angle = ((turns - np.rint(turns)) * (2 * np.pi)).astype(np.float32)
+    return np.cos(angle), np.sin(angle)
+
+
+def sine_bank(
+    real: NDArray[np.float32],
+    imaginary: NDArray[np.float32],
+    frequencies: NDArray[np.float64],
+    hop: int,
+    sample_rate: int,
+) -> NDArray[np.float32]:
+    """Sum of sines.
+
+    Args:
+        real: float32 (hops, partials), real parts of the amplitudes, their phases by frequency
+            included.
+        imaginary: float32 (hops, partials).
+        frequencies: Hz, float64 (partials,).
+        hop: samples.
+        sample_rate: Hz.
+
+    Returns:
+        float32 ((hops − 1) · hop,).
+    """
+    hops = len(real)
+    offsets = np.arange(-hop, hop)
+    angle = (np.outer(frequencies / sample_rate, offsets) * (2 * np.pi)).astype(np.float32)
+    triangle = (1 - np.abs(offsets) / hop).astype(np.float32)
+    basis = np.concatenate([np.cos(angle), np.sin(angle)])
+    basis *= triangle
+    left = np.concatenate([real, -imaginary], axis=1)
+    sound = np.zeros((hops + 1, hop), dtype=np.float32)
+    made = product(left, basis)
+    sound[:-1] += made[:, :hop]
+    sound[1:] += made[:, hop:]
+    return sound[1:-1].ravel()
+
+
+@cache
+def _sinc_table() -> NDArray[np.float32]:
+    """float32 (TAPS, STEPS + 1): weights of the samples around a place, by its step."""
+    taps = np.arange(1 - TAPS // 2, TAPS // 2 + 1)[:, None]
+    offset = taps - np.arange(STEPS + 1) / STEPS
+    window = np.i0(KAISER * np.sqrt(np.maximum(0, 1 - (2 * offset / TAPS) ** 2)))
+    table = np.sinc(offset) * window
+    return np.asarray(table / table.sum(axis=0), dtype=np.float32)
+
+
+def read_between(sound: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A sound read between its samples.
+
+    Args:
+        sound: float32 (samples,), silent before and behind.
+        places: float64 (count,), in samples, ascending.
+    """
+    padded = np.concatenate([np.zeros(TAPS, np.float32), sound, np.zeros(TAPS, np.float32)])
+    whole = np.floor(places).astype(np.int64)
+    step = np.rint((places - whole) * STEPS).astype(np.int64)
+    first = np.clip(whole + 1 - TAPS // 2 + TAPS, 0, len(padded) - TAPS)
+    read = np.zeros(len(places), dtype=np.float32)
+    for tap, weights in enumerate(_sinc_table()):
+        read += weights[step] * padded[first + tap]
+    return read

@@ -1,0 +1,243 @@
+"""Imagined instruments as a player meets them: the same sound for the same seed, in tune."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mechanical_ears import Instrument, Note, Sound, imagine
+from mechanical_ears.errors import EarsError
+from mechanical_ears.imagining.postprocess import settled
+from mechanical_ears.listening.f0 import refine
+from mechanical_ears.pitch import cents_between, midi_to_hz
+from mechanical_ears.resynthesis.control_grid import outline_noise_times, outline_times
+from mechanical_ears.resynthesis.spectral_distance import distance
+from support.toy_model import DECIBELS_A_STEP, TIMBRE, write_toy
+
+
+def level(sound):
+    return 10 * np.log10(np.mean(np.square(sound.samples, dtype=np.float64)))
+
+
+def test_the_same_seed_is_the_same_sound(toy_weights):
+    one = imagine(5, family="mallet", model=toy_weights)
+    two = imagine(5, family="mallet", model=toy_weights)
+    for arguments in [(60,), (60, 30), (61.5, 127, 1.0, 16_000), (20, 100, 2.0, 44_100, 3)]:
+        first, second = one.note(*arguments), two.note(*arguments)
+        assert first.sample_rate == second.sample_rate
+        np.testing.assert_array_equal(first.samples, second.samples)
+    other = imagine(6, family="mallet", model=toy_weights)
+    assert distance(one.note(60).samples, other.note(60).samples, 48_000).lsd > 3
+
+
+def test_notes_of_lengths_of_their_own_are_the_same_as_one_by_one(toy):
+    instrument = imagine(1, model=toy)
+    pairs = [(40 + number, 60 + number) for number in range(10)]
+    lengths = [0.2 + 0.1 * number for number in range(10)]
+    played = instrument.notes(pairs, lengths, 16_000)
+    for (pitch, velocity), seconds, sound in zip(pairs, lengths, played, strict=True):
+        alone = instrument.note(pitch, velocity, seconds, 16_000)
+        np.testing.assert_array_equal(sound.samples, alone.samples)
+    with pytest.raises(EarsError, match="10 notes are asked for, and lengths of 9"):
+        next(instrument.notes(pairs, lengths[:-1], 16_000))
+
+
+def test_many_notes_are_the_same_as_one_by_one(toy):
+    instrument = imagine(1, model=toy)
+    pairs = [(pitch, velocity) for pitch in range(40, 70, 3) for velocity in (40, 110)]
+    told = []
+    sounds = list(
+        instrument.notes(pairs, 0.5, 16_000, progress=lambda done, of: told.append((done, of)))
+    )
+    assert told == [(done, 20) for done in range(1, 21)]
+    for (pitch, velocity), sound in zip(pairs, sounds, strict=True):
+        alone = instrument.note(pitch, velocity, 0.5, 16_000)
+        np.testing.assert_array_equal(sound.samples, alone.samples)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_every_key_is_in_tune(toy, rate):
+    instrument = imagine(2, family="string", model=toy)
+    for pitch in (24, 45.5, 60, 77, 100):
+        heard = refine(instrument.note(pitch, sample_rate=rate).samples, rate, pitch).frequency
+        assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.1
+
+
+def test_keys_beyond_the_piano_sound_too(toy):
+    instrument = imagine(2, family="string", model=toy)
+    for pitch in (0, 12, 115, 127):
+        sound = instrument.note(pitch)
+        assert level(sound) > -75
+        heard = refine(sound.samples, 48_000, pitch).frequency
+        assert abs(cents_between(heard, midi_to_hz(pitch))) < 1
+
+
+def test_louder_with_velocity_by_what_the_networks_say(toy):
+    instrument = imagine(3, family="organ", model=toy)
+    levels = [level(instrument.note(57, velocity)) for velocity in (60, 80, 100, 120)]
+    np.testing.assert_allclose(np.diff(levels), 20 * DECIBELS_A_STEP, atol=0.15)
+
+
+def test_gain_and_the_loudest(toy):
+    instrument = imagine(3, family="organ", model=toy)
+    louder = dataclasses.replace(instrument, gain=instrument.gain + 6.0)
+    assert abs(level(louder.note(60)) - level(instrument.note(60)) - 6) < 0.05
+    loudest = dataclasses.replace(instrument, gain=60.0).note(60)
+    assert np.abs(loudest.samples).max() == pytest.approx(0.99, abs=1e-3)
+
+
+def test_length_and_rate(toy):
+    instrument = imagine(4, model=toy)
+    for seconds, rate in [(0.3, 16_000), (4.0, 44_100), (9.5, 48_000), (2.0, 96_000)]:
+        sound = instrument.note(60, 100, seconds, rate)
+        assert (len(sound.samples), sound.sample_rate) == (round(seconds * rate), rate)
+    assert instrument.note(60).seconds == 4
+
+
+def test_takes_differ_a_little(toy):
+    instrument = imagine(8, family="keyboard", model=toy)
+    first, second = (instrument.note(60, take=take).samples for take in (0, 1))
+    assert not np.array_equal(first, second)
+    apart = distance(first, second, 48_000).mel
+    strange = imagine(9, family="keyboard", model=toy).note(60).samples
+    assert 0 < apart < 0.5 * distance(first, strange, 48_000).mel
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((128,), "pitch 128 is outside 0..127"),
+        ((-1,), "pitch -1 is outside 0..127"),
+        ((float("nan"),), "pitch nan is outside"),
+        ((60, 0), "velocity 0 is outside 1..127"),
+        ((60, 128), "velocity 128 is outside 1..127"),
+        ((60, 100, 0.0), "0 s is outside"),
+        ((60, 100, 1.0, 10), "sample rate is 10 Hz"),
+    ],
+)
+def test_out_of_range(toy, arguments, words):
+    with pytest.raises(EarsError, match=words):
+        imagine(4, model=toy).note(*arguments)
+
+
+def test_a_networks_unrest_is_no_vibrato(toy):
+    told = toy.generate(np.zeros(TIMBRE), [60, 60], [100, 100])
+    told.cents[0] = 20 + np.sin(outline_times() * 30)  # a cent: none
+    told.cents[1] = 20 + 30 * np.sin(outline_times() * 30)
+    told.offsets[:] = 2.0
+    told.offsets[1, 4] = -45.0
+    calm = settled(told)
+    assert not calm.cents[0].any()
+    assert np.ptp(calm.cents[1]) > 55
+    assert abs(np.mean(calm.cents[1])) < 3
+    assert not calm.offsets[0].any()
+    assert np.flatnonzero(calm.offsets[1]).tolist() == [4]
+    assert calm.offsets[1, 4] == -30.0
+
+
+def test_nothing_rises_behind_the_key_up(toy):
+    told = toy.generate(np.zeros(TIMBRE), [60], [100])
+    before = told.partials[0, 3, outline_times() <= 3].max()
+    told.partials[0, 3, outline_times() > 3.02] = -10.0
+    told.noise[0, 0, outline_noise_times() > 3.02] = -10.0
+    calm = settled(told)
+    assert calm.partials[0, 3, outline_times() > 3].max() < before
+    np.testing.assert_array_equal(
+        calm.partials[0, :, outline_times() <= 3], told.partials[0, :, outline_times() <= 3]
+    )
+    late = (outline_noise_times() > 2.3) & (outline_noise_times() <= 2.7)
+    np.testing.assert_allclose(
+        calm.noise[0, 0, outline_noise_times() > 3].max(), told.noise[0, 0, late].max() + 2
+    )
+    assert settled(told, recorded=True).partials[0, 3].max() == -10.0
+
+
+def test_what_recordings_tell_of_their_tuning_is_kept(toy):
+    told = toy.generate(np.zeros(TIMBRE), [60], [100])
+    told.offsets[:] = 2.0
+    told.offsets[0, 4] = -9.0
+    kept = settled(told, recorded=True).offsets[0]
+    assert np.flatnonzero(kept).tolist() == [4]
+    assert kept[4] == -9.0
+
+
+def test_what_the_ears_hear(toy):
+    instrument = imagine(5, family="mallet", model=toy)
+    heard = instrument.hear((48, 60, 72))
+    assert [hearing.sounding_pitch for hearing in heard.hearings] == [48, 60, 72]
+    assert heard.right == 3
+    assert heard.novelty == pytest.approx(1 - heard.nearest[0][1])
+    assert heard.nearest[0][1] >= heard.nearest[1][1]
+
+
+def test_saved_and_read_again(tmp_path, toy_weights, toy):
+    made = imagine(5, family="mallet", bright=1.5, model=toy_weights)
+    made.save(tmp_path / "instrument.json")
+    back = Instrument.load(tmp_path, toy)
+    np.testing.assert_array_equal(back.note(64).samples, made.note(64).samples)
+    assert (back.name, back.family, back.seed) == (made.name, "mallet", 5)
+    about = json.loads((tmp_path / "instrument.json").read_text())
+    assert about["weights"] == {"version": "1", "sha256": toy.sha256}
+    assert about["origin"]["turned"] == {"bright": 1.5}
+    assert about["heard"]["family"] == made.impression.family
+    assert about["novelty"] == pytest.approx(made.impression.novelty, abs=1e-4)
+    assert about["licence"] == "CC0-1.0"
+
+
+def test_what_it_has_of_recordings_is_saved(tmp_path, toy):
+    recorded = imagine(5, family="mallet", model=toy).note(60, 100, sample_rate=44_100)
+    made = imagine(like=Note(recorded, 60, 100, "recorded"), model=toy)
+    made.save(tmp_path / "mine.json")
+    assert (tmp_path / "mine.safetensors").exists()
+    back = Instrument.load(tmp_path / "mine.json", toy)
+    for pitch in (60, 66):
+        np.testing.assert_array_equal(back.note(pitch).samples, made.note(pitch).samples)
+    (tmp_path / "mine.safetensors").write_bytes(b"no")
+    with pytest.raises(EarsError, match=r"mine\.safetensors"):
+        Instrument.load(tmp_path / "mine.json", toy)
+    (tmp_path / "mine.safetensors").unlink()
+    with pytest.raises(EarsError, match="is missing"):
+        Instrument.load(tmp_path / "mine.json", toy)
+
+
+def _changed(**changes):
+    return lambda about: json.dumps({**about, **changes})
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda about: "", "is no instrument that can be read"),
+        (lambda about: "[1]", "is JSON, but no instrument"),
+        (_changed(format="other"), "is JSON, but no instrument"),
+        (_changed(version=2), "is of version 2, this program reads 1; update"),
+        (_changed(timbre=[0.0] * 63), "is damaged"),
+        (_changed(timbre=["x"] * 64), "is damaged"),
+        (_changed(timbre=None), "is damaged"),
+        (_changed(weights=None), "is damaged"),
+        (_changed(family="kazoo"), "is damaged"),
+        (_changed(gain="loud"), "is damaged"),
+        (_changed(gain=float("nan")), "is damaged"),
+        (_changed(seed=[]), "is damaged"),
+    ],
+)
+def test_a_damaged_instrument(tmp_path, toy, damage, words):
+    file = imagine(5, model=toy).save(tmp_path / "i.json")
+    file.write_text(damage(json.loads(file.read_text())))
+    with pytest.raises(EarsError, match=words) as caught:
+        Instrument.load(file, toy)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_other_weights_are_not_played(tmp_path, toy):
+    file = imagine(5, model=toy).save(tmp_path / "i.json")
+    others = write_toy(tmp_path / "others", trained_on="something")
+    with pytest.raises(EarsError, match="was imagined with other weights; give theirs"):
+        Instrument.load(file, others)
+
+
+def test_sounds_are_sounds(toy):
+    assert isinstance(imagine(3, model=toy).note(60), Sound)

@@ -1,0 +1,150 @@
+"""SoundFonts: written and read back alike, and judged by FluidSynth."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mechanical_ears.corpus.sf2 import SoundFontFile
+from mechanical_ears.errors import EarsError
+from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.export import export
+from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.zones import Envelope, Loop, Response
+from support.independent_players import Fluid
+from support.toy_instruments import POWER, Organ, level, peak_pitch, sampled
+
+TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+
+
+@pytest.fixture(scope="module")
+def organ():
+    return sample_instrument(Organ(), Plan(33, 93, 12, 3, 2.5))
+
+
+@pytest.fixture(scope="module")
+def fluid(organ, tmp_path_factory):
+    return Fluid(export(organ, tmp_path_factory.mktemp("sf2") / "organ.sf2").path)
+
+
+def test_fluidsynth_plays_every_key(fluid):
+    fluid.every_key_sounds()
+
+
+def test_fluidsynth_plays_in_tune(fluid):
+    fluid.pitches()
+
+
+def test_fluidsynth_plays_louder_with_velocity(fluid):
+    fluid.louder_with_velocity()
+
+
+def test_fluidsynth_ends_the_release(fluid, organ):
+    fluid.release_ends(max(zone.envelope.release for zone in organ.zones))
+
+
+def test_fluidsynth_loops_without_a_click(fluid, organ):
+    for zone in organ.zones:
+        if zone.velocities[0] <= 100 <= zone.velocities[1] and 36 <= zone.root <= 96:
+            fluid.no_click(zone, organ.samples[zone.sample].sample_rate)
+
+
+def test_a_loop_that_clicks_is_heard_in_fluidsynth(tmp_path):
+    good = sampled(1, (60,))
+    fluid = Fluid(export(good, tmp_path / "good.sf2").path)
+    assert fluid.no_click(good.zones[0], 48_000) < 3
+    bad = replace(good.zones[0], loop=Loop(4800, 43_200 + 50))
+    broken = replace(good, zones=(bad,))
+    fluid = Fluid(export(broken, tmp_path / "bad.sf2").path)
+    with pytest.raises(AssertionError):
+        fluid.no_click(bad, 48_000)
+
+
+def test_fluidsynth_plays_each_velocity_as_loud_as_the_instrument(fluid):
+    levels = {v: level(fluid.play(60, v, 0.5, 0.5)[4800:]) for v in (15, 30, 42, 43, 64, 90, 120)}
+    for velocity, heard in levels.items():
+        told = 20 * POWER * np.log10(velocity / 120)
+        assert heard - levels[120] == pytest.approx(told, abs=0.3), velocity
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_is_read_is_what_was_written(tmp_path, bits, channels):
+    first = sampled(3, channels=channels)
+    path = export(first, tmp_path / "one.sf2", bits=bits).path
+    second = SampledInstrument.load(path)
+    assert second.zones == first.zones
+    assert (second.name, second.licence, second.family) == ("Sines", "CC0-1.0", "organ")
+    assert second.warnings == ()
+    for name, sample in first.samples.items():
+        np.testing.assert_allclose(
+            second.samples[name].audio, sample.audio, atol=0.51 / 2 ** (bits - 1)
+        )
+    again = export(second, tmp_path / "two.sf2", bits=bits).path
+    assert SampledInstrument.load(again).zones == first.zones
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_conventions_of_the_format(tmp_path):
+    made = sampled(1, (60,))
+    file = SoundFontFile(export(made, tmp_path / "x.sf2").path)
+    header = file.tables["shdr"][0]
+    assert (int(header["loop_start"]), int(header["loop_end"])) == (4800, 43_200)  # one past
+    assert int(header["end"]) == 48_000
+    data = file._data
+    start = file.samples[0].offset + file.samples[0].length
+    assert bytes(data[start : start + 92]) == bytes(92)  # 46 frames of silence
+    generators = {int(row["number"]): int(row["amount"]) for row in file.tables["igen"]}
+    assert generators[54] == 1  # loops
+    assert 38 in generators  # a release of its own
+    assert file.info["INAM"] == "Sines"
+    assert file.info["ICOP"] == "CC0-1.0"
+
+
+def test_envelope_gain_and_tracking_survive(tmp_path):
+    first = sampled(1, (60,))
+    zone = replace(
+        first.zones[0],
+        envelope=Envelope(0.1, 0.5, 0.25, 2.0, -12.0, 1.5),
+        response=Response(),
+        tracking=50.0,
+        pan=-0.5,
+    )
+    path = export(replace(first, zones=(zone,)), tmp_path / "x.sf2").path
+    assert SampledInstrument.load(path).zones == (zone,)
+    softer = replace(first, zones=(replace(first.zones[0], gain=-6.0206),))
+    read = SampledInstrument.load(export(softer, tmp_path / "y.sf2").path)
+    assert np.abs(read.samples["60_64"].audio).max() == pytest.approx(0.25, abs=1e-3)
+    louder = replace(first, zones=(replace(first.zones[0], gain=20.0),))
+    read = SampledInstrument.load(export(louder, tmp_path / "z.sf2").path)
+    assert np.abs(read.samples["60_64"].audio).max() <= 1
+
+
+def test_a_font_of_others_plays():
+    if not Path(TIM).exists():
+        pytest.skip("TimGM6mb is not installed (apt install timgm6mb-soundfont)")
+    violin = SampledInstrument.load(TIM, "0:40")
+    assert violin.name == "Violin"
+    made = violin.note(69, 100, 1.5 + violin.release_seconds)
+    assert abs(peak_pitch(made.samples[9600:62_400], 48_000, 69) - 69) < 0.1
+    with pytest.raises(EarsError, match="has no preset 99:1; choose among 0:0, 0:1"):
+        SampledInstrument.load(TIM, "99:1")
+
+
+def test_too_many_zones_are_refused(tmp_path):
+    first = sampled(1, (60,))
+    zones = tuple(
+        replace(first.zones[0], keys=(key, key), velocities=(velocity, velocity), turn=(1, 1))
+        for key in range(128)
+        for velocity in range(1, 128)
+    )
+    with pytest.raises(EarsError, match="zones are more than a SoundFont may have"):
+        export(replace(first, zones=zones), tmp_path / "x.sf2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_too_long_or_no_ascii(tmp_path):
+    first = replace(sampled(1), name="Größte Orgel der Welt, imagined" * 20)
+    file = SoundFontFile(export(first, tmp_path / "x.sf2").path)
+    assert len(file.presets[0].name) <= 19

@@ -1,0 +1,174 @@
+"""The analytic render: what the ears hear of the rendered sound, without the sound."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from mechanical_ears.corpus.toy import Toy
+from mechanical_ears.listening.frontend import FLOOR, hear
+from mechanical_ears.resynthesis.analysis.analyse import analyse
+from mechanical_ears.resynthesis.control_grid import (
+    OUTLINE_FRAMES,
+    OUTLINE_NOISE_FRAMES,
+    SHAPES,
+    controls_of,
+    joined,
+    outline,
+)
+from mechanical_ears.resynthesis.control_map import BANDS, NOISE_FRAMES, band_edges
+from mechanical_ears.resynthesis.differentiable.magnitude import (
+    MagnitudeRender,
+    map_batch,
+    outline_batch,
+    render_magnitude,
+)
+from mechanical_ears.resynthesis.synthesis.render import render
+from support.toy_control_maps import plain
+
+
+def really_heard(maps, **options):
+    audio = np.zeros((len(maps), 64_000), dtype=np.float32)
+    for row, controls in enumerate(maps):
+        samples = render(controls, phases=False, **options).samples[:64_000]
+        audio[row, : len(samples)] = samples
+    return hear(audio)
+
+
+def decibels_apart(one, other):
+    """Mean distance in dB where either lies within 60 dB of the maximum."""
+    one, other = np.asarray(one), np.asarray(other)
+    counted = np.maximum(one, other) > 20 / FLOOR
+    return FLOOR * np.abs(one - other)[counted].mean()
+
+
+@pytest.mark.parametrize("frequency", [58.0, 440.0, 3000.0])
+def test_a_steady_sine(frequency):
+    controls = plain(frequency, levels=(-20.0,))
+    real, told = really_heard([controls]), render_magnitude(controls)
+    held = slice(8, 18)  # frames in which the sine fills the window
+    assert decibels_apart(real.pitch_map[:, held], told.pitch_map[:, held]) < 1.5
+    assert abs(float(told.level[0]) - real.level[0]) * FLOOR < 0.3  # dB
+    assert int(told.pitch_map[0, 12].argmax()) == int(real.pitch_map[0, 12].argmax())
+
+
+def test_flat_noise():
+    widths = 10 * np.log10(np.diff(band_edges()))
+    noise = np.repeat((-70 + widths)[:, None], NOISE_FRAMES, axis=1).astype(np.float16)
+    controls = plain(levels=(), noise=noise)
+    told = render_magnitude(controls).pitch_map[0].numpy()
+    mean = np.mean([really_heard([controls], seed=s).pitch_map[0, 8:18] for s in range(12)], axis=0)
+    difference = FLOOR * (told[8:18, 60:280] - mean[:, 60:280])
+    assert difference.std() < 2.5  # dB: what twelve noises differ from their mean
+    # relative to the loudest cell, which is an outlier in real noise: an offset of some dB
+    assert 0 < difference.mean() < 10
+
+
+def test_it_is_as_near_as_another_noise():
+    maps = [analyse(note) for note in Toy(24, instruments=8)]
+    real, again = really_heard(maps), really_heard(maps, seed=7)
+    told = render_magnitude(maps)
+    for name in ("pitch_map", "envelope"):
+        floor = decibels_apart(getattr(real, name), getattr(again, name))
+        assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.3 * floor + 0.5
+    assert FLOOR * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+
+
+def test_gradients_reach_every_part():
+    noise = np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16)
+    maps = [plain(220.0, noise=noise), plain(330.0, noise=noise)]
+    batch = map_batch(maps)
+    wanted = {name: getattr(batch, name).requires_grad_() for name in ("partials", "noise")}
+    frequencies = batch.frequencies.requires_grad_()
+    heard = MagnitudeRender()(batch)
+    heard.pitch_map.square().sum().backward()
+    for values in wanted.values():
+        assert torch.isfinite(values.grad).all()
+        assert values.grad.abs().max() > 0
+    assert torch.isfinite(frequencies.grad).all()
+    assert frequencies.grad[:, :3].abs().max() > 0
+
+
+def test_a_gradient_is_the_slope():
+    batch = map_batch([plain(220.0, levels=(-20.0, -30.0))])
+    render_ = MagnitudeRender()
+    batch.partials.requires_grad_()
+    render_(batch).pitch_map[0, 12, 126 + 36].backward()  # near the second partial
+    slope = float(batch.partials.grad[0, 1].sum())
+    louder = batch.partials.detach().clone()
+    louder[0, 1] += 0.1
+    place = (0, 12, 126 + 36)
+    with torch.no_grad():
+        change = render_(batch._replace(partials=louder)).pitch_map[place]
+        change = change - render_(batch).pitch_map[place]
+    assert float(change) / 0.1 == pytest.approx(slope, rel=0.02)
+
+
+def test_maps_of_any_length_lie_on_one_grid():
+    short = dataclasses.replace(plain(), seconds=1.0, key_up=0.8)
+    batch = map_batch([short, plain()], frames=144)
+    assert batch.partials.shape == (2, 72, 144)
+    heard = MagnitudeRender(frames=144)(batch)
+    assert float(heard.pitch_map[0, -2:].max()) == 0  # silent after its end
+    assert float(heard.pitch_map[1, 12].max()) > 0.9
+
+
+def outlines_at(pitches):
+    """Outlines of toy notes, as tensors by name, and the maps that they are at these pitches."""
+    outlines = joined([outline(analyse(note)) for note in Toy(len(pitches), instruments=8)])
+    outlines.stiffness[::3] = -3.5
+    tensors = {name: torch.from_numpy(getattr(outlines, name)) for name in SHAPES}
+    del tensors["cents"]
+    outlines.cents[:] = 0  # vibrato is not shown
+    return tensors, controls_of(outlines, pitches)
+
+
+def on_the_outlines_grid():
+    return MagnitudeRender(frames=OUTLINE_FRAMES, noise_frames=OUTLINE_NOISE_FRAMES)
+
+
+def test_outlines_are_heard_on_their_own_grid():
+    pitches = np.linspace(24, 103, 24)  # both ends at once: from 340 partials to 2
+    tensors, maps = outlines_at(pitches)
+    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    told = on_the_outlines_grid()(batch)
+    for row, controls in enumerate(maps):
+        expected = controls.frequencies.astype(np.float32)
+        np.testing.assert_allclose(batch.frequencies[row], expected, rtol=1e-4)
+    real = really_heard(maps, sample_rate=16_000)
+    again = really_heard(maps, sample_rate=16_000, seed=7)
+    for name in ("pitch_map", "envelope"):
+        floor = decibels_apart(getattr(real, name), getattr(again, name))
+        assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.2 * floor + 0.4
+    assert FLOOR * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+
+
+def test_a_note_is_heard_alike_in_any_company():
+    pitches = np.linspace(24, 103, 20)
+    tensors, _ = outlines_at(pitches)
+    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    hearing = on_the_outlines_grid()
+    together = hearing(batch)
+    for row in (0, 7, 19):
+        alone = hearing(type(batch)(*(part[row : row + 1] for part in batch)))
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], other[row], atol=1e-4)
+
+
+def test_gradients_reach_the_levels_of_outlines():
+    pitches = np.array([30.0, 60.0])
+    tensors, _ = outlines_at(pitches)
+    tensors["partials"] = torch.full_like(tensors["partials"], -40)
+    levels = {name: tensors[name].requires_grad_() for name in ("partials", "noise", "fine")}
+    heard = on_the_outlines_grid()(outline_batch(**tensors, pitch=torch.from_numpy(pitches)))
+    (heard.pitch_map.sum() + heard.envelope.sum() + heard.level.sum()).backward()
+    for values in levels.values():
+        assert torch.isfinite(values.grad).all()
+    assert levels["partials"].grad[0, 48:].abs().max() > 0  # upper partials of the low note
+    assert levels["partials"].grad[1, 48:].abs().max() == 0  # the high one has none below 8 kHz
+    assert levels["fine"].grad[0].abs().max() > 0
+    assert levels["noise"].grad.abs().amax(dim=(1, 2)).min() > 0

@@ -1,0 +1,1 @@
+"""What several tests use: small instruments, models, servers, and where files are."""

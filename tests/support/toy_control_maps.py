@@ -1,0 +1,40 @@
+"""Control maps for tests."""
+
+import dataclasses
+
+import numpy as np
+
+from mechanical_ears.resynthesis.control_map import (
+    BANDS,
+    FRAMES,
+    MODES,
+    NOISE_FRAMES,
+    PARTIALS,
+    ROWS,
+    SILENCE,
+    SINGLES,
+    Controls,
+)
+
+
+def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAMES[0], **changes):
+    """A map with constant partials and no noise, 4 s long, let go after 3 s."""
+    partials = np.full((ROWS, frames), SILENCE, dtype=np.float16)
+    partials[: len(levels)] = np.array(levels)[:, None]
+    controls = Controls(
+        frequency=frequency,
+        inharmonicity=0.0,
+        divisor=1,
+        seconds=4.0,
+        key_up=3.0,
+        sample_rate=16_000,
+        onset=0.0,
+        cents=np.zeros(frames, dtype=np.float16),
+        partials=partials,
+        phases=np.zeros((SINGLES + MODES, frames), dtype=np.int8),
+        noise=np.full((BANDS, NOISE_FRAMES), SILENCE, dtype=np.float16),
+        offsets=np.zeros(SINGLES, dtype=np.float16),
+        fine=np.zeros(PARTIALS - SINGLES, dtype=np.float16),
+        modes=np.zeros(MODES, dtype=np.float32),
+    )
+    return dataclasses.replace(controls, **changes)

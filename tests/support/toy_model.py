@@ -1,0 +1,180 @@
+"""A toy imagination: linear networks whose every answer is known, in the shipped form.
+
+A timbre t adds t @ BASIS to the outlines of a plucked string, a velocity 0.2 dB a step; the encoder
+takes that back exactly. (The basis moves levels of audible partials only.)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mechanical_ears.note import FAMILIES
+from mechanical_ears.resynthesis.control_grid import (
+    OUTLINE_FRAMES,
+    PARTIAL_ROWS,
+    SHAPES,
+    SLOT_MIDDLES,
+    outline_noise_times,
+    outline_times,
+)
+from mechanical_ears.resynthesis.control_map import BANDS, SILENCE
+
+TIMBRE = 64
+DECIBELS_A_STEP = 0.2  # of velocity
+INSTRUMENTS = ("toy string", "toy bell")
+
+
+def plucked() -> dict[str, np.ndarray]:
+    """The outline of a plucked string, by field, without a batch."""
+    numbers = np.arange(1.0, PARTIAL_ROWS + 1)[:, None]
+    times, noise_times = outline_times(), outline_noise_times()
+    fall = -6 * times - 60 * np.maximum(times - 3, 0)
+    partials = -40 - 9 * np.log2(numbers) + fall * (1 + 0.05 * numbers)
+    noise = np.broadcast_to(-85 - 8 * noise_times, (BANDS, len(noise_times)))
+    return {
+        "partials": np.maximum(partials, SILENCE),
+        "slots": np.full(SHAPES["slots"], SILENCE),
+        "noise": noise,
+        "cents": np.zeros(SHAPES["cents"]),
+        "fine": np.zeros(SHAPES["fine"]),
+        "offsets": np.zeros(SHAPES["offsets"]),
+        "stiffness": np.array(-7.0),
+        "ratios": np.array(SLOT_MIDDLES),
+    }
+
+
+def basis() -> np.ndarray:
+    """What a step of each of the timbre's numbers adds to the partials, dB, (64, 64 × 96).
+
+    The first, which would be the level alone, adds nothing.
+    """
+    moved = np.zeros((TIMBRE, PARTIAL_ROWS, OUTLINE_FRAMES), dtype=np.float32)
+    shape = np.cos(np.pi * np.outer(np.arange(8), np.arange(8) + 0.5) / 8)
+    places = np.pi * (np.arange(OUTLINE_FRAMES) + 0.5) / OUTLINE_FRAMES
+    times = np.cos(np.arange(8)[:, None] * places)
+    for number in range(TIMBRE):  # of 8 partials, in 8 ways to change over time
+        moved[number, :8] = np.outer(shape[number % 8], times[number // 8])
+    moved[0] = 0
+    return moved.reshape(TIMBRE, -1)
+
+
+def write_toy(folder: Path, **changes: str) -> Path:
+    """Write the three networks; ``changes`` to the generator's metadata."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = np.random.default_rng(5)
+    families = chance.standard_normal((len(FAMILIES), TIMBRE)).astype(np.float32)
+    base = {name: value.astype(np.float32) for name, value in plucked().items()}
+
+    nodes = [
+        helper.make_node("MatMul", ["family", "families"], ["moved"]),
+        helper.make_node("Add", ["z", "moved"], ["timbre"]),
+    ]
+    _save(
+        folder / "mapper.onnx",
+        nodes,
+        {"z": (TIMBRE,), "family": (len(FAMILIES),)},
+        {"timbre": (TIMBRE,)},
+        {"families": families},
+    )
+
+    flat = base["partials"].reshape(1, -1)
+    nodes = [
+        helper.make_node("MatMul", ["timbre", "basis"], ["moved"]),
+        helper.make_node("Sub", ["velocity", "usual"], ["force"]),
+        helper.make_node("Mul", ["force", "step"], ["louder"]),
+        helper.make_node("Unsqueeze", ["louder", "one"], ["column"]),
+        helper.make_node("Add", ["moved", "flat"], ["shape"]),
+        helper.make_node("Add", ["shape", "column"], ["levels"]),
+        helper.make_node("Reshape", ["levels", "rows"], ["partials"]),
+        helper.make_node("Mul", ["pitch", "nothing"], ["zero"]),
+    ]
+    constants = {
+        "basis": basis(),
+        "usual": np.float32(100),
+        "step": np.float32(DECIBELS_A_STEP),
+        "one": np.array([1], dtype=np.int64),
+        "flat": flat,
+        "rows": np.array([-1, *SHAPES["partials"]], dtype=np.int64),
+        "nothing": np.float32(0),
+    }
+    for name, shape in SHAPES.items():
+        if name == "partials":
+            continue
+        constants[f"{name}_base"] = base[name][None]
+        constants[f"{name}_rows"] = np.array([-1, *[1] * len(shape)], dtype=np.int64)
+        nodes += [
+            helper.make_node("Reshape", ["zero", f"{name}_rows"], [f"{name}_zero"]),
+            helper.make_node("Add", [f"{name}_zero", f"{name}_base"], [name]),
+        ]
+    about = {
+        "version": "1",
+        "trained_on": "nothing",
+        "licence": "CC0-1.0",
+        "citation": "none",
+        "directions": json.dumps(
+            {
+                name: [float(place == number) for place in range(TIMBRE)]
+                for number, name in enumerate(
+                    ("bright", "attack", "noisy", "sustain", *FAMILIES), start=1
+                )
+            }
+        ),
+        "spread": json.dumps([1.0] * TIMBRE),
+        "instruments": json.dumps(INSTRUMENTS),
+        "timbres": base64.b64encode(np.zeros((2, TIMBRE), dtype="<f2").tobytes()).decode(),
+        **changes,
+    }
+    _save(
+        folder / "generator.onnx",
+        nodes,
+        {"timbre": (TIMBRE,), "pitch": (), "velocity": ()},
+        SHAPES,
+        constants,
+        about,
+    )
+
+    nodes = [
+        helper.make_node("Reshape", ["partials", "row"], ["levels"]),
+        helper.make_node("Sub", ["levels", "flat"], ["moved"]),
+        helper.make_node("Sub", ["velocity", "usual"], ["force"]),
+        helper.make_node("Mul", ["force", "step"], ["louder"]),
+        helper.make_node("Unsqueeze", ["louder", "one"], ["column"]),
+        helper.make_node("Sub", ["moved", "column"], ["plain"]),
+        helper.make_node("MatMul", ["plain", "back"], ["timbre"]),
+        helper.make_node("MatMul", ["timbre", "families"], ["family"]),
+    ]
+    used = {name: constants[name] for name in ("flat", "usual", "step", "one")}
+    _save(
+        folder / "encoder.onnx",
+        nodes,
+        {**SHAPES, "pitch": (), "velocity": ()},
+        {"timbre": (TIMBRE,), "family": (len(FAMILIES),)},
+        {
+            **used,
+            "row": np.array([-1, flat.size], dtype=np.int64),
+            "back": np.linalg.pinv(basis()).astype(np.float32),
+            "families": families.T,
+        },
+    )
+    return folder
+
+
+def _save(path, nodes, inputs, outputs, constants, about=None):
+    def values(shapes):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
+            for name, shape in shapes.items()
+        ]
+
+    tensors = [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "toy", values(inputs), values(outputs), tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if about:
+        helper.set_model_props(model, about)
+    onnx.save(model, path)
