@@ -23,8 +23,8 @@ import torch
 from mechanical_ears.imagining.training.augment import Variation
 from mechanical_ears.imagining.training.critics.make import make_critics
 from mechanical_ears.imagining.training.dataset import load_coded
-from mechanical_ears.imagining.training.networks import ImaginationShape, Players
-from mechanical_ears.imagining.training.step import StepLoss, drawn
+from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
+from mechanical_ears.imagining.training.step import AdversarialStep, drawn
 from mechanical_ears.imagining.training.train import ImaginationTraining, descend, train_imagination
 from mechanical_ears.training.device import Hardware, launch_fabric
 
@@ -83,9 +83,13 @@ def _step_seconds(maps: Path, codes: Path, name: str) -> float:
     training = ImaginationTraining((maps,), ROWS[name])
     shape = ImaginationShape()
     codec, sides = load_coded((maps,), codes, shape.components, lambda done, total: None)
-    players = Players(shape)
+    players = Networks(shape)
     critics = make_critics(training.critics, codec)
-    loss, variation, lots = StepLoss(players, critics, codec), Variation(codec), torch.Generator()
+    loss, variation, lots = (
+        AdversarialStep(players, critics, codec),
+        Variation(codec),
+        torch.Generator(),
+    )
     learning = [weight for critic in critics for weight in critic.parameters()]
     adams = [torch.optim.Adam(weights) for weights in (learning, players.parameters()) if weights]
     fabric = launch_fabric(Hardware("cpu", "32-true"))

@@ -35,16 +35,16 @@ from mechanical_ears.note import FAMILIES, Note
 from mechanical_ears.pictures import Picture, save_figure, styled
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_map import MODES, ROWS, SILENCE, SINGLES, Controls
+from mechanical_ears.resynthesis.control_map import MODES, ROWS, SILENCE_DB, SINGLES, ControlMap
 from mechanical_ears.resynthesis.control_map_file import to_bytes
-from mechanical_ears.resynthesis.spectral_distance import Distance, distance
+from mechanical_ears.resynthesis.spectral_distance import SpectralDistance, spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 from mechanical_ears.spectra import stft
 from tracking import NoteFolder
 
 if TYPE_CHECKING:
-    from mechanical_ears.resynthesis.differentiable.magnitude import MapBatch
+    from mechanical_ears.resynthesis.differentiable.magnitude import ControlMapBatch
 
 COMMAND = "python benchmarks/controls.py"
 FONTS = Path("/usr/share/sounds/sf2")
@@ -88,11 +88,11 @@ class Case:
 
     note: Note
     original: Sound
-    controls: Controls
+    controls: ControlMap
     made: Sound
-    apart: Distance
-    floor: Distance
-    phaseless: Distance
+    apart: SpectralDistance
+    floor: SpectralDistance
+    phaseless: SpectralDistance
 
 
 def measure(note: Note) -> Case | None:
@@ -111,9 +111,9 @@ def measure(note: Note) -> Case | None:
         original,
         controls,
         made,
-        distance(original.samples, made.samples, rate),
-        distance(made.samples, other, rate),
-        distance(original.samples, phaseless, rate),
+        spectral_distance(original.samples, made.samples, rate),
+        spectral_distance(made.samples, other, rate),
+        spectral_distance(original.samples, phaseless, rate),
     )
 
 
@@ -273,13 +273,13 @@ def speed_rows(cases: Sequence[Case]) -> list[list[object]]:
     return rows
 
 
-def _levels(controls: Controls) -> np.ndarray:
+def _levels(controls: ControlMap) -> np.ndarray:
     """Decibels of all partials and modes, float32 (rows, frames)."""
     from mechanical_ears.resynthesis.control_map import group_weights
 
     told = controls.partials.astype(np.float32)
     upper = group_weights() @ told[SINGLES:-MODES] + controls.fine.astype(np.float32)[:, None]
-    if (told[SINGLES:-MODES] <= SILENCE).all():
+    if (told[SINGLES:-MODES] <= SILENCE_DB).all():
         upper = upper[:0]
     return np.concatenate([told[:SINGLES], upper, told[ROWS - MODES :]])
 
@@ -363,8 +363,8 @@ def magnitude(notes: Sequence[Note]) -> None:
     """Write the section on the analytic render: how near it is, and what it costs."""
     import torch
 
-    from mechanical_ears.listening.frontend import FLOOR, Heard, hear
-    from mechanical_ears.resynthesis.control_grid import OUTLINE_FRAMES
+    from mechanical_ears.listening.frontend import FLOOR, FrontEndFeatures, extract_features
+    from mechanical_ears.resynthesis.control_grid import GRID_FRAMES
     from mechanical_ears.resynthesis.differentiable.magnitude import (
         MagnitudeRender,
         map_batch,
@@ -374,14 +374,14 @@ def magnitude(notes: Sequence[Note]) -> None:
     torch.set_num_threads(1)
     maps = [analyse(note) for note in notes]
 
-    def heard(seed: int, phases: bool) -> Heard:
+    def heard(seed: int, phases: bool) -> FrontEndFeatures:
         audio = np.zeros((len(maps), 64_000), dtype=np.float32)
         for row, controls in enumerate(maps):
             samples = render(controls, seed=seed, phases=phases, sample_rate=16_000).samples[
                 :64_000
             ]
             audio[row, : len(samples)] = samples
-        return hear(audio)
+        return extract_features(audio)
 
     def apart(one: np.ndarray, other: np.ndarray) -> str:
         counted = np.maximum(one, other) > 1 - SHOWN / FLOOR
@@ -408,11 +408,11 @@ def magnitude(notes: Sequence[Note]) -> None:
             ]
         )
     timings = []
-    for frames in (OUTLINE_FRAMES, 144, 576):
+    for frames in (GRID_FRAMES, 144, 576):
         module, batch = MagnitudeRender(frames=frames), map_batch(maps[:32], frames=frames)
         batch = batch._replace(partials=batch.partials.requires_grad_())
 
-        def step(module: MagnitudeRender = module, batch: MapBatch = batch) -> float:
+        def step(module: MagnitudeRender = module, batch: ControlMapBatch = batch) -> float:
             start = time.process_time()
             result = module(batch)
             (result.pitch_map.sum() + result.envelope.sum()).backward()

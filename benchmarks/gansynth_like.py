@@ -40,9 +40,9 @@ from mechanical_ears.corpus.store import Store, as_float
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.measured import Notes
 from mechanical_ears.evaluation.sources import TRAIN, UNSEEN, Asked, Player, open_store
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.training.run import RunFolder, load_checkpoint
 
 SAMPLES = 64_000
@@ -284,7 +284,10 @@ def through_pictures(store: Store, count: int = 20) -> tuple[float, float]:
     rows = store.rows(UNSEEN)[:: max(1, len(store.rows(UNSEEN)) // count)][:count]
     audio = as_float(store.audio[rows])
     back = sounds(pictures(torch.from_numpy(audio))).numpy()
-    apart = [distance(one, other, NOTE_SAMPLE_RATE) for one, other in zip(audio, back, strict=True)]
+    apart = [
+        spectral_distance(one, other, NOTE_SAMPLE_RATE)
+        for one, other in zip(audio, back, strict=True)
+    ]
     return float(np.mean([a.lsd for a in apart])), float(np.mean([a.mel for a in apart]))
 
 
@@ -304,7 +307,10 @@ def main() -> None:
         parts = list(play(game.averaged, asked_of(store, rows)))
         fields = Notes.__dataclass_fields__
         notes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
-        with written_whole(options.output / "notes.npz") as temporary, temporary.open("wb") as file:
+        with (
+            write_atomically(options.output / "notes.npz") as temporary,
+            temporary.open("wb") as file,
+        ):
             np.savez(file, **notes)
     except EarsError as error:
         sys.exit(f"gansynth_like.py: {error}")

@@ -37,7 +37,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.imagination import (
     GENERATED,
     Evaluation,
-    Plan,
+    EvaluationPlan,
     Progress,
     Real,
     evaluate,
@@ -62,7 +62,7 @@ from mechanical_ears.evaluation.sources import (
     real,
     resynthesised,
 )
-from mechanical_ears.imagining.model import SHIPPED, Imagination
+from mechanical_ears.imagining.model import SHIPPED, Model
 from mechanical_ears.note import NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.set_metrics import realism
@@ -114,7 +114,7 @@ def main() -> None:
 def measure_all(options: argparse.Namespace) -> None:
     """Measure all models and players."""
     store = open_store(options.store)
-    plan = Plan(options.instruments, options.notes, options.seed)
+    plan = EvaluationPlan(options.instruments, options.notes, options.seed)
     count = set_size(store, plan)
     players, marks = named_players(options.models, options.players, options.seed)
     network = EvaluationNetwork.load()
@@ -176,7 +176,7 @@ def named_players(
         sys.exit("imagination.py: --models: give NAME=DIR")
     if not all(path for _, (_, _, path) in places):
         sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
-    opened = {name: Imagination(folder) for name, folder in folders}
+    opened = {name: Model(folder) for name, folder in folders}
     chosen, alone = next(iter(opened)), len(opened) + len(places) == 1
     players = {chosen: imagination_player(opened[chosen], seed)}
     marks = {chosen: player_mark(opened[chosen])}
@@ -202,7 +202,7 @@ def shown(what: str) -> Progress:
     return progress
 
 
-def tracked(store: Store, player: Player, plan: Plan, count: int, most: int) -> list[str]:
+def tracked(store: Store, player: Player, plan: EvaluationPlan, count: int, most: int) -> list[str]:
     """What trackers of other projects hear in generated and in real notes of the middle keys."""
     asked = random_asked(store, plan.instruments, count, plan.seed)
     some = middle(asked.pitch, most)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from harness import ROOT, markdown_table, medians, slim_picture, write_section
 from mechanical_ears.corpus.fluid import RENDER_RATE, Player
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.instrument.autosampler import sample_instrument
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.loops import seam
@@ -366,7 +366,7 @@ def release_cell(fluid: Fluid, sampled: SampledInstrument) -> str:
     return f"{max(ended, SILENCE):.0f} dB"
 
 
-def heard_rows(instruments: Sequence[Instrument], folder: Path) -> list[list[object]]:
+def heard_rows(instruments: Sequence[ImaginedInstrument], folder: Path) -> list[list[object]]:
     """A row for each SoundFont, and for each SFZ file as Polyphone converts it."""
     rows: list[list[object]] = []
     for instrument in instruments:
@@ -374,7 +374,9 @@ def heard_rows(instruments: Sequence[Instrument], folder: Path) -> list[list[obj
         sampled = SampledInstrument.load(stem.with_suffix(".sf2"))
         edges = sorted({zone.velocities[1] for zone in sampled.zones} - {127})
 
-        def live(pairs: Sequence[tuple[float, int]], by: Instrument = instrument) -> list[Sound]:
+        def live(
+            pairs: Sequence[tuple[float, int]], by: ImaginedInstrument = instrument
+        ) -> list[Sound]:
             return [Sound(sound.samples[:RATE], RATE) for sound in by.notes(pairs, 2.0, RATE)]
 
         at_keys = live([(key, 100) for key in KEYS])

@@ -30,7 +30,7 @@ import numpy as np
 
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.corpus.sounding import COLUMNS, TABLE, SoundingRange, sounding_table
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.note import Note
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from tracking import NoteFolder
@@ -121,7 +121,7 @@ def main() -> None:
     kept = sounding_table() if TABLE.exists() else {}
     table: dict[str, Sequence[SoundingRange]] = {**kept, **labelled}
     with (
-        written_whole(TABLE) as temporary,
+        write_atomically(TABLE) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

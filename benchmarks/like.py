@@ -27,13 +27,13 @@ from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.instrument import Instrument
-from mechanical_ears.imagining.model import Imagination, opened
+from mechanical_ears.imagining.instrument import ImaginedInstrument
+from mechanical_ears.imagining.model import Model, open_model
 from mechanical_ears.listening.ears import listen
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import Note
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
@@ -98,7 +98,7 @@ class Pair:
 def trimmed(note: Note) -> Note:
     """A note that begins at its onset."""
     sound = note.sound
-    start = onset(sound.samples, sound.sample_rate) or 0
+    start = find_onset(sound.samples, sound.sample_rate) or 0
     start = start if start > 0.02 * sound.sample_rate else 0
     return replace(note, sound=Sound(sound.samples[start:], sound.sample_rate))
 
@@ -184,7 +184,7 @@ class Contenders:
         imagination: with trained weights.
     """
 
-    def __init__(self, imagination: Imagination) -> None:
+    def __init__(self, imagination: Model) -> None:
         self.imagination = imagination
         self._like = cache(self._imagined)
         self._near = cache(self._nearest)
@@ -198,7 +198,7 @@ class Contenders:
             "two noises": self.itself,
         }
 
-    def _imagined(self, note: Note) -> Instrument:
+    def _imagined(self, note: Note) -> ImaginedInstrument:
         return imagine(like=note, model=self.imagination)
 
     def imagined(self, pair: Pair) -> Sound:
@@ -256,7 +256,9 @@ class Contenders:
                 continue
             sound = notes[0].sound.samples
             gain = _rms(given.sound.samples) / max(_rms(sound), 1e-9)
-            near = distance(_cut(given.sound), _cut(Sound(sound * np.float32(gain), RATE)), RATE)
+            near = spectral_distance(
+                _cut(given.sound), _cut(Sound(sound * np.float32(gain), RATE)), RATE
+            )
             if best is None or near.lsd < best[0]:
                 best = near.lsd, font, name, gain
         return None if best is None else best[1:]
@@ -294,7 +296,7 @@ def measure(contenders: Contenders, pairs: Sequence[Pair], name: str) -> Iterato
                 continue
             if sound is None:
                 continue
-            apart = distance(_cut(truth), _cut(sound), RATE)
+            apart = spectral_distance(_cut(truth), _cut(sound), RATE)
             yield Result(contender, pair.interval, apart.lsd)
 
 
@@ -318,7 +320,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--validation", action="store_true", help="only what was chosen on")
     options = parser.parse_args()
-    contenders = Contenders(opened(options.model))
+    contenders = Contenders(open_model(options.model))
     sets: dict[str, Callable[[], list[Pair]]] = {
         "upright-piano-kw": lambda: recorded_pairs(options.data / "upright-piano-kw"),
         "spanish-guitar": lambda: recorded_pairs(options.data / "spanish-guitar"),

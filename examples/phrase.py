@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mechanical_ears import Instrument, Sound
+from mechanical_ears import ImaginedInstrument, Sound
 
 BEAT = 0.52  # s
 RING = 0.9  # s, that a note goes on after its key is let go
@@ -68,7 +68,7 @@ MELODY = [
 ]
 
 
-def play(instrument: Instrument) -> Sound:
+def play(instrument: ImaginedInstrument) -> Sound:
     """The piece, as loud as it can be."""
     last = max(beat + beats for beat, beats, _, _ in BASS + CHORDS + MELODY)
     mixed = np.zeros(round((last * BEAT + RING + 1) * SAMPLE_RATE), dtype=np.float32)
@@ -85,7 +85,7 @@ def play(instrument: Instrument) -> Sound:
 
 def main() -> None:
     """Read an instrument, play the piece, write the sound."""
-    instrument = Instrument.load(sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None)
+    instrument = ImaginedInstrument.load(sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None)
     sound = play(instrument)
     path = sound.save(Path(sys.argv[2]))
     print(f"{path}: {instrument.name}, {sound.seconds:.1f} s")

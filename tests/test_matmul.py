@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_equals_the_plain_product(rows: int, depth: int, columns: int) -> None:
     left = random.standard_normal((rows, depth)).astype(np.float32)
     right = random.standard_normal((depth, columns)).astype(np.float32)
     exact = left.astype(np.float64) @ right.astype(np.float64)
-    made = product(left, right)
+    made = matmul(left, right)
     assert made.dtype == np.float32
     np.testing.assert_allclose(made, exact, atol=1e-5 * np.abs(exact).max(initial=0) + 1e-4)
 
@@ -35,5 +35,5 @@ def test_rounds_alike_however_the_numbers_lie_in_memory() -> None:
     random = np.random.default_rng(1)
     left = random.standard_normal((336, 16)).astype(np.float32)
     right = random.standard_normal((16, 144)).astype(np.float32)
-    made = product(left, right)
-    np.testing.assert_array_equal(product(np.asfortranarray(left), np.asfortranarray(right)), made)
+    made = matmul(left, right)
+    np.testing.assert_array_equal(matmul(np.asfortranarray(left), np.asfortranarray(right)), made)

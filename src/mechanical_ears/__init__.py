@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
     from mechanical_ears.errors import EarsError
     from mechanical_ears.imagining.imagine import imagine
-    from mechanical_ears.imagining.instrument import Instrument
+    from mechanical_ears.imagining.instrument import ImaginedInstrument
     from mechanical_ears.instrument.export import export
     from mechanical_ears.instrument.mapping import map_folder
     from mechanical_ears.instrument.opening import open_instrument
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
     from mechanical_ears.listening.ears import Hearing, listen
     from mechanical_ears.note import Note
     from mechanical_ears.resynthesis.analysis.analyse import analyse
-    from mechanical_ears.resynthesis.control_map import Controls
+    from mechanical_ears.resynthesis.control_map import ControlMap
     from mechanical_ears.resynthesis.synthesis.render import render
     from mechanical_ears.sound import Sound
 
 __all__ = [
-    "Controls",
+    "ControlMap",
     "Corpus",
     "EarsError",
     "Hearing",
-    "Instrument",
+    "ImaginedInstrument",
     "Note",
     "SampledInstrument",
     "Sound",
@@ -41,11 +42,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Controls": "mechanical_ears.resynthesis.control_map",
+    "ControlMap": "mechanical_ears.resynthesis.control_map",
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
     "Hearing": "mechanical_ears.listening.ears",
-    "Instrument": "mechanical_ears.imagining.instrument",
+    "ImaginedInstrument": "mechanical_ears.imagining.instrument",
     "Note": "mechanical_ears.note",
     "SampledInstrument": "mechanical_ears.instrument.sampled",
     "Sound": "mechanical_ears.sound",
@@ -59,8 +60,16 @@ _HOMES = {
 }
 
 
+_RENAMED = {"Controls": "ControlMap", "Instrument": "ImaginedInstrument"}
+
+
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that ``import`` itself is quick."""
+    """Import a public name at its first use, so that ``import mechanical_ears`` itself is quick."""
+    if name in _RENAMED:
+        new = _RENAMED[name]
+        message = f"mechanical_ears.{name} is now mechanical_ears.{new}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        name = new
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -34,7 +34,7 @@ def write_error(path: Path, error: OSError) -> EarsError:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
 
     The temporary name ends in the same suffix, so that writers which look at it are content.
@@ -64,7 +64,7 @@ def _discard(temporary: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -73,7 +73,7 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def held_alone(folder: Path) -> IO[bytes]:
+def lock_folder(folder: Path) -> IO[bytes]:
     """Keep every other process from writing in a folder, until this one ends or closes the file.
 
     The lock goes with its process, however that ends. On systems without ``fcntl`` (Windows) there

@@ -19,7 +19,7 @@ TOGETHER: Final = 256  # rows of the result at a time, which stay in the cache
 Real = TypeVar("Real", np.float32, np.float64)
 
 
-def product(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
+def matmul(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
     """The matrix product, of pieces that are each too small to be split.
 
     Args:

@@ -28,7 +28,7 @@ from matplotlib.ticker import (
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
 from mechanical_ears.sound import Sound
 from mechanical_ears.spectra import FLOOR
@@ -272,7 +272,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
             path=path,
             remedy=f"use one of {', '.join(FORMATS)}",
         )
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(_rendered(figure, path.suffix[1:].lower()))
     return path
 

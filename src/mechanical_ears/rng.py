@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def even(seed: int, count: int) -> NDArray[np.float64]:
+def uniform(seed: int, count: int) -> NDArray[np.float64]:
     """Numbers from the open interval 0..1, float64 (count,)."""
     raw = np.random.PCG64(seed).random_raw(count)
     return ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
@@ -22,7 +22,7 @@ def even(seed: int, count: int) -> NDArray[np.float64]:
 def normal(seed: int, count: int) -> NDArray[np.float32]:
     """Standard normal numbers, float32 (count,)."""
     half = (count + 1) // 2
-    first, second = even(seed, 2 * half).reshape(2, half)
+    first, second = uniform(seed, 2 * half).reshape(2, half)
     radius = np.sqrt(-2 * np.log(first))
     both = np.concatenate(
         [radius * np.cos(2 * np.pi * second), radius * np.sin(2 * np.pi * second)]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears import spectra
 from mechanical_ears.errors import SoundError
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.spectra import HOP, WINDOW, Spectrogram, Spectrum
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Sound:
             encoded = self._encoded(path.suffix[1:].upper())
         except SoundError as error:
             raise SoundError(error.problem, path=path, remedy=error.remedy) from error
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             temporary.write_bytes(encoded)
         return path
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.cli import main
-from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.sound import Sound
 
 QUICK = ["--seconds", "1", "--sample-rate", "16000"]
@@ -49,7 +49,7 @@ def test_a_folder_of_notes(tmp_path, capsys, model, toy):
     }
     assert {file.name for file in out.iterdir()} == names | {"sheet.png", "instrument.json"}
     assert (out / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    again = Instrument.load(out, toy)
+    again = ImaginedInstrument.load(out, toy)
     for name in sorted(names):
         written = Sound.load(out / name)
         sound = again.note(int(name[:3]), int(name[4:7]), 1.0, 16_000)

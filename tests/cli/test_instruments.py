@@ -13,7 +13,7 @@ from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.opening import channel_map, open_channels, open_instrument
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_map_file import save_controls
+from mechanical_ears.resynthesis.control_map_file import save_control_map
 from support.full_disk import full_disk
 from support.toy_instruments import (
     RATE,
@@ -35,7 +35,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "maps").mkdir()
     for pitch in (48, 60):
         note = Organ().note(pitch, 100, 2.0, 16_000)
-        save_controls(analyse(note, pitch), tmp_path / "maps" / f"{pitch}.safetensors")
+        save_control_map(analyse(note, pitch), tmp_path / "maps" / f"{pitch}.safetensors")
     write_midi(tmp_path / "song.mid", key(0, 2, 60) + key(2, 4, 64), key(0, 4, 48, channel=1))
     return tmp_path
 

@@ -7,7 +7,7 @@ import numpy as np
 from mechanical_ears.cli import main
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.pitch import cents_between, midi_to_hz
-from mechanical_ears.resynthesis.control_map_file import load_controls
+from mechanical_ears.resynthesis.control_map_file import load_control_map
 from mechanical_ears.sound import Sound
 
 
@@ -30,7 +30,7 @@ def test_resynthesise(tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
     made = Sound.load(tmp_path / "o.wav")
     assert (len(made.samples), made.sample_rate) == (32_000, 16_000)
-    assert abs(cents_between(load_controls(map_file).frequency, 220)) < 0.05
+    assert abs(cents_between(load_control_map(map_file).frequency, 220)) < 0.05
 
 
 def test_a_map_is_played_at_another_pitch_length_and_rate(tmp_path):

@@ -12,7 +12,7 @@ from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.imagination import (
     SETS,
-    Plan,
+    EvaluationPlan,
     evaluate,
     measure_real,
     sheet_instruments,
@@ -73,7 +73,7 @@ def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):
 
 def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store, measured_real):
     """A copier: whatever it is asked for, it plays notes of training instruments as they are."""
-    store, network, plan = open_store(toy_store), EvaluationNetwork.load(), Plan(10, 50)
+    store, network, plan = open_store(toy_store), EvaluationNetwork.load(), EvaluationPlan(10, 50)
     known = measure_real(store, network, plan, cache=measured_real)
     train = store.rows("train")
     names = np.unique(store.instrument[train])
@@ -116,7 +116,7 @@ def test_a_sheet_of_whatever_plays(toy_store):
         names = np.array([f"saw {number}" for number in asked.instrument])
         yield Notes(np.float32(audio), asked.pitch, asked.velocity, asked.family, names)
 
-    sheet = sheet_instruments(sawtooth, store, Plan(30, 50))
+    sheet = sheet_instruments(sawtooth, store, EvaluationPlan(30, 50))
     assert len(sheet) == 24
     for number, notes in enumerate(sheet):
         assert list(notes.pitch) == [45, 60, 76]

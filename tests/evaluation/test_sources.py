@@ -22,11 +22,11 @@ from mechanical_ears.evaluation.sources import (
     resynthesised,
 )
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.model import Imagination
+from mechanical_ears.imagining.model import Model
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.note import FAMILIES, VELOCITIES
 from mechanical_ears.pitch import cents_between, midi_to_hz
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from support.toy_model import write_toy
 
 
@@ -99,7 +99,9 @@ def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
     (before,), (after,) = list(real(store, rows)), list(resynthesised(real(store, rows)))
     assert np.array_equal(before.pitch, after.pitch)
     assert np.array_equal(before.instrument, store.instrument[rows])
-    apart = [distance(*pair, 16_000).mel for pair in zip(before.audio, after.audio, strict=True)]
+    apart = [
+        spectral_distance(*pair, 16_000).mel for pair in zip(before.audio, after.audio, strict=True)
+    ]
     assert np.median(apart) < 4
     cents = [
         cents_between(refine(audio, 16_000, key).frequency, midi_to_hz(key))
@@ -116,7 +118,7 @@ def test_silent_notes_cannot_be_resynthesised(store):
 
 
 def test_what_is_asked_for_is_played(store, toy_weights):
-    imagination = Imagination(toy_weights)
+    imagination = Model(toy_weights)
     asked = random_asked(store, 3, 7, seed=0)
     played = list(imagination_player(imagination, seed=2)(asked))
     assert [len(part) for part in played] == [3, 2, 2]
@@ -127,10 +129,10 @@ def test_what_is_asked_for_is_played(store, toy_weights):
 
 
 def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
-    mark = player_mark(Imagination(toy_weights))
-    assert mark == player_mark(Imagination(toy_weights))
+    mark = player_mark(Model(toy_weights))
+    assert mark == player_mark(Model(toy_weights))
     other = write_toy(tmp_path / "other", licence="another")
-    assert player_mark(Imagination(other)) != mark
+    assert player_mark(Model(other)) != mark
     assert code_digest("resynthesis.synthesis.sine_bank") != code_digest(
         "resynthesis.synthesis.timeline"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.spectra import spectrum
 
@@ -131,7 +131,7 @@ def test_a_shared_instrument_is_the_same_elsewhere(server, space, tmp_path):
     assert answer.headers["content-disposition"].startswith("attachment; filename=")
     path = tmp_path / "shared.json"
     path.write_bytes(answer.content)
-    np.testing.assert_array_equal(as_int16(Instrument.load(path)), server.note(made["id"]))
+    np.testing.assert_array_equal(as_int16(ImaginedInstrument.load(path)), server.note(made["id"]))
     assert server.open(share=answer.json())["id"] == made["id"]
 
 

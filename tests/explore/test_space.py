@@ -10,7 +10,7 @@ from mechanical_ears.explore.charting import Charting, layout, wanted
 from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.space import SHIPPED, SpaceMap, among, principal_axes
 from mechanical_ears.imagining.imagine import imagine
-from mechanical_ears.imagining.model import shipped_imagination
+from mechanical_ears.imagining.model import shipped_model
 from mechanical_ears.note import FAMILIES
 
 AGAIN = "run again: python -m mechanical_ears.explore.charting"
@@ -52,7 +52,7 @@ def test_the_layout_keeps_groups_together():
 
 
 def test_the_shipped_map_is_that_of_the_shipped_weights(shipped):
-    assert shipped.weights == shipped_imagination().sha256, AGAIN
+    assert shipped.weights == shipped_model().sha256, AGAIN
     assert SHIPPED.stat().st_size <= 2_000_000
     counts = np.bincount(shipped.families, minlength=len(FAMILIES))
     assert counts.max() - counts.min() <= 1

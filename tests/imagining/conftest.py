@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mechanical_ears.imagining.model import Imagination
+from mechanical_ears.imagining.model import Model
 from support.toy_model import write_toy
 
 
@@ -16,4 +16,4 @@ def toy_weights(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def toy(toy_weights):
-    return Imagination(toy_weights)
+    return Model(toy_weights)

@@ -8,7 +8,7 @@ import pytest
 from mechanical_ears import EarsError, Note, Sound, imagine
 from mechanical_ears.imagining.imagine import family_shares
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.rng import normal
 from support.toy_model import TIMBRE
 
@@ -73,7 +73,7 @@ def test_like_one_recording_it_sounds_like_it(toy, recorded):
     instrument, notes = recorded
     made = imagine(like=notes[60], model=toy)
     original = notes[60].sound.samples
-    own = distance(original, made.note(60, 100, sample_rate=44_100).samples, 44_100)
+    own = spectral_distance(original, made.note(60, 100, sample_rate=44_100).samples, 44_100)
     assert own.mel < 4.5
     strange = imagine(22, family="vocal", model=toy)
     asked = [55, 72], [100, 100]
@@ -116,7 +116,7 @@ def test_like_a_recording_of_a_low_rate(toy, recorded):
     made = imagine(like=Note(sound, 60, 100, "an old sampler"), model=toy)
     truth = instrument.note(60, 100, sample_rate=44_100).samples
     told = made.note(60, 100, sample_rate=44_100).samples
-    assert distance(truth, told, 44_100).mel < 4
+    assert spectral_distance(truth, told, 44_100).mel < 4
 
 
 def test_morphs_end_where_they_should(toy, recorded):

@@ -8,13 +8,13 @@ import json
 import numpy as np
 import pytest
 
-from mechanical_ears import Instrument, Note, Sound, imagine
+from mechanical_ears import ImaginedInstrument, Note, Sound, imagine
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.postprocess import settled
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.pitch import cents_between, midi_to_hz
-from mechanical_ears.resynthesis.control_grid import outline_noise_times, outline_times
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.control_grid import grid_noise_times, grid_times
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from support.toy_model import DECIBELS_A_STEP, TIMBRE, write_toy
 
 
@@ -30,7 +30,7 @@ def test_the_same_seed_is_the_same_sound(toy_weights):
         assert first.sample_rate == second.sample_rate
         np.testing.assert_array_equal(first.samples, second.samples)
     other = imagine(6, family="mallet", model=toy_weights)
-    assert distance(one.note(60).samples, other.note(60).samples, 48_000).lsd > 3
+    assert spectral_distance(one.note(60).samples, other.note(60).samples, 48_000).lsd > 3
 
 
 def test_notes_of_lengths_of_their_own_are_the_same_as_one_by_one(toy):
@@ -101,9 +101,9 @@ def test_takes_differ_a_little(toy):
     instrument = imagine(8, family="keyboard", model=toy)
     first, second = (instrument.note(60, take=take).samples for take in (0, 1))
     assert not np.array_equal(first, second)
-    apart = distance(first, second, 48_000).mel
+    apart = spectral_distance(first, second, 48_000).mel
     strange = imagine(9, family="keyboard", model=toy).note(60).samples
-    assert 0 < apart < 0.5 * distance(first, strange, 48_000).mel
+    assert 0 < apart < 0.5 * spectral_distance(first, strange, 48_000).mel
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_out_of_range(toy, arguments, words):
 
 def test_a_networks_unrest_is_no_vibrato(toy):
     told = toy.generate(np.zeros(TIMBRE), [60, 60], [100, 100])
-    told.cents[0] = 20 + np.sin(outline_times() * 30)  # a cent: none
-    told.cents[1] = 20 + 30 * np.sin(outline_times() * 30)
+    told.cents[0] = 20 + np.sin(grid_times() * 30)  # a cent: none
+    told.cents[1] = 20 + 30 * np.sin(grid_times() * 30)
     told.offsets[:] = 2.0
     told.offsets[1, 4] = -45.0
     calm = settled(told)
@@ -140,17 +140,17 @@ def test_a_networks_unrest_is_no_vibrato(toy):
 
 def test_nothing_rises_behind_the_key_up(toy):
     told = toy.generate(np.zeros(TIMBRE), [60], [100])
-    before = told.partials[0, 3, outline_times() <= 3].max()
-    told.partials[0, 3, outline_times() > 3.02] = -10.0
-    told.noise[0, 0, outline_noise_times() > 3.02] = -10.0
+    before = told.partials[0, 3, grid_times() <= 3].max()
+    told.partials[0, 3, grid_times() > 3.02] = -10.0
+    told.noise[0, 0, grid_noise_times() > 3.02] = -10.0
     calm = settled(told)
-    assert calm.partials[0, 3, outline_times() > 3].max() < before
+    assert calm.partials[0, 3, grid_times() > 3].max() < before
     np.testing.assert_array_equal(
-        calm.partials[0, :, outline_times() <= 3], told.partials[0, :, outline_times() <= 3]
+        calm.partials[0, :, grid_times() <= 3], told.partials[0, :, grid_times() <= 3]
     )
-    late = (outline_noise_times() > 2.3) & (outline_noise_times() <= 2.7)
+    late = (grid_noise_times() > 2.3) & (grid_noise_times() <= 2.7)
     np.testing.assert_allclose(
-        calm.noise[0, 0, outline_noise_times() > 3].max(), told.noise[0, 0, late].max() + 2
+        calm.noise[0, 0, grid_noise_times() > 3].max(), told.noise[0, 0, late].max() + 2
     )
     assert settled(told, recorded=True).partials[0, 3].max() == -10.0
 
@@ -176,7 +176,7 @@ def test_what_the_ears_hear(toy):
 def test_saved_and_read_again(tmp_path, toy_weights, toy):
     made = imagine(5, family="mallet", bright=1.5, model=toy_weights)
     made.save(tmp_path / "instrument.json")
-    back = Instrument.load(tmp_path, toy)
+    back = ImaginedInstrument.load(tmp_path, toy)
     np.testing.assert_array_equal(back.note(64).samples, made.note(64).samples)
     assert (back.name, back.family, back.seed) == (made.name, "mallet", 5)
     about = json.loads((tmp_path / "instrument.json").read_text())
@@ -192,15 +192,15 @@ def test_what_it_has_of_recordings_is_saved(tmp_path, toy):
     made = imagine(like=Note(recorded, 60, 100, "recorded"), model=toy)
     made.save(tmp_path / "mine.json")
     assert (tmp_path / "mine.safetensors").exists()
-    back = Instrument.load(tmp_path / "mine.json", toy)
+    back = ImaginedInstrument.load(tmp_path / "mine.json", toy)
     for pitch in (60, 66):
         np.testing.assert_array_equal(back.note(pitch).samples, made.note(pitch).samples)
     (tmp_path / "mine.safetensors").write_bytes(b"no")
     with pytest.raises(EarsError, match=r"mine\.safetensors"):
-        Instrument.load(tmp_path / "mine.json", toy)
+        ImaginedInstrument.load(tmp_path / "mine.json", toy)
     (tmp_path / "mine.safetensors").unlink()
     with pytest.raises(EarsError, match="is missing"):
-        Instrument.load(tmp_path / "mine.json", toy)
+        ImaginedInstrument.load(tmp_path / "mine.json", toy)
 
 
 def _changed(**changes):
@@ -228,7 +228,7 @@ def test_a_damaged_instrument(tmp_path, toy, damage, words):
     file = imagine(5, model=toy).save(tmp_path / "i.json")
     file.write_text(damage(json.loads(file.read_text())))
     with pytest.raises(EarsError, match=words) as caught:
-        Instrument.load(file, toy)
+        ImaginedInstrument.load(file, toy)
     assert str(caught.value).startswith(str(file))
 
 
@@ -236,7 +236,7 @@ def test_other_weights_are_not_played(tmp_path, toy):
     file = imagine(5, model=toy).save(tmp_path / "i.json")
     others = write_toy(tmp_path / "others", trained_on="something")
     with pytest.raises(EarsError, match="was imagined with other weights; give theirs"):
-        Instrument.load(file, others)
+        ImaginedInstrument.load(file, others)
 
 
 def test_sounds_are_sounds(toy):

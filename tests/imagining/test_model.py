@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.imagining.model import Imagination
-from mechanical_ears.resynthesis.control_grid import SHAPES
-from mechanical_ears.rng import even, normal
+from mechanical_ears.imagining.model import Model
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES
+from mechanical_ears.rng import normal, uniform
 from support.toy_model import DECIBELS_A_STEP, INSTRUMENTS, TIMBRE, basis, plucked, write_toy
 
 
@@ -20,10 +20,10 @@ def test_generates_what_its_networks_say(toy):
     timbres = chance.standard_normal((11, TIMBRE)).astype(np.float32)
     velocities = np.linspace(1, 127, 11)
     told = toy.generate(timbres, np.linspace(21, 108, 11), velocities)
-    expected = plucked()["partials"] + (timbres @ basis()).reshape(11, *SHAPES["partials"])
+    expected = plucked()["partials"] + (timbres @ basis()).reshape(11, *GRID_SHAPES["partials"])
     expected += DECIBELS_A_STEP * (velocities - 100)[:, None, None]
     np.testing.assert_allclose(told.partials, expected, atol=1e-3)
-    assert {name: getattr(told, name).shape[1:] for name in SHAPES} == SHAPES
+    assert {name: getattr(told, name).shape[1:] for name in GRID_SHAPES} == GRID_SHAPES
 
 
 def test_one_note_is_the_same_in_any_company(toy):
@@ -60,7 +60,7 @@ def test_tells_what_it_is(toy):
 
 def test_the_lot_is_the_same_for_ever():
     np.testing.assert_allclose(
-        even(7, 3), [0.6250954666046671, 0.8972138009695755, 0.7756856902451935], rtol=1e-14
+        uniform(7, 3), [0.6250954666046671, 0.8972138009695755, 0.7756856902451935], rtol=1e-14
     )
     many = normal(11, 100_000)
     assert abs(many.mean()) < 0.01
@@ -90,7 +90,7 @@ def test_damaged_weights_are_named(tmp_path, toy_weights, name, damage):
         other = "mapper.onnx" if name == "encoder.onnx" else "encoder.onnx"
         shutil.copy(folder / other, file)
     with pytest.raises(EarsError) as caught:
-        _use(Imagination(folder))
+        _use(Model(folder))
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -108,9 +108,9 @@ def test_damaged_weights_are_named(tmp_path, toy_weights, name, damage):
 def test_other_weights_are_refused(tmp_path, changes, words):
     folder = write_toy(tmp_path / "weights", **changes)
     with pytest.raises(EarsError, match=words):
-        Imagination(folder)
+        Model(folder)
 
 
 def test_no_folder(tmp_path):
     with pytest.raises(EarsError, match=r"no such folder of weights; give one with mapper\.onnx"):
-        Imagination(tmp_path / "none")
+        Model(tmp_path / "none")

@@ -9,9 +9,9 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.imagining.recording_detail import detailed
 from mechanical_ears.imagining.residual import louder
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_grid import controls_of, outline
+from mechanical_ears.resynthesis.control_grid import to_control_grid, to_control_maps
 from mechanical_ears.resynthesis.control_map import SINGLES
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
 
 
@@ -23,27 +23,29 @@ def recorded():
 
 
 def test_on_its_own_outline_a_recording_is_itself(recorded):
-    back = detailed(outline(recorded), recorded, 1.0, 3)
+    back = detailed(to_control_grid(recorded), recorded, 1.0, 3)
     assert back.seconds == pytest.approx(recorded.seconds)
     original = render(recorded, sample_rate=44_100).samples
-    near = distance(original, render(back, sample_rate=44_100).samples, 44_100)
-    (plain,) = controls_of(outline(recorded), [60])
-    coarse = distance(original, render(plain, sample_rate=44_100, phases=False).samples, 44_100)
+    near = spectral_distance(original, render(back, sample_rate=44_100).samples, 44_100)
+    (plain,) = to_control_maps(to_control_grid(recorded), [60])
+    coarse = spectral_distance(
+        original, render(plain, sample_rate=44_100, phases=False).samples, 44_100
+    )
     assert near.lsd < 1
     assert near.lsd < 0.5 * coarse.lsd
 
 
 def test_it_is_as_loud_as_is_wanted(recorded):
-    back = detailed(louder(outline(recorded), -12.0), recorded, 1.0, 3)
+    back = detailed(louder(to_control_grid(recorded), -12.0), recorded, 1.0, 3)
     soft, loud = (render(each, sample_rate=16_000).samples for each in (back, recorded))
     power = [np.square(samples, dtype=np.float64).mean() for samples in (soft, loud)]
     assert 10 * np.log10(power[1] / power[0]) == pytest.approx(12, abs=0.2)
 
 
 def test_without_weight_only_the_outline_is_left(recorded):
-    told = outline(recorded)
+    told = to_control_grid(recorded)
     back = detailed(told, recorded, 0.0, 3)
-    (plain,) = controls_of(told, [60])
+    (plain,) = to_control_maps(told, [60])
     middle = slice(50, 90)  # frames of the sustain, where both grids stand close
     rows = back.partials[:6, :].astype(np.float32)
     wanted = np.stack(
@@ -54,7 +56,7 @@ def test_without_weight_only_the_outline_is_left(recorded):
 
 
 def test_the_same_seed_is_the_same_map(recorded):
-    told = outline(recorded)
+    told = to_control_grid(recorded)
     one, two = (detailed(told, recorded, 0.5, 9) for _ in range(2))
     np.testing.assert_array_equal(one.phases, two.phases)
     np.testing.assert_array_equal(one.partials, two.partials)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mechanical_ears import EarsError, imagine
-from mechanical_ears.imagining.instrument import HEARD_KEYS, Instrument
-from mechanical_ears.imagining.instrument_hearing import Impression
+from mechanical_ears.imagining.instrument import HEARING_KEYS, ImaginedInstrument
+from mechanical_ears.imagining.instrument_hearing import InstrumentHearing
 from mechanical_ears.imagining.rejection_sampling import (
     DRAWS,
     LOUDNESS,
@@ -24,9 +24,11 @@ from mechanical_ears.loudness import loudness
 def impression(family="mallet", wrong=0, novelty=0.5):
     heard = imagine(5, family="mallet").impression.hearings[0]
     hearings = [
-        replace(heard, pitch=key + (number < wrong)) for number, key in enumerate(HEARD_KEYS)
+        replace(heard, pitch=key + (number < wrong)) for number, key in enumerate(HEARING_KEYS)
     ]
-    return Impression(HEARD_KEYS, tuple(hearings), family, 0.8, (("known", 1 - novelty),), novelty)
+    return InstrumentHearing(
+        HEARING_KEYS, tuple(hearings), family, 0.8, (("known", 1 - novelty),), novelty
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ class Draw:
 
     def __call__(self, number):
         self.asked.append(number)
-        instrument = object.__new__(Instrument)
+        instrument = object.__new__(ImaginedInstrument)
         object.__setattr__(instrument, "name", f"draw {number}")
         instrument.__dict__["impression"] = self.impressions[number]
         return instrument
@@ -105,7 +107,7 @@ def test_one_loudness(gain):
     instrument = levelled(replace(imagine(3, family="organ", draw=0), gain=gain))
     told = [
         loudness(instrument.note(key, 100, sample_rate=16_000).samples, 16_000)
-        for key in HEARD_KEYS
+        for key in HEARING_KEYS
     ]
     assert np.median(told) == pytest.approx(LOUDNESS, abs=0.3)
 
@@ -113,7 +115,7 @@ def test_one_loudness(gain):
 def test_no_louder_than_there_is_room_for(toy):
     """A plucked string's peak is far above its loudness."""
     instrument = levelled(imagine(3, family="guitar", model=toy))
-    peaks = [np.abs(instrument.note(key, 127).samples).max() for key in HEARD_KEYS]
+    peaks = [np.abs(instrument.note(key, 127).samples).max() for key in HEARING_KEYS]
     assert 0.2 < max(peaks) < 0.99
 
 
@@ -124,7 +126,7 @@ def test_the_keys_are_half_as_uneven():
     def above(instrument):
         told = [
             loudness(instrument.note(key, 100, sample_rate=16_000).samples, 16_000)
-            for key in HEARD_KEYS
+            for key in HEARING_KEYS
         ]
         return np.array(told) - np.median(told)
 
@@ -134,6 +136,6 @@ def test_the_keys_are_half_as_uneven():
 def test_the_balance_is_saved(tmp_path):
     drawn = imagine(3, family="organ", draw=0)
     assert any(drawn.balance)
-    again = Instrument.load(drawn.save(tmp_path / "organ.json"))
+    again = ImaginedInstrument.load(drawn.save(tmp_path / "organ.json"))
     assert again.balance == drawn.balance
     np.testing.assert_array_equal(again.note(40).samples, drawn.note(40).samples)

@@ -9,33 +9,33 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.residual import (
     PITCH_LENGTH,
     STEP,
-    Carried,
+    Residual,
     differences,
     from_bytes,
     louder,
-    mixed,
+    mix_residuals,
     to_bytes,
     told,
     untold,
 )
-from mechanical_ears.resynthesis.control_grid import SHAPES, Outlines
-from mechanical_ears.resynthesis.control_map import SILENCE
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
+from mechanical_ears.resynthesis.control_map import SILENCE_DB
 
 
 def outlines(count, level=-50.0, seed=0):
     """Outlines with levels around ``level``, all else small."""
     chance = np.random.default_rng(seed)
     parts = {}
-    for name, shape in SHAPES.items():
+    for name, shape in GRID_SHAPES.items():
         values = chance.standard_normal((count, *shape)).astype(np.float32)
         parts[name] = values + (level if name in ("partials", "slots", "noise") else 0)
-    return Outlines(**parts)
+    return ControlGrid(**parts)
 
 
 def carried(pitches, velocities, seed=1):
     count = len(pitches)
     rest = differences(outlines(count, seed=seed), outlines(count, seed=seed + 50))
-    return Carried(
+    return Residual(
         np.array(pitches, float),
         np.array(velocities, float),
         np.zeros(count, dtype=np.int64),
@@ -47,7 +47,7 @@ def carried(pitches, velocities, seed=1):
 def test_recorded_notes_come_back_exactly():
     recorded, imagined = outlines(3, seed=1), outlines(3, seed=2)
     keys, forces = [48.0, 60.0, 60.0], [100.0, 100.0, 40.0]
-    given = Carried(
+    given = Residual(
         np.array(keys),
         np.array(forces),
         np.zeros(3, dtype=np.int64),
@@ -55,7 +55,7 @@ def test_recorded_notes_come_back_exactly():
         differences(recorded, imagined),
     )
     made = given.added_to(imagined, keys, forces, imagined)
-    for name in SHAPES:
+    for name in GRID_SHAPES:
         back, wanted = getattr(made, name), getattr(recorded, name)
         if name == "ratios":
             wanted = np.maximum(wanted, 1e-3)
@@ -82,7 +82,7 @@ def test_between_two_recordings_both_count_and_the_nearer_more():
 def test_of_the_imagined_step_a_part_is_believed():
     recorded, here, there = outlines(1), outlines(1, seed=2), outlines(1, seed=3)
     rest = differences(recorded, there)
-    given = Carried(np.array([60.0]), np.array([100.0]), np.array([0]), np.ones(1), rest)
+    given = Residual(np.array([60.0]), np.array([100.0]), np.array([0]), np.ones(1), rest)
     made = given.added_to(here, [60.0], [100.0], there)
     expected = recorded.cents + STEP * (here.cents - there.cents)
     np.testing.assert_allclose(made.cents, expected, atol=0.02)
@@ -97,43 +97,43 @@ def test_two_takes_of_a_note_are_averaged():
 
 def test_silence_stays_silent():
     silent, imagined = outlines(1), outlines(1, seed=2)
-    silent.partials[:, 5:] = SILENCE
-    imagined.partials[:, 5:] = SILENCE + 3  # how silent does not matter
+    silent.partials[:, 5:] = SILENCE_DB
+    imagined.partials[:, 5:] = SILENCE_DB + 3  # how silent does not matter
     rest = differences(silent, imagined)
     assert np.abs(rest["partials"][:, 5:]).max() < 1
-    given = Carried(np.array([60.0]), np.array([99.0]), np.array([0]), np.ones(1), rest)
+    given = Residual(np.array([60.0]), np.array([99.0]), np.array([0]), np.ones(1), rest)
     assert given.added_to(imagined, [70], [99], imagined).partials[:, 5:].max() < -110
 
 
 def test_there_and_back():
     plain = outlines(3)
-    plain.partials[:, 40:] = SILENCE
+    plain.partials[:, 40:] = SILENCE_DB
     plain.ratios[:] = np.abs(plain.ratios) + 0.1
     back = untold(told(plain))
-    for name in SHAPES:
+    for name in GRID_SHAPES:
         np.testing.assert_allclose(getattr(back, name), getattr(plain, name), atol=0.01)
 
 
 def test_a_morph_has_a_share_of_each():
     one, other = carried([60], [100], seed=1), carried([60, 72], [100, 100], seed=7)
-    both = mixed([(0.25, one), (0.75, other)])
+    both = mix_residuals([(0.25, one), (0.75, other)])
     plain = outlines(4, seed=9)
     asked = [57.0, 60, 66, 90], [100.0, 80, 100, 100]
     made = both.added_to(plain, *asked, plain)
     first, second = one.added_to(plain, *asked, plain), other.added_to(plain, *asked, plain)
     np.testing.assert_allclose(made.cents, 0.25 * first.cents + 0.75 * second.cents, atol=1e-4)
-    again = mixed([(0.5, both), (0.5, None)])
+    again = mix_residuals([(0.5, both), (0.5, None)])
     np.testing.assert_allclose(again.shares, both.shares / 2)
-    assert mixed([(1.0, None), (0.0, one)]) is None
+    assert mix_residuals([(1.0, None), (0.0, one)]) is None
 
 
 def test_louder():
     loud = louder(outlines(1), 6.0)
     np.testing.assert_allclose(loud.noise, outlines(1).noise + 6)
     silent = outlines(1)
-    silent.slots[:] = SILENCE
-    assert (louder(silent, 20.0).slots == SILENCE).all()
-    assert (louder(silent, -20.0).slots == SILENCE).all()
+    silent.slots[:] = SILENCE_DB
+    assert (louder(silent, 20.0).slots == SILENCE_DB).all()
+    assert (louder(silent, -20.0).slots == SILENCE_DB).all()
 
 
 def test_kept_in_a_file():
@@ -148,7 +148,7 @@ def test_the_file_is_the_librarys():
     safetensors = pytest.importorskip("safetensors.numpy")
     read = safetensors.load(to_bytes(carried([60], [100])))
     assert read["pitches"].tolist() == [60]
-    assert {name: read[name].shape[1:] for name in SHAPES} == SHAPES
+    assert {name: read[name].shape[1:] for name in GRID_SHAPES} == GRID_SHAPES
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "other", "newer", "nan"])

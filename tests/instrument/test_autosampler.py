@@ -6,7 +6,7 @@ import pytest
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.autosampler import (
     PEAK,
-    Plan,
+    SamplingPlan,
     falls,
     loudness,
     own_release,
@@ -19,7 +19,7 @@ from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.sound import Sound
 from support.toy_instruments import POWER, RATE, Organ, level, peak_pitch
 
-PLAN = Plan(lowest=36, highest=84, every=16, layers=3, seconds=2.5)
+PLAN = SamplingPlan(lowest=36, highest=84, every=16, layers=3, seconds=2.5)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_its_release_is_its_own(organ):
 
 
 def test_what_falls_is_kept_while_it_is_heard():
-    made = sample_instrument(Organ(fall=20.0), Plan(36, 84, 24, 1, 1.5))
+    made = sample_instrument(Organ(fall=20.0), SamplingPlan(36, 84, 24, 1, 1.5))
     for zone in made.zones:
         audio = made.samples[zone.sample].audio
         assert zone.loop is None
@@ -76,11 +76,11 @@ def test_what_falls_is_kept_while_it_is_heard():
 
 
 def test_plans():
-    assert Plan().roots[:3] == [22, 25, 28]
-    assert Plan().velocities == [25, 64, 107]
-    assert Plan(layers=1).velocities == [100]
-    assert Plan(keys=(60, 48, 60)).roots == [48, 60]
-    assert Plan(lowest=60, highest=60).roots == [60]
+    assert SamplingPlan().roots[:3] == [22, 25, 28]
+    assert SamplingPlan().velocities == [25, 64, 107]
+    assert SamplingPlan(layers=1).velocities == [100]
+    assert SamplingPlan(keys=(60, 48, 60)).roots == [48, 60]
+    assert SamplingPlan(lowest=60, highest=60).roots == [60]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_plans():
 )
 def test_plans_that_make_no_sense(wrong):
     with pytest.raises(EarsError, match=r"outside|not within"):
-        Plan(**wrong)
+        SamplingPlan(**wrong)
 
 
 def test_measures_with_known_answers():
@@ -125,13 +125,13 @@ def test_silence_is_no_instrument():
             return Sound(np.zeros(RATE, np.float32), RATE)
 
     with pytest.raises(EarsError, match="Organ: makes no sound"):
-        sample_instrument(Silence(), Plan(60, 60, 1, 1, 0.5))
+        sample_instrument(Silence(), SamplingPlan(60, 60, 1, 1, 0.5))
 
 
 def test_progress_is_told():
     seen = []
     sample_instrument(
-        Organ(), Plan(60, 60, 1, 2, 0.5), lambda done, total: seen.append((done, total))
+        Organ(), SamplingPlan(60, 60, 1, 2, 0.5), lambda done, total: seen.append((done, total))
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 

@@ -12,7 +12,7 @@ import soundfile
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument import export as exporting
-from mechanical_ears.instrument.autosampler import Plan
+from mechanical_ears.instrument.autosampler import SamplingPlan
 from mechanical_ears.instrument.export import as_samples, export
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Response, Zone, check_tiling
@@ -125,10 +125,10 @@ def test_outermost_zones_reach_on():
 def test_gaps_and_layers_are_sampled_anew():
     one, two = sampled(1, (48, 72)).zones
     narrow = replace(sampled(1, (48, 72)), zones=(replace(one, keys=(40, 50)), two))
-    made = as_samples(narrow, Plan(40, 127, 12, 1, 0.5))
+    made = as_samples(narrow, SamplingPlan(40, 127, 12, 1, 0.5))
     check_tiling(made.zones)
     double = replace(sampled(1, (60,)), zones=sampled(1, (60,)).zones * 2)
-    made = as_samples(double, Plan(54, 66, 6, 1, 0.5))
+    made = as_samples(double, SamplingPlan(54, 66, 6, 1, 0.5))
     check_tiling(made.zones)
 
 
@@ -151,7 +151,7 @@ def test_anything_playable_is_exported(tmp_path):
     written = export(
         Organ(),
         tmp_path / "organ.sfz",
-        plan=Plan(60, 72, 12, 2, 1.0),
+        plan=SamplingPlan(60, 72, 12, 2, 1.0),
         progress=lambda done, total: seen.append(done),
     )
     assert (written.zones, written.samples) == (2, 2)
@@ -209,7 +209,7 @@ def test_decentsamplers_loudness_is_near_ours(tmp_path):
 
 
 def test_a_recorded_instrument_is_heard_again(tmp_path):
-    path = export(Organ(), tmp_path / "a.sf2", plan=Plan(48, 84, 12, 2, 1.0)).path
+    path = export(Organ(), tmp_path / "a.sf2", plan=SamplingPlan(48, 84, 12, 2, 1.0)).path
     made = SampledInstrument.load(path)
     assert Path(path).stat().st_size > 1e5
     assert level(made.note(60, 100, 2.0).samples) > -40

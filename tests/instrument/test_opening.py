@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import mechanical_ears
-from mechanical_ears import Instrument, SampledInstrument, imagine
+from mechanical_ears import ImaginedInstrument, SampledInstrument, imagine
 from mechanical_ears.cli import main
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
 from support.independent_players import Fluid
 from support.toy_instruments import RATE, level, peak_pitch, sampled
 
-SMALL = Plan(48, 72, 12, 2, 1.0)
+SMALL = SamplingPlan(48, 72, 12, 2, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,11 @@ def like(sfz):
 
 
 def test_an_instrument_is_loaded_from_a_samplers_file(sfz, tmp_path):
-    loaded = Instrument.load(sfz)
+    loaded = ImaginedInstrument.load(sfz)
     assert isinstance(loaded, SampledInstrument)
     assert loaded.zones == sampled(1).zones
     path = mechanical_ears.export(loaded, tmp_path / "x.sf2").path
-    assert Instrument.load(path).zones == loaded.zones
+    assert ImaginedInstrument.load(path).zones == loaded.zones
 
 
 def test_its_recordings_are_notes_at_their_keys(sfz):
@@ -72,7 +72,7 @@ def test_it_is_morphed(sfz):
 def test_an_imagined_instrument_is_written(like, tmp_path):
     written = like.export(tmp_path / "mine.sfz", plan=SMALL, bits=24)
     assert written.zones == 4
-    read = Instrument.load(written.path)
+    read = ImaginedInstrument.load(written.path)
     assert read.name == "like Sines"
     assert "// licence: that of the recordings" in written.path.read_text()
     heard = peak_pitch(read.note(60, 100, 1.5).samples[4800:RATE], RATE, 60)
@@ -102,7 +102,7 @@ def test_loudness_is_continuous_over_velocities_and_as_imagined():
     """What the live renderer and the export do at the velocities between layers."""
     instrument = imagine(7, family="keyboard")
     keys = (48, 72)
-    made = sample_instrument(instrument, Plan(keys=keys))
+    made = sample_instrument(instrument, SamplingPlan(keys=keys))
     velocities = (25, 35, 42, 43, 64, 85, 86, 107, 127)
     for key in keys:
         live = list(instrument.notes([(key, v) for v in velocities], 2.0, RATE))
@@ -118,7 +118,7 @@ def test_loudness_is_continuous_over_velocities_and_as_imagined():
 def strings(tmp_path_factory):
     """An imagined instrument's SoundFont in FluidSynth, and its zones."""
     path = tmp_path_factory.mktemp("strings") / "strings.sf2"
-    imagine(3, family="string").export(path, plan=Plan(33, 93, 12, 2, 2.5))
+    imagine(3, family="string").export(path, plan=SamplingPlan(33, 93, 12, 2, 2.5))
     return Fluid(path), SampledInstrument.load(path)
 
 

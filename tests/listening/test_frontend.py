@@ -10,7 +10,7 @@ from mechanical_ears.listening.frontend import (
     ENVELOPE_FRAMES,
     LOWEST_MIDI,
     PITCH_FRAMES,
-    hear,
+    extract_features,
     layout,
 )
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
@@ -25,7 +25,7 @@ def audio():
 
 
 def test_numpy_and_torch_hear_the_same(audio):
-    ours = hear(audio)
+    ours = extract_features(audio)
     theirs = TorchFrontEnd()(torch.from_numpy(audio))
     for numpy, other in zip((ours.pitch_map, ours.envelope, ours.level), theirs, strict=True):
         np.testing.assert_allclose(numpy, other.numpy(), atol=1e-4)
@@ -33,7 +33,7 @@ def test_numpy_and_torch_hear_the_same(audio):
 
 @pytest.mark.parametrize("midi", [30, 45, 60, 75, 90, 105])
 def test_a_sine_stands_at_its_place(midi):
-    heard = hear(Sound.sine(midi_to_hz(midi), 4).samples[None])
+    heard = extract_features(Sound.sine(midi_to_hz(midi), 4).samples[None])
     assert heard.pitch_map.shape == (1, PITCH_FRAMES, BINS)
     middle = heard.pitch_map[0, 5:20].mean(axis=0)
     bins_of_an_fft_bin = 36 * np.log2(1 + 3.9 / midi_to_hz(midi))
@@ -43,26 +43,29 @@ def test_a_sine_stands_at_its_place(midi):
 
 def test_an_octave_is_the_same_distance_everywhere():
     peaks = [
-        hear(Sound.sine(hertz, 4).samples[None]).pitch_map[0, 12].argmax()
+        extract_features(Sound.sine(hertz, 4).samples[None]).pitch_map[0, 12].argmax()
         for hertz in (110, 220, 440, 880, 1760)
     ]
     assert np.diff(peaks).tolist() == [36] * 4
 
 
 def test_gain_changes_the_level_alone(audio):
-    loud, soft = hear(audio[:6]), hear(audio[:6] * np.float32(10 ** (-20 / 20)))
+    loud, soft = (
+        extract_features(audio[:6]),
+        extract_features(audio[:6] * np.float32(10 ** (-20 / 20))),
+    )
     np.testing.assert_allclose(loud.pitch_map, soft.pitch_map, atol=1e-4)
     np.testing.assert_allclose(loud.envelope, soft.envelope, atol=1e-4)
     np.testing.assert_allclose(loud.level - soft.level, 20 / 80, atol=1e-4)
 
 
 def test_silence_is_nothing(audio):
-    heard = hear(audio[-1:])
+    heard = extract_features(audio[-1:])
     assert heard.pitch_map.max() == heard.envelope.max() == heard.level[0] == 0
 
 
 def test_full_scale_is_the_level_one():
-    assert hear(Sound.sine(440, 4).samples[None]).level[0] == pytest.approx(1, abs=0.01)
+    assert extract_features(Sound.sine(440, 4).samples[None]).level[0] == pytest.approx(1, abs=0.01)
 
 
 def test_frames_cover_the_note_and_crowd_at_its_attack():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.sound import Sound
 
 
@@ -22,7 +22,7 @@ def noise(samples: int, level: float, seed: int = 0):
 
 
 def found(samples, rate: int) -> int | None:
-    return onset(samples.astype(np.float32), rate)
+    return find_onset(samples.astype(np.float32), rate)
 
 
 @given(
@@ -68,7 +68,7 @@ def test_a_note_that_begins_at_once():
     for note in (Toy(12, instruments=12).note(index) for index in range(12)):
         samples = note.sound.samples
         loudest = np.flatnonzero(np.abs(samples) > 0.1 * np.abs(samples).max())[0]
-        assert onset(samples, 16_000) <= loudest + 0.008 * 16_000
+        assert find_onset(samples, 16_000) <= loudest + 0.008 * 16_000
 
 
 def test_a_steady_tone_in_noise_begins_at_the_start():

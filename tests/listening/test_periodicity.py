@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechanical_ears.listening.frontend import hear
+from mechanical_ears.listening.frontend import extract_features
 from mechanical_ears.listening.periodicity import aperiodicity, weigh
 from mechanical_ears.pitch import PIANO_LOWEST, midi_to_hz
 
@@ -18,7 +18,7 @@ def power(midi, partials, decay=1.0):
         for n, phase in zip(partials, phases, strict=True)
     )
     audio = 0.1 * tone * np.exp(-decay * TIME)
-    return hear(audio[None].astype(np.float32)).power[0]
+    return extract_features(audio[None].astype(np.float32)).power[0]
 
 
 def undecided(*keys):
@@ -45,7 +45,7 @@ def test_a_tone_is_periodic_at_its_key_and_below_but_not_above(midi):
 
 def test_noise_has_no_period():
     audio = np.random.default_rng(1).standard_normal((1, 64_000)).astype(np.float32)
-    y = aperiodicity(hear(0.1 * audio).power[0])
+    y = aperiodicity(extract_features(0.1 * audio).power[0])
     assert y.min() > 0.6
     assert np.median(y) == pytest.approx(1, abs=0.15)
 
@@ -65,7 +65,7 @@ def test_a_network_that_is_sure_is_believed_beyond_the_piano():
 
 
 def test_silence_leaves_the_network_alone():
-    silent = hear(np.zeros((1, 64_000), np.float32)).power[0]
+    silent = extract_features(np.zeros((1, 64_000), np.float32)).power[0]
     assert not silent.any()
     assert aperiodicity(silent).tolist() == [1.0] * 88
     assert heard(silent, 60) == 60
@@ -75,7 +75,7 @@ def test_the_attack_has_no_more_say_than_what_follows():
     """A loud tone of 30 ms at one key, a tone 20 dB softer at another for the rest."""
     click = np.where(TIME < 0.03, 0.5 * np.sin(2 * np.pi * midi_to_hz(90) * TIME), 0)
     rest = np.where(TIME < 0.03, 0, 0.1 * np.sin(2 * np.pi * midi_to_hz(60) * TIME))
-    spectrum = hear((click + rest)[None].astype(np.float32)).power[0]
+    spectrum = extract_features((click + rest)[None].astype(np.float32)).power[0]
     assert heard(spectrum, 60, 90) == 60
 
 
@@ -99,5 +99,5 @@ def test_nothing_beyond_the_piano_is_told_of_a_low_note_without_a_clear_period()
     told = np.zeros(128, np.float32)
     told[[23, 118]] = 0.99, 1e-5
     noise = np.random.default_rng(1).normal(size=(1, 64_000)).astype(np.float32)
-    spectrum = hear(noise * np.float32(0.1)).power[0]
+    spectrum = extract_features(noise * np.float32(0.1)).power[0]
     assert weigh(undecided(23), told, spectrum).sounding <= 108

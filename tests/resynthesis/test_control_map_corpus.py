@@ -14,7 +14,7 @@ from mechanical_ears.note import Note
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.resynthesis import control_map_corpus as maps_module
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_map_corpus import Maps, build_maps
+from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore, build_control_maps
 from mechanical_ears.sound import Sound
 
 pytest.importorskip("pyarrow")
@@ -45,10 +45,10 @@ class Mixed(Corpus):
 
 
 def test_every_note_has_its_map(tmp_path):
-    report = build_maps(Mixed(), tmp_path / "maps", workers=1)
+    report = build_control_maps(Mixed(), tmp_path / "maps", workers=1)
     assert (report.maps, report.silent) == (9, 1)
     assert report.bad == ["record 10: torn", 'note "nothing-060-100": is silent']
-    read = Maps(tmp_path / "maps")
+    read = ControlMapStore(tmp_path / "maps")
     assert len(read) == 9
     assert read.provenance.licence == "CC0-1.0"
     for number, note in enumerate(Mixed().notes):
@@ -60,20 +60,22 @@ def test_every_note_has_its_map(tmp_path):
 def test_an_interrupted_build_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(maps_module, "CHUNK", 2)
     with pytest.raises(KeyboardInterrupt):
-        build_maps(Mixed(stop_at=5), tmp_path / "maps", workers=1)
+        build_control_maps(Mixed(stop_at=5), tmp_path / "maps", workers=1)
     assert not (tmp_path / "maps").exists()
     done = []
-    build_maps(Mixed(), tmp_path / "maps", workers=1, progress=lambda n, all_: done.append(n))
+    build_control_maps(
+        Mixed(), tmp_path / "maps", workers=1, progress=lambda n, all_: done.append(n)
+    )
     assert done[0] == 6  # places 0 … 3 were not taken apart again
-    build_maps(Mixed(), tmp_path / "again", workers=1)
+    build_control_maps(Mixed(), tmp_path / "again", workers=1)
     one, other = ((tmp_path / name / "maps.bin").read_bytes() for name in ("maps", "again"))
     assert one == other
 
 
 def test_processes_give_the_same(tmp_path):
-    build_maps(Mixed(), tmp_path / "one", workers=1)
-    build_maps(Mixed(), tmp_path / "two", workers=2)
-    assert Maps(tmp_path / "one").table.equals(Maps(tmp_path / "two").table)
+    build_control_maps(Mixed(), tmp_path / "one", workers=1)
+    build_control_maps(Mixed(), tmp_path / "two", workers=2)
+    assert ControlMapStore(tmp_path / "one").table.equals(ControlMapStore(tmp_path / "two").table)
 
 
 def test_the_command_reads_a_store(tmp_path, capsys):
@@ -81,7 +83,7 @@ def test_the_command_reads_a_store(tmp_path, capsys):
     options = ["-o", str(tmp_path / "maps"), "--workers", "1"]
     assert main(["corpus", "controls", str(tmp_path / "store"), *options]) == 0
     assert "12 maps" in capsys.readouterr().out
-    read = Maps(tmp_path / "maps")
+    read = ControlMapStore(tmp_path / "maps")
     assert set(read.table["split"].to_pylist()) == {"train", "validation", "test"}
     for number in range(len(read)):
         key = midi_to_hz(read.table["pitch"][number].as_py())
@@ -92,13 +94,13 @@ def test_the_command_reads_a_store(tmp_path, capsys):
 
 def test_what_is_no_maps(tmp_path):
     with pytest.raises(CorpusError, match="no maps"):
-        Maps(tmp_path)
-    build_maps(Mixed(), tmp_path / "maps", workers=1)
+        ControlMapStore(tmp_path)
+    build_control_maps(Mixed(), tmp_path / "maps", workers=1)
     data = (tmp_path / "maps" / "maps.bin").read_bytes()
     (tmp_path / "maps" / "maps.bin").write_bytes(data[:-5])
     with pytest.raises(CorpusError, match="missing"):
-        Maps(tmp_path / "maps")
+        ControlMapStore(tmp_path / "maps")
     about = tmp_path / "maps" / "maps.json"
     about.write_text(about.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(CorpusError, match="version 2"):
-        Maps(tmp_path / "maps")
+        ControlMapStore(tmp_path / "maps")

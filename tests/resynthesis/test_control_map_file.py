@@ -11,33 +11,33 @@ import pytest
 
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_map import Controls, ControlsError
+from mechanical_ears.resynthesis.control_map import ControlMap, ControlMapError
 from mechanical_ears.resynthesis.control_map_file import (
     from_bytes,
-    load_controls,
-    save_controls,
+    load_control_map,
+    save_control_map,
     to_bytes,
 )
 from support.toy_control_maps import plain
 
 
-def same(one: Controls, other: Controls) -> bool:
-    fields = [field.name for field in dataclasses.fields(Controls)]
+def same(one: ControlMap, other: ControlMap) -> bool:
+    fields = [field.name for field in dataclasses.fields(ControlMap)]
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in fields)
 
 
 def test_the_same_map_comes_back(tmp_path):
     for number, note in enumerate(Toy(12, instruments=6)):
         controls = analyse(note)
-        path = save_controls(controls, tmp_path / f"{number}.safetensors")
-        back = load_controls(path)
+        path = save_control_map(controls, tmp_path / f"{number}.safetensors")
+        back = load_control_map(path)
         assert same(controls, back)
         assert path.stat().st_size <= 40_000
 
 
 def test_the_library_reads_the_same(tmp_path):
     safetensors = pytest.importorskip("safetensors.numpy")
-    path = save_controls(plain(), tmp_path / "map.safetensors")
+    path = save_control_map(plain(), tmp_path / "map.safetensors")
     arrays = safetensors.load_file(path)
     assert arrays["singles"].shape == (3, 144)
     assert np.all(arrays["singles"][1] == -30)
@@ -52,7 +52,7 @@ def header_changed(data: bytes, **changes: str) -> bytes:
 
 
 def test_a_newer_version():
-    with pytest.raises(ControlsError, match="version 2, this program reads 1; update"):
+    with pytest.raises(ControlMapError, match="version 2, this program reads 1; update"):
         from_bytes(header_changed(to_bytes(plain()), version="2"), "map.safetensors")
 
 
@@ -68,17 +68,17 @@ def test_a_newer_version():
     ],
 )
 def test_a_damaged_header(changes):
-    with pytest.raises(ControlsError, match="damaged"):
+    with pytest.raises(ControlMapError, match="damaged"):
         from_bytes(header_changed(to_bytes(plain()), **changes))
 
 
 def test_damaged_files(tmp_path):
     data = to_bytes(plain())
     for length in (0, 5, 8, 100, 700, len(data) - 1):
-        with pytest.raises(ControlsError, match="damaged"):
+        with pytest.raises(ControlMapError, match="damaged"):
             from_bytes(data[:length])
-    with pytest.raises(ControlsError, match="no such file"):
-        load_controls(tmp_path / "absent.safetensors")
+    with pytest.raises(ControlMapError, match="no such file"):
+        load_control_map(tmp_path / "absent.safetensors")
 
 
 def test_any_damage_is_an_error_of_ours_or_none():
@@ -88,10 +88,10 @@ def test_any_damage_is_an_error_of_ours_or_none():
         broken = bytearray(data)
         for place in random.integers(0, 1200, 3):
             broken[place] = random.integers(0, 256)
-        with contextlib.suppress(ControlsError):
+        with contextlib.suppress(ControlMapError):
             from_bytes(bytes(broken))
 
 
 def test_another_safetensors_file():
-    with pytest.raises(ControlsError, match="no control map"):
+    with pytest.raises(ControlMapError, match="no control map"):
         from_bytes(header_changed(to_bytes(plain()), format="something"))

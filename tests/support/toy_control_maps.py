@@ -6,22 +6,22 @@ import numpy as np
 
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
-    FRAMES,
+    FRAME_COUNTS,
     MODES,
     NOISE_FRAMES,
     PARTIALS,
     ROWS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    Controls,
+    ControlMap,
 )
 
 
-def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAMES[0], **changes):
+def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0], **changes):
     """A map with constant partials and no noise, 4 s long, let go after 3 s."""
-    partials = np.full((ROWS, frames), SILENCE, dtype=np.float16)
+    partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float16)
     partials[: len(levels)] = np.array(levels)[:, None]
-    controls = Controls(
+    controls = ControlMap(
         frequency=frequency,
         inharmonicity=0.0,
         divisor=1,
@@ -32,7 +32,7 @@ def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAMES[0], **cha
         cents=np.zeros(frames, dtype=np.float16),
         partials=partials,
         phases=np.zeros((SINGLES + MODES, frames), dtype=np.int8),
-        noise=np.full((BANDS, NOISE_FRAMES), SILENCE, dtype=np.float16),
+        noise=np.full((BANDS, NOISE_FRAMES), SILENCE_DB, dtype=np.float16),
         offsets=np.zeros(SINGLES, dtype=np.float16),
         fine=np.zeros(PARTIALS - SINGLES, dtype=np.float16),
         modes=np.zeros(MODES, dtype=np.float32),

@@ -16,14 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_grid import (
-    OUTLINE_FRAMES,
+    GRID_FRAMES,
+    GRID_SHAPES,
     PARTIAL_ROWS,
-    SHAPES,
-    SLOT_MIDDLES,
-    outline_noise_times,
-    outline_times,
+    SLOT_CENTRES,
+    grid_noise_times,
+    grid_times,
 )
-from mechanical_ears.resynthesis.control_map import BANDS, SILENCE
+from mechanical_ears.resynthesis.control_map import BANDS, SILENCE_DB
 
 TIMBRE = 64
 DECIBELS_A_STEP = 0.2  # of velocity
@@ -33,19 +33,19 @@ INSTRUMENTS = ("toy string", "toy bell")
 def plucked() -> dict[str, np.ndarray]:
     """The outline of a plucked string, by field, without a batch."""
     numbers = np.arange(1.0, PARTIAL_ROWS + 1)[:, None]
-    times, noise_times = outline_times(), outline_noise_times()
+    times, noise_times = grid_times(), grid_noise_times()
     fall = -6 * times - 60 * np.maximum(times - 3, 0)
     partials = -40 - 9 * np.log2(numbers) + fall * (1 + 0.05 * numbers)
     noise = np.broadcast_to(-85 - 8 * noise_times, (BANDS, len(noise_times)))
     return {
-        "partials": np.maximum(partials, SILENCE),
-        "slots": np.full(SHAPES["slots"], SILENCE),
+        "partials": np.maximum(partials, SILENCE_DB),
+        "slots": np.full(GRID_SHAPES["slots"], SILENCE_DB),
         "noise": noise,
-        "cents": np.zeros(SHAPES["cents"]),
-        "fine": np.zeros(SHAPES["fine"]),
-        "offsets": np.zeros(SHAPES["offsets"]),
+        "cents": np.zeros(GRID_SHAPES["cents"]),
+        "fine": np.zeros(GRID_SHAPES["fine"]),
+        "offsets": np.zeros(GRID_SHAPES["offsets"]),
         "stiffness": np.array(-7.0),
-        "ratios": np.array(SLOT_MIDDLES),
+        "ratios": np.array(SLOT_CENTRES),
     }
 
 
@@ -54,9 +54,9 @@ def basis() -> np.ndarray:
 
     The first, which would be the level alone, adds nothing.
     """
-    moved = np.zeros((TIMBRE, PARTIAL_ROWS, OUTLINE_FRAMES), dtype=np.float32)
+    moved = np.zeros((TIMBRE, PARTIAL_ROWS, GRID_FRAMES), dtype=np.float32)
     shape = np.cos(np.pi * np.outer(np.arange(8), np.arange(8) + 0.5) / 8)
-    places = np.pi * (np.arange(OUTLINE_FRAMES) + 0.5) / OUTLINE_FRAMES
+    places = np.pi * (np.arange(GRID_FRAMES) + 0.5) / GRID_FRAMES
     times = np.cos(np.arange(8)[:, None] * places)
     for number in range(TIMBRE):  # of 8 partials, in 8 ways to change over time
         moved[number, :8] = np.outer(shape[number % 8], times[number // 8])
@@ -100,10 +100,10 @@ def write_toy(folder: Path, **changes: str) -> Path:
         "step": np.float32(DECIBELS_A_STEP),
         "one": np.array([1], dtype=np.int64),
         "flat": flat,
-        "rows": np.array([-1, *SHAPES["partials"]], dtype=np.int64),
+        "rows": np.array([-1, *GRID_SHAPES["partials"]], dtype=np.int64),
         "nothing": np.float32(0),
     }
-    for name, shape in SHAPES.items():
+    for name, shape in GRID_SHAPES.items():
         if name == "partials":
             continue
         constants[f"{name}_base"] = base[name][None]
@@ -134,7 +134,7 @@ def write_toy(folder: Path, **changes: str) -> Path:
         folder / "generator.onnx",
         nodes,
         {"timbre": (TIMBRE,), "pitch": (), "velocity": ()},
-        SHAPES,
+        GRID_SHAPES,
         constants,
         about,
     )
@@ -153,7 +153,7 @@ def write_toy(folder: Path, **changes: str) -> Path:
     _save(
         folder / "encoder.onnx",
         nodes,
-        {**SHAPES, "pitch": (), "velocity": ()},
+        {**GRID_SHAPES, "pitch": (), "velocity": ()},
         {"timbre": (TIMBRE,), "family": (len(FAMILIES),)},
         {
             **used,

@@ -45,7 +45,7 @@ def imagination(
         json_lines: print JSON instead of the table.
     """
     from mechanical_ears.evaluation.imagination import (
-        Plan,
+        EvaluationPlan,
         evaluate,
         measure_real,
         set_size,
@@ -55,11 +55,11 @@ def imagination(
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
     from mechanical_ears.evaluation.sources import imagination_player, open_store, player_mark
     from mechanical_ears.files import make_folder
-    from mechanical_ears.imagining.model import Imagination
+    from mechanical_ears.imagining.model import Model
     from mechanical_ears.terminal import progress_bar, show_table
 
-    plan = Plan(instruments, notes, seed)
-    store, imagination = open_store(corpus), Imagination(model)
+    plan = EvaluationPlan(instruments, notes, seed)
+    store, imagination = open_store(corpus), Model(model)
     network = EvaluationNetwork.load(judge)
     set_size(store, plan)  # or it says why not, before the long work
     make_folder(output)

@@ -178,14 +178,18 @@ def resynthesise(
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.pitch import hz_to_midi
     from mechanical_ears.resynthesis.analysis.analyse import analyse
-    from mechanical_ears.resynthesis.control_map_file import load_controls, save_controls, to_bytes
-    from mechanical_ears.resynthesis.spectral_distance import distance
+    from mechanical_ears.resynthesis.control_map_file import (
+        load_control_map,
+        save_control_map,
+        to_bytes,
+    )
+    from mechanical_ears.resynthesis.spectral_distance import spectral_distance
     from mechanical_ears.resynthesis.synthesis.render import render
     from mechanical_ears.sound import Sound
 
     original = None
     if file.suffix == ".safetensors":
-        found = load_controls(file)
+        found = load_control_map(file)
     else:
         original = Sound.load(file)
         try:
@@ -193,7 +197,7 @@ def resynthesise(
         except SoundError as error:
             raise SoundError(error.problem, path=file, remedy=error.remedy) from error
     if controls is not None:
-        save_controls(found, controls)
+        save_control_map(found, controls)
     made = render(found, pitch=at, velocity_gain=gain, seconds=seconds, sample_rate=sample_rate)
     path = made.save(output or file.with_name(f"{file.stem}.resynthesis.wav"))
     print(
@@ -206,7 +210,7 @@ def resynthesise(
     first = round(found.onset * original.sample_rate)
     heard = Sound(original.samples[first:], original.sample_rate)
     as_it_was = render(found)
-    apart = distance(heard.samples, as_it_was.samples, heard.sample_rate)
+    apart = spectral_distance(heard.samples, as_it_was.samples, heard.sample_rate)
     print(
         f"log-spectral distance {apart.lsd:.2f} dB, mel distance {apart.mel:.2f} dB "
         "(two noises of one spectrum: 6.0 dB)"
@@ -240,16 +244,20 @@ def controls(
             that it does not hold are left out. A store's own split is kept without being asked.
         workers: processes; all cores if not given.
     """
-    from mechanical_ears.resynthesis.control_map_corpus import build_maps, open_notes, sides_of
+    from mechanical_ears.resynthesis.control_map_corpus import (
+        build_control_maps,
+        open_notes,
+        store_sides,
+    )
     from mechanical_ears.terminal import progress_bar
 
     chosen = {} if limit is None else {"limit": limit, "seed": seed}
     if not paths:
         raise EarsError("no corpus is given", remedy="name a store or a SoundFont")
     corpus = open_notes(paths, sample_rate=sample_rate, **chosen)
-    sides = None if split_of is None else sides_of(split_of)
+    sides = None if split_of is None else store_sides(split_of)
     with progress_bar(f"taking apart {', '.join(map(str, paths))}") as move:
-        report = build_maps(
+        report = build_control_maps(
             corpus,
             output,
             workers=workers,

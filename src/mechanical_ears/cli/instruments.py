@@ -58,7 +58,7 @@ def export(
         plot: PNG, SVG or PDF file with the zones, their loudness and a sample.
         force: take the place of what stands there.
     """
-    from mechanical_ears.instrument.autosampler import Plan
+    from mechanical_ears.instrument.autosampler import SamplingPlan
     from mechanical_ears.instrument.export import as_samples, check_target
     from mechanical_ears.instrument.export import export as write
     from mechanical_ears.instrument.opening import open_instrument
@@ -66,9 +66,9 @@ def export(
     from mechanical_ears.terminal import progress_bar
 
     check_target(output, force)
-    plan = Plan(lowest, highest, every, layers, seconds, sample_rate)
+    plan = SamplingPlan(lowest, highest, every, layers, seconds, sample_rate)
     opened = open_instrument(instrument, model=model, preset=preset)
-    asked = None if isinstance(opened, SampledInstrument) and plan == Plan() else plan
+    asked = None if isinstance(opened, SampledInstrument) and plan == SamplingPlan() else plan
     _warn(opened.warnings if isinstance(opened, SampledInstrument) else ())
     with progress_bar(f"sampling {opened.name}") as move:
         sampled = as_samples(opened, asked, move)

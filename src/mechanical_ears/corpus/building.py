@@ -26,11 +26,11 @@ from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import (
     LOCK_FILE,
-    held_alone,
+    lock_folder,
     make_folder,
+    write_atomically,
     write_error,
     write_json,
-    written_whole,
 )
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def building(
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise CorpusError("is there already", path=path, remedy="remove it or choose another name")
     folder = make_folder(path.absolute().parent / f".{path.name}.building")
-    lock = held_alone(folder)
+    lock = lock_folder(folder)
     try:
         report = _resumed(folder, path, form, plan, report)
         with (folder / form.data).open("r+b") as data:
@@ -233,5 +233,5 @@ def write_table(path: Path, table: pyarrow.Table) -> None:
     """Write a table whole or not at all."""
     import pyarrow.parquet as pq
 
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         pq.write_table(table, temporary)

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 
 HEADER_SIZE = 12  # bytes: the length and its CRC
 FOOTER_SIZE = 4  # bytes: the CRC of the data
@@ -380,7 +380,7 @@ def write_tfrecord(path: str | Path, records: Iterable[bytes]) -> Path:
         EarsError: the file cannot be written.
     """
     path = Path(path)
-    with written_whole(path) as temporary, temporary.open("wb") as file:
+    with write_atomically(path) as temporary, temporary.open("wb") as file:
         for record in records:
             length = struct.pack("<Q", len(record))
             file.write(length + _crc.pack(masked_crc(length)))

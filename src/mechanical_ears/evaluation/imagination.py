@@ -71,7 +71,7 @@ Progress = Callable[[int, int], None]  # notes done, notes in all
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """How much is measured.
 
     Attributes:
@@ -149,7 +149,7 @@ class Evaluation:
         generated_grid: the grid, measured.
     """
 
-    plan: Plan
+    plan: EvaluationPlan
     sets: Mapping[str, Figures]
     by_instrument: Realism
     generated: Measured
@@ -174,7 +174,7 @@ def _plain(value: Any) -> Any:
 def measure_real(
     store: Store,
     network: EvaluationNetwork,
-    plan: Plan,
+    plan: EvaluationPlan,
     *,
     cache: Path | None = None,
     progress: Progress = lambda done, total: None,
@@ -239,7 +239,7 @@ def _kept(cache: Path | None, name: str, make: Callable[[], Measured]) -> Measur
     return Measured.load(file)
 
 
-def set_size(store: Store, plan: Plan) -> int:
+def set_size(store: Store, plan: EvaluationPlan) -> int:
     """How many notes each set can have.
 
     Raises:
@@ -270,7 +270,7 @@ def evaluate(
     store: Store,
     real_notes: Real,
     network: EvaluationNetwork,
-    plan: Plan,
+    plan: EvaluationPlan,
     *,
     cache: Path | None = None,
     mark: str = "",
@@ -323,7 +323,7 @@ def evaluate(
     )
 
 
-def sheet_instruments(player: Player, store: Store, plan: Plan) -> list[Notes]:
+def sheet_instruments(player: Player, store: Store, plan: EvaluationPlan) -> list[Notes]:
     """Three keys of the first of the instruments that a plan draws by lot, to be looked at."""
     asked = random_asked(store, plan.instruments, set_size(store, plan), plan.seed)
     numbers, firsts = (

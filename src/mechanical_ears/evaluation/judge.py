@@ -30,7 +30,7 @@ from torch.nn import functional
 from mechanical_ears.errors import EarsError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.augment import Augmentation
-from mechanical_ears.listening.training.network import Told
+from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.listening.training.publish import save_weights
 from mechanical_ears.listening.training.train import Subject, Trained
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
@@ -138,7 +138,7 @@ class Judge(nn.Module):
         self.qualities = nn.Linear(256, len(QUALITIES))
         self.embedding = nn.Linear(256, EMBEDDING)
 
-    def forward(self, picture: Tensor) -> Told:
+    def forward(self, picture: Tensor) -> ListenerOutput:
         """Tell what is heard; picture: (batch, 32, 200)."""
         features = functional.relu(self.stem(picture[:, None]))
         for block in self.blocks:
@@ -147,7 +147,7 @@ class Judge(nn.Module):
         hidden = self.hidden(pooled.flatten(1))
         anywhere = torch.cat([pooled.mean(dim=2), pooled.amax(dim=2), hidden], dim=1)
         timbre = self.timbre(anywhere)
-        return Told(
+        return ListenerOutput(
             key=self.key(hidden),
             sounding=self.sounding(hidden),
             pitched=self.pitched(hidden)[:, 0],
@@ -196,12 +196,12 @@ class EvaluationNetwork:
         return cls(network, json.loads(about.pop("temperatures")), about)
 
     @torch.no_grad()
-    def hear(self, audio: Tensor) -> Told:
+    def hear(self, audio: Tensor) -> ListenerOutput:
         """What it tells of audio float32 (batch, 64000) at 16 kHz, onset at the start; logits.
 
         All logits but those of the qualities are calibrated.
         """
-        told = cast("Told", self.network(*JudgeFrontEnd().to(audio.device)(audio)))
+        told = cast("ListenerOutput", self.network(*JudgeFrontEnd().to(audio.device)(audio)))
         return told._replace(
             **{name: getattr(told, name) / heat for name, heat in self.temperatures.items()}
         )

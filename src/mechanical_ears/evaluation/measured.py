@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.faults import faults
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.loudness import loudness
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS
@@ -116,7 +116,7 @@ class Measured:
 
     def save(self, path: Path) -> None:
         """Write a .npz file."""
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             np.savez(temporary, **{part.name: getattr(self, part.name) for part in fields(self)})
 
     @classmethod

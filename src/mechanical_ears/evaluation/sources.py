@@ -27,7 +27,7 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import HELD_OUT, Store, as_float
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.evaluation.measured import SAMPLES, Notes
-from mechanical_ears.imagining.model import GENERATOR, MAPPER, Imagination
+from mechanical_ears.imagining.model import GENERATOR, MAPPER, Model
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.sound import Sound
 
@@ -166,12 +166,12 @@ def resynthesised(batches: Iterator[Notes]) -> Iterator[Notes]:
 
 def _resynthesis(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | None:
     from mechanical_ears.resynthesis.analysis.analyse import analyse
-    from mechanical_ears.resynthesis.control_grid import controls_of, outline
+    from mechanical_ears.resynthesis.control_grid import to_control_grid, to_control_maps
     from mechanical_ears.resynthesis.synthesis.render import render
 
     note = Note(Sound(audio, NOTE_SAMPLE_RATE), pitch=key, velocity=100, instrument="real")
     try:
-        (found,) = controls_of(outline(analyse(note)), [float(key)])
+        (found,) = to_control_maps(to_control_grid(analyse(note)), [float(key)])
     except SoundError:
         return None
     made = render(found, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
@@ -223,7 +223,7 @@ def grid_asked(asked: Asked) -> Asked:
     )
 
 
-def player_mark(imagination: Imagination) -> str:
+def player_mark(imagination: Model) -> str:
     """Digest of all that decides how an imagination sounds: its weights and the code that plays."""
     files = (imagination.path / name for name in (MAPPER, GENERATOR))
     weights = b"".join(file.read_bytes() for file in files)
@@ -256,7 +256,7 @@ def _is_folder(module: str) -> bool:
     return PACKAGE.joinpath(*module.split(".")).is_dir()
 
 
-def imagination_player(imagination: Imagination, seed: int = 0, draw: int | None = None) -> Player:
+def imagination_player(imagination: Model, seed: int = 0, draw: int | None = None) -> Player:
     """What plays instruments drawn by lot: number i is the one of the seed ``seed`` · 10⁶ + i.
 
     Args:

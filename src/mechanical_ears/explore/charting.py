@@ -24,7 +24,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import hearing, tasks
 from mechanical_ears.explore.space import SHIPPED, Array, Axes, SpaceMap, among, principal_axes
 from mechanical_ears.explore.worker import Worker
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES
 
 POINTS: Final = 3000
@@ -204,7 +204,7 @@ class Charting:
             return
         rows = list(self._rows.values())
         columns = {name: np.stack([row[name] for row in rows]) for name in COLUMNS}
-        with written_whole(self._part) as temporary:
+        with write_atomically(self._part) as temporary:
             told = np.frombuffer(weights.encode(), np.uint8)
             np.savez(temporary, allow_pickle=False, weights=told, **columns)
 

@@ -57,12 +57,12 @@ class HeardRecording:
 
 def hearing(playing: Playing) -> Heard:
     """What the ears hear in an instrument."""
-    from mechanical_ears.imagining.instrument_hearing import impression
+    from mechanical_ears.imagining.instrument_hearing import summarize_hearings
     from mechanical_ears.listening.ears import shipped_ears
 
     keys, sounds = _heard_notes(playing)
     nearness = _nearness(sounds)
-    heard = impression(keys, shipped_ears().listen(sounds), nearness)
+    heard = summarize_hearings(keys, shipped_ears().listen(sounds), nearness)
     told = {
         "family": heard.family,
         "family_confidence": heard.family_confidence,
@@ -82,13 +82,13 @@ def likenesses(playing: Playing) -> np.ndarray:
 
 def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
     """The notes by which the ears judge an instrument, at 16 kHz; of a real one recordings."""
-    from mechanical_ears.imagining.instrument import HEARD_KEYS, HEARD_RATE, VELOCITY
+    from mechanical_ears.imagining.instrument import HEARING_KEYS, HEARING_RATE, VELOCITY
 
     found = playable(playing)
-    keys = list(HEARD_KEYS)
+    keys = list(HEARING_KEYS)
     if isinstance(playing, Recorded):
         keys = sorted(pitch for _, pitch, _ in spread(playing))
-    return keys, [found.note(key, VELOCITY, NOTE_SECONDS, HEARD_RATE) for key in keys]
+    return keys, [found.note(key, VELOCITY, NOTE_SECONDS, HEARING_RATE) for key in keys]
 
 
 def _nearness(sounds: Sequence[Sound]) -> np.ndarray:
@@ -149,16 +149,16 @@ def heard_recording(data: bytes, name: str) -> HeardRecording:
 
 def _from_onset(sound: Sound, onset: float) -> Sound:
     """The first 4 s of a note at 16 kHz, filled up with silence."""
-    from mechanical_ears.imagining.instrument import HEARD_RATE
+    from mechanical_ears.imagining.instrument import HEARING_RATE
 
-    count = round(NOTE_SECONDS * HEARD_RATE)
+    count = round(NOTE_SECONDS * HEARING_RATE)
     first = round(onset * sound.sample_rate)
     last = first + round((NOTE_SECONDS + 0.1) * sound.sample_rate)
     least = sound.sample_rate // 100
     taken = sound.samples[first:last]
     taken = np.pad(taken, (0, max(0, least - len(taken))))
-    samples = Sound(taken, sound.sample_rate).resample(HEARD_RATE).samples[:count]
-    return Sound(np.pad(samples, (0, count - len(samples))), HEARD_RATE)
+    samples = Sound(taken, sound.sample_rate).resample(HEARING_RATE).samples[:count]
+    return Sound(np.pad(samples, (0, count - len(samples))), HEARING_RATE)
 
 
 def _decoded(data: bytes) -> Sound:

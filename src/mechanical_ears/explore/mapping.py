@@ -25,7 +25,7 @@ from mechanical_ears.explore.recorded import Recorded
 from mechanical_ears.explore.rendering import SLOW
 from mechanical_ears.explore.space import SHIPPED, SpaceMap
 from mechanical_ears.explore.studio import Studio
-from mechanical_ears.files import make_folder, written_whole
+from mechanical_ears.files import make_folder, write_atomically
 
 MOST_REAL: Final = 6000  # instruments of a corpus on the map
 NICE: Final = 5  # of 19, how much the making of a map gives way
@@ -160,5 +160,5 @@ def _write(path: Path, heard: dict[str, np.ndarray]) -> None:
     if not heard:
         return
     names = np.frombuffer("\n".join(heard).encode(), np.uint8)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         np.savez(temporary, names=names, likenesses=np.stack(list(heard.values())))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mechanical_ears.imagining.instrument import Instrument
-    from mechanical_ears.imagining.model import Imagination
+    from mechanical_ears.imagining.instrument import ImaginedInstrument
+    from mechanical_ears.imagining.model import Model
 
 DIGITS: Final = 20  # of an id
 FORMAT: Final = "mechanical-ears-instrument"  # as in imagined.py, which takes long to import
@@ -32,7 +32,7 @@ class Patch:
         licence: of its sounds.
         timbre: float32 (64,).
         gain: dB.
-        balance: dB, of the keys that are heard; see `Instrument`.
+        balance: dB, of the keys that are heard; see `ImaginedInstrument`.
         seed: from which it was drawn; None where it was not.
         origin: how it came about.
         carried: what recordings have beyond the timbre, as the bytes of a safetensors file.
@@ -49,7 +49,7 @@ class Patch:
     carried: bytes | None = None
 
     @classmethod
-    def of(cls, instrument: Instrument) -> Patch:
+    def of(cls, instrument: ImaginedInstrument) -> Patch:
         """The patch of an instrument."""
         from mechanical_ears.imagining.residual import to_bytes
 
@@ -65,12 +65,12 @@ class Patch:
             carried=None if instrument.carried is None else to_bytes(instrument.carried),
         )
 
-    def instrument(self, imagination: Imagination) -> Instrument:
+    def instrument(self, imagination: Model) -> ImaginedInstrument:
         """The instrument, on the networks that it was imagined with."""
-        from mechanical_ears.imagining.instrument import Instrument
+        from mechanical_ears.imagining.instrument import ImaginedInstrument
         from mechanical_ears.imagining.residual import from_bytes
 
-        return Instrument(
+        return ImaginedInstrument(
             imagination=imagination,
             timbre=self.timbre,
             name=self.name,
@@ -119,7 +119,7 @@ class Patch:
         )
 
     def about(self, weights: str) -> dict[str, Any]:
-        """What `Instrument.load` reads, but for what it carries and what is heard in it.
+        """What `ImaginedInstrument.load` reads, but for what it carries and what is heard in it.
 
         Args:
             weights: SHA-256 of those it was imagined with.

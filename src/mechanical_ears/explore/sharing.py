@@ -18,7 +18,7 @@ from mechanical_ears.explore.tasks import LONGEST_NAME, imagination, imagined, p
 
 
 def share(patch: Patch) -> dict[str, Any]:
-    """An instrument as the JSON of `Instrument.save`."""
+    """An instrument as the JSON of `ImaginedInstrument.save`."""
     with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
         path = imagined(patch).save(Path(folder) / "instrument.json")
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -31,17 +31,17 @@ def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
     Raises:
         EarsError: it is damaged, or of other weights.
     """
-    from mechanical_ears.imagining.instrument import Instrument
+    from mechanical_ears.imagining.instrument import ImaginedInstrument
     from mechanical_ears.imagining.residual import from_bytes
 
     with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
         path = Path(folder) / "instrument.json"
         path.write_text(json.dumps({**about, "carried": None}), encoding="utf-8")
         try:
-            instrument = Instrument.load(path, imagination())
+            instrument = ImaginedInstrument.load(path, imagination())
         except EarsError as error:
             raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
-    if not isinstance(instrument, Instrument):
+    if not isinstance(instrument, ImaginedInstrument):
         raise EarsError("the file is no imagined instrument")
     named = replace(instrument, name=instrument.name[:LONGEST_NAME])
     if carried is None:
@@ -63,11 +63,11 @@ def exported(
     Returns:
         Path of the .sf2, or of a .zip with the rest.
     """
-    from mechanical_ears.instrument.autosampler import Plan
+    from mechanical_ears.instrument.autosampler import SamplingPlan
     from mechanical_ears.instrument.export import export
 
     found = playable(playing)
-    plan = Plan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])
+    plan = SamplingPlan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])
     name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-")[:60] or "instrument"
     path = Path(folder) / f"{name}.{wish['format']}"
 

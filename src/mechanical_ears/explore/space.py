@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES
 
 SHIPPED: Final = Path(__file__).parent / "map.npz"
@@ -161,7 +161,7 @@ class SpaceMap:
         }
         told = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
         rows = {name: getattr(self, name) for name in ROWS}
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             np.savez_compressed(
                 temporary,
                 about=told,

@@ -19,8 +19,8 @@ from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
-    from mechanical_ears.imagining.instrument import Instrument
-    from mechanical_ears.imagining.model import Imagination
+    from mechanical_ears.imagining.instrument import ImaginedInstrument
+    from mechanical_ears.imagining.model import Model
     from mechanical_ears.instrument.playable import Playable
 
 SAMPLE_RATE: Final = 48_000  # Hz
@@ -59,19 +59,19 @@ def prepare(model: str | None, corpus: str | None = None, gives_way: int = 0) ->
         EarsError: they are missing or damaged.
     """
     from mechanical_ears.imagining.imagine import QUALITIES
-    from mechanical_ears.imagining.model import opened
+    from mechanical_ears.imagining.model import open_model
 
     if gives_way and hasattr(os, "nice"):
         os.nice(gives_way)
-    imagination = opened(model)
+    imagination = open_model(model)
     _state.update(imagination=imagination, instruments=OrderedDict(), corpus=corpus)
     known = tuple(name for name in QUALITIES if name in imagination.directions)
     return Weights(imagination.sha256, imagination.about.get("licence", ""), known)
 
 
-def imagination() -> Imagination:
+def imagination() -> Model:
     """This worker's."""
-    opened: Imagination = _state["imagination"]
+    opened: Model = _state["imagination"]
     return opened
 
 
@@ -101,10 +101,10 @@ def playable(playing: Playing) -> Playable:
     return found
 
 
-def imagined(playing: Playing) -> Instrument:
+def imagined(playing: Playing) -> ImaginedInstrument:
     """An imagined instrument; of a real one, one like it."""
     patch = _like_recorded(playing) if isinstance(playing, Recorded) else playing
-    return cast("Instrument", playable(patch))
+    return cast("ImaginedInstrument", playable(patch))
 
 
 def _like_recorded(recorded: Recorded) -> Patch:
@@ -186,8 +186,8 @@ def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -
     return replace(patch, name=patch.name[:LONGEST_NAME])
 
 
-def _mean(parts: Sequence[tuple[float, Instrument]]) -> Instrument:
-    from mechanical_ears.imagining.residual import mixed
+def _mean(parts: Sequence[tuple[float, ImaginedInstrument]]) -> ImaginedInstrument:
+    from mechanical_ears.imagining.residual import mix_residuals
 
     if len(parts) == 1:
         return parts[0][1]
@@ -204,7 +204,7 @@ def _mean(parts: Sequence[tuple[float, Instrument]]) -> Instrument:
         balance=(),
         seed=None,
         origin={"between": [[share, each.name, each.seed] for share, each in parts]},
-        carried=mixed([(share, each.carried) for share, each in parts]),
+        carried=mix_residuals([(share, each.carried) for share, each in parts]),
     )
 
 

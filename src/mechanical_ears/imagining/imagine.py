@@ -13,13 +13,13 @@ import numpy as np
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS
-from mechanical_ears.imagining.instrument import FILE, HEARD_KEYS, Instrument
+from mechanical_ears.imagining.instrument import FILE, HEARING_KEYS, ImaginedInstrument
 from mechanical_ears.imagining.likeness import likeness, recording
-from mechanical_ears.imagining.model import TIMBRE, Imagination, opened
+from mechanical_ears.imagining.model import TIMBRE, Model, open_model
 from mechanical_ears.imagining.rejection_sampling import DRAWS, chosen, levelled
-from mechanical_ears.imagining.residual import mixed
+from mechanical_ears.imagining.residual import mix_residuals
 from mechanical_ears.note import FAMILIES, Note
-from mechanical_ears.rng import even, normal
+from mechanical_ears.rng import normal, uniform
 from mechanical_ears.sound import Sound
 
 QUALITIES: Final = ("bright", "attack", "noisy", "sustain")  # with a direction each
@@ -40,8 +40,8 @@ class Recorded(Protocol):
         """Notes from all over its keys and velocities."""
 
 
-Like = str | Path | Sound | Note | Instrument | Recorded
-Ground = str | Path | int | Sound | Note | Instrument | Recorded  # of a morph
+Like = str | Path | Sound | Note | ImaginedInstrument | Recorded
+Ground = str | Path | int | Sound | Note | ImaginedInstrument | Recorded  # of a morph
 
 
 def imagine(
@@ -56,8 +56,8 @@ def imagine(
     noisy: float = 0.0,
     sustain: float = 0.0,
     draw: int | None = None,
-    model: str | Path | Imagination | None = None,
-) -> Instrument:
+    model: str | Path | Model | None = None,
+) -> ImaginedInstrument:
     """Imagine an instrument.
 
     Without ``like`` and ``morph`` it is drawn by lot. A seed gives several draws, of which the ears
@@ -70,14 +70,14 @@ def imagine(
         like: recordings of one instrument (files, sounds or notes, or an .sfz or .sf2), which it
             shall sound like; or instruments, between which it lies.
         morph: two instruments, each a seed, a recording, an ``instrument.json``, an .sfz or .sf2,
-            or an `Instrument`.
+            or an `ImaginedInstrument`.
         amount: where between the two, 0..1.
         bright: standard deviations brighter than it would be, below 0 duller.
         attack: slower in its attack, below 0 sharper.
         noisy: noisier, below 0 purer.
         sustain: longer in its sustain, below 0 shorter.
         draw: which one of a seed's, from 0; None lets the ears choose. ``origin["draw"]`` tells it.
-        model: a folder of weights, or an `Imagination`; None for the shipped weights.
+        model: a folder of weights, or an `Model`; None for the shipped weights.
 
     Raises:
         EarsError: an unknown family, a recording that cannot be used, a number out of range.
@@ -99,7 +99,7 @@ def imagine(
             remedy="leave it out, or leave like and morph",
         )
     shares = None if family is None else family_shares(family)
-    imagination = opened(model)
+    imagination = open_model(model)
     if morph is not None:
         instrument = _morphed(imagination, morph, amount, shares)
     elif like is not None:
@@ -145,14 +145,14 @@ def _seed(seed: int | None) -> int:
 
 
 def _drawn(
-    imagination: Imagination, seed: int, shares: Mapping[str, float] | None, draw: int | None
-) -> Instrument:
+    imagination: Model, seed: int, shares: Mapping[str, float] | None, draw: int | None
+) -> ImaginedInstrument:
     if draw is not None and not 0 <= draw < DRAWS:
         raise EarsError(f'"draw" is {draw}, outside 0..{DRAWS - 1}')
     if shares is None:
-        lot = float(even(seed, TIMBRE + 1)[TIMBRE])  # behind those that z is made of
+        lot = float(uniform(seed, TIMBRE + 1)[TIMBRE])  # behind those that z is made of
         shares = {FAMILIES[int(lot * len(FAMILIES))]: 1.0}
-    whole = Instrument(
+    whole = ImaginedInstrument(
         imagination=imagination,
         timbre=np.zeros(TIMBRE, dtype=np.float32),
         name=f"{'+'.join(shares)}-{seed}",
@@ -161,7 +161,7 @@ def _drawn(
         seed=seed,
     )
 
-    def drawn(number: int) -> Instrument:
+    def drawn(number: int) -> ImaginedInstrument:
         z = normal(seed + number * (LARGEST_SEED + 1), TIMBRE)
         origin = {"seed": seed, "family": dict(shares), "draw": number}
         return replace(whole, timbre=imagination.draw(z, shares), origin=origin)
@@ -169,15 +169,15 @@ def _drawn(
     return chosen(drawn, shares) if draw is None else drawn(draw)
 
 
-def _like(imagination: Imagination, several: Sequence[Like]) -> Instrument:
+def _like(imagination: Model, several: Sequence[Like]) -> ImaginedInstrument:
     grounds = [_loaded(imagination, each) for each in several]
-    instruments = [each for each in grounds if isinstance(each, Instrument)]
-    recorded = [each for each in grounds if not isinstance(each, Instrument)]
+    instruments = [each for each in grounds if isinstance(each, ImaginedInstrument)]
+    recorded = [each for each in grounds if not isinstance(each, ImaginedInstrument)]
     recordings = [recording(note) for each in recorded for note in _notes(each)]
     if recordings or not instruments:
         found = likeness(imagination, recordings)
         instruments.append(
-            Instrument(
+            ImaginedInstrument(
                 imagination=imagination,
                 timbre=found.timbre,
                 name=f"like {' and '.join(map(_called, recorded[:NAMED]))}",
@@ -191,13 +191,13 @@ def _like(imagination: Imagination, several: Sequence[Like]) -> Instrument:
     return _mean(instruments, [1 / len(instruments)] * len(instruments))
 
 
-def _mean(instruments: Sequence[Instrument], shares: Sequence[float]) -> Instrument:
+def _mean(instruments: Sequence[ImaginedInstrument], shares: Sequence[float]) -> ImaginedInstrument:
     if len(instruments) == 1:
         return instruments[0]
     pairs = list(zip(shares, instruments, strict=True))
     families = {each.family for each in instruments}
     licences = dict.fromkeys(each.licence for each in instruments)
-    return Instrument(
+    return ImaginedInstrument(
         imagination=instruments[0].imagination,
         timbre=np.sum([share * each.timbre for share, each in pairs], axis=0, dtype=np.float32),
         name=" + ".join(each.name for each in instruments),
@@ -206,23 +206,23 @@ def _mean(instruments: Sequence[Instrument], shares: Sequence[float]) -> Instrum
         gain=float(sum(share * each.gain for share, each in pairs)),
         balance=_mean_balance(pairs),
         origin={"between": [[share, each.name, dict(each.origin)] for share, each in pairs]},
-        carried=mixed([(share, each.carried) for share, each in pairs]),
+        carried=mix_residuals([(share, each.carried) for share, each in pairs]),
     )
 
 
-def _mean_balance(pairs: Sequence[tuple[float, Instrument]]) -> tuple[float, ...]:
+def _mean_balance(pairs: Sequence[tuple[float, ImaginedInstrument]]) -> tuple[float, ...]:
     if not any(each.balance for _, each in pairs):
         return ()
-    rows = [share * np.array(each.balance or [0.0] * len(HEARD_KEYS)) for share, each in pairs]
+    rows = [share * np.array(each.balance or [0.0] * len(HEARING_KEYS)) for share, each in pairs]
     return tuple(float(value) for value in np.sum(rows, axis=0))
 
 
 def _morphed(
-    imagination: Imagination,
+    imagination: Model,
     grounds: tuple[Ground, Ground],
     amount: float,
     shares: Mapping[str, float] | None,
-) -> Instrument:
+) -> ImaginedInstrument:
     if not 0 <= amount <= 1:
         raise EarsError(f'"amount" is {amount:g}, outside 0..1')
     both = [_ground(imagination, each, shares) for each in grounds]
@@ -234,8 +234,8 @@ def _morphed(
 
 
 def _ground(
-    imagination: Imagination, what: Ground, shares: Mapping[str, float] | None
-) -> Instrument:
+    imagination: Model, what: Ground, shares: Mapping[str, float] | None
+) -> ImaginedInstrument:
     if isinstance(what, str) and what.isdecimal() and not Path(what).exists():
         what = int(what)
     if isinstance(what, int):
@@ -243,12 +243,12 @@ def _ground(
     return _like(imagination, [what])
 
 
-def _loaded(imagination: Imagination, what: Like) -> Like:
+def _loaded(imagination: Model, what: Like) -> Like:
     """An instrument, where a path names one."""
     if isinstance(what, str | Path):
         path = Path(what)
         if path.suffix == ".json" or path.suffix.lower() in SAMPLERS or (path / FILE).exists():
-            return Instrument.load(path, imagination)
+            return ImaginedInstrument.load(path, imagination)
     return what
 
 
@@ -256,7 +256,7 @@ def _notes(what: Note | Sound | str | Path | Recorded) -> Sequence[Note | Sound 
     return what.recordings() if isinstance(what, Recorded) else [what]
 
 
-def _towards(instrument: Instrument, shares: Mapping[str, float]) -> Instrument:
+def _towards(instrument: ImaginedInstrument, shares: Mapping[str, float]) -> ImaginedInstrument:
     """Turned towards families by one step of their directions."""
     directions = instrument.imagination.directions
     step = np.zeros(TIMBRE, dtype=np.float32)
@@ -271,7 +271,7 @@ def _towards(instrument: Instrument, shares: Mapping[str, float]) -> Instrument:
     )
 
 
-def _turned(instrument: Instrument, turned: Mapping[str, float]) -> Instrument:
+def _turned(instrument: ImaginedInstrument, turned: Mapping[str, float]) -> ImaginedInstrument:
     """With its qualities turned by standard deviations."""
     chosen = {name: value for name, value in turned.items() if value}
     if not chosen:
@@ -294,6 +294,6 @@ def _turned(instrument: Instrument, turned: Mapping[str, float]) -> Instrument:
 
 
 def _called(what: object) -> str:
-    if isinstance(what, Instrument | Note | Recorded):
+    if isinstance(what, ImaginedInstrument | Note | Recorded):
         return what.name
     return Path(what).name if isinstance(what, str | Path) else "a sound"

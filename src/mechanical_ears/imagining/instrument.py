@@ -23,23 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import SAMPLERS, write_json, written_whole
-from mechanical_ears.imagining.instrument_hearing import Impression, impression
-from mechanical_ears.imagining.model import BATCH, TIMBRE, Imagination, opened
+from mechanical_ears.files import SAMPLERS, write_atomically, write_json
+from mechanical_ears.imagining.instrument_hearing import InstrumentHearing, summarize_hearings
+from mechanical_ears.imagining.model import BATCH, TIMBRE, Model, open_model
 from mechanical_ears.imagining.postprocess import settled
 from mechanical_ears.imagining.recording_detail import detailed
-from mechanical_ears.imagining.residual import Carried, from_bytes, louder, to_bytes
+from mechanical_ears.imagining.residual import Residual, from_bytes, louder, to_bytes
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
-from mechanical_ears.resynthesis.control_grid import Outlines, controls_of
+from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
 
 if TYPE_CHECKING:
-    from mechanical_ears.instrument.autosampler import Plan
-    from mechanical_ears.instrument.export import Written
+    from mechanical_ears.instrument.autosampler import SamplingPlan
+    from mechanical_ears.instrument.export import ExportResult
     from mechanical_ears.instrument.sampled import SampledInstrument
 
 FILE = "instrument.json"
@@ -49,14 +49,14 @@ SAMPLE_RATE: Final = 48_000  # Hz
 VELOCITY: Final = 100
 JITTER: Final = 0.04  # standard deviations among instruments, between the takes of one
 LOUDEST: Final = 0.99  # of full scale, the highest peak of a note
-HEARD_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
-HEARD_RATE: Final = 16_000  # Hz
+HEARING_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
+HEARING_RATE: Final = 16_000  # Hz
 
 Wanted = tuple[tuple[float, int], float]  # pitch and velocity, and length in s
 
 
 @dataclass(frozen=True, eq=False)
-class Instrument:
+class ImaginedInstrument:
     """An instrument that nobody has built.
 
     Attributes:
@@ -67,14 +67,14 @@ class Instrument:
             mixture.
         licence: of the sounds it makes, as far as the weights have a say.
         gain: dB.
-        balance: dB, by which the keys of `HEARD_KEYS` are louder than the networks say, those
+        balance: dB, by which the keys of `HEARING_KEYS` are louder than the networks say, those
             between in proportion; empty for none.
         seed: from which it was drawn; None where it was not.
         origin: how it came about, as JSON has it.
         carried: what recordings have beyond the timbre.
     """
 
-    imagination: Imagination
+    imagination: Model
     timbre: NDArray[np.float32]
     name: str
     family: str | None = None
@@ -83,7 +83,7 @@ class Instrument:
     balance: tuple[float, ...] = ()
     seed: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
-    carried: Carried | None = None
+    carried: Residual | None = None
 
     def note(
         self,
@@ -177,7 +177,7 @@ class Instrument:
         velocities = [velocity for (_, velocity), _ in asked]
         told = self.outlines(pitches, velocities, take)
         for place, (pitch, plain) in enumerate(
-            zip(pitches, controls_of(told, pitches), strict=True)
+            zip(pitches, to_control_maps(told, pitches), strict=True)
         ):
             seed = _noise_seed(pitch, take, self.seed or 0)
             near = None
@@ -201,7 +201,7 @@ class Instrument:
         pitches: Sequence[float] | NDArray[np.float64],
         velocities: Sequence[int],
         take: int = 0,
-    ) -> Outlines:
+    ) -> ControlGrid:
         """The outlines of notes.
 
         Args:
@@ -223,10 +223,12 @@ class Instrument:
             told = self.carried.added_to(told, keys, forces, beside)
         gains = np.full(len(keys), self.gain)
         if self.balance:
-            gains += np.interp(keys, HEARD_KEYS, self.balance)
+            gains += np.interp(keys, HEARING_KEYS, self.balance)
         return settled(louder(told, gains), recorded=self.carried is not None)
 
-    def hear(self, pitches: Sequence[int] = HEARD_KEYS, velocity: int = VELOCITY) -> Impression:
+    def hear(
+        self, pitches: Sequence[int] = HEARING_KEYS, velocity: int = VELOCITY
+    ) -> InstrumentHearing:
         """Let the ears judge a few notes.
 
         Args:
@@ -234,12 +236,12 @@ class Instrument:
             velocity: MIDI velocity 1..127.
         """
         pairs = [(pitch, velocity) for pitch in pitches]
-        sounds = list(self.notes(pairs, NOTE_SECONDS, HEARD_RATE))
+        sounds = list(self.notes(pairs, NOTE_SECONDS, HEARING_RATE))
         told = shipped_ears().probabilities(np.stack([sound.samples for sound in sounds]))
-        return impression(pitches, shipped_ears().listen(sounds), told["nearness"])
+        return summarize_hearings(pitches, shipped_ears().listen(sounds), told["nearness"])
 
     @cached_property
-    def impression(self) -> Impression:
+    def impression(self) -> InstrumentHearing:
         """What the ears hear in it, found out once."""
         return self.hear()
 
@@ -283,7 +285,7 @@ class Instrument:
             "timbre": [float(value) for value in self.timbre],
         }
         if self.carried is not None:
-            with written_whole(beside) as temporary:
+            with write_atomically(beside) as temporary:
                 temporary.write_bytes(to_bytes(self.carried))
         write_json(path, about)
         return path
@@ -292,12 +294,12 @@ class Instrument:
         self,
         path: str | Path,
         *,
-        plan: Plan | None = None,
+        plan: SamplingPlan | None = None,
         bits: int = 16,
         flac: bool = False,
         force: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
-    ) -> Written:
+    ) -> ExportResult:
         """Write it for a sampler, as .sfz, .sf2 or .dspreset; see `mechanical_ears.export`."""
         # An instrument is what a musician holds, so its doors to what comes after it are here; they
         # are opened only when they are used.
@@ -307,8 +309,8 @@ class Instrument:
 
     @classmethod
     def load(
-        cls, path: str | Path, model: str | Path | Imagination | None = None
-    ) -> Instrument | SampledInstrument:
+        cls, path: str | Path, model: str | Path | Model | None = None
+    ) -> ImaginedInstrument | SampledInstrument:
         """Read an instrument that `save` wrote, or a sampler's.
 
         Args:
@@ -341,7 +343,7 @@ class Instrument:
                 path=path,
                 remedy="update mechanical-ears",
             )
-        imagination = opened(model)
+        imagination = open_model(model)
         try:
             instrument = _assembled(about, imagination)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -367,14 +369,14 @@ class Instrument:
 _ANEW = "write it again with: ears imagine"
 
 
-def _assembled(about: Mapping[str, Any], imagination: Imagination) -> Instrument:
+def _assembled(about: Mapping[str, Any], imagination: Model) -> ImaginedInstrument:
     timbre = np.array(about["timbre"], dtype=np.float32)
     gain, family, seed = float(about["gain"]), about["family"], about["seed"]
     if timbre.shape != (TIMBRE,) or not np.isfinite(timbre).all():
         raise ValueError(f'"timbre" is not {TIMBRE} finite numbers')
     balance = tuple(float(value) for value in about.get("balance", ()))
-    if balance and len(balance) != len(HEARD_KEYS):
-        raise ValueError(f'"balance" is of {len(balance)} keys, not {len(HEARD_KEYS)}')
+    if balance and len(balance) != len(HEARING_KEYS):
+        raise ValueError(f'"balance" is of {len(balance)} keys, not {len(HEARING_KEYS)}')
     for name, value in (("gain", gain), *(("balance", each) for each in balance)):
         if not -200 <= value <= 200:
             raise ValueError(f'"{name}" is {value} dB')
@@ -382,7 +384,7 @@ def _assembled(about: Mapping[str, Any], imagination: Imagination) -> Instrument
         raise ValueError(f'"{family}" is no family')
     if not isinstance(about["weights"]["sha256"], str):
         raise TypeError('"sha256" is no text')
-    return Instrument(
+    return ImaginedInstrument(
         imagination=imagination,
         timbre=timbre,
         name=str(about["name"]),

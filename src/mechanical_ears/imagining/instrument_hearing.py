@@ -15,7 +15,7 @@ NEAREST: Final = 3  # known instruments that are named
 
 
 @dataclass(frozen=True)
-class Impression:
+class InstrumentHearing:
     """What the ears hear in an instrument, from a few of its notes.
 
     Attributes:
@@ -41,9 +41,9 @@ class Impression:
         return sum(h.pitch == key for h, key in zip(self.hearings, self.pitches, strict=True))
 
 
-def impression(
+def summarize_hearings(
     pitches: Sequence[int], hearings: Sequence[Hearing], likenesses: NDArray[np.float32]
-) -> Impression:
+) -> InstrumentHearing:
     """What the ears' answers on single notes tell of their instrument.
 
     Args:
@@ -59,7 +59,7 @@ def impression(
     family = max(families, key=lambda name: families[name], default=None)
     names, likeness = shipped_ears().instruments, likenesses.mean(axis=0)
     near = [(names[place], float(likeness[place])) for place in likeness.argsort()[::-1][:NEAREST]]
-    return Impression(
+    return InstrumentHearing(
         tuple(pitches),
         tuple(hearings),
         family,

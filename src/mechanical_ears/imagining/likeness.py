@@ -25,24 +25,24 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.imagining.model import TIMBRE, Imagination
+from mechanical_ears.imagining.model import TIMBRE, Model
 from mechanical_ears.imagining.recording_detail import RELEASED
-from mechanical_ears.imagining.residual import LEVELS, Carried, differences, halved, louder, told
+from mechanical_ears.imagining.residual import LEVELS, Residual, differences, halved, louder, told
 from mechanical_ears.listening.ears import listen
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.pitch import hz_to_midi
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_grid import (
-    SHAPES,
-    Outlines,
-    filled,
-    joined,
-    known,
-    outline,
-    outline_noise_times,
-    outline_times,
+    GRID_SHAPES,
+    ControlGrid,
+    concatenate_grids,
+    fill_unknown,
+    grid_noise_times,
+    grid_times,
+    known_mask,
+    to_control_grid,
 )
-from mechanical_ears.resynthesis.control_map import SILENCE, Controls
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, ControlMap
 from mechanical_ears.sound import Sound
 
 LONGEST: Final = 12.0  # s of a recording that are analysed
@@ -74,13 +74,13 @@ class Recording:
         controls: its map.
     """
 
-    outline: Outlines
+    outline: ControlGrid
     pitch: float
     velocity: int
     partials: NDArray[np.bool_]
     noise: NDArray[np.bool_]
     released: bool = True
-    controls: Controls | None = None
+    controls: ControlMap | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Likeness:
     timbre: NDArray[np.float32]
     gain: float
     families: NDArray[np.float32]
-    carried: Carried
+    carried: Residual
 
 
 def recording(what: Note | Sound | str | Path) -> Recording:
@@ -152,9 +152,9 @@ def _outlined(
         controls = analyse(note, pitch)  # as in NSynth, held for 3 s
     else:
         controls = _held_as_others(sound, pitch)
-    rows, bands = known(controls)
+    rows, bands = known_mask(controls)
     return Recording(
-        filled(outline(controls), rows[None], bands[None]),
+        fill_unknown(to_control_grid(controls), rows[None], bands[None]),
         hz_to_midi(controls.frequency),
         max(velocity, 1),
         rows,
@@ -164,7 +164,7 @@ def _outlined(
     )
 
 
-def _held_as_others(sound: Sound, pitch: float) -> Controls:
+def _held_as_others(sound: Sound, pitch: float) -> ControlMap:
     """The map of a recording, as near as may be to a key that is let go after 3 s.
 
     What is held longer is cut there; what has died away before is silent until then. A release is
@@ -194,7 +194,7 @@ def _held_as_others(sound: Sound, pitch: float) -> Controls:
     return controls
 
 
-def _goes_on(sound: Sound, controls: Controls) -> bool:
+def _goes_on(sound: Sound, controls: ControlMap) -> bool:
     """Whether a note sounds on behind its key-up as none would that was let go."""
     rate = sound.sample_rate
     key_up = round((controls.onset + controls.key_up) * rate)
@@ -216,7 +216,7 @@ def _died_away(samples: NDArray[np.float32], rate: int) -> bool:
     return bool(power[-1] < 10 ** (DIED_AWAY / 10) * power.max())
 
 
-def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Likeness:
+def likeness(imagination: Model, recordings: Sequence[Recording]) -> Likeness:
     """The instrument that sounds like recordings of one.
 
     Raises:
@@ -224,7 +224,7 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
     """
     if not recordings:
         raise EarsError("no recording is given", remedy="give one or several sound files")
-    recorded = joined([each.outline for each in recordings])
+    recorded = concatenate_grids([each.outline for each in recordings])
     as_saved = np.array([each.pitch for each in recordings], dtype=np.float32)
     pitches = as_saved.astype(np.float64)
     velocities = np.array([each.velocity for each in recordings], dtype=np.float64)
@@ -246,7 +246,7 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
         timbre,
         gain,
         encoded.families.mean(axis=0),
-        Carried(
+        Residual(
             pitches,
             velocities,
             np.zeros(len(recordings), dtype=np.int64),
@@ -258,14 +258,14 @@ def likeness(imagination: Imagination, recordings: Sequence[Recording]) -> Liken
 
 
 def _with_release(
-    recorded: Outlines, imagined: Outlines, recordings: Sequence[Recording]
-) -> Outlines:
+    recorded: ControlGrid, imagined: ControlGrid, recordings: Sequence[Recording]
+) -> ControlGrid:
     """Outlines that fall as imagined ones, where a recording does not tell its own release.
 
     Noise falls at least as the whole tone does: a recording's hiss is not to outlast its note.
     """
     parts = {name: getattr(recorded, name).copy() for name in LEVELS}
-    times, noise_times = outline_times(), outline_noise_times()
+    times, noise_times = grid_times(), grid_noise_times()
     for number, each in enumerate(recordings):
         if each.released:
             continue
@@ -278,28 +278,28 @@ def _with_release(
             if name == "noise":
                 falls = np.minimum(falls, np.interp(noise_times, times, whole)[first:])
             rows[number, :, first:] = rows[number, :, first - 1 : first] + np.minimum(falls, 0)
-    return replace(recorded, **{name: np.maximum(rows, SILENCE) for name, rows in parts.items()})
+    return replace(recorded, **{name: np.maximum(rows, SILENCE_DB) for name, rows in parts.items()})
 
 
 def _release_begins(name: str) -> int:
     """The first frame of the release, in partials and slots or in noise."""
-    times = outline_noise_times() if name == "noise" else outline_times()
+    times = grid_noise_times() if name == "noise" else grid_times()
     return int(np.searchsorted(times, HOLD_SECONDS + 1e-6))
 
 
-def _maps(recordings: Sequence[Recording]) -> tuple[Controls, ...]:
+def _maps(recordings: Sequence[Recording]) -> tuple[ControlMap, ...]:
     """All maps, or none where one is not kept."""
     maps = [each.controls for each in recordings if each.controls is not None]
     return tuple(maps) if len(maps) == len(recordings) else ()
 
 
-def _cells(outlines: Outlines) -> NDArray[np.float32]:
+def _cells(outlines: ControlGrid) -> NDArray[np.float32]:
     """All levels in one row a note, as they are compared, float32 (n, cells)."""
     numbers = told(outlines)
     return np.concatenate([numbers[name].reshape(len(outlines), -1) for name in LEVELS], axis=1)
 
 
-def _weights(outlines: Outlines, recordings: Sequence[Recording]) -> NDArray[np.float32]:
+def _weights(outlines: ControlGrid, recordings: Sequence[Recording]) -> NDArray[np.float32]:
     """Weights of the cells to be met, which add to one in each note, float32 (n, cells)."""
     levels = _cells(outlines)
     sure = np.stack(
@@ -323,15 +323,15 @@ def _held() -> NDArray[np.bool_]:
     """Which cells of a note lie before the key-up, bool (cells,)."""
     parts = []
     for name in LEVELS:
-        held = np.ones(SHAPES[name], dtype=np.bool_)
+        held = np.ones(GRID_SHAPES[name], dtype=np.bool_)
         held[:, _release_begins(name) :] = False
         parts.append(held.ravel())
     return np.concatenate(parts)
 
 
 def _refined(
-    imagination: Imagination,
-    level: Outlines,
+    imagination: Model,
+    level: ControlGrid,
     weights: NDArray[np.float32],
     pitches: NDArray[np.float64],
     velocities: NDArray[np.float64],

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.listening.onnx_session import open_model
+from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
-from mechanical_ears.resynthesis.control_grid import SHAPES, Outlines
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 
 SHIPPED = Path(__file__).parent / "weights"
 MAPPER, GENERATOR, ENCODER = "mapper.onnx", "generator.onnx", "encoder.onnx"
@@ -37,7 +37,7 @@ _REMEDY: Final = "install mechanical-ears again, or train it anew"
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class EncodedNotes:
     """What the encoder makes of notes.
 
     Attributes:
@@ -49,7 +49,7 @@ class Encoded:
     families: NDArray[np.float32]
 
 
-class Imagination:
+class Model:
     """The mapper, the generator and the encoder of one training.
 
     Args:
@@ -78,7 +78,7 @@ class Imagination:
                 path=self.path,
                 remedy=f"give one with {MAPPER}, {GENERATOR} and {ENCODER}",
             )
-        self._generator = self._open(GENERATOR, {*SHAPES})
+        self._generator = self._open(GENERATOR, {*GRID_SHAPES})
         self.about: dict[str, str] = dict(self._generator.get_modelmeta().custom_metadata_map)
         version = self.about.get("version")
         if version != VERSION:
@@ -115,7 +115,7 @@ class Imagination:
     def _open(self, name: str, outputs: set[str]) -> Any:
         path = self.path / name
         try:
-            session = open_model(path, self._threads)
+            session = open_session(path, self._threads)
         except EarsError as error:
             raise EarsError(error.problem, path=path, remedy=_REMEDY) from error
         missing = outputs - {output.name for output in session.get_outputs()}
@@ -139,7 +139,7 @@ class Imagination:
 
     def generate(
         self, timbres: NDArray[np.float32], pitches: ArrayLike, velocities: ArrayLike
-    ) -> Outlines:
+    ) -> ControlGrid:
         """The outlines of notes.
 
         Args:
@@ -155,10 +155,12 @@ class Imagination:
             "pitch": keys,
             "velocity": np.broadcast_to(forces, keys.shape),
         }
-        told = self._batched(self._generator, GENERATOR, list(SHAPES), given)
-        return Outlines(**{name: values.astype(np.float32) for name, values in told.items()})
+        told = self._batched(self._generator, GENERATOR, list(GRID_SHAPES), given)
+        return ControlGrid(**{name: values.astype(np.float32) for name, values in told.items()})
 
-    def encode(self, outlines: Outlines, pitches: ArrayLike, velocities: ArrayLike) -> Encoded:
+    def encode(
+        self, outlines: ControlGrid, pitches: ArrayLike, velocities: ArrayLike
+    ) -> EncodedNotes:
         """Timbres of notes: one estimate from each, to be averaged over notes of one instrument.
 
         Args:
@@ -166,12 +168,12 @@ class Imagination:
             pitches: MIDI numbers (n,).
             velocities: MIDI velocities (n,), 1..127.
         """
-        given = {name: getattr(outlines, name) for name in SHAPES}
+        given = {name: getattr(outlines, name) for name in GRID_SHAPES}
         keys = np.clip(np.asarray(pitches, dtype=np.float32), PIANO_LOWEST, PIANO_HIGHEST)
         given |= {"pitch": keys, "velocity": np.asarray(velocities, dtype=np.float32)}
         told = self._batched(self._encoder, ENCODER, ["timbre", "family"], given)
         shares = np.exp(told["family"] - told["family"].max(axis=1, keepdims=True))
-        return Encoded(
+        return EncodedNotes(
             told["timbre"].astype(np.float32), shares / shares.sum(axis=1, keepdims=True)
         )
 
@@ -212,16 +214,16 @@ class Imagination:
 
 
 @cache
-def shipped_imagination() -> Imagination:
+def shipped_model() -> Model:
     """The imagination with the weights that ship with the package, opened once."""
-    return Imagination()
+    return Model()
 
 
-def opened(model: str | Path | Imagination | None) -> Imagination:
+def open_model(model: str | Path | Model | None) -> Model:
     """An imagination: itself, that of a folder, or the shipped one."""
-    if isinstance(model, Imagination):
+    if isinstance(model, Model):
         return model
-    return shipped_imagination() if model is None else Imagination(model)
+    return shipped_model() if model is None else Model(model)
 
 
 def _row(values: ArrayLike) -> NDArray[np.float32]:

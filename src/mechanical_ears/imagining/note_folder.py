@@ -18,7 +18,7 @@ from typing import Final
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import make_folder, write_error
-from mechanical_ears.imagining.instrument import FILE, Instrument
+from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.sound import Sound
 
 SHEET = "sheet.png"
@@ -27,7 +27,7 @@ ROWS: Final = 3  # velocities
 
 
 def write_folder(
-    instrument: Instrument,
+    instrument: ImaginedInstrument,
     path: str | Path,
     *,
     pitches: Sequence[int],

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mechanical_ears.imagining.instrument import Instrument
+from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.listening.ears import Hearing, shipped_ears
 from mechanical_ears.pictures import Picture, draw_spectrogram, draw_waveform, styled
 from mechanical_ears.pitch import midi_to_name
-from mechanical_ears.resynthesis.spectral_distance import Distance
+from mechanical_ears.resynthesis.spectral_distance import SpectralDistance
 from mechanical_ears.sound import Sound
 
 
 @styled
-def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, Distance]]) -> Picture:
+def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, SpectralDistance]]) -> Picture:
     """Draw notes with what became of them, a row for each.
 
     Args:
@@ -43,7 +43,7 @@ def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, Distance]]) -> Pict
 
 @styled
 def instrument_picture(
-    instrument: Instrument,
+    instrument: ImaginedInstrument,
     pitches: Sequence[int],
     velocities: Sequence[int],
     sounds: Mapping[tuple[int, int], Sound],

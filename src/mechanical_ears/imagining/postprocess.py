@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.imagining.residual import LEVELS
 from mechanical_ears.note import HOLD_SECONDS
-from mechanical_ears.resynthesis.control_grid import Outlines, outline_noise_times, outline_times
-from mechanical_ears.resynthesis.control_map import SILENCE
+from mechanical_ears.resynthesis.control_grid import ControlGrid, grid_noise_times, grid_times
+from mechanical_ears.resynthesis.control_map import SILENCE_DB
 
 STEADY: Final = 3.0  # cents of spread, below which a note does not move
 IN_TUNE: Final = 4.0  # cents, below which a recorded partial is in tune
@@ -27,7 +27,7 @@ RELEASE_NOISE: Final = 2.0  # dB, by which noise may pass it
 NEARLY_SILENT: Final = -110.0  # dB, a row that never passes it is silent
 
 
-def settled(outlines: Outlines, *, recorded: bool = False) -> Outlines:
+def settled(outlines: ControlGrid, *, recorded: bool = False) -> ControlGrid:
     """Outlines without the small unrest of a network's answers, the pitch in the middle.
 
     Partials of recordings are in tune, but for bells (in the middle 0 cents off, three quarters of
@@ -39,7 +39,7 @@ def settled(outlines: Outlines, *, recorded: bool = False) -> Outlines:
         recorded: whether they hold what recordings tell.
     """
     power = 10 ** (outlines.partials.astype(np.float64) / 10)
-    weights = power.sum(axis=1) * np.gradient(outline_times())
+    weights = power.sum(axis=1) * np.gradient(grid_times())
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
     cents = outlines.cents - (weights * outlines.cents).sum(axis=1, keepdims=True)
     moves = np.sqrt((weights * cents**2).sum(axis=1, keepdims=True)) >= STEADY
@@ -52,7 +52,7 @@ def settled(outlines: Outlines, *, recorded: bool = False) -> Outlines:
         rows = getattr(outlines, name)
         rows = rows if recorded else _released(name, rows)
         audible = rows.max(axis=2, keepdims=True) > NEARLY_SILENT
-        quiet[name] = np.where(audible, rows, np.float32(SILENCE)).astype(np.float32)
+        quiet[name] = np.where(audible, rows, np.float32(SILENCE_DB)).astype(np.float32)
     return replace(
         outlines,
         **quiet,
@@ -71,9 +71,9 @@ def _released(name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     rise begins before.
     """
     if name == "noise":
-        times, key_up, most = outline_noise_times(), HOLD_SECONDS - NOISE_EARLY, RELEASE_NOISE
+        times, key_up, most = grid_noise_times(), HOLD_SECONDS - NOISE_EARLY, RELEASE_NOISE
     else:
-        times, key_up, most = outline_times(), HOLD_SECONDS, 0.0
+        times, key_up, most = grid_times(), HOLD_SECONDS, 0.0
     after = times > key_up
     before = ~after & (times > key_up - BEFORE_KEY_UP)
     highest = rows[:, :, before].max(axis=2, keepdims=True) + np.float32(most)

@@ -21,25 +21,25 @@ from numpy.typing import NDArray
 from mechanical_ears.imagining.residual import MOST, absolute, relative, told
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.resynthesis.control_grid import (
-    LEAST_STIFFNESS,
+    MIN_STIFFNESS,
     PARTIAL_ROWS,
     SLOT_EDGES,
     SLOTS,
-    Outlines,
-    known,
-    outline,
-    outline_noise_times,
-    outline_times,
+    ControlGrid,
+    grid_noise_times,
+    grid_times,
+    known_mask,
+    to_control_grid,
 )
 from mechanical_ears.resynthesis.control_map import (
     GROUPS,
-    HIGHEST,
+    MAX_FREQUENCY,
     MODES,
     NOISE_FRAMES,
     ROWS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    Controls,
+    ControlMap,
     frame_times,
 )
 
@@ -48,7 +48,7 @@ FREE: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of a release that it does not te
 HEARD: Final = -110.0  # dB, a row that never passes it has no detail
 
 
-def detailed(wanted: Outlines, recorded: Controls, weight: float, seed: int) -> Controls:
+def detailed(wanted: ControlGrid, recorded: ControlMap, weight: float, seed: int) -> ControlMap:
     """The map of an outline, with the detail of a recording.
 
     Args:
@@ -62,14 +62,14 @@ def detailed(wanted: Outlines, recorded: Controls, weight: float, seed: int) -> 
     frames = len(recorded.cents)
     times = frame_times(seconds, recorded.key_up, frames)
     noise_times = frame_times(seconds, recorded.key_up, NOISE_FRAMES)
-    own, goal = told(outline(recorded)), told(wanted)
+    own, goal = told(to_control_grid(recorded)), told(wanted)
     at = _grid_times(recorded, times)
     noise_at = _grid_times(recorded, noise_times)
     level, goal_level = float(own["level"][0]), float(goal["level"][0])
     told_until = seconds if released else recorded.key_up
     shares = np.where(times <= told_until, weight, 0.0)
     noise_shares = np.where(noise_times <= told_until, weight, 0.0)
-    rows_known, bands_known = known(recorded)
+    rows_known, bands_known = known_mask(recorded)
 
     def laid(
         name: str,
@@ -85,43 +85,41 @@ def detailed(wanted: Outlines, recorded: Controls, weight: float, seed: int) -> 
         numbers = _between(grid, goal[name][0], moments) + rest
         return absolute(numbers.astype(np.float32), goal_level)
 
-    partials = np.full((ROWS, frames), SILENCE, dtype=np.float32)
+    partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float32)
     partials[:PARTIAL_ROWS] = laid(
         "partials",
         recorded.partials[: SINGLES + GROUPS],
-        outline_times(),
+        grid_times(),
         at,
         shares,
         rows_known,
     )
-    noise = laid(
-        "noise", recorded.noise, outline_noise_times(), noise_at, noise_shares, bands_known
-    )
+    noise = laid("noise", recorded.noise, grid_noise_times(), noise_at, noise_shares, bands_known)
     modes, ratios, places = _modes(recorded, own, goal, at, shares, wanted)
     partials[PARTIAL_ROWS:] = modes
-    cents = np.interp(at, outline_times(), wanted.cents[0])
+    cents = np.interp(at, grid_times(), wanted.cents[0])
     if recorded.cents.any():
-        own_cents = np.interp(at, outline_times(), own["cents"][0])
+        own_cents = np.interp(at, grid_times(), own["cents"][0])
         cents += (recorded.cents.astype(np.float64) - own_cents) * shares
     phases = _phases(recorded, places, seed)
     stiffness = float(wanted.stiffness[0])
     return replace(
         recorded,
-        inharmonicity=10.0**stiffness if stiffness > np.log10(LEAST_STIFFNESS) + 0.5 else 0.0,
+        inharmonicity=10.0**stiffness if stiffness > np.log10(MIN_STIFFNESS) + 0.5 else 0.0,
         seconds=seconds,
-        sample_rate=round(2.2 * HIGHEST),
+        sample_rate=round(2.2 * MAX_FREQUENCY),
         onset=0.0,
         cents=cents.astype(np.float16),
         partials=partials.astype(np.float16),
         phases=phases,
-        noise=np.maximum(noise, SILENCE).astype(np.float16),
+        noise=np.maximum(noise, SILENCE_DB).astype(np.float16),
         offsets=wanted.offsets[0].astype(np.float16),
         fine=wanted.fine[0].astype(np.float16),
         modes=ratios,
     )
 
 
-def _grid_times(recorded: Controls, times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _grid_times(recorded: ControlMap, times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where moments of a recording lie on the outlines' grid, s: the way back of its places."""
     attack = min(0.5 * min(recorded.key_up, HOLD_SECONDS), 1.0)
     ends = (0.0, attack, recorded.key_up, recorded.key_up + FREE)
@@ -139,12 +137,12 @@ def _between(
 
 
 def _modes(
-    recorded: Controls,
+    recorded: ControlMap,
     own: dict[str, NDArray[np.float32]],
     goal: dict[str, NDArray[np.float32]],
     at: NDArray[np.float64],
     shares: NDArray[np.float64],
-    wanted: Outlines,
+    wanted: ControlGrid,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Free modes (8, frames), their ratios (8,), and which of the recording each is, −1 for none.
 
@@ -157,8 +155,8 @@ def _modes(
     full = recorded.partials[ROWS - MODES :].astype(np.float32)
     ratios = recorded.modes.astype(np.float64)
     for slot in range(SLOTS):
-        goal_row = _between(outline_times(), goal["slots"][0, slot], at)
-        own_row = _between(outline_times(), own["slots"][0, slot], at)
+        goal_row = _between(grid_times(), goal["slots"][0, slot], at)
+        own_row = _between(grid_times(), own["slots"][0, slot], at)
         inside = np.flatnonzero((ratios > SLOT_EDGES[slot]) & (ratios <= SLOT_EDGES[slot + 1]))
         for place in inside:
             rest = np.clip(relative(full[place], level) - own_row, -MOST, MOST) * shares
@@ -168,7 +166,7 @@ def _modes(
             row = absolute(goal_row.astype(np.float32), goal_level)
             found.append((float(row.max()), row, float(wanted.ratios[0, slot]), -1))
     found = sorted(found, key=lambda each: -each[0])[:MODES]
-    rows = np.full((MODES, frames), SILENCE, dtype=np.float32)
+    rows = np.full((MODES, frames), SILENCE_DB, dtype=np.float32)
     told_ratios = np.zeros(MODES, dtype=np.float32)
     places = np.full(MODES, -1, dtype=np.int64)
     for number, (loudest, row, ratio, own_place) in enumerate(found):
@@ -177,7 +175,7 @@ def _modes(
     return rows, told_ratios, places
 
 
-def _phases(recorded: Controls, places: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
+def _phases(recorded: ControlMap, places: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
     """The recording's phases of partials and modes (56, frames); by lot where it has none."""
     frames = len(recorded.cents)
     lots = np.random.default_rng(seed).integers(0, 256, (SINGLES + MODES, 1)).astype(np.uint8)

@@ -18,12 +18,12 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.imagining.instrument import (
-    HEARD_KEYS,
-    HEARD_RATE,
+    HEARING_KEYS,
+    HEARING_RATE,
     VELOCITY,
-    Instrument,
+    ImaginedInstrument,
 )
-from mechanical_ears.imagining.instrument_hearing import Impression
+from mechanical_ears.imagining.instrument_hearing import InstrumentHearing
 from mechanical_ears.loudness import loudness
 from mechanical_ears.note import NOTE_SECONDS
 
@@ -38,8 +38,8 @@ MOST_BALANCE: Final = 12.0  # dB
 
 
 def chosen(
-    draw: Callable[[int], Instrument], families: Iterable[str], draws: int = DRAWS
-) -> Instrument:
+    draw: Callable[[int], ImaginedInstrument], families: Iterable[str], draws: int = DRAWS
+) -> ImaginedInstrument:
     """The first of several instruments that convinces the ears, or the best of them.
 
     Args:
@@ -61,7 +61,7 @@ def chosen(
     return best
 
 
-def lacking(heard: Impression, families: set[str]) -> float:
+def lacking(heard: InstrumentHearing, families: set[str]) -> float:
     """How much an instrument lacks to convince: 0 convinces, each of three conditions counts 1.
 
     Args:
@@ -73,15 +73,15 @@ def lacking(heard: Impression, families: set[str]) -> float:
     return keys + family + max(0.0, NEW - heard.novelty) / NEW
 
 
-def levelled(instrument: Instrument) -> Instrument:
+def levelled(instrument: ImaginedInstrument) -> ImaginedInstrument:
     """The instrument at the loudness that all have, its keys half as uneven.
 
     Where peaks would pass full scale it stays softer. What it had of gain and balance is replaced.
     """
     plain = replace(instrument, gain=0.0, balance=())
-    pairs = [(float(key), VELOCITY) for key in HEARD_KEYS]
-    sounds = list(plain.notes(pairs, NOTE_SECONDS, HEARD_RATE))
-    loud = np.array([loudness(sound.samples, HEARD_RATE) for sound in sounds])
+    pairs = [(float(key), VELOCITY) for key in HEARING_KEYS]
+    sounds = list(plain.notes(pairs, NOTE_SECONDS, HEARING_RATE))
+    loud = np.array([loudness(sound.samples, HEARING_RATE) for sound in sounds])
     peaks = np.array([float(np.abs(sound.samples).max()) for sound in sounds])
     middle = float(np.median(loud))
     balance = np.clip(EVENED * (middle - loud), -MOST_BALANCE, MOST_BALANCE).round(2)

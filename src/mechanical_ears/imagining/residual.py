@@ -35,8 +35,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.resynthesis import control_map_file as storage
-from mechanical_ears.resynthesis.control_grid import SHAPES, Outlines
-from mechanical_ears.resynthesis.control_map import SILENCE, Controls
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, ControlMap
 from mechanical_ears.resynthesis.tensors import DAMAGE, tensor_bytes, tensors
 
 DEPTH: Final = 80.0  # dB below the loudest moment, where the soft floor lies
@@ -70,7 +70,7 @@ def kernel(
 
 
 @dataclass(frozen=True, eq=False)
-class Carried:
+class Residual:
     """Differences at recorded notes.
 
     Attributes:
@@ -87,14 +87,14 @@ class Carried:
     groups: NDArray[np.int64]
     shares: NDArray[np.float64]
     differences: Mapping[str, NDArray[np.float32]]
-    maps: tuple[Controls, ...] = ()
+    maps: tuple[ControlMap, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pitches)
 
     def added_to(
-        self, outlines: Outlines, pitches: ArrayLike, velocities: ArrayLike, beside: Outlines
-    ) -> Outlines:
+        self, outlines: ControlGrid, pitches: ArrayLike, velocities: ArrayLike, beside: ControlGrid
+    ) -> ControlGrid:
         """Imagined outlines with what was recorded.
 
         Args:
@@ -119,7 +119,7 @@ class Carried:
         steps = np.abs(np.asarray(pitches, np.float64)[:, None] - self.pitches)
         return np.asarray(self.pitches[steps.argmin(axis=1)])
 
-    def nearest(self, pitch: float, velocity: float) -> tuple[Controls, float] | None:
+    def nearest(self, pitch: float, velocity: float) -> tuple[ControlMap, float] | None:
         """The map of the recording that is nearest to a note, and the weight of its detail."""
         if not self.maps:
             return None
@@ -147,13 +147,13 @@ class Carried:
         return weights
 
 
-def told(outlines: Outlines) -> dict[str, NDArray[np.float32]]:
+def told(outlines: ControlGrid) -> dict[str, NDArray[np.float32]]:
     """Numbers by which outlines are compared, by name; beside their fields the level, dB (n,)."""
     power = 10 ** (np.concatenate([outlines.partials, outlines.slots], axis=1) / 10)
     hiss = 2 * (10 ** (outlines.noise / 10)).sum(axis=1).max(axis=1)
     loudest = np.maximum(power.sum(axis=1).max(axis=1), hiss)
-    level = 10 * np.log10(np.maximum(loudest, 10 ** (SILENCE / 10)))
-    numbers = {name: getattr(outlines, name) for name in SHAPES}
+    level = 10 * np.log10(np.maximum(loudest, 10 ** (SILENCE_DB / 10)))
+    numbers = {name: getattr(outlines, name) for name in GRID_SHAPES}
     for name in LEVELS:
         numbers[name] = relative(numbers[name], level[:, None, None])
     fine = numbers["fine"]
@@ -164,13 +164,13 @@ def told(outlines: Outlines) -> dict[str, NDArray[np.float32]]:
     return {name: np.asarray(values, dtype=np.float32) for name, values in numbers.items()}
 
 
-def untold(numbers: Mapping[str, NDArray[np.float32]]) -> Outlines:
+def untold(numbers: Mapping[str, NDArray[np.float32]]) -> ControlGrid:
     """Outlines from the numbers of `told`."""
-    parts = {name: numbers[name] for name in SHAPES}
+    parts = {name: numbers[name] for name in GRID_SHAPES}
     for name in LEVELS:
         parts[name] = absolute(parts[name], numbers["level"][:, None, None])
     parts["ratios"] = 2 ** parts["ratios"]
-    return Outlines(**{name: part.astype(np.float32) for name, part in parts.items()})
+    return ControlGrid(**{name: part.astype(np.float32) for name, part in parts.items()})
 
 
 def relative(
@@ -188,10 +188,10 @@ def absolute(
     amplitude = 10 ** (np.minimum(numbers, MOST) / 20) - _EPSILON
     heard = amplitude > FAINT * _EPSILON
     levels = 20 * np.log10(np.where(heard, amplitude, 1)) + loudest
-    return np.where(heard, np.maximum(levels, SILENCE), SILENCE).astype(np.float32)
+    return np.where(heard, np.maximum(levels, SILENCE_DB), SILENCE_DB).astype(np.float32)
 
 
-def differences(recorded: Outlines, imagined: Outlines) -> dict[str, NDArray[np.float32]]:
+def differences(recorded: ControlGrid, imagined: ControlGrid) -> dict[str, NDArray[np.float32]]:
     """Recorded less imagined, in half precision, as they are kept."""
     ours, theirs = told(recorded), told(imagined)
     apart = {name: ours[name] - theirs[name] for name in ours}
@@ -205,7 +205,7 @@ def halved(numbers: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.f
     return {name: each.astype(np.float16).astype(np.float32) for name, each in numbers.items()}
 
 
-def mixed(parts: Sequence[tuple[float, Carried | None]]) -> Carried | None:
+def mix_residuals(parts: Sequence[tuple[float, Residual | None]]) -> Residual | None:
     """What several instruments carry, each with its share; None for nothing."""
     chosen = [(share, each) for share, each in parts if each is not None and share != 0]
     if not chosen:
@@ -214,7 +214,7 @@ def mixed(parts: Sequence[tuple[float, Carried | None]]) -> Carried | None:
     for _, each in chosen:
         groups.append(each.groups + first)
         first += int(each.groups.max()) + 1
-    return Carried(
+    return Residual(
         pitches=np.concatenate([each.pitches for _, each in chosen]),
         velocities=np.concatenate([each.velocities for _, each in chosen]),
         groups=np.concatenate(groups),
@@ -227,13 +227,13 @@ def mixed(parts: Sequence[tuple[float, Carried | None]]) -> Carried | None:
     )
 
 
-def _all_or_none(several: Sequence[Carried]) -> tuple[Controls, ...]:
+def _all_or_none(several: Sequence[Residual]) -> tuple[ControlMap, ...]:
     if not all(each.maps for each in several):
         return ()
     return tuple(found for each in several for found in each.maps)
 
 
-def to_bytes(carried: Carried) -> bytes:
+def to_bytes(carried: Residual) -> bytes:
     """As the bytes of a safetensors file."""
     arrays: dict[str, NDArray[np.float32]] = {
         name: np.asarray(getattr(carried, name), dtype=np.float32)
@@ -247,7 +247,7 @@ def to_bytes(carried: Carried) -> bytes:
     return tensor_bytes({**arrays, **halves, **maps}, {"format": FORMAT, "version": VERSION})
 
 
-def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
+def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
     """From the bytes of a safetensors file.
 
     Raises:
@@ -265,7 +265,7 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
             )
         count = len(arrays["pitches"])
         parts = {}
-        for name, shape in {**SHAPES, "level": ()}.items():
+        for name, shape in {**GRID_SHAPES, "level": ()}.items():
             parts[name] = arrays[name].astype(np.float32)
             if parts[name].shape != (count, *shape) or not np.isfinite(parts[name]).all():
                 raise ValueError(f'"{name}" is not {count} times {shape} finite numbers')
@@ -286,19 +286,19 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Carried:
             remedy="imagine it again from its recordings",
         ) from error
     pitches, velocities, shares = rows
-    return Carried(pitches, velocities, groups, shares, parts, maps)
+    return Residual(pitches, velocities, groups, shares, parts, maps)
 
 
-def louder(outlines: Outlines, gain: float | NDArray[np.float64]) -> Outlines:
+def louder(outlines: ControlGrid, gain: float | NDArray[np.float64]) -> ControlGrid:
     """Outlines with all levels moved by ``gain`` dB, or by (n,) dB; silence stays silent."""
     if not np.any(gain):
         return outlines
     steps = np.broadcast_to(np.asarray(gain, np.float32), len(outlines))[:, None, None]
     moved = {
         name: np.where(
-            getattr(outlines, name) > SILENCE,
-            np.maximum(getattr(outlines, name) + steps, SILENCE),
-            np.float32(SILENCE),
+            getattr(outlines, name) > SILENCE_DB,
+            np.maximum(getattr(outlines, name) + steps, SILENCE_DB),
+            np.float32(SILENCE_DB),
         )
         for name in LEVELS
     }

@@ -65,7 +65,7 @@ RELEASES: Final = (0.04, 6.0)  # s, for 80 dB, at least and at most
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """How an instrument is sampled.
 
     Attributes:
@@ -130,7 +130,7 @@ class _Taken:
 
 
 def sample_instrument(
-    playable: Playable, plan: Plan | None = None, progress: Progress | None = None
+    playable: Playable, plan: SamplingPlan | None = None, progress: Progress | None = None
 ) -> SampledInstrument:
     """Sample an instrument: zones that tile all keys and velocities.
 
@@ -142,7 +142,7 @@ def sample_instrument(
     Raises:
         InstrumentError: it gives nothing that sounds.
     """
-    plan = Plan() if plan is None else plan
+    plan = SamplingPlan() if plan is None else plan
     roots, velocities = plan.roots, plan.velocities
     pairs = [(root, velocity) for root in roots for velocity in velocities]
     whole = plan.seconds + release_seconds(playable)
@@ -227,7 +227,12 @@ def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
 
 
 def _take(
-    playable: Playable, pair: tuple[int, int], sound: Sound, plan: Plan, fall: float, holds: bool
+    playable: Playable,
+    pair: tuple[int, int],
+    sound: Sound,
+    plan: SamplingPlan,
+    fall: float,
+    holds: bool,
 ) -> _Taken:
     rate, (pitch, velocity) = sound.sample_rate, pair
     held, behind = plan.seconds, release_seconds(playable)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mechanical_ears.files import write_error, written_whole
-from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.files import write_atomically, write_error
+from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.formats.decentsampler import dspreset_text
 from mechanical_ears.instrument.formats.sf2_writer import sf2_bytes
 from mechanical_ears.instrument.formats.sfz_writer import sfz_text
@@ -37,7 +37,7 @@ FORMATS: Final = (".sfz", ".sf2", ".dspreset")
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportResult:
     """What was written.
 
     Attributes:
@@ -88,12 +88,12 @@ def export(
     instrument: Playable,
     path: str | Path,
     *,
-    plan: Plan | None = None,
+    plan: SamplingPlan | None = None,
     bits: int = 16,
     flac: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-) -> Written:
+) -> ExportResult:
     """Write an instrument.
 
     Args:
@@ -118,14 +118,14 @@ def export(
     check_tiling(sampled.zones)
     if path.suffix.lower() == ".sf2":
         data = sf2_bytes(sampled, bits)
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             temporary.write_bytes(data)
-        return Written(path, None, len(sampled.zones), len(sampled.samples), len(data))
+        return ExportResult(path, None, len(sampled.zones), len(sampled.samples), len(data))
     return _with_folder(sampled, path, bits, flac)
 
 
 def as_samples(
-    instrument: Playable, plan: Plan | None = None, progress: Progress | None = None
+    instrument: Playable, plan: SamplingPlan | None = None, progress: Progress | None = None
 ) -> SampledInstrument:
     """An instrument of samples whose zones tile all keys and velocities.
 
@@ -139,7 +139,7 @@ def as_samples(
         return reaching
     keys = [key for zone in instrument.zones for key in zone.keys]
     lowest, highest = min(keys), max(keys)
-    plan = Plan() if plan is None else plan
+    plan = SamplingPlan() if plan is None else plan
     within = [root for root in plan.roots if lowest <= root <= highest]
     if not within:
         within = [(lowest + highest) // 2]
@@ -165,7 +165,7 @@ def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
     return replace(instrument, zones=tuple(zones))
 
 
-def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> Written:
+def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> ExportResult:
     folder = _folder(path)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     suffix = ".flac" if flac else ".wav"
@@ -192,7 +192,7 @@ def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: boo
     write = sfz_text if path.suffix.lower() == ".sfz" else dspreset_text
     text = write(instrument, files)
     _placed(temporary, folder, lambda: _write_text(path, text))
-    return Written(
+    return ExportResult(
         path, folder, len(instrument.zones), len(files), size + len(text.encode("utf-8"))
     )
 
@@ -220,7 +220,7 @@ def _placed(temporary: Path, folder: Path, finish: Callable[[], None]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

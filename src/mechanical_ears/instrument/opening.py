@@ -43,9 +43,9 @@ def open_instrument(
         return _from_folder(path, model)
     suffix = path.suffix.lower()
     if suffix == ".json":
-        from mechanical_ears.imagining.instrument import Instrument
+        from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-        return Instrument.load(path, model)
+        return ImaginedInstrument.load(path, model)
     if suffix == MAPS:
         return ControlMaps.load(path)
     if suffix in SAMPLERS:
@@ -55,9 +55,9 @@ def open_instrument(
 
 def _from_folder(folder: Path, model: str | Path | None) -> Playable:
     if (folder / IMAGINED).is_file():
-        from mechanical_ears.imagining.instrument import Instrument
+        from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-        return Instrument.load(folder / IMAGINED, model)
+        return ImaginedInstrument.load(folder / IMAGINED, model)
     if any(folder.glob(f"*{MAPS}")):
         return ControlMaps.load(folder)
     from mechanical_ears.instrument.mapping import map_folder

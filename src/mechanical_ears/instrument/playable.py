@@ -16,11 +16,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from mechanical_ears.instrument.zones import InstrumentError
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import hz_to_midi
-from mechanical_ears.resynthesis.control_map import Controls
-from mechanical_ears.resynthesis.control_map_file import load_controls
+from mechanical_ears.resynthesis.control_map import ControlMap
+from mechanical_ears.resynthesis.control_map_file import load_control_map
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
@@ -113,7 +113,7 @@ class ControlMaps:
     """
 
     name: str
-    maps: Mapping[tuple[int, int], Controls]
+    maps: Mapping[tuple[int, int], ControlMap]
     family: str | None = None
     licence: str = ""
 
@@ -139,8 +139,8 @@ class ControlMaps:
             raise InstrumentError(
                 "holds no control map", path=path, remedy="give a folder of .safetensors maps"
             )
-        found = [load_controls(file) for file in files]
-        maps: dict[tuple[int, int], Controls] = {}
+        found = [load_control_map(file) for file in files]
+        maps: dict[tuple[int, int], ControlMap] = {}
         for file, each in zip(files, found, strict=True):
             place = (min(max(round(hz_to_midi(each.frequency)), 0), 127), VELOCITY)
             if place in maps:
@@ -178,7 +178,7 @@ class ControlMaps:
 
 def trimmed(sound: Sound, earliest: float = 0.005) -> Sound:
     """A sound without the silence before its onset, if that is longer than ``earliest`` s."""
-    start = onset(sound.samples, sound.sample_rate) or 0
+    start = find_onset(sound.samples, sound.sample_rate) or 0
     first = max(0, start - round(0.002 * sound.sample_rate))
     if first <= earliest * sound.sample_rate:
         return sound

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.midi import Channel, Curve, Song, SongNote, used_channels
 from mechanical_ears.instrument.playable import Playable, Progress, release_seconds
 from mechanical_ears.instrument.playable import notes as together
@@ -153,7 +153,7 @@ def _sampled(
     made: dict[int, Playable] = {}
     for playable in by_channel.values():
         if id(playable) in keys and id(playable) not in made:
-            plan = Plan(
+            plan = SamplingPlan(
                 layers=LAYERS,
                 sample_rate=sample_rate,
                 keys=tuple(sorted(keys[id(playable)])),

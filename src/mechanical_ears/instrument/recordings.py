@@ -33,7 +33,7 @@ from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.f0 import refine
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import VELOCITIES
 from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import FORMATS, Sound, sound_files
@@ -164,7 +164,7 @@ def _heard(paths: Sequence[Path]) -> list[Recording | SetAside]:
         except SoundError as error:
             answers[path] = SetAside(path, error.problem)
             continue
-        start = onset(sound.samples, sound.sample_rate)
+        start = find_onset(sound.samples, sound.sample_rate)
         if start is None:
             answers[path] = SetAside(path, "is silent")
         elif len(sound.samples) - start < SHORTEST * sound.sample_rate:

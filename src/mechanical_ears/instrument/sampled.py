@@ -22,7 +22,7 @@ from mechanical_ears.note import NOTE_SECONDS, Note
 from mechanical_ears.sound import Sound
 
 if TYPE_CHECKING:
-    from mechanical_ears.instrument.export import Written
+    from mechanical_ears.instrument.export import ExportResult
 
 RELEASED: Final = 80.0  # dB that the level falls by in an envelope's ``release`` and ``decay``
 LARGEST_RATIO: Final = 64.0  # times the speed of a sample, at most
@@ -116,7 +116,7 @@ class SampledInstrument:
 
     def export(
         self, path: str | Path, *, bits: int = 16, flac: bool = False, force: bool = False
-    ) -> Written:
+    ) -> ExportResult:
         """Write for a sampler; see `export.export`."""
         from mechanical_ears.instrument.export import export
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.listening.onnx_session import open_model
+from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.sound import Sound
@@ -59,7 +59,7 @@ class ArticleEars:
 
     def __init__(self, model: str | Path | None = None) -> None:
         self.path = SHIPPED_ARTICLE if model is None else Path(model)
-        self._session = open_model(self.path)
+        self._session = open_session(self.path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = inputs[0].shape[1:], outputs[0].shape[1:]
         if shapes != ([NOTE_SAMPLES], [PITCH_COUNT]):

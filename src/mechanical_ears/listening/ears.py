@@ -25,9 +25,14 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import refine
-from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, Heard, hear
-from mechanical_ears.listening.onnx_session import open_model
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.frontend import (
+    SAMPLE_RATE,
+    SAMPLES,
+    FrontEndFeatures,
+    extract_features,
+)
+from mechanical_ears.listening.onnx_session import open_session
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.listening.periodicity import weigh
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
@@ -98,7 +103,7 @@ class Ears:
 
     def __init__(self, model: str | Path | None = None, threads: int | None = 1) -> None:
         self.path = SHIPPED if model is None else Path(model)
-        self._session = open_model(self.path, threads)
+        self._session = open_session(self.path, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.instruments: list[str] = json.loads(self.about.get("instruments", "[]"))
@@ -145,9 +150,9 @@ class Ears:
         return answers
 
     def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
-        starts = [onset(sound.samples, sound.sample_rate) for sound in sounds]
+        starts = [find_onset(sound.samples, sound.sample_rate) for sound in sounds]
         audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
-        heard = hear(audio)
+        heard = extract_features(audio)
         told = self._told(heard)
         return [
             self._hearing(
@@ -170,9 +175,9 @@ class Ears:
             key and sounding (batch, 128), pitched (batch,), family (batch, 11), source (batch, 3),
             velocity (batch, 5), qualities (batch, 10), nearness (batch, instruments).
         """
-        return self._told(hear(audio))
+        return self._told(extract_features(audio))
 
-    def _told(self, heard: Heard) -> dict[str, NDArray[np.float32]]:
+    def _told(self, heard: FrontEndFeatures) -> dict[str, NDArray[np.float32]]:
         inputs = {"pitch_map": heard.pitch_map, "envelope": heard.envelope, "level": heard.level}
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 

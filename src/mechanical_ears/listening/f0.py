@@ -73,7 +73,7 @@ _CENT: Final = math.log(2) / 1200  # of relative frequency
 
 
 @dataclass(frozen=True)
-class Refined:
+class RefinedPitch:
     """The exact frequency of a note.
 
     Attributes:
@@ -114,7 +114,7 @@ def _up_to(sums: Complexes, places: Floats) -> Complexes:
     return below + (edges - before) * (sums[before + 1] - below)
 
 
-def refine(samples: NDArray[np.float32], sample_rate: int, midi: float) -> Refined:
+def refine(samples: NDArray[np.float32], sample_rate: int, midi: float) -> RefinedPitch:
     """The exact frequency of a note, within 60 cents of the key that was heard.
 
     Resampling does not change frequencies: a copy at 16 kHz gives the same answer in less time.
@@ -132,7 +132,7 @@ def refine(samples: NDArray[np.float32], sample_rate: int, midi: float) -> Refin
     expected = midi_to_hz(midi)
     sounding = _loudest(samples, sample_rate)
     if len(sounding) < SHORTEST or 2.2 * expected >= sample_rate:
-        return Refined(expected, 0.0, 0.0)
+        return RefinedPitch(expected, 0.0, 0.0)
     bin_width = sample_rate / len(sounding)
     count = int(min(max(HIGHEST / expected, FEWEST_PARTIALS), MOST_PARTIALS))
     sums = _sums(sounding, round((count + 1) * 1.1 * expected / bin_width))
@@ -147,7 +147,7 @@ def refine(samples: NDArray[np.float32], sample_rate: int, midi: float) -> Refin
             break
     farthest = 2 ** (1.25 * REACH / 1200)
     frequency = min(max(first * bin_width, expected / farthest), expected * farthest)
-    return Refined(frequency, slope / (1 - slope), measured.salience)
+    return RefinedPitch(frequency, slope / (1 - slope), measured.salience)
 
 
 def _loudest(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ A second, faster STFT (32 ms frames in 24 bands, 8 ms apart at the attack) keeps
 frames blur: how the note begins, holds and ends. The level in dBFS is kept apart: all else is
 relative to the note's own maximum, and a change of gain changes nothing in it.
 
-NumPy and PyTorch compute the same: `hear` for inference, `TorchFrontEnd` for training.
+NumPy and PyTorch compute the same: `extract_features` for inference, `TorchFrontEnd` for training.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _triangles(centres: NDArray[np.float64], window: int) -> NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class FrontEndFeatures:
     """What the ears hear of notes.
 
     Attributes:
@@ -165,7 +165,7 @@ class Heard:
     power: NDArray[np.float32]
 
 
-def hear(audio: NDArray[np.float32]) -> Heard:
+def extract_features(audio: NDArray[np.float32]) -> FrontEndFeatures:
     """Hear notes in NumPy.
 
     Args:
@@ -187,7 +187,7 @@ def hear(audio: NDArray[np.float32]) -> Heard:
         envelope[note] = _banded(power, _blocks(True))
     loudest = np.maximum(pitch.max(axis=(1, 2)), SILENCE)
     level = np.maximum(0, 1 + 10 * np.log10(loudest) / FLOOR)
-    return Heard(_relative(pitch), _relative(envelope), level.astype(np.float32), even)
+    return FrontEndFeatures(_relative(pitch), _relative(envelope), level.astype(np.float32), even)
 
 
 def _power(

@@ -8,7 +8,7 @@ from typing import Any
 from mechanical_ears.errors import EarsError
 
 
-def open_model(path: Path, threads: int | None = None) -> Any:
+def open_session(path: Path, threads: int | None = None) -> Any:
     """An ONNX Runtime session on the CPU.
 
     Args:

@@ -31,7 +31,7 @@ RISE: Final = 4.0  # power of the peak beside the floor's, +6 dB, below which no
 SILENCE: Final = 1e-10  # mean square below which there is nothing to hear, −100 dBFS
 
 
-def onset(samples: NDArray[np.float32], sample_rate: int) -> int | None:
+def find_onset(samples: NDArray[np.float32], sample_rate: int) -> int | None:
     """Where the note begins.
 
     Noise without a note has a beginning too: the network says whether there is a pitch.

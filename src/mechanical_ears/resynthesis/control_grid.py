@@ -1,6 +1,6 @@
 """Outlines: control maps on the one grid that all notes share, which is what a network can learn.
 
-A `Controls` map has as many frames as its note deserves, phases, and partials that are multiples of
+A `ControlMap` has as many frames as its note deserves, phases, and partials that are multiples of
 a part of its pitch. An outline has none of that: 96 frames of the partials and 48 of the noise over
 4 s with the key let go after 3, whatever the recording; partial m is the m-th multiple of the
 pitch; and what lies elsewhere, the modes of a bell and the odd halves of an organ's 16-foot stop,
@@ -24,43 +24,43 @@ from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
-    FRAMES,
+    FRAME_COUNTS,
     GROUPS,
-    HIGHEST,
+    MAX_FREQUENCY,
     MODES,
     NOISE_FRAMES,
     PARTIALS,
     ROWS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    Controls,
-    ControlsError,
+    ControlMap,
+    ControlMapError,
     band_edges,
     frame_times,
-    group_places,
-    stretched,
+    group_positions,
+    stiff_string_ratios,
 )
 
 PARTIAL_ROWS: Final = SINGLES + GROUPS
-OUTLINE_FRAMES: Final = 96  # of partials and slots
-OUTLINE_NOISE_FRAMES: Final = 48
+GRID_FRAMES: Final = 96  # of partials and slots
+GRID_NOISE_FRAMES: Final = 48
 SLOTS: Final = MODES
 SLOT_EDGES: Final = (0.0, 0.4, 0.8, 2.0, 3.0, 4.5, 7.0, 12.0, np.inf)  # ratios to the pitch
-SLOT_MIDDLES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # of those that are empty
-LEAST_STIFFNESS: Final = 1e-7  # B, of the stiffness that stands for an ideal string
+SLOT_CENTRES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # of those that are empty
+MIN_STIFFNESS: Final = 1e-7  # B, of the stiffness that stands for an ideal string
 STIFF: Final = -6.5  # log10 of B, above which a string is not taken for ideal
 SLOPE_ROWS: Final = 12  # known rows whose slope unknown ones follow
 USUAL_SLOPE: Final = -12.0  # dB an octave, where too few are known
 SLOPES: Final = (-30.0, -3.0)  # dB an octave, at the outside
-_POWER_OF_SILENCE: Final = 10 ** (SILENCE / 10)
+_POWER_OF_SILENCE: Final = 10 ** (SILENCE_DB / 10)
 
 
 @dataclass(frozen=True, eq=False)
-class Outlines:
+class ControlGrid:
     """Outlines of n notes.
 
     Attributes:
-        partials: float32 (n, 64, 96), dB; rows as in `Controls` without the modes.
+        partials: float32 (n, 64, 96), dB; rows as in `ControlMap` without the modes.
         slots: float32 (n, 8, 96), dB.
         noise: float32 (n, 40, 48), dB.
         cents: float32 (n, 96), how far the note lies above its pitch.
@@ -82,16 +82,16 @@ class Outlines:
     def __len__(self) -> int:
         return len(self.stiffness)
 
-    def __getitem__(self, which: slice | NDArray[np.int64] | list[int]) -> Outlines:
+    def __getitem__(self, which: slice | NDArray[np.int64] | list[int]) -> ControlGrid:
         """Some of the notes."""
-        return Outlines(**{part.name: getattr(self, part.name)[which] for part in fields(self)})
+        return ControlGrid(**{part.name: getattr(self, part.name)[which] for part in fields(self)})
 
 
-SHAPES: Final[dict[str, tuple[int, ...]]] = {
-    "partials": (PARTIAL_ROWS, OUTLINE_FRAMES),
-    "slots": (SLOTS, OUTLINE_FRAMES),
-    "noise": (BANDS, OUTLINE_NOISE_FRAMES),
-    "cents": (OUTLINE_FRAMES,),
+GRID_SHAPES: Final[dict[str, tuple[int, ...]]] = {
+    "partials": (PARTIAL_ROWS, GRID_FRAMES),
+    "slots": (SLOTS, GRID_FRAMES),
+    "noise": (BANDS, GRID_NOISE_FRAMES),
+    "cents": (GRID_FRAMES,),
     "fine": (PARTIALS - SINGLES,),
     "offsets": (SINGLES,),
     "stiffness": (),
@@ -99,37 +99,39 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
 }
 
 
-def joined(parts: Sequence[Outlines]) -> Outlines:
+def concatenate_grids(parts: Sequence[ControlGrid]) -> ControlGrid:
     """Several batches of outlines as one."""
-    names = [part.name for part in fields(Outlines)]
-    return Outlines(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    names = [part.name for part in fields(ControlGrid)]
+    return ControlGrid(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    )
 
 
 @cache
-def outline_times() -> NDArray[np.float64]:
+def grid_times() -> NDArray[np.float64]:
     """Where the frames of the partials stand, s, float64 (96,)."""
-    return frame_times(NOTE_SECONDS, HOLD_SECONDS, OUTLINE_FRAMES)
+    return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES)
 
 
 @cache
-def outline_noise_times() -> NDArray[np.float64]:
+def grid_noise_times() -> NDArray[np.float64]:
     """Where the frames of the noise stand, s, float64 (48,)."""
-    return frame_times(NOTE_SECONDS, HOLD_SECONDS, OUTLINE_NOISE_FRAMES)
+    return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_NOISE_FRAMES)
 
 
-def outline(controls: Controls) -> Outlines:
+def to_control_grid(controls: ControlMap) -> ControlGrid:
     """The outline of a map, a batch of one.
 
     A note held longer or shorter than 3 s is laid onto the grid by its attack, what its key is held
     for, and its release; what the grid asks for behind its end is silent.
     """
-    places = _places(controls, outline_times())
+    places = _places(controls, grid_times())
     rows = controls.partials.astype(np.float64)
     power = _means(controls.times, 10 ** (rows / 10), places, controls.seconds)
     singles, slots, ratios, offsets = _at_the_pitch(controls, power)
     partials = np.concatenate([singles, power[SINGLES : SINGLES + GROUPS]])
     noise_power = 10 ** (controls.noise.astype(np.float64) / 10)
-    noise_places = _places(controls, outline_noise_times())
+    noise_places = _places(controls, grid_noise_times())
     noise = _means(controls.noise_times, noise_power, noise_places, controls.seconds)
     middles = np.clip(places, 0, controls.seconds)
     cents = np.interp(middles, controls.times, controls.cents.astype(np.float64))
@@ -137,8 +139,8 @@ def outline(controls: Controls) -> Outlines:
     if controls.divisor > 1:  # numbers run over parts of the pitch: their fine structure is lost
         partials[SINGLES:] = _POWER_OF_SILENCE
         fine = np.zeros_like(fine)
-    stiffness = np.log10(max(controls.inharmonicity, LEAST_STIFFNESS))
-    return Outlines(
+    stiffness = np.log10(max(controls.inharmonicity, MIN_STIFFNESS))
+    return ControlGrid(
         partials=_decibels(partials)[None],
         slots=_decibels(slots)[None],
         noise=_decibels(noise)[None],
@@ -150,17 +152,17 @@ def outline(controls: Controls) -> Outlines:
     )
 
 
-def known(controls: Controls) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def known_mask(controls: ControlMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which partials (64,) and bands of noise (40,) the recording's sample rate lets one know."""
-    highest = min(0.98 * controls.sample_rate / 2, HIGHEST)
-    numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_places()])
-    places = controls.frequency * stretched(numbers, controls.inharmonicity)
+    highest = min(0.98 * controls.sample_rate / 2, MAX_FREQUENCY)
+    numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
+    places = controls.frequency * stiff_string_ratios(numbers, controls.inharmonicity)
     return places < highest, band_edges()[1:] <= max(highest, 0.49 * controls.sample_rate)
 
 
-def controls_of(
-    outlines: Outlines, pitches: NDArray[np.float64] | Sequence[float]
-) -> list[Controls]:
+def to_control_maps(
+    outlines: ControlGrid, pitches: NDArray[np.float64] | Sequence[float]
+) -> list[ControlMap]:
     """The maps of outlines, each at a pitch.
 
     Args:
@@ -170,28 +172,28 @@ def controls_of(
     Raises:
         ControlsError: an outline holds what no map can.
     """
-    times = frame_times(NOTE_SECONDS, HOLD_SECONDS, FRAMES[0])
+    times = frame_times(NOTE_SECONDS, HOLD_SECONDS, FRAME_COUNTS[0])
     noise_times = frame_times(NOTE_SECONDS, HOLD_SECONDS, NOISE_FRAMES)
     rows = np.concatenate([outlines.partials, outlines.slots], axis=1)
-    partials = np.maximum(_between(outline_times(), rows, times), SILENCE)
-    noise = np.maximum(_between(outline_noise_times(), outlines.noise, noise_times), SILENCE)
-    cents = _between(outline_times(), outlines.cents, times)
-    empty = np.asarray((outlines.slots <= SILENCE).all(axis=2))
+    partials = np.maximum(_between(grid_times(), rows, times), SILENCE_DB)
+    noise = np.maximum(_between(grid_noise_times(), outlines.noise, noise_times), SILENCE_DB)
+    cents = _between(grid_times(), outlines.cents, times)
+    empty = np.asarray((outlines.slots <= SILENCE_DB).all(axis=2))
     stiffness = np.where(outlines.stiffness > STIFF, 10.0**outlines.stiffness, 0.0)
     if len(pitches) != len(outlines):
-        raise ControlsError(f"{len(pitches)} pitches for {len(outlines)} outlines")
+        raise ControlMapError(f"{len(pitches)} pitches for {len(outlines)} outlines")
     return [
-        Controls(
+        ControlMap(
             frequency=midi_to_hz(float(pitches[number])),
             inharmonicity=float(stiffness[number]),
             divisor=1,
             seconds=NOTE_SECONDS,
             key_up=HOLD_SECONDS,
-            sample_rate=round(2.2 * HIGHEST),
+            sample_rate=round(2.2 * MAX_FREQUENCY),
             onset=0.0,
             cents=cents[number].astype(np.float16),
             partials=partials[number].astype(np.float16),
-            phases=np.zeros((SINGLES + MODES, FRAMES[0]), dtype=np.int8),
+            phases=np.zeros((SINGLES + MODES, FRAME_COUNTS[0]), dtype=np.int8),
             noise=noise[number].astype(np.float16),
             offsets=outlines.offsets[number].astype(np.float16),
             fine=outlines.fine[number].astype(np.float16),
@@ -201,7 +203,7 @@ def controls_of(
     ]
 
 
-def _places(controls: Controls, times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _places(controls: ControlMap, times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where in a map the grid's moments lie, s: attack and release as they are, the hold bent."""
     held = min(controls.key_up, HOLD_SECONDS)
     attack = min(0.5 * held, 1.0)
@@ -237,7 +239,7 @@ def _means(
 
 
 def _at_the_pitch(
-    controls: Controls, power: NDArray[np.float64]
+    controls: ControlMap, power: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Singles (48, frames), slots (8, frames), their ratios (8,), offsets (48,): divisor 1."""
     divisor = controls.divisor
@@ -254,7 +256,7 @@ def _at_the_pitch(
         candidates = np.arange(ROWS - MODES, ROWS)
     places = np.concatenate([ratios[:SINGLES], np.zeros(GROUPS), ratios[PARTIALS:]])[candidates]
     slots = np.full((SLOTS, power.shape[1]), _POWER_OF_SILENCE)
-    found = np.array(SLOT_MIDDLES)
+    found = np.array(SLOT_CENTRES)
     strength = power[candidates].mean(axis=1)
     for slot in range(SLOTS):
         mine = (places > SLOT_EDGES[slot]) & (places <= SLOT_EDGES[slot + 1])
@@ -278,7 +280,9 @@ def _between(
     return np.asarray(rows[..., before] * (1 - share) + rows[..., before + 1] * share)
 
 
-def filled(outlines: Outlines, partials: NDArray[np.bool_], noise: NDArray[np.bool_]) -> Outlines:
+def fill_unknown(
+    outlines: ControlGrid, partials: NDArray[np.bool_], noise: NDArray[np.bool_]
+) -> ControlGrid:
     """Outlines with what is not known drawn on from what is.
 
     Rows behind the last known one go on from its level along the slope, in dB an octave, that the
@@ -286,17 +290,17 @@ def filled(outlines: Outlines, partials: NDArray[np.bool_], noise: NDArray[np.bo
 
     Args:
         outlines: of n notes.
-        partials: bool (n, 64), the rows that are known; see `known`.
+        partials: bool (n, 64), the rows that are known; see `known_mask`.
         noise: bool (n, 40), the bands that are.
     """
-    numbers = np.log2(np.concatenate([np.arange(1.0, SINGLES + 1), group_places()]))
+    numbers = np.log2(np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()]))
     edges = band_edges()
     centres = np.log2((edges[1:] + edges[:-1]) / 2)
     drawn_partials, drawn_noise = outlines.partials.copy(), outlines.noise.copy()
     for number in range(len(outlines)):
         _draw_on(drawn_partials[number], partials[number], numbers)
         _draw_on(drawn_noise[number], noise[number], centres)
-    return Outlines(
+    return ControlGrid(
         **{
             **{part.name: getattr(outlines, part.name) for part in fields(outlines)},
             "partials": drawn_partials,
@@ -313,7 +317,7 @@ def _draw_on(
     if count in (0, len(rows)):
         return
     first = max(0, count - SLOPE_ROWS)
-    means = np.maximum(rows[first:count].mean(axis=1), SILENCE)
+    means = np.maximum(rows[first:count].mean(axis=1), SILENCE_DB)
     slope = USUAL_SLOPE
     if count - first > 2:
         places = octaves[first:count] - octaves[first:count].mean()
@@ -322,4 +326,4 @@ def _draw_on(
     start = rows[max(0, count - 3) : count].mean(axis=0)
     middle = octaves[max(0, count - 3) : count].mean()
     further = (octaves[count:] - middle)[:, None] * np.float32(slope)
-    rows[count:] = np.maximum(start + further, SILENCE)
+    rows[count:] = np.maximum(start + further, SILENCE_DB)

@@ -47,8 +47,8 @@ from mechanical_ears.errors import EarsError
 
 VERSION: Final = 1
 
-FRAMES: Final = (144, 288, 576)  # of the partials, the fewest that a note has and more
-MOST_ROWS: Final = (34, 17)  # of partials and modes that fit 288 and 576 frames
+FRAME_COUNTS: Final = (144, 288, 576)  # of the partials, the fewest that a note has and more
+MAX_ROWS: Final = (34, 17)  # of partials and modes that fit 288 and 576 frames
 NOISE_FRAMES: Final = 112
 ATTACK_SHARE, RELEASE_SHARE = 0.25, 0.15  # of the frames; the rest lie in the sustain
 ATTACK_STEPS: Final = (0.004, 0.025)  # s between 144 frames, from the first to the last
@@ -60,17 +60,17 @@ GROUPS: Final = 16  # rows of the envelope over the partials above
 MODES: Final = 8  # rows at free ratios
 ROWS: Final = SINGLES + GROUPS + MODES
 BANDS: Final = 40  # of noise
-HIGHEST: Final = 20_000.0  # Hz, upper edge of the highest band
-SILENCE: Final = -120.0  # dB, at and below which a row is silent
-TURN: Final = 256  # steps of a phase in a turn
+MAX_FREQUENCY: Final = 20_000.0  # Hz, upper edge of the highest band
+SILENCE_DB: Final = -120.0  # dB, at and below which a row is silent
+PHASE_STEPS: Final = 256  # steps of a phase in a turn
 
 
-class ControlsError(EarsError):
+class ControlMapError(EarsError):
     """A control map that cannot be read, written or used."""
 
 
 @dataclass(frozen=True, eq=False)
-class Controls:
+class ControlMap:
     """A note taken apart.
 
     Attributes:
@@ -120,16 +120,16 @@ class Controls:
         }
         for name, (value, least, most) in ranges.items():
             if not least <= value <= most:  # NaN is in no range, either
-                raise ControlsError(f'"{name}" is {value}, outside {least:g}..{most:g}')
+                raise ControlMapError(f'"{name}" is {value}, outside {least:g}..{most:g}')
         frames = len(self.cents)
-        if frames not in FRAMES:
-            raise ControlsError(f"has {frames} frames, not one of {FRAMES}")
-        for name, shape in shapes(frames).items():
+        if frames not in FRAME_COUNTS:
+            raise ControlMapError(f"has {frames} frames, not one of {FRAME_COUNTS}")
+        for name, shape in array_shapes(frames).items():
             values = getattr(self, name)
             if values.shape != shape:
-                raise ControlsError(f'"{name}" has the shape {values.shape}, not {shape}')
+                raise ControlMapError(f'"{name}" has the shape {values.shape}, not {shape}')
             if not np.isfinite(values).all():
-                raise ControlsError(f'"{name}" holds a number that is not finite')
+                raise ControlMapError(f'"{name}" holds a number that is not finite')
             object.__setattr__(self, name, np.ascontiguousarray(values))  # sums round alike then
 
     @property
@@ -146,12 +146,12 @@ class Controls:
     def frequencies(self) -> NDArray[np.float64]:
         """Mean frequencies of all partials and modes, Hz, float64 (392,); 0 for no mode."""
         numbers = np.arange(1, PARTIALS + 1) / self.divisor
-        partials = self.frequency * stretched(numbers, self.inharmonicity)
+        partials = self.frequency * stiff_string_ratios(numbers, self.inharmonicity)
         partials[:SINGLES] *= np.exp2(self.offsets.astype(np.float64) / 1200)
         return np.concatenate([partials, self.frequency * self.modes.astype(np.float64)])
 
 
-def shapes(frames: int) -> dict[str, tuple[int, ...]]:
+def array_shapes(frames: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays of a map, by name."""
     return {
         "cents": (frames,),
@@ -171,7 +171,7 @@ def frame_times(seconds: float, key_up: float, frames: int) -> NDArray[np.float6
     those after the key-up reach to the end, and the frames between divide the rest evenly.
     """
     first, last = round(ATTACK_SHARE * frames), round(RELEASE_SHARE * frames)
-    scale = FRAMES[0] / frames
+    scale = FRAME_COUNTS[0] / frames
     attack = _ever_wider(ATTACK_STEPS, first) * scale
     release = _ever_wider(RELEASE_STEPS, last) * scale
     attack *= min(1.0, 0.6 * key_up / attack[-1])
@@ -186,14 +186,14 @@ def _ever_wider(steps: tuple[float, float], count: int) -> NDArray[np.float64]:
     return np.concatenate([[0.0], np.cumsum(np.geomspace(*steps, count - 1))])
 
 
-def stretched(numbers: NDArray[np.float64], inharmonicity: float) -> NDArray[np.float64]:
+def stiff_string_ratios(numbers: NDArray[np.float64], inharmonicity: float) -> NDArray[np.float64]:
     """Ratios to the first partial of partials x of a stiff string, which need not be whole."""
     stiff = (1 + inharmonicity * numbers**2) / (1 + inharmonicity)
     return np.asarray(numbers * np.sqrt(stiff))
 
 
 @cache
-def group_places() -> NDArray[np.float64]:
+def group_positions() -> NDArray[np.float64]:
     """Partial numbers m at which the rows of the envelope stand, float64 (16,)."""
     return np.geomspace(SINGLES + 1, PARTIALS, GROUPS)
 
@@ -202,7 +202,7 @@ def group_places() -> NDArray[np.float64]:
 def group_weights() -> NDArray[np.float32]:
     """How the partials above the singles lie between the envelope's rows, float32 (336, 16)."""
     upper = np.log(np.arange(SINGLES + 1, PARTIALS + 1))
-    places = np.log(group_places())
+    places = np.log(group_positions())
     step = places[1] - places[0]
     weights = np.maximum(0, 1 - np.abs(upper[:, None] - places) / step)
     return np.asarray(weights, dtype=np.float32)
@@ -211,7 +211,7 @@ def group_weights() -> NDArray[np.float32]:
 @cache
 def band_edges() -> NDArray[np.float64]:
     """Edges of the noise bands in Hz, float64 (41,), evenly spaced in ERBs from 0 to 20 kHz."""
-    highest = np.log1p(HIGHEST / 228.8)
+    highest = np.log1p(MAX_FREQUENCY / 228.8)
     return np.asarray(228.8 * np.expm1(np.linspace(0, highest, BANDS + 1)))
 
 

@@ -38,9 +38,9 @@ from mechanical_ears.errors import CorpusError, EarsError, SoundError
 from mechanical_ears.files import write_json
 from mechanical_ears.note import Note
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_map import Controls
+from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.control_map_file import from_bytes, to_bytes
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREAD
 
 
 @dataclass
-class MapsReport(Report):
+class ControlMapReport(Report):
     """What became of the places of a corpus.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Made:
     problem: str | None = None
 
 
-def build_maps(
+def build_control_maps(
     corpus: Corpus,
     path: str | Path,
     *,
@@ -93,14 +93,14 @@ def build_maps(
     sides: Mapping[str, str] | None = None,
     description: Mapping[str, object] | None = None,
     progress: Progress = lambda done, places: None,
-) -> MapsReport:
+) -> ControlMapReport:
     """Take every note of a corpus apart, or go on with a build that was interrupted.
 
     Args:
         corpus: the notes.
         path: the folder to make; its parent is made if absent.
         workers: processes; None for one on each core.
-        sides: train, validation or test for each instrument (see `sides_of`); those that it does
+        sides: train, validation or test for each instrument (see `store_sides`); those that it does
             not name are left out. None keeps the split of a store.
         description: how the corpus was asked for; a build only goes on with the same one.
         progress: called after each chunk.
@@ -113,7 +113,7 @@ def build_maps(
         raise CorpusError(f'"workers" is {workers}, not above 0')
     plan = plan_of(corpus, VERSION, description)
     form = Form("maps.bin", "rows", _schema, "maps of another corpus are being built there")
-    with building(Path(path), form, plan, MapsReport()) as build:
+    with building(Path(path), form, plan, ControlMapReport()) as build:
         build.cut(build.report.bytes)
         told = _side_teller(corpus, sides)
         _fill(build, corpus, workers or os.cpu_count() or 1, told, progress)
@@ -136,7 +136,7 @@ def _side_teller(
     return lambda place, instrument: UNSPLIT
 
 
-def sides_of(store: str | Path) -> dict[str, str]:
+def store_sides(store: str | Path) -> dict[str, str]:
     """On which side of a store's split each instrument is, by name.
 
     Raises:
@@ -150,7 +150,7 @@ def sides_of(store: str | Path) -> dict[str, str]:
 
 
 def _fill(
-    build: Build[MapsReport],
+    build: Build[ControlMapReport],
     corpus: Corpus,
     workers: int,
     side_of: Callable[[int, str], str | None],
@@ -171,7 +171,9 @@ def _fill(
     progress(places, places)
 
 
-def _add(build: Build[MapsReport], made: _Made, row: dict[str, Any], side: str | None) -> None:
+def _add(
+    build: Build[ControlMapReport], made: _Made, row: dict[str, Any], side: str | None
+) -> None:
     report = build.report
     if side is None:
         report.unsplit += 1
@@ -224,10 +226,10 @@ def _take_apart(scanned: Scanned) -> _Made:
     return _row(note, controls)
 
 
-def _row(note: Note, controls: Controls) -> _Made:
+def _row(note: Note, controls: ControlMap) -> _Made:
     rate = note.sound.sample_rate
     original = note.sound.samples[round(controls.onset * rate) :]
-    apart = distance(original, render(controls).samples, rate)
+    apart = spectral_distance(original, render(controls).samples, rate)
     data = to_bytes(controls)
     row = {
         "length": len(data),
@@ -269,7 +271,7 @@ def _schema() -> pyarrow.Schema:
     )
 
 
-class Maps:
+class ControlMapStore:
     """A corpus of control maps, opened for reading.
 
     Attributes:
@@ -313,7 +315,7 @@ class Maps:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, number: int) -> Controls:
+    def __getitem__(self, number: int) -> ControlMap:
         """The map of a row of the table.
 
         Raises:

@@ -11,18 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
     MODES,
     NOISE_FRAMES,
     PARTIALS,
     ROWS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
     VERSION,
-    Controls,
-    ControlsError,
+    ControlMap,
+    ControlMapError,
 )
 from mechanical_ears.resynthesis.tensors import DAMAGE, tensor_bytes, tensors
 
@@ -39,15 +39,15 @@ _SCALARS: Final = {
 _REMEDY: Final = "write it again with: ears resynthesise FILE --controls MAP"
 
 
-def to_bytes(controls: Controls) -> bytes:
+def to_bytes(controls: ControlMap) -> bytes:
     """A map as the bytes of a safetensors file."""
-    heard = np.flatnonzero((controls.partials > SILENCE).any(axis=1))
+    heard = np.flatnonzero((controls.partials > SILENCE_DB).any(axis=1))
     singles = int(np.searchsorted(heard, SINGLES))
     filled = int(heard[singles - 1]) + 1 if singles else 0  # rows of the singles up to the last
     above = (heard >= SINGLES) & (heard < ROWS - MODES)
     upper = ROWS - MODES if above.any() else SINGLES
     modes = int(np.count_nonzero(controls.modes))
-    loud = np.flatnonzero((controls.noise > SILENCE).any(axis=1))
+    loud = np.flatnonzero((controls.noise > SILENCE_DB).any(axis=1))
     arrays: dict[str, NDArray[Any]] = {
         "modes": controls.modes[:modes],
         "cents": controls.cents if controls.cents.any() else controls.cents[:0],
@@ -70,7 +70,7 @@ def to_bytes(controls: Controls) -> bytes:
     return tensor_bytes(arrays, about)
 
 
-def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
+def from_bytes(data: bytes, path: str | Path | None = None) -> ControlMap:
     """A map from the bytes of a safetensors file.
 
     Args:
@@ -83,13 +83,15 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
     try:
         told, arrays = tensors(data)
     except DAMAGE as error:
-        raise ControlsError(
+        raise ControlMapError(
             f"is no control map, or damaged ({error})", path=path, remedy=_REMEDY
         ) from error
     if told.get("format") != FORMAT:
-        raise ControlsError("is a safetensors file, but no control map", path=path, remedy=_REMEDY)
+        raise ControlMapError(
+            "is a safetensors file, but no control map", path=path, remedy=_REMEDY
+        )
     if told.get("version") != str(VERSION):
-        raise ControlsError(
+        raise ControlMapError(
             f"is a map of version {told.get('version')}, this program reads {VERSION}",
             path=path,
             remedy="update mechanical-ears",
@@ -97,18 +99,18 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Controls:
     try:
         return _assembled(told, arrays)
     except DAMAGE as error:
-        raise ControlsError(f"is damaged ({error!r})", path=path, remedy=_REMEDY) from error
-    except ControlsError as error:
-        raise ControlsError(f"is damaged: {error}", path=path, remedy=_REMEDY) from error
+        raise ControlMapError(f"is damaged ({error!r})", path=path, remedy=_REMEDY) from error
+    except ControlMapError as error:
+        raise ControlMapError(f"is damaged: {error}", path=path, remedy=_REMEDY) from error
 
 
-def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Controls:
+def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> ControlMap:
     frames = int(told["frames"])
     if not 1 <= frames <= 1 << 16:
         raise ValueError(f"{frames} frames")
-    partials = np.full((ROWS, frames), SILENCE, dtype=np.float16)
+    partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float16)
     phases = np.zeros((SINGLES + MODES, frames), dtype=np.int8)
-    noise = np.full((BANDS, NOISE_FRAMES), SILENCE, dtype=np.float16)
+    noise = np.full((BANDS, NOISE_FRAMES), SILENCE_DB, dtype=np.float16)
     offsets = np.zeros(SINGLES, dtype=np.float16)
     fine = np.zeros(PARTIALS - SINGLES, dtype=np.float16)
     modes = np.zeros(MODES, dtype=np.float32)
@@ -123,7 +125,7 @@ def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Control
     fine[: len(arrays["fine"])] = arrays["fine"]
     cents[: len(arrays["cents"])] = arrays["cents"]
     scalars: dict[str, Any] = {name: kind(told[name]) for name, kind in _SCALARS.items()}
-    return Controls(
+    return ControlMap(
         **scalars,
         cents=cents,
         partials=partials,
@@ -135,19 +137,19 @@ def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Control
     )
 
 
-def save_controls(controls: Controls, path: str | Path) -> Path:
+def save_control_map(controls: ControlMap, path: str | Path) -> Path:
     """Write a map to a .safetensors file.
 
     Raises:
         EarsError: the file cannot be written.
     """
     path = Path(path)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(to_bytes(controls))
     return path
 
 
-def load_controls(path: str | Path) -> Controls:
+def load_control_map(path: str | Path) -> ControlMap:
     """Read a map.
 
     Raises:
@@ -155,9 +157,9 @@ def load_controls(path: str | Path) -> Controls:
     """
     path = Path(path)
     if not path.is_file():
-        raise ControlsError("no such file", path=path)
+        raise ControlMapError("no such file", path=path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ControlsError(f"cannot be read ({error.strerror})", path=path) from error
+        raise ControlMapError(f"cannot be read ({error.strerror})", path=path) from error
     return from_bytes(data, path)

@@ -33,7 +33,7 @@ MEL_BANDS: Final = 80
 
 
 @dataclass(frozen=True)
-class Distance:
+class SpectralDistance:
     """How far two sounds lie apart.
 
     Attributes:
@@ -48,9 +48,9 @@ class Distance:
     extra: float
 
 
-def distance(
+def spectral_distance(
     original: NDArray[np.float32], resynthesis: NDArray[np.float32], sample_rate: int
-) -> Distance:
+) -> SpectralDistance:
     """Distance of a resynthesis from its original.
 
     Args:
@@ -74,7 +74,7 @@ def distance(
             filters = _mel_filters(sample_rate)
             ours, theirs = (np.sqrt(filters @ level**2) for level in (ours, theirs))
             mel = _mean_decibels(ours, theirs, ours, float(ours.max()))
-    return Distance(float(np.mean(there)), mel, float(np.mean(back)))
+    return SpectralDistance(float(np.mean(there)), mel, float(np.mean(back)))
 
 
 def _audible(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:

@@ -23,12 +23,12 @@ from safetensors.torch import load_file, save_file
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.files import (
     LOCK_FILE,
-    held_alone,
+    lock_folder,
     make_folder,
+    write_atomically,
     write_error,
     write_json,
     write_text,
-    written_whole,
 )
 
 KEPT_CHECKPOINTS = 2
@@ -71,7 +71,7 @@ class RunFolder:
                 remedy="give an empty or new folder",
             )
         make_folder(self.path)
-        self._lock = held_alone(self.path) if writes else None
+        self._lock = lock_folder(self.path) if writes else None
         if writes:
             for torn in self.path.glob(".*.partial.*"):
                 torn.unlink()  # left by a kill
@@ -171,7 +171,7 @@ def save_checkpoint(path: Path, state: State) -> None:
             for key, value in part.state_dict().items():
                 tensors[f"{name}/{key}"] = value
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:

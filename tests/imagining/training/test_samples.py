@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from mechanical_ears.imagining.training.networks import ImaginationShape, Players
+from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
 from mechanical_ears.imagining.training.samples import (
     KEYS,
     make_sheet,
@@ -27,7 +27,7 @@ def trained():
     """Players that imagine the mean string, near enough."""
     codec, _ = toy_codec(8)
     torch.manual_seed(0)
-    players = Players(ImaginationShape(components=8, heard=8, hidden=32, blocks=1, mapped=32))
+    players = Networks(ImaginationShape(components=8, heard=8, hidden=32, blocks=1, mapped=32))
     return players, codec
 
 

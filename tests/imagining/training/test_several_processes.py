@@ -18,8 +18,8 @@ pytest.importorskip("pyarrow")
 
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.imagining.model import Imagination
-from mechanical_ears.resynthesis.control_map_corpus import build_maps
+from mechanical_ears.imagining.model import Model
+from mechanical_ears.resynthesis.control_map_corpus import build_control_maps
 
 SCRIPTS = Path(sys.executable).parent
 pytestmark = pytest.mark.skipif(
@@ -53,7 +53,7 @@ def rounds_of(folder):
 
 def test_two_processes_killed_and_gone_on_with(tmp_path):
     build_store(Toy(40, instruments=8), tmp_path / "store", split=(0.6, 0.2, 0.2))
-    build_maps(Store(tmp_path / "store"), tmp_path / "maps", workers=1)
+    build_control_maps(Store(tmp_path / "store"), tmp_path / "maps", workers=1)
     training = started(tmp_path, 10_000)
     latest = time.monotonic() + LONGEST
     while len(rounds_of(tmp_path)) < 2:
@@ -70,4 +70,4 @@ def test_two_processes_killed_and_gone_on_with(tmp_path):
     assert again.returncode == 0, told
     assert f"round {done + 1}" in told
     assert rounds_of(tmp_path) == list(range(1, done + 2))
-    assert Imagination(tmp_path / "run").instruments
+    assert Model(tmp_path / "run").instruments

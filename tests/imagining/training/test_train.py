@@ -17,17 +17,17 @@ from safetensors.torch import load_file
 from mechanical_ears.cli import main
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.imagining.model import Imagination
+from mechanical_ears.imagining.model import Model
 from mechanical_ears.imagining.training import dataset as coded
 from mechanical_ears.imagining.training import train
 from mechanical_ears.imagining.training import validate as progress
 from mechanical_ears.imagining.training.critics.make import CRITICS, EarsCritic
 from mechanical_ears.imagining.training.critics.raw import ArticleCritic, DetectorCritic
 from mechanical_ears.imagining.training.latents import LEVEL_SCALE, Codec
-from mechanical_ears.imagining.training.networks import ImaginationShape, Players
+from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
 from mechanical_ears.imagining.training.publish import SMALL, EncoderOfOutlines
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.resynthesis.control_map_corpus import build_maps
+from mechanical_ears.resynthesis.control_map_corpus import build_control_maps
 
 
 class KilledError(BaseException):
@@ -36,7 +36,7 @@ class KilledError(BaseException):
 
 def corpus(folder, *, notes, instruments, split):
     build_store(Toy(notes, instruments=instruments), folder / "store", split=split)
-    build_maps(Store(folder / "store"), folder / "maps", workers=1)
+    build_control_maps(Store(folder / "store"), folder / "maps", workers=1)
     return folder / "maps"
 
 
@@ -211,7 +211,7 @@ def compare(run):
     kept = load_file(run / "codec.safetensors")
     codec = Codec(*(halved(kept[name]) for name in ("mean", "basis", "deviation")))
     components = len(codec.deviation)
-    players = Players(ImaginationShape(components=components, heard=min(128, components)))
+    players = Networks(ImaginationShape(components=components, heard=min(128, components)))
     weights = load_file(run / "checkpoint-0001.safetensors")
     players.load_state_dict(
         {
@@ -220,7 +220,7 @@ def compare(run):
             if name.startswith("averaged/")
         }
     )
-    imagination = Imagination(run)
+    imagination = Model(run)
     lots = torch.Generator().manual_seed(0)
     z, family = torch.randn(5, 64, generator=lots), torch.eye(len(FAMILIES))[:5]
     pitch, velocity = torch.tensor([30.0, 45, 60, 75, 100]), torch.tensor([20.0, 50, 80, 100, 127])

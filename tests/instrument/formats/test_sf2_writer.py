@@ -8,7 +8,7 @@ import pytest
 
 from mechanical_ears.corpus.sf2 import SoundFontFile
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Envelope, Loop, Response
@@ -20,7 +20,7 @@ TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 
 @pytest.fixture(scope="module")
 def organ():
-    return sample_instrument(Organ(), Plan(33, 93, 12, 3, 2.5))
+    return sample_instrument(Organ(), SamplingPlan(33, 93, 12, 3, 2.5))
 
 
 @pytest.fixture(scope="module")

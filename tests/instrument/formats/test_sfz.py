@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.autosampler import Plan, sample_instrument
+from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.formats.wav import SampleFacts, wav_bytes
 from mechanical_ears.instrument.sampled import SampledInstrument
@@ -18,7 +18,7 @@ from support.toy_instruments import RATE, Organ, sampled
 
 @pytest.fixture(scope="module")
 def organ():
-    return sample_instrument(Organ(), Plan(33, 93, 12, 3, 2.5))
+    return sample_instrument(Organ(), SamplingPlan(33, 93, 12, 3, 2.5))
 
 
 @pytest.fixture(scope="module")

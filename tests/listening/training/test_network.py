@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, hear
+from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, extract_features
 from mechanical_ears.listening.training import batches as lessons
 from mechanical_ears.listening.training.batches import without_pitch
 from mechanical_ears.listening.training.labels import UNKNOWN, Labels
@@ -48,7 +48,7 @@ def listener():
 def test_the_harmonic_stack_lays_partials_over_their_fundamental():
     time = np.arange(64_000) / 16_000
     tone = sum(np.sin(2 * np.pi * midi_to_hz(57) * n * time) / 10 for n in (1, 2, 3, 4, 5))
-    heard = hear(tone[None].astype(np.float32))
+    heard = extract_features(tone[None].astype(np.float32))
     stack = harmonic_stack(torch.from_numpy(heard.pitch_map))[0, :, 12]
     place = 3 * (57 - LOWEST_MIDI)
     strengths = dict(zip(HARMONICS, stack[:, place].tolist(), strict=True))

@@ -10,7 +10,7 @@ from mechanical_ears.note import Note
 from mechanical_ears.pitch import cents_between, hz_to_midi
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map import MODES, ROWS, SINGLES, band_edges
-from mechanical_ears.resynthesis.spectral_distance import distance
+from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
@@ -95,7 +95,7 @@ def test_a_wrong_octave_in_the_label_does_no_harm():
     sound = harmonics(220.0, [0.2, 0.1, 0.15, 0.05, 0.1, 0.02])
     for wrong in (110.0, 440.0):
         controls = analyse(sound, hz_to_midi(wrong))
-        assert distance(sound.samples, render(controls).samples, RATE).lsd < 4  # dB
+        assert spectral_distance(sound.samples, render(controls).samples, RATE).lsd < 4  # dB
 
 
 def test_modes_of_a_bell():
@@ -116,8 +116,8 @@ def test_beats_of_two_voices():
     one, two = (harmonics(f, 0.1 / np.arange(1, 9), seconds=3).samples for f in (220.0, 221.1))
     sound = Sound(one + two, RATE)
     controls = analyse(sound, hz_to_midi(220))
-    with_phases = distance(sound.samples, render(controls).samples, RATE).lsd
-    without = distance(sound.samples, render(controls, phases=False).samples, RATE).lsd
+    with_phases = spectral_distance(sound.samples, render(controls).samples, RATE).lsd
+    without = spectral_distance(sound.samples, render(controls, phases=False).samples, RATE).lsd
     assert with_phases < 2.5 < without  # dB
 
 

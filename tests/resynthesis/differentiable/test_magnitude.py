@@ -10,21 +10,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.listening.frontend import FLOOR, hear
+from mechanical_ears.listening.frontend import FLOOR, extract_features
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_grid import (
-    OUTLINE_FRAMES,
-    OUTLINE_NOISE_FRAMES,
-    SHAPES,
-    controls_of,
-    joined,
-    outline,
+    GRID_FRAMES,
+    GRID_NOISE_FRAMES,
+    GRID_SHAPES,
+    concatenate_grids,
+    to_control_grid,
+    to_control_maps,
 )
 from mechanical_ears.resynthesis.control_map import BANDS, NOISE_FRAMES, band_edges
 from mechanical_ears.resynthesis.differentiable.magnitude import (
     MagnitudeRender,
+    grid_batch,
     map_batch,
-    outline_batch,
     render_magnitude,
 )
 from mechanical_ears.resynthesis.synthesis.render import render
@@ -36,7 +36,7 @@ def really_heard(maps, **options):
     for row, controls in enumerate(maps):
         samples = render(controls, phases=False, **options).samples[:64_000]
         audio[row, : len(samples)] = samples
-    return hear(audio)
+    return extract_features(audio)
 
 
 def decibels_apart(one, other):
@@ -119,22 +119,24 @@ def test_maps_of_any_length_lie_on_one_grid():
 
 def outlines_at(pitches):
     """Outlines of toy notes, as tensors by name, and the maps that they are at these pitches."""
-    outlines = joined([outline(analyse(note)) for note in Toy(len(pitches), instruments=8)])
+    outlines = concatenate_grids(
+        [to_control_grid(analyse(note)) for note in Toy(len(pitches), instruments=8)]
+    )
     outlines.stiffness[::3] = -3.5
-    tensors = {name: torch.from_numpy(getattr(outlines, name)) for name in SHAPES}
+    tensors = {name: torch.from_numpy(getattr(outlines, name)) for name in GRID_SHAPES}
     del tensors["cents"]
     outlines.cents[:] = 0  # vibrato is not shown
-    return tensors, controls_of(outlines, pitches)
+    return tensors, to_control_maps(outlines, pitches)
 
 
 def on_the_outlines_grid():
-    return MagnitudeRender(frames=OUTLINE_FRAMES, noise_frames=OUTLINE_NOISE_FRAMES)
+    return MagnitudeRender(frames=GRID_FRAMES, noise_frames=GRID_NOISE_FRAMES)
 
 
 def test_outlines_are_heard_on_their_own_grid():
     pitches = np.linspace(24, 103, 24)  # both ends at once: from 340 partials to 2
     tensors, maps = outlines_at(pitches)
-    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    batch = grid_batch(**tensors, pitch=torch.from_numpy(pitches))
     told = on_the_outlines_grid()(batch)
     for row, controls in enumerate(maps):
         expected = controls.frequencies.astype(np.float32)
@@ -150,7 +152,7 @@ def test_outlines_are_heard_on_their_own_grid():
 def test_a_note_is_heard_alike_in_any_company():
     pitches = np.linspace(24, 103, 20)
     tensors, _ = outlines_at(pitches)
-    batch = outline_batch(**tensors, pitch=torch.from_numpy(pitches))
+    batch = grid_batch(**tensors, pitch=torch.from_numpy(pitches))
     hearing = on_the_outlines_grid()
     together = hearing(batch)
     for row in (0, 7, 19):
@@ -164,7 +166,7 @@ def test_gradients_reach_the_levels_of_outlines():
     tensors, _ = outlines_at(pitches)
     tensors["partials"] = torch.full_like(tensors["partials"], -40)
     levels = {name: tensors[name].requires_grad_() for name in ("partials", "noise", "fine")}
-    heard = on_the_outlines_grid()(outline_batch(**tensors, pitch=torch.from_numpy(pitches)))
+    heard = on_the_outlines_grid()(grid_batch(**tensors, pitch=torch.from_numpy(pitches)))
     (heard.pitch_map.sum() + heard.envelope.sum() + heard.level.sum()).backward()
     for values in levels.values():
         assert torch.isfinite(values.grad).all()

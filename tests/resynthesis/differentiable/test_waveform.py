@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 from mechanical_ears.imagining.training.latents import tensors
 from mechanical_ears.pitch import midi_to_hz
-from mechanical_ears.resynthesis.control_grid import Outlines, controls_of
-from mechanical_ears.resynthesis.control_map import SILENCE, band_edges
-from mechanical_ears.resynthesis.differentiable.magnitude import outline_batch
+from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, band_edges
+from mechanical_ears.resynthesis.differentiable.magnitude import grid_batch
 from mechanical_ears.resynthesis.differentiable.waveform import Waveform
 from mechanical_ears.resynthesis.synthesis.render import render
 from support.toy_model import plucked
@@ -29,7 +29,7 @@ def waveform():
     return Waveform()
 
 
-def strings(noise=None, tones=True) -> Outlines:
+def strings(noise=None, tones=True) -> ControlGrid:
     """A plucked string for each pitch; stiff, with offsets and a mode, to have all there is."""
     fields = {name: np.stack([value] * len(PITCHES)) for name, value in plucked().items()}
     fields["stiffness"] = np.full(len(PITCHES), -4.0)
@@ -37,17 +37,17 @@ def strings(noise=None, tones=True) -> Outlines:
     fields["slots"][:, 3] = -50.0  # at 2.5 times the pitch
     fields["fine"] = np.tile(np.linspace(3, -3, 336), (len(PITCHES), 1))
     if not tones:
-        fields["partials"][:] = fields["slots"][:] = SILENCE
+        fields["partials"][:] = fields["slots"][:] = SILENCE_DB
     if noise is not None:
         fields["noise"] = np.full_like(fields["noise"], noise)
-    return Outlines(**{name: value.astype(np.float32) for name, value in fields.items()})
+    return ControlGrid(**{name: value.astype(np.float32) for name, value in fields.items()})
 
 
 def play(waveform, outlines, seed=0):
     told = tensors(outlines)._asdict()
     del told["cents"]
     lots = torch.Generator().manual_seed(seed)
-    return waveform(outline_batch(**told, pitch=torch.tensor(PITCHES)), lots)
+    return waveform(grid_batch(**told, pitch=torch.tensor(PITCHES)), lots)
 
 
 def bands(sound):
@@ -62,10 +62,10 @@ def bands(sound):
 
 
 def test_tones_are_as_loud_as_rendered_in_every_band(waveform):
-    outlines = strings(noise=SILENCE)
+    outlines = strings(noise=SILENCE_DB)
     played = play(waveform, outlines).numpy()
     assert played.shape == (3, 64_000)
-    maps = controls_of(outlines, PITCHES)
+    maps = to_control_maps(outlines, PITCHES)
     rendered = np.stack([render(each, sample_rate=RATE).samples for each in maps])
     mine, right = bands(played[:, HELD]), bands(rendered[:, HELD])
     heard = right > 1e-4 * right.max(axis=1, keepdims=True)
@@ -83,7 +83,7 @@ def test_noise_is_as_loud_as_rendered_in_every_band(waveform):
     right = np.mean(
         [
             bands(render(each, sample_rate=RATE, seed=seed).samples[HELD])
-            for each in controls_of(outlines, PITCHES)
+            for each in to_control_maps(outlines, PITCHES)
             for seed in seeds
         ],
         axis=0,
@@ -92,7 +92,7 @@ def test_noise_is_as_loud_as_rendered_in_every_band(waveform):
 
 
 def test_the_pitch_is_exact(waveform):
-    played = play(waveform, strings(noise=SILENCE)).double().numpy()[:, HELD]
+    played = play(waveform, strings(noise=SILENCE_DB)).double().numpy()[:, HELD]
     window = np.hanning(played.shape[1])
     times = np.arange(played.shape[1]) / RATE
     for sound, pitch in zip(played, PITCHES, strict=True):
@@ -105,18 +105,18 @@ def test_the_pitch_is_exact(waveform):
 
 
 def test_what_is_silent_is_silent(waveform):
-    assert play(waveform, strings(noise=SILENCE, tones=False)).abs().max() < 1e-6
+    assert play(waveform, strings(noise=SILENCE_DB, tones=False)).abs().max() < 1e-6
 
 
 def test_the_same_lots_give_the_same_sound_and_others_another(waveform):
     outlines = strings()
     rows = {name: getattr(outlines, name) for name in ("partials", "slots")}
-    up = {name: np.where(row > SILENCE, row + 6.0206, row) for name, row in rows.items()}
+    up = {name: np.where(row > SILENCE_DB, row + 6.0206, row) for name, row in rows.items()}
     louder = replace(outlines, **up)
     one, same, other = (play(waveform, outlines, seed) for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert (one - other).abs().max() > 0.01
-    quiet, twice = (play(waveform, replace(each, noise=np.full_like(each.noise, SILENCE)), 1)
+    quiet, twice = (play(waveform, replace(each, noise=np.full_like(each.noise, SILENCE_DB)), 1)
                     for each in (outlines, louder))  # fmt: skip
     torch.testing.assert_close(twice, 2 * quiet, atol=1e-5, rtol=1e-4)
 
@@ -124,12 +124,12 @@ def test_the_same_lots_give_the_same_sound_and_others_another(waveform):
 def test_gradients_are_those_of_small_changes(waveform):
     told = tensors(strings())._asdict()
     del told["cents"]
-    told["partials"] = told["partials"].clamp_min(SILENCE + 1)  # silence is a step
+    told["partials"] = told["partials"].clamp_min(SILENCE_DB + 1)  # silence is a step
     direction = torch.randn(64_000, generator=torch.Generator().manual_seed(3))
 
     def heard(**changed):
         lots = torch.Generator().manual_seed(5)
-        return waveform(outline_batch(**{**told, **changed}, pitch=torch.tensor(PITCHES)), lots)
+        return waveform(grid_batch(**{**told, **changed}, pitch=torch.tensor(PITCHES)), lots)
 
     for name, rows in (("partials", (1, 4)), ("partials", (0, 52)), ("noise", (2, 20))):
         level = told[name].clone().requires_grad_()

@@ -12,12 +12,12 @@ from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
-    FRAMES,
+    FRAME_COUNTS,
     GROUPS,
     NOISE_FRAMES,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    ControlsError,
+    ControlMapError,
     band_edges,
 )
 from mechanical_ears.resynthesis.synthesis.render import render
@@ -33,7 +33,7 @@ def test_exact_pitch(pitch, rate):
     assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.01
 
 
-@pytest.mark.parametrize("frames", FRAMES)
+@pytest.mark.parametrize("frames", FRAME_COUNTS)
 def test_levels_of_partials(frames):
     sound = render(plain(250.0, frames=frames)).samples[16_000:32_000]
     spectrum = 20 * np.log10(np.abs(np.fft.rfft(sound * np.hanning(16_000))) / 4000 + 1e-9)
@@ -57,7 +57,7 @@ def test_many_partials_follow_the_envelope():
 
 def test_levels_of_noise():
     widths = 10 * np.log10(np.diff(band_edges()) / (band_edges()[30] - band_edges()[10]))
-    noise = np.full((BANDS, NOISE_FRAMES), SILENCE, dtype=np.float16)
+    noise = np.full((BANDS, NOISE_FRAMES), SILENCE_DB, dtype=np.float16)
     noise[10:30] = -30 + widths[10:30, None]
     controls = plain(levels=(), noise=noise)
     for rate in (16_000, 44_100):
@@ -96,7 +96,7 @@ def test_nothing_passes_half_the_sample_rate():
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.5, 4.0, 4.1, 7.0, 20.0])
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_no_clicks_at_any_length(seconds, rate):
-    frames = FRAMES[0]
+    frames = FRAME_COUNTS[0]
     controls = plain(441.0, levels=(-10.0,))
     times = controls.times
     fall = np.where(times > 3, -100 * (times - 3), 0.0)
@@ -170,5 +170,5 @@ def test_silence_renders_as_silence():
 
 @pytest.mark.parametrize("wrong", [{"sample_rate": 0}, {"seconds": 0.0}, {"pitch": 500.0}])
 def test_numbers_out_of_range(wrong):
-    with pytest.raises(ControlsError, match="outside"):
+    with pytest.raises(ControlMapError, match="outside"):
         render(plain(), **wrong)

@@ -18,17 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.imagining.training.latents import Codec, OutlineTensors, block_sizes, weighted
+from mechanical_ears.imagining.training.latents import Codec, GridTensors, block_sizes, weighted
 from mechanical_ears.note import HOLD_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
 from mechanical_ears.resynthesis.control_grid import (
-    OUTLINE_FRAMES,
-    OUTLINE_NOISE_FRAMES,
-    SLOT_MIDDLES,
-    outline_noise_times,
-    outline_times,
+    GRID_FRAMES,
+    GRID_NOISE_FRAMES,
+    SLOT_CENTRES,
+    grid_noise_times,
+    grid_times,
 )
-from mechanical_ears.resynthesis.control_map import PARTIALS, SINGLES, band_centres, group_places
+from mechanical_ears.resynthesis.control_map import PARTIALS, SINGLES, band_centres, group_positions
 
 BELLS: Final = tuple(100.0 * 2**octave for octave in range(8))  # Hz, middles
 WIDTH: Final = 1.0  # octaves, of a bell
@@ -73,17 +73,17 @@ class Variation(nn.Module):
         return torch.cat([codes[:, :1], codes[:, 1:] + added], dim=1)
 
 
-def _differences(pitch: int) -> OutlineTensors:
+def _differences(pitch: int) -> GridTensors:
     """What each variation by one unit adds to outlines of a key, a batch of 10."""
     count = len(BELLS) + 2
     first = midi_to_hz(float(pitch))
-    numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_places()])
-    partials = np.zeros((count, len(numbers), OUTLINE_FRAMES), dtype=np.float32)
-    slots = np.zeros((count, len(SLOT_MIDDLES), OUTLINE_FRAMES), dtype=np.float32)
-    noise = np.zeros((count, len(band_centres()), OUTLINE_NOISE_FRAMES), dtype=np.float32)
+    numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
+    partials = np.zeros((count, len(numbers), GRID_FRAMES), dtype=np.float32)
+    slots = np.zeros((count, len(SLOT_CENTRES), GRID_FRAMES), dtype=np.float32)
+    noise = np.zeros((count, len(band_centres()), GRID_NOISE_FRAMES), dtype=np.float32)
     parts = (
         (partials, numbers * first),
-        (slots, np.array(SLOT_MIDDLES) * first),
+        (slots, np.array(SLOT_CENTRES) * first),
         (noise, band_centres()),
     )
     for bell, middle in enumerate(BELLS):
@@ -92,13 +92,13 @@ def _differences(pitch: int) -> OutlineTensors:
             rows[bell] = np.exp(-(apart**2))[:, None]
     noise[-2] = 1.0
     for rows, times in (
-        (partials, outline_times()),
-        (slots, outline_times()),
-        (noise, outline_noise_times()),
+        (partials, grid_times()),
+        (slots, grid_times()),
+        (noise, grid_noise_times()),
     ):
         rows[-1] = -np.minimum(times, HOLD_SECONDS)
     silent = {name: torch.zeros(count, size) for name, size in block_sizes().items()}
-    return OutlineTensors(
+    return GridTensors(
         partials=torch.from_numpy(partials),
         slots=torch.from_numpy(slots),
         noise=torch.from_numpy(noise),

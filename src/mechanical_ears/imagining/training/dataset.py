@@ -24,12 +24,17 @@ from torch import Tensor
 
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.files import written_whole
-from mechanical_ears.imagining.training.latents import Codec, OutlineTensors, fit_codec, tensors
-from mechanical_ears.imagining.training.networks import Asked
+from mechanical_ears.files import write_atomically
+from mechanical_ears.imagining.training.latents import Codec, GridTensors, fit_codec, tensors
+from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.resynthesis.control_grid import filled, joined, known, outline
-from mechanical_ears.resynthesis.control_map_corpus import Maps
+from mechanical_ears.resynthesis.control_grid import (
+    concatenate_grids,
+    fill_unknown,
+    known_mask,
+    to_control_grid,
+)
+from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore
 
 CHUNK: Final = 512  # notes
 FITTED: Final = 40_000  # notes, at most, whose components are sought: each takes 60 kB of memory
@@ -60,13 +65,13 @@ class CodedNotes:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def asked(self, rows: Tensor) -> Asked:
+    def asked(self, rows: Tensor) -> Condition:
         """What some notes were played as."""
         families = self.family[rows]
         shares = torch.zeros(len(rows), len(FAMILIES))
         shares[families >= 0, families[families >= 0]] = 1.0
         shares[families < 0] = 1 / len(FAMILIES)
-        return Asked(self.pitch[rows], self.velocity[rows], shares)
+        return Condition(self.pitch[rows], self.velocity[rows], shares)
 
     def draw(self, instruments: int, each: int, generator: torch.Generator) -> Tensor:
         """Rows of notes, (instruments · each,): instruments by lot, so many notes of each.
@@ -83,18 +88,20 @@ class CodedNotes:
         return (firsts[chosen][:, None] + places.long().clamp(max=count.long() - 1)).flatten()
 
 
-def _outlined(maps: Maps, rows: NDArray[np.int64]) -> OutlineTensors:
+def _outlined(maps: ControlMapStore, rows: NDArray[np.int64]) -> GridTensors:
     controls = [maps[int(row)] for row in rows]
-    sees = [known(each) for each in controls]
-    whole = joined([outline(each) for each in controls])
+    sees = [known_mask(each) for each in controls]
+    whole = concatenate_grids([to_control_grid(each) for each in controls])
     return tensors(
-        filled(whole, np.stack([rows for rows, _ in sees]), np.stack([bands for _, bands in sees]))
+        fill_unknown(
+            whole, np.stack([rows for rows, _ in sees]), np.stack([bands for _, bands in sees])
+        )
     )
 
 
 def _batches(
-    maps: Sequence[Maps], sides: Sequence[NDArray[np.int64]], progress: Progress
-) -> Iterator[OutlineTensors]:
+    maps: Sequence[ControlMapStore], sides: Sequence[NDArray[np.int64]], progress: Progress
+) -> Iterator[GridTensors]:
     chunks = [
         (each, rows[first : first + CHUNK])
         for each, rows in zip(maps, sides, strict=True)
@@ -118,7 +125,7 @@ def _some(rows: Sequence[NDArray[np.int64]], most: int) -> list[NDArray[np.int64
     return [mine[::step] for mine in rows]
 
 
-def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
+def _ordered(maps: ControlMapStore, side: str) -> NDArray[np.int64]:
     """Rows of a side, instrument by instrument; shuffled within each, by a fixed lot."""
     sides = np.array(maps.table["split"].to_pylist())
     names = np.array(maps.table["instrument_str"].to_pylist())
@@ -127,7 +134,7 @@ def _ordered(maps: Maps, side: str) -> NDArray[np.int64]:
     return rows[np.lexsort((lot, names[rows]))]
 
 
-def _encoded(codec: Codec, batches: Iterator[OutlineTensors]) -> Tensor:
+def _encoded(codec: Codec, batches: Iterator[GridTensors]) -> Tensor:
     """Codes of notes, (n, 1 + components); none of none."""
     return torch.cat(
         [torch.zeros(0, 1 + len(codec.deviation)), *(codec.encode(batch) for batch in batches)]
@@ -142,7 +149,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        digest.update((Maps(path).path / "maps.json").read_bytes())
+        digest.update((ControlMapStore(path).path / "maps.json").read_bytes())
     return digest.hexdigest()
 
 
@@ -160,7 +167,7 @@ def load_coded(
     Raises:
         CorpusError: a corpus cannot be used: it was never split, or holds too few instruments.
     """
-    maps = [Maps(path) for path in paths]
+    maps = [ControlMapStore(path) for path in paths]
     digest = fingerprint(paths)
     rows = {side: [_ordered(each, side) for each in maps] for side in SPLITS}
     for side in SPLITS[:2]:
@@ -204,7 +211,7 @@ def load_coded(
             for side in SPLITS
         }
         kept_tensors = {f"codes/{side}": values.contiguous() for side, values in codes.items()}
-        with written_whole(file) as temporary:
+        with write_atomically(file) as temporary:
             save_file(
                 {**kept_tensors, **{k: v.contiguous() for k, v in codec.state_dict().items()}},
                 temporary,
@@ -213,7 +220,9 @@ def load_coded(
     return codec, {side: _labelled(maps, rows[side], codes[side]) for side in SPLITS}
 
 
-def _labelled(maps: Sequence[Maps], rows: Sequence[NDArray[np.int64]], codes: Tensor) -> CodedNotes:
+def _labelled(
+    maps: Sequence[ControlMapStore], rows: Sequence[NDArray[np.int64]], codes: Tensor
+) -> CodedNotes:
     def column(name: str) -> list[object]:
         return [
             value

@@ -26,11 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from mechanical_ears.resynthesis.control_grid import (
-    OUTLINE_FRAMES,
-    OUTLINE_NOISE_FRAMES,
+    GRID_FRAMES,
+    GRID_NOISE_FRAMES,
+    GRID_SHAPES,
     PARTIAL_ROWS,
-    SHAPES,
-    Outlines,
+    ControlGrid,
 )
 from mechanical_ears.resynthesis.control_map import SINGLES
 
@@ -56,8 +56,8 @@ WEIGHTS: Final = {  # of one unit, where a decibel of one cell of a partial is 1
 _NEPERS: Final = math.log(10) / 10  # of power, in a decibel
 
 
-class OutlineTensors(NamedTuple):
-    """`Outlines` as tensors, which gradients pass; the same fields."""
+class GridTensors(NamedTuple):
+    """`ControlGrid` as tensors, which gradients pass; the same fields."""
 
     partials: Tensor
     slots: Tensor
@@ -69,10 +69,10 @@ class OutlineTensors(NamedTuple):
     ratios: Tensor
 
 
-def tensors(outlines: Outlines) -> OutlineTensors:
+def tensors(outlines: ControlGrid) -> GridTensors:
     """The same outlines as tensors."""
     values = {part.name: getattr(outlines, part.name) for part in fields(outlines)}
-    return OutlineTensors(**{name: torch.from_numpy(value) for name, value in values.items()})
+    return GridTensors(**{name: torch.from_numpy(value) for name, value in values.items()})
 
 
 def row_weights() -> Tensor:
@@ -83,10 +83,10 @@ def row_weights() -> Tensor:
 
 def block_sizes() -> dict[str, int]:
     """Numbers in each block of an outline, by name."""
-    return {name: math.prod(shape) for name, shape in SHAPES.items()}
+    return {name: math.prod(shape) for name, shape in GRID_SHAPES.items()}
 
 
-def loudest_moment(outlines: OutlineTensors) -> Tensor:
+def loudest_moment(outlines: GridTensors) -> Tensor:
     """Level of the loudest frame, dB, float32 (n,)."""
     tones = torch.cat([outlines.partials, outlines.slots], dim=1)
     power = torch.exp(tones * _NEPERS).sum(dim=1)  # half of a sine's square is left out throughout
@@ -95,7 +95,7 @@ def loudest_moment(outlines: OutlineTensors) -> Tensor:
     return 10 * loudest.clamp_min(1e-12).log10()
 
 
-def flattened(outlines: OutlineTensors, level: Tensor) -> Tensor:
+def flattened(outlines: GridTensors, level: Tensor) -> Tensor:
     """Weighted numbers of outlines, float32 (n, 9321), levels relative to ``level`` (n,)."""
 
     def relative(rows: Tensor) -> Tensor:
@@ -112,10 +112,10 @@ def flattened(outlines: OutlineTensors, level: Tensor) -> Tensor:
         "stiffness": outlines.stiffness,
         "ratios": outlines.ratios.clamp(0.1, 40.0).log2(),
     }
-    return weighted(OutlineTensors(**blocks))
+    return weighted(GridTensors(**blocks))
 
 
-def weighted(blocks: OutlineTensors) -> Tensor:
+def weighted(blocks: GridTensors) -> Tensor:
     """Blocks of outlines side by side, each by its weight, float32 (n, 9321)."""
     parts = blocks._asdict()
     parts["partials"] = blocks.partials * row_weights().to(blocks.partials.device)
@@ -125,7 +125,7 @@ def weighted(blocks: OutlineTensors) -> Tensor:
     return torch.cat(flat, dim=1)
 
 
-def unflattened(flat: Tensor, level: Tensor) -> OutlineTensors:
+def unflattened(flat: Tensor, level: Tensor) -> GridTensors:
     """Outlines of weighted numbers; the way back from `flattened`."""
     sizes = block_sizes()
     pieces = dict(zip(sizes, torch.split(flat, list(sizes.values()), dim=1), strict=True))
@@ -140,10 +140,10 @@ def unflattened(flat: Tensor, level: Tensor) -> OutlineTensors:
         floor = 10 ** ((NOTHING + 0.0) / 20)
         return (20 * amplitude.clamp_min(floor).log10() + level[:, None, None]).clamp_min(NOTHING)
 
-    return OutlineTensors(
-        partials=absolute("partials", PARTIAL_ROWS, OUTLINE_FRAMES),
-        slots=absolute("slots", *SHAPES["slots"]),
-        noise=absolute("noise", SHAPES["noise"][0], OUTLINE_NOISE_FRAMES),
+    return GridTensors(
+        partials=absolute("partials", PARTIAL_ROWS, GRID_FRAMES),
+        slots=absolute("slots", *GRID_SHAPES["slots"]),
+        noise=absolute("noise", GRID_SHAPES["noise"][0], GRID_NOISE_FRAMES),
         cents=pieces["cents"] / WEIGHTS["cents"],
         fine=pieces["fine"] / WEIGHTS["fine"],
         offsets=pieces["offsets"] / WEIGHTS["offsets"],
@@ -177,14 +177,14 @@ class Codec(nn.Module):
         size = sum(block_sizes().values())
         return cls(torch.zeros(size), torch.zeros(size, components), torch.ones(components))
 
-    def encode(self, outlines: OutlineTensors) -> Tensor:
+    def encode(self, outlines: GridTensors) -> Tensor:
         """Codes, float32 (n, 1 + components)."""
         level = loudest_moment(outlines)
         flat = flattened(outlines, level)
         values = ((flat - self.mean) @ self.basis) / self.deviation
         return torch.cat([level[:, None] / LEVEL_SCALE, values], dim=1)
 
-    def decode(self, codes: Tensor) -> OutlineTensors:
+    def decode(self, codes: Tensor) -> GridTensors:
         """Outlines of codes (n, 1 + components)."""
         flat = self.mean + (codes[:, 1:] * self.deviation) @ self.basis.T
         return unflattened(flat, codes[:, 0] * LEVEL_SCALE)
@@ -192,7 +192,7 @@ class Codec(nn.Module):
 
 @torch.no_grad()
 def fit_codec(
-    batches: Iterable[OutlineTensors], components: int = COMPONENTS, seed: int = 0
+    batches: Iterable[GridTensors], components: int = COMPONENTS, seed: int = 0
 ) -> tuple[Codec, Tensor]:
     """Find the components of notes.
 

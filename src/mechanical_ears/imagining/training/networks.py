@@ -59,7 +59,7 @@ class ImaginationShape:
     mapped: int = 256
 
 
-class Asked(NamedTuple):
+class Condition(NamedTuple):
     """What notes are asked for.
 
     Attributes:
@@ -177,7 +177,7 @@ class Encoder(nn.Module):
         return self.timbre(features), self.family(features)
 
 
-class Players(nn.Module):
+class Networks(nn.Module):
     """Mapper, generator and encoder.
 
     Args:
@@ -191,7 +191,7 @@ class Players(nn.Module):
         self.generator = Generator(shape)
         self.encoder = Encoder(shape)
 
-    def imagine(self, z: Tensor, asked: Asked) -> Tensor:
+    def imagine(self, z: Tensor, asked: Condition) -> Tensor:
         """Codes of notes of instruments by lot; z (instruments, 64), notes in their order."""
         each = len(asked.pitch) // len(z)
         timbre = self.mapper(z, asked.family[::each]).repeat_interleave(each, dim=0)

@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.files import make_folder, written_whole
-from mechanical_ears.imagining.training.latents import Codec, OutlineTensors
-from mechanical_ears.imagining.training.networks import Encoder, Generator, Players
+from mechanical_ears.files import make_folder, write_atomically
+from mechanical_ears.imagining.training.latents import Codec, GridTensors
+from mechanical_ears.imagining.training.networks import Encoder, Generator, Networks
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS
-from mechanical_ears.resynthesis.control_grid import SHAPES, outline_noise_times, outline_times
-from mechanical_ears.resynthesis.control_map import SILENCE, SINGLES
-from mechanical_ears.resynthesis.control_map_corpus import Maps
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, grid_noise_times, grid_times
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, SINGLES
+from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore
 
 if TYPE_CHECKING:
     from mechanical_ears.imagining.training.dataset import CodedNotes
@@ -84,14 +84,14 @@ class EncoderOfOutlines(nn.Module):
         velocity: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Timbres (n, 64) and logits of families (n, 11)."""
-        outlines = OutlineTensors(partials, slots, noise, cents, fine, offsets, stiffness, ratios)
+        outlines = GridTensors(partials, slots, noise, cents, fine, offsets, stiffness, ratios)
         timbre, family = self.encoder(self.codec.encode(outlines), pitch, velocity)
         return timbre, family
 
 
 def publish(
     folder: Path,
-    players: Players,
+    players: Networks,
     codec: Codec,
     train: CodedNotes,
     corpora: Sequence[Path],
@@ -107,7 +107,7 @@ def publish(
     """
     make_folder(folder)
     players.eval()
-    provenance = [Maps(path).provenance for path in corpora]
+    provenance = [ControlMapStore(path).provenance for path in corpora]
     timbres = instrument_timbres(players, train)
     drawn, families = _drawn_timbres(players)
     told: dict[str, object] = {
@@ -123,7 +123,7 @@ def publish(
     shape = players.shape
     z, family = torch.randn(3, shape.z), torch.eye(len(FAMILIES))[:3]
     timbre, pitch, velocity = torch.randn(3, shape.timbre), torch.full((3,), 60.0), torch.ones(3)
-    outlines = [torch.zeros(3, *SHAPES[name]) for name in OutlineTensors._fields]
+    outlines = [torch.zeros(3, *GRID_SHAPES[name]) for name in GridTensors._fields]
     few = {"version": VERSION, "trained_on": told["trained_on"], "licence": told["licence"]}
     _export(folder / "mapper.onnx", players.mapper, (z, family), ("z", "family"), ("timbre",), few)
     _export(
@@ -131,21 +131,21 @@ def publish(
         GeneratorToOutlines(players.generator, codec),
         (timbre, pitch, velocity),
         ("timbre", "pitch", "velocity"),
-        OutlineTensors._fields,
+        GridTensors._fields,
         told,
     )
     _export(
         folder / "encoder.onnx",
         EncoderOfOutlines(players.encoder, codec),
         (*outlines, pitch, velocity),
-        (*OutlineTensors._fields, "pitch", "velocity"),
+        (*GridTensors._fields, "pitch", "velocity"),
         ("timbre", "family"),
         few,
     )
 
 
 @torch.no_grad()
-def instrument_timbres(players: Players, notes: CodedNotes) -> Tensor:
+def instrument_timbres(players: Networks, notes: CodedNotes) -> Tensor:
     """Mean timbre of each instrument by ear, float32 (instruments, 64)."""
     means = []
     for number in range(len(notes.names)):
@@ -156,7 +156,7 @@ def instrument_timbres(players: Players, notes: CodedNotes) -> Tensor:
 
 
 @torch.no_grad()
-def _drawn_timbres(players: Players) -> tuple[Tensor, Tensor]:
+def _drawn_timbres(players: Networks) -> tuple[Tensor, Tensor]:
     """Timbres by lot, and their families' numbers."""
     lots = torch.Generator().manual_seed(1)
     families = torch.arange(DRAWN) % len(FAMILIES)
@@ -166,7 +166,7 @@ def _drawn_timbres(players: Players) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def directions(
-    players: Players, codec: Codec, timbres: Tensor, families: Tensor
+    players: Networks, codec: Codec, timbres: Tensor, families: Tensor
 ) -> dict[str, list[float]]:
     """Directions of qualities and families among timbres (n, 64)."""
     told: dict[str, list[Tensor]] = {}
@@ -195,7 +195,7 @@ def directions(
     return found
 
 
-def qualities(outlines: OutlineTensors) -> dict[str, Tensor]:
+def qualities(outlines: GridTensors) -> dict[str, Tensor]:
     """How bright, slow in attack, noisy and sustained notes are, float32 (n,) each.
 
     bright: octaves of the mean partial's frequency above the pitch, weighted by amplitude;
@@ -208,12 +208,12 @@ def qualities(outlines: OutlineTensors) -> dict[str, Tensor]:
     bright = ((mean * numbers).sum(dim=1) / mean.sum(dim=1).clamp_min(1e-9)).log2()
     tone = torch.exp2(outlines.partials / 3.0103).sum(dim=1)
     loudest = tone.amax(dim=1, keepdim=True)
-    times = torch.from_numpy(outline_times()).float()
+    times = torch.from_numpy(grid_times()).float()
     reached = (tone >= EARLY**2 * loudest).float().argmax(dim=1)
-    held = int(np.searchsorted(outline_times(), HOLD_SECONDS)) - 1
-    noise_held = outline_noise_times() <= HOLD_SECONDS
+    held = int(np.searchsorted(grid_times(), HOLD_SECONDS)) - 1
+    noise_held = grid_noise_times() <= HOLD_SECONDS
     noise = torch.exp2(outlines.noise / 3.0103).sum(dim=1)[:, torch.from_numpy(noise_held)]
-    floor = 10 ** (SILENCE / 10)
+    floor = 10 ** (SILENCE_DB / 10)
     return {
         "bright": bright,
         "attack": (times[reached] + 0.002).log2(),
@@ -253,7 +253,7 @@ def _export(
         entry = model.metadata_props.add()
         entry.key = key
         entry.value = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from mechanical_ears.files import make_folder
 from mechanical_ears.imagining.training.latents import Codec
-from mechanical_ears.imagining.training.networks import Asked, Players
+from mechanical_ears.imagining.training.networks import Condition, Networks
 from mechanical_ears.listening.ears import Hearing, shipped_ears
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pictures import COLOURS, Picture, on_rows, save_figure, styled
 from mechanical_ears.pitch import midi_to_name
-from mechanical_ears.resynthesis.control_grid import Outlines, controls_of
+from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
@@ -58,21 +58,21 @@ class Sheet:
 
 
 @torch.no_grad()
-def outlines_by_lot(players: Players, codec: Codec, seed: int) -> Outlines:
+def outlines_by_lot(players: Networks, codec: Codec, seed: int) -> ControlGrid:
     """Outlines of `INSTRUMENTS` instruments by lot, each at all `KEYS`; families in turn."""
     device = codec.deviation.device
     lots = torch.Generator().manual_seed(seed)
     z = torch.randn(INSTRUMENTS, players.shape.z, generator=lots).to(device)
     families = torch.arange(INSTRUMENTS).repeat_interleave(len(KEYS)) % len(FAMILIES)
     pitch = torch.tensor(KEYS, dtype=torch.float32).repeat(INSTRUMENTS)
-    asked = Asked(pitch, torch.full_like(pitch, VELOCITY), torch.eye(len(FAMILIES))[families])
-    codes = players.imagine(z, Asked(*(part.to(device) for part in asked)))
+    asked = Condition(pitch, torch.full_like(pitch, VELOCITY), torch.eye(len(FAMILIES))[families])
+    codes = players.imagine(z, Condition(*(part.to(device) for part in asked)))
     made = codec.decode(codes)._asdict()
     made["stiffness"] = made["stiffness"].clamp_max(STIFFEST)
-    return Outlines(**{name: value.float().cpu().numpy() for name, value in made.items()})
+    return ControlGrid(**{name: value.float().cpu().numpy() for name, value in made.items()})
 
 
-def make_sheet(players: Players, codec: Codec, seed: int) -> Sheet:
+def make_sheet(players: Networks, codec: Codec, seed: int) -> Sheet:
     """Imagine, render and hear what is on a sheet.
 
     Args:
@@ -80,7 +80,7 @@ def make_sheet(players: Players, codec: Codec, seed: int) -> Sheet:
         codec: of the codes.
         seed: of the instruments.
     """
-    maps = controls_of(outlines_by_lot(players, codec, seed), KEYS * INSTRUMENTS)
+    maps = to_control_maps(outlines_by_lot(players, codec, seed), KEYS * INSTRUMENTS)
     sounds = [render(each, sample_rate=NOTE_SAMPLE_RATE) for each in maps]
     hearings = shipped_ears().listen(sounds)
     firsts = range(0, len(sounds), len(KEYS))
@@ -119,7 +119,7 @@ def sheet_picture(sheet: Sheet, title: str) -> Picture:
     return picture
 
 
-def write_sheet(folder: Path, number: int, players: Players, codec: Codec, seed: int) -> Path:
+def write_sheet(folder: Path, number: int, players: Networks, codec: Codec, seed: int) -> Path:
     """Write the sheet of a round.
 
     Args:

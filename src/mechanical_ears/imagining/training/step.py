@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from mechanical_ears.imagining.training.augment import Variation
-from mechanical_ears.imagining.training.critics.make import Critic, Played, shown, shown_scale
+from mechanical_ears.imagining.training.critics.make import Critic, NoteBatch, shown, shown_scale
 from mechanical_ears.imagining.training.dataset import CodedNotes
 from mechanical_ears.imagining.training.latents import LEVEL_SCALE, Codec
 from mechanical_ears.imagining.training.losses import sliced_distance
-from mechanical_ears.imagining.training.networks import Asked, Players
+from mechanical_ears.imagining.training.networks import Condition, Networks
 
 EACH: Final = 4  # notes of an instrument in a batch
 BY_EAR: Final = 0.25  # of the instruments that critics judge, those that the encoder heard
@@ -41,7 +41,7 @@ FAMILY: Final = 0.05  # weight of the family that the encoder tells
 FAMILY_APART: Final = 2.0  # of families, among the numbers of timbres when sets are compared
 
 
-class StepLoss:
+class AdversarialStep:
     """The losses of a step.
 
     Args:
@@ -50,7 +50,7 @@ class StepLoss:
         codec: of the codes.
     """
 
-    def __init__(self, players: Players, critics: Sequence[Critic], codec: Codec) -> None:
+    def __init__(self, players: Networks, critics: Sequence[Critic], codec: Codec) -> None:
         self._players = players
         self._critics = critics
         self._deviation = codec.deviation
@@ -63,7 +63,7 @@ class StepLoss:
         """Let those critics judge whose turn it is."""
         self.at_turn = [critic for critic in self._critics if step % critic.every == 0]
 
-    def critics(self, real: Played, lots: torch.Generator) -> Tensor:
+    def critics(self, real: NoteBatch, lots: torch.Generator) -> Tensor:
         """What the critics learn."""
         with torch.no_grad():
             fake = real._replace(codes=self._fakes(real, lots)[0])
@@ -72,7 +72,7 @@ class StepLoss:
             losses.append(critic.own_loss(some(real, critic.notes), some(fake, critic.notes)))
         return torch.stack(losses).sum()
 
-    def players(self, real: Played, lots: torch.Generator) -> dict[str, Tensor]:
+    def players(self, real: NoteBatch, lots: torch.Generator) -> dict[str, Tensor]:
         """What mapper, generator and encoder learn, by name."""
         codes, made = self._fakes(real, lots)
         fake = real._replace(codes=codes)
@@ -97,7 +97,7 @@ class StepLoss:
         self.largest = float(codes.detach().abs().max())
         return parts
 
-    def _fakes(self, real: Played, lots: torch.Generator) -> tuple[Tensor, Made]:
+    def _fakes(self, real: NoteBatch, lots: torch.Generator) -> tuple[Tensor, Made]:
         """Codes that critics judge, and all that was made on the way."""
         players, asked = self._players, real.asked
         count = len(real.codes) // EACH
@@ -143,20 +143,20 @@ class Made:
 
 def drawn(
     notes: CodedNotes, instruments: int, lots: torch.Generator, variation: Variation
-) -> Played:
+) -> NoteBatch:
     """Notes by lot, each instrument varied in its own way."""
     device = variation.table.device
     rows = notes.draw(instruments, EACH, lots)
-    asked = Asked(*(part.to(device) for part in notes.asked(rows)))
+    asked = Condition(*(part.to(device) for part in notes.asked(rows)))
     gains = variation.gains(instruments, lots).repeat_interleave(EACH, 0).to(device)
-    return Played(variation(notes.codes[rows].to(device), asked.pitch, gains), asked)
+    return NoteBatch(variation(notes.codes[rows].to(device), asked.pitch, gains), asked)
 
 
-def some(played: Played, notes: int) -> Played:
+def some(played: NoteBatch, notes: int) -> NoteBatch:
     """At most so many notes, from the whole batch, pairs kept together."""
     if notes >= len(played.codes):
         return played
     step = len(played.codes) // notes
     pairs = torch.arange(0, len(played.codes) // 2, step)[: notes // 2]
     rows = (2 * pairs[:, None] + torch.arange(2)).flatten().to(played.codes.device)
-    return Played(played.codes[rows], Asked(*(part[rows] for part in played.asked)))
+    return NoteBatch(played.codes[rows], Condition(*(part[rows] for part in played.asked)))

@@ -29,10 +29,10 @@ from mechanical_ears.imagining.training.augment import Variation
 from mechanical_ears.imagining.training.critics.make import Critic, check_critics, make_critics
 from mechanical_ears.imagining.training.dataset import CodedNotes, fingerprint, load_coded
 from mechanical_ears.imagining.training.latents import Codec
-from mechanical_ears.imagining.training.networks import ImaginationShape, Players
+from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
 from mechanical_ears.imagining.training.publish import publish
 from mechanical_ears.imagining.training.samples import EVERY, write_sheet
-from mechanical_ears.imagining.training.step import EACH, StepLoss, drawn
+from mechanical_ears.imagining.training.step import EACH, AdversarialStep, drawn
 from mechanical_ears.imagining.training.validate import Watched, watch
 from mechanical_ears.training.device import Hardware, launch_fabric
 from mechanical_ears.training.observer import Observer
@@ -110,7 +110,7 @@ def train_imagination(
         torch.manual_seed(training.seed)
         components = len(codec.deviation)
         shape = ImaginationShape(components=components, heard=min(shape.heard, components))
-        players = Players(shape)
+        players = Networks(shape)
         critics = make_critics(training.critics, codec, listener)
         averaged = _learn(training, run, fabric, (codec, sides), (players, critics), observer)
         if fabric.is_global_zero:
@@ -133,9 +133,9 @@ def _learn(
     run: RunFolder,
     fabric: Any,
     data: tuple[Codec, dict[str, CodedNotes]],
-    networks: tuple[Players, list[Critic]],
+    networks: tuple[Networks, list[Critic]],
     observer: Observer,
-) -> Players:
+) -> Networks:
     """The rounds that are still to do; the averaged networks after them."""
     codec, sides = data
     players, critics = networks
@@ -157,7 +157,7 @@ def _learn(
     if critics:
         state["critics_adam"] = critics_adam
     done = run.resume(state)
-    step_loss = StepLoss(players, critics, codec)
+    step_loss = AdversarialStep(players, critics, codec)
     variation = Variation(codec).to(device)
     share = max(2, training.instruments // fabric.world_size)
     steps = training.rounds * training.round_steps

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mechanical_ears.imagining.training.critics.make import shown, shown_scale
 from mechanical_ears.imagining.training.latents import Codec
-from mechanical_ears.imagining.training.networks import Players
+from mechanical_ears.imagining.training.networks import Networks
 from mechanical_ears.set_metrics import frechet_distance, precision_recall
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Watched:
 
 
 @torch.no_grad()
-def watch(players: Players, codec: Codec, sides: dict[str, CodedNotes], seed: int) -> Watched:
+def watch(players: Networks, codec: Codec, sides: dict[str, CodedNotes], seed: int) -> Watched:
     """Measure the networks.
 
     Args:
@@ -91,7 +91,9 @@ def watch(players: Players, codec: Codec, sides: dict[str, CodedNotes], seed: in
     )
 
 
-def _told_by_one(players: Players, codec: Codec, notes: CodedNotes, lots: torch.Generator) -> float:
+def _told_by_one(
+    players: Networks, codec: Codec, notes: CodedNotes, lots: torch.Generator
+) -> float:
     device = codec.deviation.device
     rows = notes.draw(512, 2, lots)
     asked = type(notes.asked(rows))(*(part.to(device) for part in notes.asked(rows)))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.instrument.sampled import Sample
 from mechanical_ears.instrument.zones import InstrumentError, Loop
 from mechanical_ears.sound import FORMATS
@@ -196,6 +196,6 @@ def save_stereo(audio: NDArray[np.float32], sample_rate: int, path: str | Path) 
                 writer.write(clipped[first : first + (1 << 16)])
     except soundfile.LibsndfileError as error:
         raise SoundError(f"{kind} does not take {sample_rate} Hz", path=path) from error
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(file.getbuffer())
     return path

@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 
 SAMPLE_RATE = 16_000  # Hz
 SAMPLES = 64_000  # 4 seconds
@@ -235,5 +235,5 @@ def export_onnx(network: ArticleNetwork, path: Path, properties: Mapping[str, st
     )
     helper.set_model_props(model, {"sample_rate": str(SAMPLE_RATE), **properties})
     onnx.checker.check_model(model, full_check=True)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(model.SerializeToString())

@@ -98,7 +98,7 @@ class ListenerShape:
     dropout: float = 0.3
 
 
-class Told(NamedTuple):
+class ListenerOutput(NamedTuple):
     """What the network tells of notes; logits unless said otherwise.
 
     Attributes:
@@ -189,7 +189,7 @@ class Listener(nn.Module):
         self.qualities = nn.Linear(shape.hidden, len(QUALITIES))
         self.embedding = nn.Linear(shape.hidden, shape.embedding)
 
-    def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> Told:
+    def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> ListenerOutput:
         """Tell what is heard.
 
         Args:
@@ -230,7 +230,7 @@ class Listener(nn.Module):
         if not self.training:
             key = key + LEANING * sounding.log_softmax(dim=1)
             family = family + self.family_shift
-        return Told(
+        return ListenerOutput(
             key=self._all_keys(key, 0),
             sounding=self._all_keys(sounding, 1),
             pitched=self.pitched(hidden)[:, 0],

@@ -23,9 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.files import written_whole
+from mechanical_ears.files import write_atomically
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
-from mechanical_ears.listening.training.network import Told, example_inputs
+from mechanical_ears.listening.training.network import ListenerOutput, example_inputs
 from mechanical_ears.training.feed import Notes, batches
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")
@@ -37,7 +37,7 @@ BATCH = 64  # notes
 INPUTS = ("pitch_map", "envelope", "level")
 OUTPUTS = ("key", "sounding", "pitched", "family", "source", "velocity", "qualities", "nearness")
 
-Hear = Callable[[Tensor], Told]  # audio float32 (batch, 64000) → logits
+Hear = Callable[[Tensor], ListenerOutput]  # audio float32 (batch, 64000) → logits
 
 
 class Published(nn.Module):
@@ -67,7 +67,7 @@ class Published(nn.Module):
 
     def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> tuple[Tensor, ...]:
         """Probabilities in the order of ``OUTPUTS``."""
-        told: Told = self.listener(pitch_map, envelope, level)
+        told: ListenerOutput = self.listener(pitch_map, envelope, level)
         logits = told._asdict()
         softened = {
             name: (logits[name] / self.temperatures[name]).softmax(dim=1) for name in CALIBRATED
@@ -94,7 +94,7 @@ def pitched_shift(share: float) -> float:
 
 
 @torch.no_grad()
-def calibrate(answers: Iterable[tuple[Told, Labels]]) -> dict[str, float]:
+def calibrate(answers: Iterable[tuple[ListenerOutput, Labels]]) -> dict[str, float]:
     """The temperature of each calibrated head under which the right answers are likeliest.
 
     Args:
@@ -154,7 +154,7 @@ def save_weights(network: nn.Module, path: Path, told: Mapping[str, str]) -> Non
         name: values.half().contiguous() if values.is_floating_point() else values
         for name, values in network.state_dict().items()
     }
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         save_file(weights, temporary, metadata=dict(told))
 
 
@@ -181,5 +181,5 @@ def export_listener(published: Published, path: Path, properties: Mapping[str, o
     for key, value in properties.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         program.model.metadata_props[key] = text
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         program.save(temporary, external_data=False)

@@ -41,8 +41,8 @@ from mechanical_ears.listening.training.network import (
     FAMILY_PRIOR,
     NSYNTH_NOTES,
     Listener,
+    ListenerOutput,
     ListenerShape,
-    Told,
 )
 from mechanical_ears.listening.training.publish import (
     Published,
@@ -153,7 +153,7 @@ class Learner(nn.Module):
     """A network that hears notes, with the head that goes after training.
 
     Args:
-        listener: what a front end makes of audio → `Told`.
+        listener: what a front end makes of audio → `ListenerOutput`.
         instruments: number of instruments to tell apart.
         embedding: dimensions of the network's embedding.
     """
@@ -163,7 +163,7 @@ class Learner(nn.Module):
         self.listener = listener
         self.instruments = nn.Parameter(torch.randn(instruments, embedding))
 
-    def forward(self, heard: tuple[Tensor, ...]) -> tuple[Told, Tensor]:
+    def forward(self, heard: tuple[Tensor, ...]) -> tuple[ListenerOutput, Tensor]:
         """What the listener tells, and the cosine of each instrument, times the scale."""
         told = self.listener(*heard)
         near = told.embedding @ functional.normalize(self.instruments, dim=1).T
@@ -171,7 +171,7 @@ class Learner(nn.Module):
 
 
 def loss_of(
-    told: Told, instruments: Tensor, labels: Labels, families: Tensor | None = None
+    told: ListenerOutput, instruments: Tensor, labels: Labels, families: Tensor | None = None
 ) -> Tensor:
     """The loss of a batch, over the labels that are known.
 
@@ -371,8 +371,8 @@ def _publish(
     front_end = subject.front_end()
     generator = torch.Generator().manual_seed(seed)
 
-    def hear(audio: Tensor) -> Told:
-        told: Told = averaged(front_end(audio))[0]
+    def hear(audio: Tensor) -> ListenerOutput:
+        told: ListenerOutput = averaged(front_end(audio))[0]
         return told
 
     lessons = (

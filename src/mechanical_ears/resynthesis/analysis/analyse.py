@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
-from mechanical_ears.listening.f0 import Refined, refine
-from mechanical_ears.listening.onset import onset
+from mechanical_ears.listening.f0 import RefinedPitch, refine
+from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.resynthesis.analysis.framed_spectra import windows
 from mechanical_ears.resynthesis.analysis.noise_floor import cap, noise_levels
@@ -34,26 +34,26 @@ from mechanical_ears.resynthesis.analysis.partial_frequencies import (
     find_series,
     long_spectrum,
 )
-from mechanical_ears.resynthesis.analysis.pitch_track import Course, glide, warp
+from mechanical_ears.resynthesis.analysis.pitch_track import PitchTrack, track_pitch, warp
 from mechanical_ears.resynthesis.control_map import (
     ATTACK_SHARE,
     BANDS,
-    FRAMES,
+    FRAME_COUNTS,
     GROUPS,
+    MAX_ROWS,
     MODES,
-    MOST_ROWS,
     NOISE_FRAMES,
     PARTIALS,
+    PHASE_STEPS,
     RELEASE_SHARE,
     ROWS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    TURN,
-    Controls,
+    ControlMap,
     band_centres,
     band_edges,
     frame_times,
-    stretched,
+    stiff_string_ratios,
 )
 from mechanical_ears.resynthesis.synthesis.timeline import Between, between
 from mechanical_ears.sound import Sound
@@ -77,7 +77,7 @@ AUDIBLE: Final = 20_500.0  # Hz, above which no partial is analysed
 
 def analyse(
     what: Note | Sound, pitch: float | None = None, *, key_up: float | None = None
-) -> Controls:
+) -> ControlMap:
     """Take a note apart.
 
     Args:
@@ -92,7 +92,7 @@ def analyse(
     """
     sound = what.sound if isinstance(what, Note) else what
     rate = sound.sample_rate
-    start = onset(sound.samples, rate) if sound.seconds >= LEAST_SECONDS else 0
+    start = find_onset(sound.samples, rate) if sound.seconds >= LEAST_SECONDS else 0
     if start is None:
         raise SoundError("is silent", remedy="give a recording of a note")
     start = start if start > LATE * rate else 0
@@ -146,7 +146,7 @@ def _guessed_key_up(samples: NDArray[np.float32], rate: int) -> float:
     return (last + 1) * block / rate if fall[last : last + 3].max() > 2 * before else seconds
 
 
-def _refined(samples: NDArray[np.float32], rate: int, pitch: float) -> Refined:
+def _refined(samples: NDArray[np.float32], rate: int, pitch: float) -> RefinedPitch:
     """The exact frequency near the key given, or near one beside it that fits far better."""
     given = refine(samples, rate, pitch)
     if given.salience >= SURE:
@@ -158,16 +158,16 @@ def _refined(samples: NDArray[np.float32], rate: int, pitch: float) -> Refined:
 
 def _analyse(
     samples: NDArray[np.float32], rate: int, pitch: float, key_up: float, begins: float
-) -> Controls:
+) -> ControlMap:
     seconds = len(samples) / rate
     refined = _refined(samples, rate, pitch)
     frequency = refined.frequency
     spectrum = long_spectrum(samples, rate)
     base = find_base(spectrum, refined)
     frames, series = _frames(rate, base, spectrum)
-    finer = frames / FRAMES[0]
-    whole = stretched(np.arange(1.0, 9.0), refined.inharmonicity)
-    course = glide(samples, rate, frequency, whole, BEATS * finer)
+    finer = frames / FRAME_COUNTS[0]
+    whole = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
+    course = track_pitch(samples, rate, frequency, whole, BEATS * finer)
     if course.moves:
         series = find_series(spectrum, base, steady=False, apart=MODE_APART * finer)
     times = frame_times(seconds, key_up, frames)
@@ -181,7 +181,7 @@ def _analyse(
     power = _without_noise(read, gain, asked, levels, between(noise_times, times))
 
     singles = min(SINGLES, len(partials))
-    rows = np.full((ROWS, frames), SILENCE)
+    rows = np.full((ROWS, frames), SILENCE_DB)
     rows[SINGLES:-MODES], fine = envelope(power[SINGLES : len(partials)])
     own = np.r_[:singles, len(partials) : len(asked)]  # those with rows of their own
     rows[np.r_[:singles, ROWS - MODES : ROWS - MODES + len(modes)]] = decibels(power[own])
@@ -190,13 +190,13 @@ def _analyse(
     turns -= np.outer(asked[own], warp(times, cents, middles))
     phases = np.zeros((SINGLES + MODES, frames), dtype=np.uint8)
     places = np.r_[:singles, SINGLES : SINGLES + len(modes)]
-    phases[places] = np.rint(turns * TURN).astype(np.int64) % TURN
-    silent = rows.max(axis=1) <= SILENCE
+    phases[places] = np.rint(turns * PHASE_STEPS).astype(np.int64) % PHASE_STEPS
+    silent = rows.max(axis=1) <= SILENCE_DB
     phases[silent[np.r_[:SINGLES, ROWS - MODES : ROWS]]] = 0
     ratios = np.zeros(MODES, dtype=np.float32)
     ratios[: len(modes)] = modes / frequency
     loudness = levels + 10 * np.log10(np.diff(band_edges()))
-    return Controls(
+    return ControlMap(
         frequency=frequency,
         inharmonicity=base.inharmonicity,
         divisor=base.divisor,
@@ -205,9 +205,9 @@ def _analyse(
         sample_rate=rate,
         onset=begins,
         cents=cents.astype(np.float16),
-        partials=np.maximum(rows, SILENCE).astype(np.float16),
+        partials=np.maximum(rows, SILENCE_DB).astype(np.float16),
         phases=phases.view(np.int8),
-        noise=np.maximum(loudness, SILENCE).T.astype(np.float16),
+        noise=np.maximum(loudness, SILENCE_DB).T.astype(np.float16),
         offsets=np.where(silent[:SINGLES], 0, series.offsets).astype(np.float16),
         fine=fine.astype(np.float16),
         modes=ratios,
@@ -218,9 +218,9 @@ def _frames(rate: int, base: Base, spectrum: LongSpectrum) -> tuple[int, Series]
     """How many frames a note gets, the more the fewer rows it fills, and what it has if steady."""
     count = min(rate / 2, AUDIBLE) / base.spacing
     rows = count if count <= SINGLES else SINGLES + GROUPS
-    for frames, most in zip(FRAMES[::-1], (*MOST_ROWS[::-1], np.inf), strict=True):
+    for frames, most in zip(FRAME_COUNTS[::-1], (*MAX_ROWS[::-1], np.inf), strict=True):
         if rows <= most:
-            apart = MODE_APART * frames / FRAMES[0]
+            apart = MODE_APART * frames / FRAME_COUNTS[0]
             series = find_series(spectrum, base, steady=True, apart=apart)
             if rows + np.count_nonzero(series.modes) <= most:
                 break
@@ -230,7 +230,7 @@ def _frames(rate: int, base: Base, spectrum: LongSpectrum) -> tuple[int, Series]
 def _partials(base: Base, offsets: NDArray[np.float64], highest: float) -> NDArray[np.float64]:
     """Frequencies of the partials up to ``highest`` Hz, of a note that does not move."""
     numbers = np.arange(1, PARTIALS + 1) / base.divisor
-    places = base.frequency * stretched(numbers, base.inharmonicity)
+    places = base.frequency * stiff_string_ratios(numbers, base.inharmonicity)
     places[:SINGLES] *= np.exp2(offsets / 1200)
     return places[: int(np.argmax(places >= highest)) if places[-1] >= highest else PARTIALS]
 
@@ -242,7 +242,7 @@ def _noise(
     base: float,
     times: NDArray[np.float64],
     key_up: float,
-    course: Course,
+    course: PitchTrack,
 ) -> NDArray[np.float64]:
     """Levels of the noise, dB of the mean square of 1 Hz, float64 (112, bands)."""
     length = min(max(PERIODS / base, NOISE_SHORTEST), LONGEST)
@@ -278,7 +278,7 @@ def _read(
     read = np.empty((frames, len(asked)), dtype=np.complex64)
     gain = np.empty((frames, 1))
     first, last = round(ATTACK_SHARE * frames), frames - round(RELEASE_SHARE * frames)
-    alone = MODE_PERIODS / (MODE_APART * frames / FRAMES[0]) if modes else 0.0
+    alone = MODE_PERIODS / (MODE_APART * frames / FRAME_COUNTS[0]) if modes else 0.0
     short = min(max(PERIODS / base, SHORTEST, alone / 2), LONGEST)
     step = float(np.diff(times[first:last]).max())
     is_mode = np.arange(len(asked)) >= len(asked) - modes

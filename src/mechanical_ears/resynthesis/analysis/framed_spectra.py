@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 
 LEAST_MASS = 0.3  # of a window within the note, less of which does not count as less
 
@@ -152,7 +152,7 @@ def read_few(
     angle = np.outer(middle, frequencies * (2 * np.pi / sample_rate)).astype(np.float32)
     taper = taper[:, None] * np.float32(2 / taper.sum(dtype=np.float64))
     waves = np.concatenate([taper * np.cos(angle), taper * -np.sin(angle)], axis=1)
-    told = product(frames, waves)
+    told = matmul(frames, waves)
     told /= mass.astype(np.float32)[:, None]
     count = len(frequencies)
     return np.asarray(told[:, :count] + 1j * told[:, count:], dtype=np.complex64)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 from mechanical_ears.resynthesis.analysis.framed_spectra import Windows, nuttall, windows
 from mechanical_ears.resynthesis.control_map import BANDS, band_edges
 
@@ -89,7 +89,7 @@ def noise_levels(
     owner[np.arange(len(places)), band] = 1
     counts = owner.sum(axis=0)
     known = np.flatnonzero(counts)
-    means = product(logs, owner[:, known]) / counts[known] + GAMMA - np.log(parts.noise_gain)
+    means = matmul(logs, owner[:, known]) / counts[known] + GAMMA - np.log(parts.noise_gain)
     levels = means @ _between(known) * (10 / np.log(10))
     levels[:, band_edges()[:-1] >= highest] = 10 * np.log10(LEAST)
     return np.asarray(levels, dtype=np.float64)

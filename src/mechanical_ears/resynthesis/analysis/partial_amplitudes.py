@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 from mechanical_ears.resynthesis.analysis.framed_spectra import hann_lobe
-from mechanical_ears.resynthesis.control_map import GROUPS, SILENCE, group_weights
+from mechanical_ears.resynthesis.control_map import GROUPS, SILENCE_DB, group_weights
 
-NOTHING: Final = 10 ** (SILENCE / 10)  # power of silence
+NOTHING: Final = 10 ** (SILENCE_DB / 10)  # power of silence
 LOUDER: Final = 0.7  # nepers of power, 3 dB, by which a mean of decibels may pass that of powers
 LEAST_FINE, MOST_FINE = -60.0, 60.0  # dB
 
@@ -57,7 +57,7 @@ def apart(
 
 
 def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Decibels of powers, at least ``SILENCE``."""
+    """Decibels of powers, at least ``SILENCE_DB``."""
     return np.asarray(10 * np.log10(np.maximum(power, NOTHING)), dtype=np.float32)
 
 
@@ -73,18 +73,18 @@ def envelope(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     weights = group_weights()
     sounds = np.flatnonzero(power.max(axis=1, initial=0) > NOTHING)
     if not len(sounds):
-        silent = np.full((GROUPS, power.shape[1]), SILENCE, dtype=np.float32)
+        silent = np.full((GROUPS, power.shape[1]), SILENCE_DB, dtype=np.float32)
         return silent, np.zeros(len(weights), dtype=np.float32)
     fine = np.full(len(weights), LEAST_FINE, dtype=np.float32)
     heard = np.maximum(power[sounds], NOTHING)
     mine = weights[sounds]
     share = (mine / np.maximum(mine.sum(axis=0), 1e-6)).T
-    model = np.maximum(product(mine, product(share, heard)), NOTHING)
+    model = np.maximum(matmul(mine, matmul(share, heard)), NOTHING)
     trust = np.sqrt(model) * (power[sounds] > NOTHING)
     distance = (np.log(heard / model) * trust).sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-12)
     whole = np.log(heard.sum(axis=1) / model.sum(axis=1))  # of one that sounds for a moment only
     distance = np.minimum(distance, whole + LOUDER) * (10 / np.log(10))
     fine[sounds] = np.clip(distance, LEAST_FINE, MOST_FINE)
     parts = mine.T @ np.exp2(fine[sounds] * np.float32(np.log2(10) / 10))
-    levels = product(mine.T, power[sounds]) / np.maximum(parts, NOTHING)[:, None]
+    levels = matmul(mine.T, power[sounds]) / np.maximum(parts, NOTHING)[:, None]
     return decibels(np.asarray(levels, dtype=np.float32)), fine

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.listening.f0 import Refined
+from mechanical_ears.listening.f0 import RefinedPitch
 from mechanical_ears.resynthesis.analysis.framed_spectra import hann
-from mechanical_ears.resynthesis.control_map import MODES, PARTIALS, SINGLES, stretched
+from mechanical_ears.resynthesis.control_map import MODES, PARTIALS, SINGLES, stiff_string_ratios
 
 LONGEST: Final = 1.0  # s
 LOWEST_BASE: Final = 18.0  # Hz, below which partials are not told apart
@@ -111,7 +111,7 @@ def _peaks(
     return best + offset, magnitudes[best].astype(np.float64), np.median(around, axis=1)
 
 
-def find_base(spectrum: LongSpectrum, refined: Refined) -> Base:
+def find_base(spectrum: LongSpectrum, refined: RefinedPitch) -> Base:
     """Find of what the partials of a note are multiples, and whether they are a stiff string's.
 
     Args:
@@ -138,7 +138,9 @@ def find_series(spectrum: LongSpectrum, base: Base, *, steady: bool, apart: floa
     offsets = np.zeros(SINGLES)
     magnitudes, bin_width = spectrum.magnitudes, spectrum.bin_width
     first = base.frequency / bin_width
-    places = first * stretched(np.arange(1, PARTIALS + 1) / base.divisor, base.inharmonicity)
+    places = first * stiff_string_ratios(
+        np.arange(1, PARTIALS + 1) / base.divisor, base.inharmonicity
+    )
     places = places[places < len(magnitudes) - 4]
     reach = REACH * first / base.divisor
     mine = places[:SINGLES]
@@ -159,7 +161,7 @@ def _is_stiff(magnitudes: NDArray[np.float32], first: float, inharmonicity: floa
     numbers = np.arange(*JUDGED, dtype=np.float64)
     scores = []
     for stiffness in (inharmonicity, 0.0):
-        places = first * stretched(numbers, stiffness)
+        places = first * stiff_string_ratios(numbers, stiffness)
         columns = np.rint(places).astype(np.int64)[:, None] + np.arange(-2, 3)
         inside = columns[:, -1] < len(magnitudes)
         found = magnitudes[columns[inside]].max(axis=1)
@@ -176,7 +178,7 @@ def _divisor(
         if frequency / divisor < LOWEST_BASE:
             break
         numbers = np.arange(1, 8 * divisor) / divisor
-        places = first * stretched(numbers, inharmonicity)
+        places = first * stiff_string_ratios(numbers, inharmonicity)
         places = places[places < len(magnitudes) - 4]
         found, strength, around = _peaks(magnitudes, places, 0.3 * first / divisor)
         is_new = np.arange(1, len(places) + 1) % divisor != 0

@@ -36,7 +36,7 @@ WEAK: Final = 1e-4  # weight beside the largest, −40 dB, below which the mean 
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class PitchTrack:
     """How far a note lies above its mean frequency, over time.
 
     Attributes:
@@ -57,13 +57,13 @@ class Course:
         return np.interp(times, self.moments, self.cents)
 
 
-def glide(
+def track_pitch(
     samples: NDArray[np.float32],
     sample_rate: int,
     frequency: float,
     ratios: NDArray[np.float64],
     tolerated: float,
-) -> Course:
+) -> PitchTrack:
     """How far a note lies above its mean frequency.
 
     Args:
@@ -73,7 +73,7 @@ def glide(
         ratios: float64 (partials,), of the partials 1, 2, … to the first.
         tolerated: Hz by which the highest partial judged may move and still be called steady.
     """
-    steady = Course(np.zeros(1), np.zeros(1))
+    steady = PitchTrack(np.zeros(1), np.zeros(1))
     highest = min(max(HIGHEST, frequency), 0.45 * sample_rate)
     ratios = ratios[:MOST_PARTIALS]
     ratios = ratios[ratios * frequency <= highest]
@@ -107,11 +107,13 @@ def glide(
         return steady
     sure = (weights * coherence).sum(axis=0) / total
     trust = np.clip((sure - DOUBTFUL) / (CERTAIN - DOUBTFUL), 0, 1)
-    course = Course((moments[1:] + moments[:-1]) / 2, middle + (cents - middle) * trust)
+    course = PitchTrack((moments[1:] + moments[:-1]) / 2, middle + (cents - middle) * trust)
     return course if _pays(samples, sample_rate, frequency, course) else steady
 
 
-def _pays(samples: NDArray[np.float32], sample_rate: int, frequency: float, course: Course) -> bool:
+def _pays(
+    samples: NDArray[np.float32], sample_rate: int, frequency: float, course: PitchTrack
+) -> bool:
     """Whether more is found of the partials where the course says than where they are on average.
 
     A beat between voices, too, moves the momentary frequency, but not the partials.

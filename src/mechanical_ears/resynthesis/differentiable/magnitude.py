@@ -50,13 +50,13 @@ from mechanical_ears.resynthesis.analysis.framed_spectra import hann_lobe
 from mechanical_ears.resynthesis.control_grid import STIFF
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
-    FRAMES,
+    FRAME_COUNTS,
     MODES,
     NOISE_FRAMES,
     PARTIALS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
-    Controls,
+    ControlMap,
     band_centres,
     band_edges,
     frame_times,
@@ -76,7 +76,7 @@ _DECIBEL: Final = float(np.log(10) / 20)
 _FLOORS: Final = float(10 / np.log(10) / FLOOR)  # from the logarithm of a power to 80 dB as 1
 
 
-class MapBatch(NamedTuple):
+class ControlMapBatch(NamedTuple):
     """Control maps on one grid of frames.
 
     Attributes:
@@ -92,7 +92,7 @@ class MapBatch(NamedTuple):
     frequencies: Tensor
 
 
-class Heard(NamedTuple):
+class MagnitudeFeatures(NamedTuple):
     """What the ears hear, as their front end tells it.
 
     Attributes:
@@ -107,25 +107,25 @@ class Heard(NamedTuple):
 
 
 def map_batch(
-    maps: Sequence[Controls],
+    maps: Sequence[ControlMap],
     *,
     seconds: float = NOTE_SECONDS,
     key_up: float = HOLD_SECONDS,
-    frames: int = FRAMES[-1],
-) -> MapBatch:
+    frames: int = FRAME_COUNTS[-1],
+) -> ControlMapBatch:
     """Maps laid onto one grid, as many frames as the finest has unless told otherwise.
 
     Args:
         maps: of notes of any length; what lies beyond their end is silent.
         seconds: of the grid.
         key_up: s, of the grid.
-        frames: of the partials, one of `FRAMES`.
+        frames: of the partials, one of `FRAME_COUNTS`.
     """
     times = frame_times(seconds, key_up, frames)
     noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
     partials = [_at(each.partials, each.times, times, each.seconds) for each in maps]
     noise = [_at(each.noise, each.noise_times, noise_times, each.seconds) for each in maps]
-    return MapBatch(
+    return ControlMapBatch(
         torch.from_numpy(np.stack(partials)),
         torch.from_numpy(np.stack(noise)),
         torch.from_numpy(np.stack([each.fine.astype(np.float32) for each in maps])),
@@ -133,7 +133,7 @@ def map_batch(
     )
 
 
-def outline_batch(
+def grid_batch(
     partials: Tensor,
     slots: Tensor,
     noise: Tensor,
@@ -142,7 +142,7 @@ def outline_batch(
     stiffness: Tensor,
     ratios: Tensor,
     pitch: Tensor,
-) -> MapBatch:
+) -> ControlMapBatch:
     """Outlines at chosen pitches, on their own grid; gradients go to their levels.
 
     Hear them by `MagnitudeRender` with the outlines' frames. Frequencies are those that
@@ -164,10 +164,10 @@ def outline_batch(
         numbers = torch.arange(1, PARTIALS + 1, device=pitch.device, dtype=torch.float64)
         multiples = numbers * ((1 + stiff * numbers.square()) / (1 + stiff)).sqrt()
         multiples[:, :SINGLES] *= torch.exp2(offsets.double() / 1200)
-        sounding = (slots > SILENCE).any(dim=2)
+        sounding = (slots > SILENCE_DB).any(dim=2)
         frequencies = first * torch.cat([multiples, ratios.double() * sounding], dim=1)
     rows = torch.cat([partials, slots], dim=1)
-    return MapBatch(rows, noise, fine, frequencies.float())
+    return ControlMapBatch(rows, noise, fine, frequencies.float())
 
 
 def _at(
@@ -175,7 +175,7 @@ def _at(
 ) -> NDArray[np.float32]:
     """Rows (rows, frames) of a map at other moments."""
     laid = np.array([np.interp(times, own, row) for row in rows.astype(np.float32)])
-    laid[:, times > end + 0.1] = SILENCE
+    laid[:, times > end + 0.1] = SILENCE_DB
     return laid.astype(np.float32)
 
 
@@ -293,7 +293,7 @@ class MagnitudeRender(nn.Module):
         self,
         seconds: float = NOTE_SECONDS,
         key_up: float = HOLD_SECONDS,
-        frames: int = FRAMES[-1],
+        frames: int = FRAME_COUNTS[-1],
         noise_frames: int = NOISE_FRAMES,
     ) -> None:
         super().__init__()
@@ -317,8 +317,8 @@ class MagnitudeRender(nn.Module):
     def _keep(self, name: str, values: NDArray[np.float32]) -> None:
         self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
-    def forward(self, maps: MapBatch) -> Heard:
-        """Hear maps; see `Heard`.
+    def forward(self, maps: ControlMapBatch) -> MagnitudeFeatures:
+        """Hear maps; see `MagnitudeFeatures`.
 
         Notes with equally many partials below 8 kHz are heard together: a high one has few.
         """
@@ -330,7 +330,7 @@ class MagnitudeRender(nn.Module):
         pitch, envelope = [], []
         for first in range(0, len(told), TOGETHER):
             these = order[first : first + TOGETHER]
-            some = MapBatch(*(part.index_select(0, these) for part in maps))
+            some = ControlMapBatch(*(part.index_select(0, these) for part in maps))
             powers = self._powers(some, inside[these], told[first : first + TOGETHER][-1])
             pitch.append(powers[0])
             envelope.append(powers[1])
@@ -338,20 +338,20 @@ class MagnitudeRender(nn.Module):
         pitch_map, loudest = _relative(torch.cat(pitch).index_select(0, back))
         shape, _ = _relative(torch.cat(envelope).index_select(0, back))
         level = (1 + _FLOORS * loudest.log()).clamp_min(0)
-        return Heard(pitch_map, shape, level)
+        return MagnitudeFeatures(pitch_map, shape, level)
 
     def _buffer(self, name: str) -> Tensor:
         return self.get_buffer(name)
 
-    def _powers(self, maps: MapBatch, inside: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def _powers(self, maps: ControlMapBatch, inside: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Powers (batch, frames, bands) of long and short frames, of so many partials."""
         rows = [maps.partials[:, : min(count, SINGLES)], maps.partials[:, -MODES:]]
         if count > SINGLES:
             groups = maps.partials[:, SINGLES:-MODES]
             upper = self._buffer("upper")[: count - SINGLES] @ groups
             upper = upper + maps.fine[:, : count - SINGLES, None]
-            silent = (groups <= SILENCE).all(dim=1, keepdim=True)
-            rows.insert(1, upper.masked_fill(silent, SILENCE))
+            silent = (groups <= SILENCE_DB).all(dim=1, keepdim=True)
+            rows.insert(1, upper.masked_fill(silent, SILENCE_DB))
 
         def of_these(values: Tensor) -> Tensor:
             return torch.cat([values[:, :count], values[:, PARTIALS:]], dim=1)
@@ -424,13 +424,13 @@ def _module(seconds: float, key_up: float) -> MagnitudeRender:
     return MagnitudeRender(seconds, key_up)
 
 
-def render_magnitude(maps: Sequence[Controls] | Controls) -> Heard:
+def render_magnitude(maps: Sequence[ControlMap] | ControlMap) -> MagnitudeFeatures:
     """What the ears would hear of maps, 4 s from the onset, without rendering them.
 
     Args:
         maps: one or several; the key-up of each may lie where it will.
     """
-    chosen = [maps] if isinstance(maps, Controls) else list(maps)
+    chosen = [maps] if isinstance(maps, ControlMap) else list(maps)
     with torch.no_grad():
-        heard: Heard = _module(NOTE_SECONDS, HOLD_SECONDS)(map_batch(chosen))
+        heard: MagnitudeFeatures = _module(NOTE_SECONDS, HOLD_SECONDS)(map_batch(chosen))
     return heard

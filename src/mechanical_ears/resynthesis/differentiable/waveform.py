@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
-from mechanical_ears.resynthesis.control_grid import outline_noise_times, outline_times
+from mechanical_ears.resynthesis.control_grid import grid_noise_times, grid_times
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
     MODES,
     PARTIALS,
-    SILENCE,
+    SILENCE_DB,
     SINGLES,
     band_centres,
     band_edges,
     group_weights,
 )
-from mechanical_ears.resynthesis.differentiable.magnitude import MapBatch
+from mechanical_ears.resynthesis.differentiable.magnitude import ControlMapBatch
 from mechanical_ears.resynthesis.synthesis.noise_bands import PHASES, block_samples
 from mechanical_ears.resynthesis.synthesis.render import BAND, FADE_IN, FADE_OUT, HOP
 
@@ -61,8 +61,8 @@ class Waveform(nn.Module):
         bins = np.arange(size // 2 + 1) * (SAMPLE_RATE / size)
         places = np.interp(bins, band_centres(), np.arange(BANDS))
         heard = bins > 0  # no direct current
-        self._keep("at_hops", _weights(np.interp(hops, outline_times(), np.arange(96.0)), 96))
-        noise_times = outline_noise_times()
+        self._keep("at_hops", _weights(np.interp(hops, grid_times(), np.arange(96.0)), 96))
+        noise_times = grid_noise_times()
         at_blocks = np.interp(blocks, noise_times, np.arange(float(len(noise_times))))
         self._keep("at_blocks", _weights(at_blocks, len(noise_times)))
         self._keep("at_bins", _weights(places, BANDS))
@@ -79,7 +79,7 @@ class Waveform(nn.Module):
     def _keep(self, name: str, values: NDArray[np.float64] | NDArray[np.float32]) -> None:
         self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
 
-    def forward(self, maps: MapBatch, lots: torch.Generator | None = None) -> Tensor:
+    def forward(self, maps: ControlMapBatch, lots: torch.Generator | None = None) -> Tensor:
         """Play notes.
 
         Args:
@@ -99,23 +99,23 @@ class Waveform(nn.Module):
         played = []
         for first in range(0, len(told), TOGETHER):  # high notes have few partials
             these = order[first : first + TOGETHER]
-            some = MapBatch(*(part.index_select(0, these) for part in maps))
+            some = ControlMapBatch(*(part.index_select(0, these) for part in maps))
             count = told[first : first + TOGETHER][-1]
             played.append(self._sines(some, inside[these], phases[these], count))
         sound = torch.cat(played).index_select(0, order.argsort())
         return (sound + self._hiss(maps.noise, lots)) * self.get_buffer("fades")
 
-    def _amplitudes(self, maps: MapBatch, inside: Tensor, count: int) -> Tensor:
+    def _amplitudes(self, maps: ControlMapBatch, inside: Tensor, count: int) -> Tensor:
         """(batch, partials and modes, hops)."""
         weights = self.get_buffer("upper")[: max(0, count - SINGLES)]
         upper = weights @ maps.partials[:, SINGLES:-MODES]
         rows = [maps.partials[:, : min(count, SINGLES)], upper, maps.partials[:, -MODES:]]
-        silent = (torch.cat(rows, dim=1) <= SILENCE + BARELY) | ~inside[:, :, None]
+        silent = (torch.cat(rows, dim=1) <= SILENCE_DB + BARELY) | ~inside[:, :, None]
         rows[1] = upper + maps.fine[:, : upper.shape[1], None]
         amplitudes = torch.exp(torch.cat(rows, dim=1) * _DECIBEL).masked_fill(silent, 0)
         return amplitudes @ self.get_buffer("at_hops")
 
-    def _sines(self, maps: MapBatch, inside: Tensor, phases: Tensor, count: int) -> Tensor:
+    def _sines(self, maps: ControlMapBatch, inside: Tensor, phases: Tensor, count: int) -> Tensor:
         """Sound (batch, 64000) of so many partials, and the modes."""
         chosen = torch.arange(PARTIALS + MODES, device=phases.device)
         chosen = torch.cat([chosen[:count], chosen[PARTIALS:]])
@@ -134,8 +134,8 @@ class Waveform(nn.Module):
     def _hiss(self, noise: Tensor, lots: torch.Generator | None) -> Tensor:
         """Noise (batch, 64000) of levels (batch, 40, frames), dB."""
         levels = noise @ self.get_buffer("at_blocks")
-        silent = levels <= SILENCE + 1
-        density = (levels - self.get_buffer("widths")).masked_fill(silent, 2 * SILENCE)
+        silent = levels <= SILENCE_DB + 1
+        density = (levels - self.get_buffer("widths")).masked_fill(silent, 2 * SILENCE_DB)
         shape = torch.exp(density.transpose(1, 2) @ self.get_buffer("at_bins") * _DECIBEL)
         random = torch.randint(PHASES, shape.shape, generator=lots, dtype=torch.int32)
         turned = self.get_buffer("turns")[random.to(shape.device)]

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.resynthesis.control_map import BANDS, SILENCE, band_centres, band_edges
+from mechanical_ears.resynthesis.control_map import BANDS, SILENCE_DB, band_centres, band_edges
 
 BLOCK: Final = 0.018  # s, about
 PHASES: Final = 4096  # steps of a random phase in a turn
@@ -51,7 +51,7 @@ def hiss(
     """
     size = block_samples(sample_rate)
     half = size // 2
-    loud = np.flatnonzero((levels > SILENCE).any(axis=0))
+    loud = np.flatnonzero((levels > SILENCE_DB).any(axis=0))
     if not len(loud):
         return np.zeros(count, dtype=np.float32)
     highest = min(float(band_edges()[loud[-1] + 1]) * scale, 0.49 * sample_rate)

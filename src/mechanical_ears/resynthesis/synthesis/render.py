@@ -22,18 +22,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.resynthesis.analysis.pitch_track import warp
 from mechanical_ears.resynthesis.control_map import (
-    FRAMES,
+    FRAME_COUNTS,
     MODES,
     PARTIALS,
-    SILENCE,
+    PHASE_STEPS,
+    SILENCE_DB,
     SINGLES,
-    TURN,
-    Controls,
-    ControlsError,
+    ControlMap,
+    ControlMapError,
     group_weights,
 )
 from mechanical_ears.resynthesis.synthesis.noise_bands import block_samples, hiss
@@ -65,7 +65,7 @@ class _Rows:
 
 
 def render(
-    controls: Controls,
+    controls: ControlMap,
     *,
     pitch: float | None = None,
     velocity_gain: float = 0.0,
@@ -97,11 +97,11 @@ def render(
     """
     rate = controls.sample_rate if sample_rate is None else sample_rate
     if not 1000 <= rate <= 1_000_000:
-        raise ControlsError(f"sample rate is {rate} Hz, outside 1000..1000000")
+        raise ControlMapError(f"sample rate is {rate} Hz, outside 1000..1000000")
     if seconds is not None and not 0.01 <= seconds <= 600:
-        raise ControlsError(f"{seconds:g} s is outside 0.01..600 s")
+        raise ControlMapError(f"{seconds:g} s is outside 0.01..600 s")
     if pitch is not None and not -12 <= pitch <= 140:
-        raise ControlsError(f"pitch {pitch:g} is outside −12..140")
+        raise ControlMapError(f"pitch {pitch:g} is outside −12..140")
     scale = 1.0 if pitch is None else midi_to_hz(pitch) / controls.frequency
     line = timeline(controls.seconds, controls.key_up, seconds)
     count = round(line.seconds * rate)
@@ -117,33 +117,33 @@ def render(
     return Sound(sound, rate)
 
 
-def _rows(controls: Controls, scale: float, rate: int, seed: int, phases: bool) -> _Rows:
+def _rows(controls: ControlMap, scale: float, rate: int, seed: int, phases: bool) -> _Rows:
     told = controls.partials.astype(np.float32)
     fine = controls.fine.astype(np.float32)[:, None]
-    decibels = np.full((PARTIALS + MODES, told.shape[1]), SILENCE, dtype=np.float32)
+    decibels = np.full((PARTIALS + MODES, told.shape[1]), SILENCE_DB, dtype=np.float32)
     decibels[:SINGLES], decibels[PARTIALS:] = told[:SINGLES], told[-MODES:]
-    if (told[SINGLES:-MODES] > SILENCE).any():
-        decibels[SINGLES:PARTIALS] = product(group_weights(), told[SINGLES:-MODES]) + fine
+    if (told[SINGLES:-MODES] > SILENCE_DB).any():
+        decibels[SINGLES:PARTIALS] = matmul(group_weights(), told[SINGLES:-MODES]) + fine
     frequencies = scale * controls.frequencies
     highest = frequencies * 2 ** (float(controls.cents.max()) / 1200)
     heard = (decibels.max(axis=1) > INAUDIBLE) & (highest < BAND * rate) & (frequencies > 0)
     random = np.random.default_rng(seed + 1).random(len(decibels), dtype=np.float32)
     turns = np.broadcast_to(random[:, None], decibels.shape).copy()
     if phases:
-        known = controls.phases.astype(np.float32) / TURN
+        known = controls.phases.astype(np.float32) / PHASE_STEPS
         turns[:SINGLES], turns[PARTIALS:] = known[:SINGLES], known[SINGLES:]
     return _Rows(decibels[heard], turns[heard], frequencies[heard])
 
 
 def _amplitudes(decibels: NDArray[np.float32]) -> NDArray[np.float32]:
     amplitudes = np.exp2(decibels * np.float32(_DECIBEL))
-    return np.asarray(np.where(decibels <= SILENCE, 0, amplitudes), dtype=np.float32)
+    return np.asarray(np.where(decibels <= SILENCE_DB, 0, amplitudes), dtype=np.float32)
 
 
 def _partials(
-    controls: Controls, rows: _Rows, line: Timeline, count: int, rate: int
+    controls: ControlMap, rows: _Rows, line: Timeline, count: int, rate: int
 ) -> NDArray[np.float32]:
-    hop = round((HOP if len(controls.cents) == FRAMES[0] else FAST_HOP) * rate)
+    hop = round((HOP if len(controls.cents) == FRAME_COUNTS[0] else FAST_HOP) * rate)
     times, cents = controls.times, controls.cents.astype(np.float64)
     moments = np.arange(float(count)) / rate
     ends = np.arange(0, line.seconds + 0.01, 0.001)
@@ -206,7 +206,7 @@ def _changes(
 
 
 def _noise(
-    controls: Controls, line: Timeline, scale: float, count: int, rate: int, seed: int
+    controls: ControlMap, line: Timeline, scale: float, count: int, rate: int, seed: int
 ) -> NDArray[np.float32]:
     half = block_samples(rate) // 2
     at: NDArray[np.float64] = np.arange(count // half + 2.0) * (half / rate)
@@ -215,7 +215,7 @@ def _noise(
     times = controls.noise_times
     levels = between(times, places)(np.ascontiguousarray(rows.T))
     levels += 20 * np.log10(_changes(times, rows, line, at, places))
-    levels[levels <= SILENCE + 1] = 2 * SILENCE
+    levels[levels <= SILENCE_DB + 1] = 2 * SILENCE_DB
     return hiss(levels, scale, count, rate, seed)
 
 

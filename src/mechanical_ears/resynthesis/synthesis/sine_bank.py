@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.matmul import product
+from mechanical_ears.matmul import matmul
 
 TAPS: Final = 16  # samples that the sinc reaches over
 STEPS: Final = 512  # of its table, in a sample
@@ -64,7 +64,7 @@ def sine_bank(
     basis *= triangle
     left = np.concatenate([real, -imaginary], axis=1)
     sound = np.zeros((hops + 1, hop), dtype=np.float32)
-    made = product(left, basis)
+    made = matmul(left, basis)
     sound[:-1] += made[:, :hop]
     sound[1:] += made[:, hop:]
     return sound[1:-1].ravel()

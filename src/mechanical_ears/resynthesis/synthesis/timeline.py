@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.resynthesis.control_map import SILENCE
+from mechanical_ears.resynthesis.control_map import SILENCE_DB
 
 LOOPED: Final = 0.6  # of the sustain, at most
 ATTACK: Final = 0.3  # s, that is never looped
@@ -102,5 +102,5 @@ def slopes(
     moments = times[part] - times[part].mean()
     heard = rows[:, part]
     fall = ((heard - heard.mean(axis=1, keepdims=True)) @ moments) / (moments @ moments)
-    sounds = heard.min(axis=1) > SILENCE + 1
+    sounds = heard.min(axis=1) > SILENCE_DB + 1
     return np.where(sounds & (fall < -SLOWEST), np.maximum(fall, -FASTEST), 0).astype(np.float32)

@@ -22,7 +22,7 @@ from mechanical_ears.imagining.training.critics.raw import (
     LOWEST_KEY,
     load_article,
 )
-from mechanical_ears.imagining.training.networks import Asked
+from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.imagining.training.step import some
 from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.note import FAMILIES
@@ -117,7 +117,7 @@ def test_the_article_begins_as_it_was_trained(codec_and_codes):
 def test_the_detector_hears_classes(codec_and_codes):
     detector = make_critics(["detector"], codec_and_codes[0])[0]
     notes = played(codec_and_codes[1][:2])
-    asked = Asked(torch.tensor([21.0, 140.0]), notes.asked.velocity, notes.asked.family)
+    asked = Condition(torch.tensor([21.0, 140.0]), notes.asked.velocity, notes.asked.family)
     last = detector.classifier.leave
     with torch.no_grad():
         last.weight.zero_()
@@ -152,7 +152,7 @@ def test_half_of_a_family_is_half_of_a_class(codec_and_codes):
 def test_pairs_stay_together():
     codes = torch.arange(48.0)[:, None]
     batch = played(codes)._replace(
-        asked=Asked(codes[:, 0], codes[:, 0] + 1, codes.expand(-1, len(FAMILIES)))
+        asked=Condition(codes[:, 0], codes[:, 0] + 1, codes.expand(-1, len(FAMILIES)))
     )
     for notes in (2, 8, 20, 46, 48, 1000):
         few = some(batch, notes)

@@ -31,22 +31,22 @@ from mechanical_ears.imagining.training.networks import (
     LEAKING,
     PITCH_FEATURES,
     VELOCITY_FEATURES,
-    Asked,
+    Condition,
     pitch_features,
     velocity_features,
 )
-from mechanical_ears.listening.training.network import Listener, Told
+from mechanical_ears.listening.training.network import Listener, ListenerOutput
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
-from mechanical_ears.resynthesis.control_grid import OUTLINE_FRAMES, OUTLINE_NOISE_FRAMES
-from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender, outline_batch
+from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
+from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender, grid_batch
 
-ASKED_FEATURES: Final = PITCH_FEATURES + VELOCITY_FEATURES + len(FAMILIES)
+CONDITION_FEATURES: Final = PITCH_FEATURES + VELOCITY_FEATURES + len(FAMILIES)
 WHITENED: Final = 0.5  # exponent of the deviations by which codes are shown to critics
 LISTENER: Final = Path(__file__).parents[3] / "listening" / "weights" / "listener.safetensors"
 VELOCITY_STEPS: Final = (25.0, 50.0, 75.0, 100.0, 127.0)
 
 
-class Played(NamedTuple):
+class NoteBatch(NamedTuple):
     """Notes as critics get them; notes 2k and 2k + 1 are of one instrument.
 
     Attributes:
@@ -55,10 +55,10 @@ class Played(NamedTuple):
     """
 
     codes: Tensor
-    asked: Asked
+    asked: Condition
 
 
-def asked_features(asked: Asked) -> Tensor:
+def condition_features(asked: Condition) -> Tensor:
     """What was asked for as numbers, (n, 32)."""
     keys, strokes = pitch_features(asked.pitch), velocity_features(asked.velocity)
     return torch.cat([keys, strokes, asked.family], dim=1)
@@ -116,15 +116,15 @@ class Critic(nn.Module):
         """The part of it that learns, which checkpoints keep."""
         return self
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """What it sees of notes, (n, …)."""
         raise NotImplementedError
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """Scores of views; the greater, the more real."""
         raise NotImplementedError
 
-    def own_loss(self, real: Played, fake: Played) -> Tensor:
+    def own_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """What it learns from notes asked for alike."""
         with torch.no_grad():
             seen_real, seen_fake = self.view(real), self.view(fake)
@@ -136,7 +136,7 @@ class Critic(nn.Module):
         penalty = penalty + gradient_penalty(fake_scores, seen_fake)
         return critic_loss(real_scores, fake_scores) + self.gamma / 2 * penalty
 
-    def generators_loss(self, real: Played, fake: Played) -> Tensor:
+    def generators_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """What the generator learns from it."""
         with torch.no_grad():
             real_scores = self.score(self.view(real), real.asked)
@@ -152,15 +152,15 @@ class MapCritic(Critic):
     def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", shown_scale(deviation), persistent=False)
-        self.scorer = Scorer(1 + len(deviation), ASKED_FEATURES, hidden)
+        self.scorer = Scorer(1 + len(deviation), CONDITION_FEATURES, hidden)
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """Scaled codes."""
         return shown(played.codes, self.scale)
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, asked_features(asked)))
+        return cast("Tensor", self.scorer(views, condition_features(asked)))
 
 
 class PairCritic(Critic):
@@ -172,15 +172,15 @@ class PairCritic(Critic):
     def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", shown_scale(deviation), persistent=False)
-        self.scorer = Scorer(2 * (1 + len(deviation)), 2 * ASKED_FEATURES, hidden)
+        self.scorer = Scorer(2 * (1 + len(deviation)), 2 * CONDITION_FEATURES, hidden)
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """Scaled codes of both notes, (n / 2, …)."""
         return shown(played.codes, self.scale).reshape(len(played.codes) // 2, -1)
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """Scores of pairs, (n / 2,)."""
-        features = asked_features(asked)
+        features = condition_features(asked)
         return cast("Tensor", self.scorer(views, features.reshape(len(features) // 2, -1)))
 
 
@@ -201,16 +201,14 @@ class EarsCritic(Critic):
     def __init__(self, codec: Codec, listener: Listener, hidden: int = 384) -> None:
         super().__init__()
         self.codec = codec
-        self.render = MagnitudeRender(
-            NOTE_SECONDS, HOLD_SECONDS, OUTLINE_FRAMES, OUTLINE_NOISE_FRAMES
-        )
+        self.render = MagnitudeRender(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES, GRID_NOISE_FRAMES)
         self.listener = listener.eval().requires_grad_(False)
         self._features = torch.empty(0)
         trunk = self.listener.trunk
         self._norm = [trunk[0]]  # in a list: it is the listener's
         trunk.register_forward_hook(self._keep)
         told = cast("nn.BatchNorm1d", trunk[0]).num_features + listener.shape.hidden
-        self.scorer = Scorer(told, ASKED_FEATURES, hidden)
+        self.scorer = Scorer(told, CONDITION_FEATURES, hidden)
 
     def learner(self) -> nn.Module:
         """The heads."""
@@ -225,23 +223,23 @@ class EarsCritic(Critic):
     def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._features = torch.cat([self._norm[0](inputs[0]), output], dim=1)
 
-    def hear(self, played: Played) -> tuple[Told, Tensor]:
+    def hear(self, played: NoteBatch) -> tuple[ListenerOutput, Tensor]:
         """What the listener tells of notes, and its features (n, 769)."""
         told_apart = self.codec.decode(played.codes)._asdict()
         del told_apart["cents"]  # of vibrato, which is not shown
-        heard = self.render(outline_batch(**told_apart, pitch=played.asked.pitch))
-        told: Told = self.listener(*heard)
+        heard = self.render(grid_batch(**told_apart, pitch=played.asked.pitch))
+        told: ListenerOutput = self.listener(*heard)
         return told, self._features
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """The listener's features."""
         return self.hear(played)[1]
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, asked_features(asked)))
+        return cast("Tensor", self.scorer(views, condition_features(asked)))
 
-    def generators_loss(self, real: Played, fake: Played) -> Tensor:
+    def generators_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """That notes are taken for real, and heard as what was asked for."""
         with torch.no_grad():
             real_scores = self.score(self.view(real), real.asked)

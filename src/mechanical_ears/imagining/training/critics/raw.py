@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mechanical_ears.imagining.training.critics.make import (
-    ASKED_FEATURES,
+    CONDITION_FEATURES,
     Critic,
-    Played,
-    asked_features,
+    NoteBatch,
+    condition_features,
 )
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import gradient_penalty
-from mechanical_ears.imagining.training.networks import LEAKING, Asked
+from mechanical_ears.imagining.training.networks import LEAKING, Condition
 from mechanical_ears.listening.article_ears import SHIPPED_ARTICLE
 from mechanical_ears.listening.frontend import (
     BINS,
@@ -39,11 +39,11 @@ from mechanical_ears.listening.frontend import (
 )
 from mechanical_ears.listening.training.article_network import CHANNELS, HIDDEN, ArticleNetwork
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
-from mechanical_ears.resynthesis.control_grid import OUTLINE_FRAMES, OUTLINE_NOISE_FRAMES
+from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
 from mechanical_ears.resynthesis.differentiable.magnitude import (
+    ControlMapBatch,
     MagnitudeRender,
-    MapBatch,
-    outline_batch,
+    grid_batch,
 )
 from mechanical_ears.resynthesis.differentiable.waveform import Waveform
 
@@ -75,7 +75,7 @@ class ArticleScorer(nn.Module):
         network.pitch = nn.Identity()  # type: ignore[assignment]
         self.network = network
         self.leave = nn.Linear(HIDDEN, 1)
-        self.project = nn.Linear(ASKED_FEATURES, HIDDEN, bias=False)
+        self.project = nn.Linear(CONDITION_FEATURES, HIDDEN, bias=False)
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, audio: Tensor, asked: Tensor) -> Tensor:
@@ -106,16 +106,16 @@ class ArticleCritic(Critic):
         """The network, whole."""
         return self.scorer
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """Sound, (n, 64000)."""
         lots = torch.Generator().manual_seed(int(self.scorer.draws))
         return cast("Tensor", self.render(_maps(self.codec, played), lots))
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, asked_features(asked)))
+        return cast("Tensor", self.scorer(views, condition_features(asked)))
 
-    def own_loss(self, real: Played, fake: Played) -> Tensor:
+    def own_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """See `Critic.own_loss`; phases are drawn anew."""
         self.scorer.draws += 1
         return super().own_loss(real, fake)
@@ -160,26 +160,24 @@ class DetectorCritic(Critic):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
-        self.render = MagnitudeRender(
-            NOTE_SECONDS, HOLD_SECONDS, OUTLINE_FRAMES, OUTLINE_NOISE_FRAMES
-        )
+        self.render = MagnitudeRender(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES, GRID_NOISE_FRAMES)
         self.classifier = Classifier()
 
     def learner(self) -> nn.Module:
         """The classifier."""
         return self.classifier
 
-    def view(self, played: Played) -> Tensor:
+    def view(self, played: NoteBatch) -> Tensor:
         """Pitch map, envelope and level, side by side (n, 8353)."""
         heard = self.render(_maps(self.codec, played))
         return torch.cat([part.flatten(1) for part in (*heard[:2], heard[2][:, None])], dim=1)
 
-    def score(self, views: Tensor, asked: Asked) -> Tensor:
+    def score(self, views: Tensor, asked: Condition) -> Tensor:
         """By how much what was asked for is likelier than "generated", in nepers."""
         told = self._told(views)
         return _of_asked(told, asked) - told[:, -1]
 
-    def own_loss(self, real: Played, fake: Played) -> Tensor:
+    def own_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """That real notes are what they are, and generated ones are "generated"."""
         with torch.no_grad():
             seen_real, seen_fake = self.view(real), self.view(fake)
@@ -191,7 +189,7 @@ class DetectorCritic(Critic):
         penalty = penalty + gradient_penalty(right_of_fake - fake_told[:, -1], seen_fake)
         return -right_of_real.mean() - fake_told[:, -1].mean() + self.gamma / 2 * penalty
 
-    def generators_loss(self, real: Played, fake: Played) -> Tensor:
+    def generators_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """That generated notes are heard as what was asked for."""
         return -_of_asked(self._told(self.view(fake)), fake.asked).mean()
 
@@ -199,7 +197,7 @@ class DetectorCritic(Critic):
         return cast("Tensor", self.classifier(views).log_softmax(dim=1))
 
 
-def _of_asked(told: Tensor, asked: Asked) -> Tensor:
+def _of_asked(told: Tensor, asked: Condition) -> Tensor:
     """Logarithms of the probabilities of what was asked for, mean over its families, (n,)."""
     key = (asked.pitch.round().long() - LOWEST_KEY).clamp(0, KEYS - 1)
     classes = told[:, :CLASSES].reshape(-1, len(FAMILIES), KEYS)
@@ -207,10 +205,10 @@ def _of_asked(told: Tensor, asked: Asked) -> Tensor:
     return (at_key * asked.family).sum(dim=1)
 
 
-def _maps(codec: Codec, played: Played) -> MapBatch:
+def _maps(codec: Codec, played: NoteBatch) -> ControlMapBatch:
     told = codec.decode(played.codes)._asdict()
     del told["cents"]  # vibrato is neither shown nor played
-    return outline_batch(**told, pitch=played.asked.pitch)
+    return grid_batch(**told, pitch=played.asked.pitch)
 
 
 def load_article() -> ArticleNetwork:
