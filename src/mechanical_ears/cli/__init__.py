@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from tyro.conf import OmitSubcommandPrefixes
 
 from mechanical_ears.cli import (  # noqa: F401  (they register)
-    corpora,
-    evaluation,
-    exploring,
-    imagining,
-    instruments,
-    listening,
-    networks,
-    sounds,
+    corpus,
+    evaluate,
+    explore,
+    imagine,
+    instrument,
+    listen,
+    sound,
+    train,
 )
-from mechanical_ears.cli.apps import app
+from mechanical_ears.cli.app import app
 from mechanical_ears.errors import EarsError
 
 TRAIN_EXTRA = {"torch", "lightning", "safetensors", "pyarrow", "fluidsynth", "google_crc32c"}

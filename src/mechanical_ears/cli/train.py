@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechanical_ears.cli.apps import Output, train_app
+from mechanical_ears.cli.app import Output, train_app
 from mechanical_ears.training.device import Accelerator, Precision
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from mechanical_ears.cli.apps import MaybeOutput, Output, app, corpus_app
+from mechanical_ears.cli.app import MaybeOutput, Output, app, corpus_app
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS
 

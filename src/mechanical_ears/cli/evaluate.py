@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from mechanical_ears.cli.apps import JsonLines, MaybeOutput, Output, evaluate_app
+from mechanical_ears.cli.app import JsonLines, MaybeOutput, Output, evaluate_app
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.hearing import Accuracy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mechanical_ears.cli.apps import app
+from mechanical_ears.cli.app import app
 from mechanical_ears.errors import EarsError
 
 EXTRA = {"fastapi", "uvicorn", "starlette", "pydantic", "platformdirs", "sklearn"}

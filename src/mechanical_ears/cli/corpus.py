@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from mechanical_ears.cli.apps import JsonLines, Output, build_app, corpus_app
+from mechanical_ears.cli.app import JsonLines, Output, build_app, corpus_app
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from mechanical_ears.cli.apps import CsvPath, JsonLines, app
+from mechanical_ears.cli.app import CsvPath, JsonLines, app
 
 if TYPE_CHECKING:
     from mechanical_ears.listening.ears import Hearing

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from mechanical_ears.cli.apps import MaybeOutput, Output, app
+from mechanical_ears.cli.app import MaybeOutput, Output, app
 
 
 @app.command

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from mechanical_ears.cli.apps import Output, app
+from mechanical_ears.cli.app import Output, app
 
 if TYPE_CHECKING:
     from mechanical_ears.instrument.sampled import SampledInstrument
