@@ -14,7 +14,6 @@ cosine schedule; what is published are the averaged weights (exponential moving 
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import time
@@ -22,7 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -57,6 +56,12 @@ from mechanical_ears.training.device import Hardware, compiled, launch_fabric
 from mechanical_ears.training.feed import Notes, ahead, batches, shuffled
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
+from mechanical_ears.training.schedules import (
+    moving_average,
+    schedule,
+    set_updates,
+    warm_up_cosine,
+)
 
 WEIGHTS = {
     "key": 1.0,
@@ -265,19 +270,29 @@ def _learn(
     labeller = Labeller(train.stores)
     torch.manual_seed(training.seed)
     learner = Learner(subject.network(), len(labeller.instruments), subject.embedding)
-    averaged = copy.deepcopy(learner).requires_grad_(False)
+    round_notes = min(training.epoch_notes, len(train))
+    whole, rest = divmod(round_notes, training.batch_size)
+    steps: int = whole + (rest >= fabric.world_size)  # each process has a part of every batch
+    horizon = AVERAGED * training.epochs * steps + 1
+
+    def newest_share(update: int) -> float:
+        return max(1 / horizon, 9 / (10 + update))  # young averages learn fast
+
+    average = moving_average(learner, newest_share)
+    averaged = cast("Learner", average.module)
     adam = torch.optim.AdamW(
         learner.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
     state: State = {"learner": learner, "averaged": averaged, "optimiser": adam}
     done = run.resume(state)
+    set_updates(average, done * steps)
+    factor = warm_up_cosine(WARM_UP, training.epochs * steps, LEAST_RATE)
+    scheduler = schedule(adam, factor, done * steps)
     network, optimiser = fabric.setup(compiled(learner, fabric.device), adam)
-    averaged = averaged.to(fabric.device)
+    average.to(fabric.device)
     front_end = subject.front_end().to(fabric.device)
     families = family_weights(train).to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
-    round_notes = min(training.epoch_notes, len(train))
-    steps = math.ceil(round_notes / training.batch_size)
 
     for epoch in range(done + 1, training.epochs + 1):
         started = time.perf_counter()
@@ -299,18 +314,14 @@ def _learn(
             for batch in batches(order, training.batch_size, share=share)
         )
         for step, (heard, labels) in enumerate(ahead(prepared)):
-            now = (epoch - 1) * steps + step
-            rate = _rate(training, now, training.epochs * steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
             told, instruments = network(heard)
             loss = loss_of(told, instruments, labels, families)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
             optimiser.step()
-            kept = 1 - 1 / (AVERAGED * training.epochs * steps + 1)
-            _average(averaged, learner, min(kept, (1 + now) / (10 + now)))  # young means learn fast
+            scheduler.step()
+            average.update_parameters(learner)
             keyed = labels.key != UNKNOWN
             right += int((told.key.argmax(dim=1) == labels.key)[keyed].sum())
             count += int(keyed.sum())
@@ -332,7 +343,7 @@ def _learn(
             "device": str(fabric.device),
         }
         if fabric.is_global_zero:
-            run.finish_epoch(epoch, {**state, "averaged": averaged}, figures)
+            run.finish_epoch(epoch, state, figures)
         observer.epoch_ends({"epoch": epoch, **figures})
         fabric.barrier()
     return averaged, labeller
@@ -401,28 +412,6 @@ def _publish_listener(path: Path, trained: Trained) -> None:
     export_listener(published, path, trained.properties)
     told = {name: str(trained.properties[name]) for name in ("trained_on", "licence", "citation")}
     save_weights(trained.network, path.with_name(WEIGHTS_FILE), told)
-
-
-def _rate(training: ListenerTraining, step: int, steps: int) -> float:
-    """The learning rate: up in a line, then down along a cosine."""
-    if step < WARM_UP:
-        return training.learning_rate * (step + 1) / WARM_UP
-    way = (step - WARM_UP) / max(1, steps - WARM_UP)
-    return training.learning_rate * (
-        LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * way))
-    )
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, learner: nn.Module, kept_share: float) -> None:
-    """Move the averaged weights, and the statistics of their norms, towards the present ones."""
-    for mean, now in zip(averaged.parameters(), learner.parameters(), strict=True):
-        mean.lerp_(now, 1 - kept_share)
-    for kept, latest in zip(averaged.buffers(), learner.buffers(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(latest, 1 - kept_share)
-        else:
-            kept.copy_(latest)
 
 
 @torch.no_grad()
