@@ -97,7 +97,7 @@ def test_a_folder_with_something_is_kept(tmp_path, capsys, model):
     mine = tmp_path / "mine"
     mine.mkdir()
     assert run("-o", mine, *words) == 0  # an empty one is taken
-    refused(capsys, ["-o", mine, *words], mine, "holds something", "--force")
+    refused(capsys, ["-o", mine, *words], mine, "is not empty", "--force")
     (mine / "060-025.wav").write_bytes(b"old")
     assert run("-o", mine, *words, "--force") == 0
     assert Sound.load(mine / "060-025.wav").seconds == 1

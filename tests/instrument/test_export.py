@@ -75,7 +75,7 @@ def test_an_error_at_the_very_end_puts_back_what_was_there(tmp_path, monkeypatch
     def broken(path, text):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "_write_text", broken)
+    monkeypatch.setattr(exporting, "write_text", broken)
     with pytest.raises(KeyboardInterrupt):
         export(sampled(), tmp_path / "x.sfz", force=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before

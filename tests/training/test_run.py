@@ -75,7 +75,7 @@ def test_another_configuration_is_refused_by_name(tmp_path):
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):
     run = RunFolder(tmp_path / "run", {})
-    with pytest.raises(EarsError, match="another process is at work in it"):
+    with pytest.raises(EarsError, match="is in use by another process"):
         RunFolder(tmp_path / "run", {})
     RunFolder(tmp_path / "run", {}, writes=False)
     run.close()

@@ -28,6 +28,7 @@ from mechanical_ears.files import (
     LOCK_FILE,
     lock_folder,
     make_folder,
+    replace_folder,
     write_atomically,
     write_error,
     write_json,
@@ -135,15 +136,14 @@ class Build(Generic[AnyReport]):
             told = f"{self.report.silent} silent, {len(self.report.bad)} bad"
             raise CorpusError(f"holds no note ({told})", path=self.plan["provenance"]["title"])
         # A chunk written just before a kill, whose count was not saved, was written again since.
-        return pa.concat_tables([pq.read_table(chunk) for chunk in self._chunks()])
+        chunks = sorted(self.folder.glob(f"{self._form.rows}-*.parquet"))
+        return pa.concat_tables([pq.read_table(chunk) for chunk in chunks])
 
-    def _chunks(self) -> list[Path]:
-        return sorted(self.folder.glob(f"{self._form.rows}-*.parquet"))
-
-    def clear(self) -> None:
-        """Remove what only a build under way needs."""
-        for leftover in [*self._chunks(), *(self.folder / n for n in (PLAN, PROGRESS, LOCK_FILE))]:
-            leftover.unlink()
+    def clear(self, folder: Path) -> None:
+        """Remove from the finished folder what only a build in progress needs."""
+        chunks = folder.glob(f"{self._form.rows}-*.parquet")
+        for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
+            leftover.unlink(missing_ok=True)
 
 
 def plan_of(
@@ -192,12 +192,13 @@ def building(
         with (folder / form.data).open("r+b") as data:
             build = Build(folder, form, plan, report, data)
             yield build
-        build.clear()
-        folder.rename(path)
+        lock.release()  # Windows renames no folder with an open file
+        replace_folder(folder, path)
+        build.clear(path)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        lock.close()
+        lock.release()
         if folder.exists() and not _began(folder):
             shutil.rmtree(folder)  # nothing in it to go on with
 

@@ -9,15 +9,12 @@ All of it is made beside DIR and moved there at the end: DIR is whole or not the
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import make_folder, write_error
+from mechanical_ears.files import write_folder_atomically
 from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.sound import Sound
 
@@ -63,7 +60,7 @@ def write_folder(
     columns, rows = _some(pitches, COLUMNS), _some(velocities, ROWS)
     shown: dict[tuple[int, int], Sound] = {}
     sounds = instrument.notes(pairs, seconds, sample_rate, progress=progress)
-    with whole_folder(Path(path), anew=anew) as folder:
+    with write_folder_atomically(Path(path), force=anew, marker=FILE) as folder:
         for (pitch, velocity), sound in zip(pairs, sounds, strict=True):
             sound.save(folder / f"{pitch:03d}-{velocity:03d}{suffix}")
             if pitch in columns and velocity in rows:
@@ -78,71 +75,3 @@ def _some(values: Sequence[int], most: int) -> list[int]:
     if len(values) <= most:
         return list(values)
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
-
-
-@contextmanager
-def whole_folder(path: Path, *, anew: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; it becomes ``path`` if the block succeeds.
-
-    Args:
-        path: must be empty or not be there.
-        anew: replace what an earlier ``write_folder`` left there; nothing else is ever removed.
-
-    Raises:
-        EarsError: the folder holds something, or cannot be written.
-    """
-    path = path.resolve()
-    _refuse(path, anew)
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.mkdir()
-    except OSError as error:
-        raise write_error(path, error) from error
-    try:
-        yield temporary
-        _refuse(path, anew)
-        _take_place(temporary, path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    except EarsError as error:
-        if error.path is None or not Path(error.path).is_relative_to(temporary):
-            raise
-        own = path / Path(error.path).relative_to(temporary)
-        raise EarsError(error.problem, path=own, remedy=error.remedy) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _refuse(path: Path, anew: bool) -> None:
-    if path.is_dir() and any(path.iterdir()):
-        if not anew:
-            raise EarsError(
-                "is a folder that holds something",
-                path=path,
-                remedy="choose another one, or add --force to imagine it anew",
-            )
-        if not (path / FILE).is_file():
-            raise EarsError(
-                f"holds something, but no {FILE}: it was not imagined, and is not replaced",
-                path=path,
-                remedy="choose another folder",
-            )
-    elif path.exists() and not path.is_dir():
-        raise EarsError(
-            "is a file where a folder is needed", path=path, remedy="choose another name"
-        )
-
-
-def _take_place(temporary: Path, path: Path) -> None:
-    """Rename a folder to ``path``, whose old contents go once the new ones are there."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if path.exists():
-        path.rename(old)
-    try:
-        temporary.rename(path)
-    except OSError:
-        with suppress(OSError):
-            old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

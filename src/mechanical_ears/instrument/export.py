@@ -7,16 +7,12 @@ the file last, so that a file that is there is whole.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mechanical_ears.files import write_atomically, write_error
+from mechanical_ears.files import write_atomically, write_folder_atomically, write_text
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.formats.decentsampler import dspreset_text
 from mechanical_ears.instrument.formats.sf2_writer import sf2_bytes
@@ -167,61 +163,21 @@ def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
 
 def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> ExportResult:
     folder = _folder(path)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     suffix = ".flac" if flac else ".wav"
     files = {
         name: f"{folder.name}/{file}{suffix}" for name, file in _file_names(instrument).items()
     }
-    size = 0
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+    write = sfz_text if path.suffix.lower() == ".sfz" else dspreset_text
+    text = write(instrument, files)
+    size = len(text.encode("utf-8"))
+    with write_folder_atomically(
+        folder, force=True, finish=lambda: write_text(path, text)
+    ) as temporary:
         for name, place in files.items():
             data = _encoded(instrument, name, bits, flac)
             size += len(data)
-            with (temporary / Path(place).name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise write_error(folder, error) from error
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    write = sfz_text if path.suffix.lower() == ".sfz" else dspreset_text
-    text = write(instrument, files)
-    _placed(temporary, folder, lambda: _write_text(path, text))
-    return ExportResult(
-        path, folder, len(instrument.zones), len(files), size + len(text.encode("utf-8"))
-    )
-
-
-def _placed(temporary: Path, folder: Path, finish: Callable[[], None]) -> None:
-    """Rename the samples' folder to its place and finish; on an error put back what was there."""
-    before = folder.with_name(f".{folder.name}.{os.getpid()}.before")
-    moved = placed = False
-    try:
-        if folder.exists():
-            folder.rename(before)
-            moved = True
-        temporary.rename(folder)
-        placed = True
-        finish()
-    except BaseException as error:
-        shutil.rmtree(folder if placed else temporary, ignore_errors=True)
-        if moved:
-            with suppress(OSError):
-                before.rename(folder)
-        if isinstance(error, OSError):
-            raise write_error(folder, error) from error
-        raise
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+            (temporary / Path(place).name).write_bytes(data)
+    return ExportResult(path, folder, len(instrument.zones), len(files), size)
 
 
 def _folder(path: Path) -> Path:

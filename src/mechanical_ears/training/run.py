@@ -80,7 +80,7 @@ class RunFolder:
     def close(self) -> None:
         """Let other processes train in the folder."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
 
     def _compare(self, file: Path, free: Collection[str]) -> None:
         try:
