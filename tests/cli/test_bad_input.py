@@ -237,7 +237,7 @@ class TestListening:
             name: next(line for line in captured.err.splitlines() if name in line)
             for name in ("empty.wav", "nan.wav", "infinite.wav", "nothing.wav", "paper.wav")
         }
-        assert all(line.startswith("ears: not heard: ") for line in complaints.values())
+        assert all(line.startswith("ears: cannot read: ") for line in complaints.values())
         assert "holds no samples" in complaints["empty.wav"]
         assert "sample 100 is not a finite number" in complaints["nan.wav"]
         assert "sample 100 is not a finite number" in complaints["infinite.wav"]

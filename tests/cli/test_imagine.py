@@ -117,9 +117,9 @@ def test_a_folder_with_something_is_kept(tmp_path, capsys, model):
     [
         (["--family", "malet"], ['"malet" is no instrument family', 'did you mean "mallet"']),
         (["--pitches", "128"], ["pitch 128 is outside 0..127"]),
-        (["--pitches", "60,x"], ['"x" is no pitch', "36-60"]),
+        (["--pitches", "60,x"], ['"x" is not a pitch', "36-60"]),
         (["--pitches", "70-60"], ["runs backwards", "60-70"]),
-        (["--pitches", ""], ['"" is no pitch']),
+        (["--pitches", ""], ['"" is not a pitch']),
         (["--velocities", "0"], ["velocity 0 is outside 1..127"]),
         (["--velocities", "64,128"], ["velocity 128 is outside 1..127"]),
         (["--seconds", "0"], ["0 s is outside"]),

@@ -5,13 +5,6 @@ import pytest
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.sources import GRID_KEYS
-from support.toy_model import write_toy
-
-
-@pytest.fixture(scope="session")
-def toy_weights(tmp_path_factory):
-    """A folder of weights whose networks are linear, see ``toy_imagination``."""
-    return write_toy(tmp_path_factory.mktemp("toy") / "weights")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from support.running_server import RunningServer
-from support.toy_model import write_toy
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +18,3 @@ def server(tmp_path_factory):
 def space(server):
     """The map of that server."""
     return server.client.get("/api/space").json()
-
-
-@pytest.fixture(scope="session")
-def toy_weights(tmp_path_factory):
-    """A folder of weights whose networks are linear, see ``toy_imagination``."""
-    return write_toy(tmp_path_factory.mktemp("toy") / "weights")

@@ -77,7 +77,7 @@ def test_an_imagined_instrument_is_written(like, tmp_path):
     assert "// licence: that of the recordings" in written.path.read_text()
     heard = peak_pitch(read.note(60, 100, 1.5).samples[4800:RATE], RATE, 60)
     assert abs(heard - 60) < 0.05
-    with pytest.raises(EarsError, match="exists already"):
+    with pytest.raises(EarsError, match="already exists"):
         like.export(tmp_path / "mine.sfz", plan=SMALL)
 
 

@@ -1,6 +1,6 @@
 """The `ears` command: each subcommand is a thin call of the library.
 
-Exit codes: 0 done; 1 done but for some files; 2 wrong input or usage, told in one line; 130
+Exit codes: 0 done; 1 done except for some files; 2 wrong input or usage, explained in one line; 130
 interrupted by Ctrl-C.
 """
 
@@ -11,29 +11,41 @@ from collections.abc import Sequence
 
 from tyro.conf import OmitSubcommandPrefixes
 
-from mechanical_ears.cli import (  # noqa: F401  (they register)
+from mechanical_ears.cli import (  # noqa: F401  (importing registers their commands)
     corpus,
     evaluate,
     explore,
     imagine,
     instrument,
     listen,
+    resynthesis,
     sound,
     train,
 )
 from mechanical_ears.cli.app import app
+from mechanical_ears.cli.old_spellings import to_new_spellings
 from mechanical_ears.errors import EarsError
 
 TRAIN_EXTRA = {"torch", "lightning", "safetensors", "pyarrow", "fluidsynth", "google_crc32c"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; what the user did wrong is told in one line on stderr."""
+    """Run the command; an error of the user is explained in one line on stderr.
+
+    Args:
+        arguments: words after ``ears``; those of the process if not given.
+
+    Returns:
+        The exit code.
+    """
+    words, notices = to_new_spellings(sys.argv[1:] if arguments is None else arguments)
+    for notice in notices:
+        print(f"ears: {notice}; the old spelling still works", file=sys.stderr)
     try:
         code = app.cli(
             prog="ears",
             description="Mechanical Ears: listen to musical notes, imagine instruments.",
-            args=arguments,
+            args=words,
             config=(OmitSubcommandPrefixes,),
         )
     except EarsError as error:
@@ -48,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("\nears: interrupted; the same command goes on from here", file=sys.stderr)
+        print("\nears: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,4 +1,4 @@
-"""The tree of subcommands, and how an output is named in all of them."""
+"""The tree of subcommands, and the options that several of them share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CsvPath = Annotated[Path | None, arg(name="csv")]
 JsonLines = Annotated[bool, arg(name="json")]
 
 app, corpus_app, build_app, train_app, evaluate_app = (SubcommandApp() for _ in range(5))
-app.command(corpus_app, name="corpus", help="Gather notes; build what training reads.")
+app.command(corpus_app, name="corpus", help="Download and build corpora of notes.")
 app.command(train_app, name="train", help="Train networks.")
-app.command(evaluate_app, name="evaluate", help="Measure what was trained.")
-corpus_app.command(build_app, name="build", help="Write a corpus to a store.")
+app.command(evaluate_app, name="evaluate", help="Evaluate trained networks.")
+corpus_app.command(build_app, name="build", help="Build a store from a corpus.")

@@ -1,4 +1,4 @@
-"""Commands for corpora: build, download, info."""
+"""Commands for corpora: `ears corpus build`, `download`, `info`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How a store is written.
+    """Options for writing a store.
 
     Attributes:
         output: folder of the store to write.
-        split: shares of train, validation and test, by instrument. If not given, NSynth stays whole
-            (it is published in parts that share no instrument), all else is split 0.8 0.1 0.1.
-        split_seed: another seed, other instruments held out.
-        seconds: length of each note in the store, s; longer ones are cut, shorter ones padded.
-        skip_bad: leave out records that cannot be read, and count them, instead of stopping.
+        split: shares of train, validation and test, by instrument. Default: NSynth is not split
+            (its published parts share no instrument), any other corpus is split 0.8 0.1 0.1.
+        split_seed: seed of the split.
+        seconds: length of each note in the store, s; longer notes are cut, shorter ones padded.
+        skip_bad: skip and count records that cannot be read, instead of stopping.
     """
 
     output: Output
@@ -39,7 +39,7 @@ class BuildOptions:
 
 Build = OmitArgPrefixes[BuildOptions]
 Shares = tuple[float, float, float]
-SHARES: Shares = (0.8, 0.1, 0.1)  # of train, validation and test, where nothing else is said
+SHARES: Shares = (0.8, 0.1, 0.1)  # default of train, validation and test
 
 
 def _build(
@@ -76,7 +76,7 @@ def nsynth(path: Positional[Path], *, store: Build) -> None:
 
     Args:
         path: nsynth-train.tfrecord, a folder with examples.json, or nsynth-test.jsonwav.tar.gz.
-        store: how the store is written.
+        store: options of the store.
     """
     from mechanical_ears.corpus.nsynth import open_nsynth
 
@@ -100,14 +100,14 @@ def soundfont(
 
     Args:
         fonts: one or several SoundFonts.
-        store: how the store is written.
-        presets: "bank:program" or a part of a preset's name; all melodic ones if not given.
+        store: options of the store.
+        presets: "bank:program" or part of a preset's name; default: all melodic presets.
         pitches: lowest and highest MIDI number.
         velocities: MIDI velocities.
-        limit: take a random subset of so many notes.
-        seed: of the subset.
-        sample_rate: of the store, Hz.
-        workers: processes that render; all cores if not given.
+        limit: number of notes of a random subset; default: all.
+        seed: seed of the random subset.
+        sample_rate: sample rate of the store, Hz.
+        workers: number of rendering processes; default: all cores.
     """
     from mechanical_ears.corpus.soundfont import SoundFont
 
@@ -123,8 +123,8 @@ def soundfont(
         workers=workers,
         seconds=store.seconds,
     )
-    asked = {"presets": presets, "pitches": pitches, "velocities": velocities}
-    _build(corpus, store, {**asked, "limit": limit, "seed": seed})
+    options = {"presets": presets, "pitches": pitches, "velocities": velocities}
+    _build(corpus, store, {**options, "limit": limit, "seed": seed})
 
 
 @build_app.command
@@ -135,14 +135,14 @@ def folder(
     labels: Path | None = None,
     sample_rate: int = 16_000,
 ) -> None:
-    """Read a folder of recordings whose notes are told by file names or a CSV file.
+    """Read a folder of recordings labelled by their file names or a CSV file.
 
     Args:
-        path: the folder; A#3.flac, piano_060_100.wav and NSynth's own names are understood.
-        store: how the store is written.
-        labels: CSV file with the columns file, pitch (or note) and, if known, velocity,
-            instrument, family, source; labels.csv in the folder is found without being named.
-        sample_rate: of the store, Hz; recordings of other rates are resampled.
+        path: folder; names such as A#3.flac, piano_060_100.wav and NSynth's own are understood.
+        store: options of the store.
+        labels: CSV file with the columns file, pitch (or note) and optionally velocity,
+            instrument, family, source; default: labels.csv in the folder, if there is one.
+        sample_rate: sample rate of the store, Hz; other recordings are resampled.
     """
     from mechanical_ears.corpus.folder import Folder
 
@@ -152,31 +152,31 @@ def folder(
 
 @build_app.command
 def toy(*, store: Build, count: int = 1000, instruments: int = 24, seed: int = 0) -> None:
-    """Synthesise notes of our own: additive, FM, plucked strings, noise. Needs no data.
+    """Synthesise a corpus: additive, FM, plucked strings, noise. Needs no data.
 
     Args:
-        store: how the store is written.
-        count: notes.
-        instruments: how many instruments play them.
-        seed: another seed, other instruments.
+        store: options of the store.
+        count: number of notes.
+        instruments: number of instruments.
+        seed: seed of the instruments and notes.
     """
     from mechanical_ears.corpus.toy import Toy
 
-    asked = {"count": count, "instruments": instruments, "seed": seed}
-    _build(Toy(count, instruments=instruments, seed=seed), store, asked)
+    options = {"count": count, "instruments": instruments, "seed": seed}
+    _build(Toy(count, instruments=instruments, seed=seed), store, options)
 
 
 @corpus_app.command
 def download(
     source: Positional[str], *, output: Output = Path("data"), checksum: str | None = None
 ) -> None:
-    """Download NSynth as it is published; call again to go on with a broken download.
+    """Download NSynth as it is published; run again to resume an interrupted download.
 
     Args:
         source: nsynth-train.tfrecord, nsynth-valid.jsonwav, … (train, valid or test; tfrecord or
             jsonwav), or a URL.
         output: folder for the file.
-        checksum: SHA-256 or MD5 that the file must have, beside the one that the server tells.
+        checksum: expected SHA-256 or MD5, checked in addition to the server's.
     """
     from mechanical_ears.corpus.download import download as fetch
     from mechanical_ears.terminal import progress_bar
@@ -188,10 +188,10 @@ def download(
 
 @corpus_app.command
 def info(store: Positional[Path], *, json_lines: JsonLines = False) -> None:
-    """Tell what a store or another corpus holds: families, pitches, hours, licence.
+    """Show what a store holds: families, pitches, hours, licence.
 
     Args:
-        store: the store.
+        store: folder of the store.
         json_lines: print JSON instead of tables.
     """
     from mechanical_ears.corpus.store import Store
@@ -204,12 +204,12 @@ def info(store: Positional[Path], *, json_lines: JsonLines = False) -> None:
     sides = sorted(set(opened.side.tolist()))
     families: dict[str, dict[str, Any]] = {}
     for code, name in enumerate(names):
-        chosen = opened.family == (code if name != "unknown" else -1)
-        if chosen.any():
-            per_side = Counter(opened.side[chosen].tolist())
+        selected = opened.family == (code if name != "unknown" else -1)
+        if selected.any():
+            per_side = Counter(opened.side[selected].tolist())
             families[name] = {
-                "notes": int(chosen.sum()),
-                "instruments": len(set(opened.instrument[chosen].tolist())),
+                "notes": int(selected.sum()),
+                "instruments": len(set(opened.instrument[selected].tolist())),
                 **{side or "unsplit": per_side[side] for side in sides},
             }
     about = {

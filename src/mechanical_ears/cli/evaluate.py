@@ -1,4 +1,4 @@
-"""Commands that evaluate what was trained."""
+"""Commands that evaluate trained networks: `ears evaluate`."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def imagination(
     real: Path | None = None,
     json_lines: JsonLines = False,
 ) -> None:
-    """Measure imagined instruments beside real ones, by a network that had no part in them.
+    """Compare imagined instruments with real ones, by an independent evaluation network.
 
     Args:
-        corpus: store of 4-s notes at 16 kHz, split by instrument: the imagination's training notes
-            and the unseen ones.
+        corpus: store of 4-s notes at 16 kHz, split by instrument: the notes the imagination was
+            trained on and unseen ones.
         output: folder for report.json, report.md and pictures.
-        model: folder of the imagination's weights; the shipped ones if not given.
-        instruments: that are drawn by lot.
-        notes: random notes of a set; fewer where the store has not so many.
-        seed: of all lots.
-        judge: file of the evaluation network (ears train judge); the shipped one if not given.
-        real: folder in which measured real notes are kept for the next evaluation; REPORT/real if
-            not given.
+        model: folder of the imagination's weights; default: the shipped ones.
+        instruments: number of random instruments.
+        notes: number of random notes in each set; fewer if the store holds fewer.
+        seed: seed of all random choices.
+        judge: file of the evaluation network (ears train judge); default: the shipped one.
+        real: folder that caches the measurements of real notes for the next evaluation; default:
+            OUTPUT/real.
         json_lines: print JSON instead of the table.
     """
     from mechanical_ears.evaluation.imagination import (
@@ -61,7 +61,7 @@ def imagination(
     plan = EvaluationPlan(instruments, notes, seed)
     store, imagination = open_store(corpus), Model(model)
     network = EvaluationNetwork.load(judge)
-    set_size(store, plan)  # or it says why not, before the long work
+    set_size(store, plan)  # raises before the long work starts
     make_folder(output)
     player = imagination_player(imagination, seed)
     with progress_bar("measuring real notes") as move:
@@ -108,18 +108,18 @@ def article(
     json_lines: JsonLines = False,
     skip_bad: bool = False,
 ) -> None:
-    """Measure how well the article's network hears the pitch of a corpus.
+    """Measure the pitch accuracy of the article's network on a corpus.
 
     Args:
         model: a run folder, or an ONNX file of the article's network.
         corpus: a store, NSynth in either form, or a folder of recordings.
-        side: notes of a store to hear; held-out leaves out those of its train side.
+        side: side of the store's split; held-out: all but its train side.
         output: folder for report.json and the confusion picture.
         json_lines: print JSON instead of tables.
-        skip_bad: leave out records that cannot be read.
+        skip_bad: skip records that cannot be read.
     """
     from mechanical_ears.corpus.opening import open_corpus
-    from mechanical_ears.evaluation.hearing import evaluate as hear_all
+    from mechanical_ears.evaluation.hearing import evaluate as evaluate_pitch
     from mechanical_ears.evaluation.picture import confusion_picture
     from mechanical_ears.files import make_folder, write_json
     from mechanical_ears.listening.article_ears import ArticleEars
@@ -129,7 +129,9 @@ def article(
     ears = ArticleEars(model / "model.onnx" if model.is_dir() else model)
     opened = open_corpus(corpus)
     with progress_bar("listening") as move:
-        report = hear_all(ears.probabilities, opened, side=side, skip_bad=skip_bad, progress=move)
+        report = evaluate_pitch(
+            ears.probabilities, opened, side=side, skip_bad=skip_bad, progress=move
+        )
     values = {"model": str(model), "corpus": str(corpus), "side": side, **report.to_json()}
     if output is not None:
         make_folder(output)

@@ -1,4 +1,4 @@
-"""The command that opens the page."""
+"""The command that opens the page in the browser: `ears explore`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def explore(
     data: Path | None = None,
     points: int | None = None,
 ) -> None:
-    """Wander through sound space in the browser and play what you find.
+    """Explore a map of imagined instruments in the browser, and play them.
 
     Args:
-        port: to listen at; 0 takes any that is free.
-        host: address to listen at; others than 127.0.0.1 demand the token in the printed address.
-        browser: open the page.
-        model: folder of the weights that imagine, of which a map is made once; the shipped ones if
-            not given.
-        corpus: a store or a folder of recordings, whose instruments are on the map, too.
-        data: folder of favourites and caches; the user's if not given.
-        points: imagined instruments on the map at most.
+        port: TCP port; 0 selects any free one.
+        host: address of the server; any but 127.0.0.1 requires the token in the printed address.
+        browser: open the page in the default browser.
+        model: folder of the imagination's weights; default: the shipped ones. A map of others
+            is computed once.
+        corpus: a store or folder of recordings whose instruments are added to the map.
+        data: folder of favourites and caches; default: the user's data folder.
+        points: largest number of imagined instruments on the map.
     """
     try:
         from mechanical_ears.explore.running import data_folder, serve
@@ -48,7 +48,7 @@ def explore(
     if corpus is not None:
         from mechanical_ears.corpus.opening import open_corpus
 
-        open_corpus(corpus)  # what is wrong with it is told before anything starts
+        open_corpus(corpus)  # errors are reported before the server starts
     settings = Settings(data or data_folder(), model, corpus, points)
     serve(settings, host, port, browser=browser)
     print("explore has ended", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Commands for instruments: export, map, play."""
+"""Commands for instruments: `ears export`, `ears map`, `ears play`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechanical_ears.cli.app import Output, app
 if TYPE_CHECKING:
     from mechanical_ears.instrument.sampled import SampledInstrument
 
-WIDEST = 12  # files that are named on the screen; all are in the report
+MAX_LISTED = 12  # files printed on the screen; the report lists all
 
 Live = Annotated[bool, arg(name="live-render")]
 Bits = Literal[16, 24]
@@ -37,26 +37,26 @@ def export(
     plot: Path | None = None,
     force: bool = False,
 ) -> None:
-    """Write an instrument for samplers: SFZ, SoundFont 2 or DecentSampler.
+    """Export an instrument for samplers: SFZ, SoundFont 2 or DecentSampler.
 
-    Samples are looped where the instrument holds its level; keys and velocities are tiled.
+    Sustained samples are looped; zones cover all keys and velocities.
 
     Args:
         instrument: the seed of an imagined instrument or its instrument.json; an .sfz or .sf2; a
             folder of recordings; a control map or a folder of them.
         output: NAME.sfz, NAME.sf2 or NAME.dspreset.
-        every: keys from one sample to the next.
-        layers: of velocity.
-        lowest: MIDI number of the lowest key that is sampled.
-        highest: of the highest.
-        seconds: for which each key is held, s; what falls is held for longer.
-        sample_rate: Hz.
-        bits: of a sample.
+        every: semitones from one sampled key to the next.
+        layers: number of velocity layers.
+        lowest: MIDI number of the lowest sampled key.
+        highest: MIDI number of the highest sampled key.
+        seconds: time each key is held, s; decaying sounds are held longer.
+        sample_rate: sample rate, Hz.
+        bits: bits per sample.
         flac: write FLAC instead of WAV.
-        preset: bank:program of a SoundFont; its first if not given.
-        model: folder of the weights that imagine; the shipped ones if not given.
-        plot: PNG, SVG or PDF file with the zones, their loudness and a sample.
-        force: take the place of what stands there.
+        preset: bank:program of a SoundFont; default: its first preset.
+        model: folder of the imagination's weights; default: the shipped ones.
+        plot: PNG, SVG or PDF file to draw the zones, their loudness and a sample to.
+        force: replace existing files.
     """
     from mechanical_ears.instrument.autosampler import SamplingPlan
     from mechanical_ears.instrument.export import as_samples, check_target
@@ -68,10 +68,10 @@ def export(
     check_target(output, force)
     plan = SamplingPlan(lowest, highest, every, layers, seconds, sample_rate)
     opened = open_instrument(instrument, model=model, preset=preset)
-    asked = None if isinstance(opened, SampledInstrument) and plan == SamplingPlan() else plan
+    unchanged = isinstance(opened, SampledInstrument) and plan == SamplingPlan()
     _warn(opened.warnings if isinstance(opened, SampledInstrument) else ())
     with progress_bar(f"sampling {opened.name}") as move:
-        sampled = as_samples(opened, asked, move)
+        sampled = as_samples(opened, None if unchanged else plan, move)
     written = write(sampled, output, bits=bits, flac=flac, force=force)
     beside = "" if written.folder is None else f" beside {written.folder.name}/"
     print(
@@ -95,22 +95,22 @@ def map_recordings(
     plot: Path | None = None,
     force: bool = False,
 ) -> None:
-    """Make an instrument of a folder of recordings: the ears find each one's key, cents and layer.
+    """Map a folder of recordings to an instrument; the ears find key, tuning and velocity layer.
 
-    Silence is trimmed; copies, surplus takes, wrong notes and what has no single pitch are set
-    aside. Files may be named anyhow.
+    Silence is trimmed; duplicates, surplus takes, wrong notes and sounds without a single pitch are
+    set aside. File names may be arbitrary.
 
     Args:
-        folder: WAV, FLAC, Ogg and MP3 files of single notes, of any rates.
+        folder: folder of WAV, FLAC, Ogg and MP3 files of single notes, of any sample rates.
         output: NAME.sfz, NAME.sf2 or NAME.dspreset.
-        trust: whose word counts where a file's name and the ears tell different notes.
-        keep_tuning: leave each recording at its pitch instead of moving it to its key's.
-        name: of the instrument; the folder's if not given.
-        bits: of a sample.
+        trust: which to follow where a file's name and the ears disagree.
+        keep_tuning: keep each recording's tuning instead of correcting it to its key.
+        name: name of the instrument; default: the folder's.
+        bits: bits per sample.
         flac: write FLAC instead of WAV.
-        report: CSV file that tells of each file; NAME.report.csv if not given.
-        plot: PNG, SVG or PDF file with the zones, how far each recording is off, and a sample.
-        force: take the place of what stands there.
+        report: CSV file with one row per recording; default: NAME.report.csv.
+        plot: PNG, SVG or PDF file to draw the zones, the tuning and a sample to.
+        force: replace existing files.
     """
     from mechanical_ears.errors import EarsError
     from mechanical_ears.files import write_text
@@ -123,7 +123,7 @@ def map_recordings(
     check_target(output, force)
     report = output.with_suffix(".report.csv") if report is None else report
     if report.exists() and not force:
-        raise EarsError("exists already", path=report, remedy="give --report or --force")
+        raise EarsError("already exists", path=report, remedy="give --report or --force")
     with progress_bar("listening") as move:
         mapped = map_folder(folder, trust=trust, keep_tuning=keep_tuning, name=name, progress=move)
     written = write(mapped.instrument, output, bits=bits, flac=flac, force=force)
@@ -134,16 +134,16 @@ def map_recordings(
         f"recordings, {midi_to_name(keys[0])}–{midi_to_name(keys[-1])}, "
         f"{mapped.layers} velocity layer{'s' * (mapped.layers > 1)}, {written.size / 1e6:.1f} MB"
     )
-    for recording in mapped.disagreements[:WIDEST]:
+    for recording in mapped.disagreements[:MAX_LISTED]:
         named = recording.named
         if named is not None:
             print(
                 f"  {recording.path.name}: named {midi_to_name(named.pitch)}, "
                 f"heard {midi_to_name(recording.key)} ({recording.confidence:.0%} sure)"
             )
-    for file in mapped.aside[:WIDEST]:
+    for file in mapped.aside[:MAX_LISTED]:
         print(f"  set aside: {file.path.name}: {file.reason}")
-    if max(len(mapped.disagreements), len(mapped.aside)) > WIDEST:
+    if max(len(mapped.disagreements), len(mapped.aside)) > MAX_LISTED:
         print(f"  … all in {report}")
     else:
         print(report)
@@ -166,16 +166,16 @@ def play(
     """Play a MIDI file through imagined and recorded instruments.
 
     Args:
-        song: standard MIDI file of type 0 or 1; drums are passed over.
+        song: standard MIDI file of type 0 or 1; drums are skipped.
         output: WAV, FLAC, Ogg or MP3 file to write.
-        instrument: for all channels: a seed, an instrument.json, an .sfz or .sf2, a folder of
-            recordings or control maps.
-        channel_map: instruments of single channels, 1=a.json,2=b.sfz.
-        live: render each note instead of playing samples.
-        reverb: level of a room beside the sound, 0..1.
-        sample_rate: Hz.
-        model: folder of the weights that imagine; the shipped ones if not given.
-        force: take the place of what stands there.
+        instrument: instrument for all channels: a seed, an instrument.json, an .sfz or .sf2, a
+            folder of recordings or of control maps.
+        channel_map: instruments for single channels, such as 1=a.json,2=b.sfz.
+        live: render each note instead of playing samples of it.
+        reverb: level of the reverb, 0..1.
+        sample_rate: sample rate, Hz.
+        model: folder of the imagination's weights; default: the shipped ones.
+        force: replace existing files.
     """
     import time
 
@@ -188,23 +188,23 @@ def play(
     from mechanical_ears.terminal import progress_bar
 
     if output.exists() and not force:
-        raise EarsError("exists already", path=output, remedy="give another --output or --force")
-    read = read_song(song)
+        raise EarsError("already exists", path=output, remedy="give another --output or --force")
+    parsed = read_song(song)
     channels = opening.channel_map(channel_map) if channel_map else {}
     opened = opening.open_channels(instrument, channels, model)
     for each in {id(each): each for each in opened.values()}.values():
         _warn(each.warnings if isinstance(each, SampledInstrument) else ())
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with progress_bar(f"playing {song.name}") as move:
         played = play_song(
-            read, opened, sample_rate=sample_rate, live=live, reverb=reverb, progress=move
+            parsed, opened, sample_rate=sample_rate, live=live, reverb=reverb, progress=move
         )
-    took = time.perf_counter() - begun
+    elapsed = time.perf_counter() - start
     path = save_stereo(played.audio, played.sample_rate, output)
     _warn(played.notices)
     print(
         f"{path}: {played.seconds:.1f} s, {played.notes:,} notes, up to {played.voices} at once, "
-        f"{played.seconds / took:.0f} × real time"
+        f"{played.seconds / elapsed:.0f} × real time"
     )
 
 

@@ -1,4 +1,4 @@
-"""The command that listens."""
+"""The command that hears notes: `ears listen`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def listen(
     csv_path: CsvPath = None,
     plot: Path | None = None,
 ) -> int:
-    """Hear notes: key, frequency, family, velocity and more of any recording of a note.
+    """Detect key, frequency, family, velocity and more of recordings of single notes.
 
-    Exit code 1 if some files could not be read; the others are answered all the same.
+    Exit code 1 if some files could not be read; results of the others are printed all the same.
 
     Args:
         paths: sound files, or folders of them.
-        model: ONNX file of another training of the listener; the shipped weights if not given.
-        article: show beside it what the article's network hears.
-        json_lines: print a JSON object for each file instead of a table.
-        csv_path: CSV file to write, too.
-        plot: PNG, SVG or PDF file with the spectrograms and what was heard (up to 24 files).
+        model: ONNX file of a trained listener; default: the shipped weights.
+        article: also show the key that the article's network detects.
+        json_lines: print one JSON object per file instead of a table.
+        csv_path: CSV file to write the results to.
+        plot: PNG, SVG or PDF file to draw spectrograms and results to (up to 24 files).
     """
     from mechanical_ears.errors import SoundError
     from mechanical_ears.files import write_text
@@ -56,28 +56,28 @@ def listen(
         raise SoundError(
             "holds no sound files", path=paths[0], remedy=f"give {', '.join(FORMATS)} files"
         )
-    heard: dict[Path, Hearing] = {}
+    hearings: dict[Path, Hearing] = {}
     unreadable = []
     with progress_bar("listening") as move:
         for done, (file, hearing) in enumerate(ears.listen_to_files(files), 1):
             if isinstance(hearing, SoundError):
                 unreadable.append(hearing)
             else:
-                heard[file] = hearing
+                hearings[file] = hearing
                 if json_lines:
                     print(json.dumps({"path": str(file), **asdict(hearing)}, ensure_ascii=False))
             move(done, len(files))
-    if heard and not json_lines:
-        _show(heard, _articles_keys(list(heard)) if article else None)
+    if hearings and not json_lines:
+        _show(hearings, _article_keys(list(hearings)) if article else None)
     if csv_path is not None:
-        write_text(csv_path, _as_csv(heard))
-    if plot is not None and heard:
-        shown = {file: hearing.pitch for file, hearing in heard.items()}
-        words = {file: _words(hearing) for file, hearing in heard.items()}
-        save_figure(hearing_picture(shown, words), plot)
+        write_text(csv_path, _to_csv(hearings))
+    if plot is not None and hearings:
+        pitches = {file: hearing.pitch for file, hearing in hearings.items()}
+        captions = {file: _caption(hearing) for file, hearing in hearings.items()}
+        save_figure(hearing_picture(pitches, captions), plot)
         print(plot, file=sys.stderr)
     for error in unreadable:
-        print(f"ears: not heard: {error}", file=sys.stderr)
+        print(f"ears: cannot read: {error}", file=sys.stderr)
     return SOME_UNREADABLE if unreadable else 0
 
 
@@ -87,13 +87,13 @@ def _key(pitch: int | None) -> str:
     return "–" if pitch is None else f"{midi_to_name(pitch):3} {pitch}"
 
 
-def _words(hearing: Hearing) -> str:
+def _caption(hearing: Hearing) -> str:
     if hearing.pitch is None:
         return "no single pitch"
     return f"{_key(hearing.pitch)} {hearing.pitch_confidence:.0%}, {hearing.family}"
 
 
-def _articles_keys(files: list[Path]) -> list[int]:
+def _article_keys(files: list[Path]) -> list[int]:
     from mechanical_ears.listening.article_ears import shipped_article_ears
     from mechanical_ears.sound import Sound
 
@@ -101,19 +101,19 @@ def _articles_keys(files: list[Path]) -> list[int]:
     return [article.hear([Sound.load(file)])[0].pitch for file in files]
 
 
-def _show(heard: dict[Path, Hearing], article: list[int] | None) -> None:
-    """A table, and how often the files' names agree with it."""
+def _show(hearings: dict[Path, Hearing], article: list[int] | None) -> None:
+    """Print a table, and how often it agrees with the keys in the file names."""
     from mechanical_ears.corpus.filenames import labels_from_name
     from mechanical_ears.terminal import show_table
 
     rows, named = [], []
-    for file, hearing in heard.items():
-        told = labels_from_name(file.stem)
-        named.append(None if told is None else told.pitch)
+    for file, hearing in hearings.items():
+        labels = labels_from_name(file.stem)
+        named.append(None if labels is None else labels.pitch)
         rows.append(
             [
                 file.name,
-                _key(named[-1]) if told else "",
+                _key(named[-1]) if labels else "",
                 _key(hearing.pitch),
                 f"{hearing.pitch_confidence:.0%}",
                 "–" if hearing.frequency is None else f"{hearing.frequency:.1f}",
@@ -123,7 +123,7 @@ def _show(heard: dict[Path, Hearing], article: list[int] | None) -> None:
             ]
         )
     header = ["file", "named", "heard", "sure", "Hz", "cents", "family", "vel."]
-    keys = {"the ears": [hearing.pitch for hearing in heard.values()]}
+    keys = {"the ears": [hearing.pitch for hearing in hearings.values()]}
     if article is not None:
         keys["the article's network"] = list(article)
         header.append("article's")
@@ -137,10 +137,10 @@ def _show(heard: dict[Path, Hearing], article: list[int] | None) -> None:
             print(f"{who}: {right} of {len(judged)} keys as the names say")
 
 
-def _as_csv(heard: dict[Path, Hearing]) -> str:
+def _to_csv(hearings: dict[Path, Hearing]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    rows = [{"path": str(file), **asdict(hearing)} for file, hearing in heard.items()]
+    rows = [{"path": str(file), **asdict(hearing)} for file, hearing in hearings.items()]
     writer.writerow(rows[0] if rows else ["path"])
     for row in rows:
         row["qualities"] = " ".join(row["qualities"])

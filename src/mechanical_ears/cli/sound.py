@@ -1,4 +1,4 @@
-"""Commands for single sounds: tone, show."""
+"""Commands for single sounds: `ears tone`, `ears show`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def tone(
     seconds: float = 4.0,
     sample_rate: int = 16_000,
 ) -> None:
-    """Make a sine wave: the first sound.
+    """Write a sine wave.
 
     Args:
         frequency: Hz.
         output: WAV, FLAC, Ogg or MP3 file to write.
         seconds: length, s.
-        sample_rate: Hz.
+        sample_rate: sample rate, Hz.
     """
     from mechanical_ears.sound import Sound
 
@@ -33,11 +33,11 @@ def tone(
 
 @app.command
 def show(file: Positional[Path], *, output: MaybeOutput = None) -> None:
-    """Draw a sound: its wave, its spectrum and its spectrogram in one picture.
+    """Draw the waveform, spectrum and spectrogram of a sound in one picture.
 
     Args:
-        file: the sound.
-        output: PNG, SVG or PDF file to write; the sound's name with .png if not given.
+        file: sound file.
+        output: PNG, SVG or PDF file to write; default: the sound's name with .png.
     """
     from mechanical_ears.pictures import save_figure, sheet
     from mechanical_ears.sound import Sound

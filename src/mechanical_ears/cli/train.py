@@ -1,4 +1,4 @@
-"""Commands that train networks."""
+"""Commands that train networks: `ears train`."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def article(
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Train the article's network to hear pitch from raw audio; call again to go on.
+    """Train the article's network to detect pitch from raw audio; run again to resume.
 
     Args:
         corpus: store with a train and a validation side.
-        output: the run folder: config, log, checkpoints, chart and model.
-        validation: another store to validate on, instead of the validation side.
-        epochs: how often to walk all training notes.
-        batch_size: notes a step.
-        learning_rate: of Adam.
-        seed: of the first weights and of the order of notes.
-        accelerator: what to compute on; auto takes a GPU if there is one.
-        precision: auto takes bf16 on CUDA GPUs.
+        output: run folder for configuration, log, checkpoints, chart and model.
+        validation: store to validate on instead of the corpus' validation side.
+        epochs: number of passes over the training notes.
+        batch_size: notes per step.
+        learning_rate: learning rate of Adam.
+        seed: seed of the initial weights and the order of notes.
+        accelerator: device to compute on; auto selects a GPU if there is one.
+        precision: number format; auto selects bf16 on CUDA GPUs.
     """
     from mechanical_ears.listening.training.train_article import ArticleTraining, train_article
     from mechanical_ears.terminal import TrainingBar, is_first_process
@@ -67,18 +67,18 @@ def listener(
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Train the listener: key, sound, family, velocity, qualities; call again to go on.
+    """Train the listener: key, family, velocity, qualities; run again to resume.
 
     Args:
         corpora: stores with a train and a validation side.
-        output: the run folder: config, log, checkpoints and model.
-        epochs: rounds, each saved and validated.
-        epoch_notes: notes heard in a round.
-        batch_size: notes a step.
-        learning_rate: of AdamW at its highest.
-        seed: of the first weights, the order of notes and the augmentation.
-        accelerator: what to compute on; auto takes a GPU if there is one.
-        precision: auto takes bf16 on CUDA GPUs.
+        output: run folder for configuration, log, checkpoints and model.
+        epochs: number of rounds; each is saved and validated.
+        epoch_notes: notes per round.
+        batch_size: notes per step.
+        learning_rate: peak learning rate of AdamW.
+        seed: seed of the initial weights, the order of notes and the augmentation.
+        accelerator: device to compute on; auto selects a GPU if there is one.
+        precision: number format; auto selects bf16 on CUDA GPUs.
     """
     from mechanical_ears.listening.training.train import LISTENER, ListenerTraining
     from mechanical_ears.training.device import Hardware
@@ -100,18 +100,19 @@ def judge(
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Train the evaluation network, which judges what is imagined; call again to go on.
+    """Train the evaluation network, which judges imagined instruments; run again to resume.
 
     Args:
         corpora: stores with a train and a validation side.
-        output: the run folder: config, log, checkpoints and the network.
-        epochs: rounds, each saved and validated.
-        epoch_notes: notes heard in a round.
-        batch_size: notes a step.
-        learning_rate: of AdamW at its highest.
-        seed: of the first weights, the order of notes and the augmentation; not the listener's.
-        accelerator: what to compute on; auto takes a GPU if there is one.
-        precision: auto takes bf16 on CUDA GPUs.
+        output: run folder for configuration, log, checkpoints and the network.
+        epochs: number of rounds; each is saved and validated.
+        epoch_notes: notes per round.
+        batch_size: notes per step.
+        learning_rate: peak learning rate of AdamW.
+        seed: seed of the initial weights, the order of notes and the augmentation; not the
+            listener's.
+        accelerator: device to compute on; auto selects a GPU if there is one.
+        precision: number format; auto selects bf16 on CUDA GPUs.
     """
     from mechanical_ears.evaluation.judge import JUDGE
     from mechanical_ears.listening.training.train import ListenerTraining
@@ -135,19 +136,19 @@ def imagination(
     listener: Path | None = None,
     accelerator: Accelerator = "auto",
 ) -> None:
-    """Train the imagination, which invents instruments; call again to go on.
+    """Train the imagination, which generates instruments; run again to resume.
 
     Args:
-        corpora: control maps (ears corpus controls) with a train and a validation side.
-        output: the run folder: config, log, checkpoints, sheets and the networks.
-        critics: who judges: map, pair, ears, article, detector; none only mimics.
-        rounds: each saved and measured.
-        round_steps: steps in a round.
-        instruments: heard in a step, four notes of each.
-        learning_rate: of Adam at its highest.
-        seed: of the first weights and all lots.
-        listener: listener.safetensors of a run, the ears as critic; the shipped one if not given.
-        accelerator: what to compute on; auto takes a GPU if there is one.
+        corpora: control maps (ears corpus control-maps) with a train and a validation side.
+        output: run folder for configuration, log, checkpoints, sample sheets and the networks.
+        critics: any of map, pair, ears, article, detector; none trains by reconstruction alone.
+        rounds: number of rounds; each is saved and measured.
+        round_steps: steps per round.
+        instruments: instruments per step, four notes of each.
+        learning_rate: peak learning rate of Adam.
+        seed: seed of the initial weights and all random choices.
+        listener: listener.safetensors for the critic "ears"; default: the shipped one.
+        accelerator: device to compute on; auto selects a GPU if there is one.
     """
     from mechanical_ears.imagining.training.train import ImaginationTraining, train_imagination
     from mechanical_ears.terminal import ImaginationBar, is_first_process
@@ -168,8 +169,8 @@ def imagination(
     if is_first_process():
         last = log[-1]
         print(
-            f"{output}: round {last['epoch']}, Fréchet distance of codes {last['frechet']:.2f} to "
-            f"training and {last['frechet_unseen']:.2f} to unseen instruments"
+            f"{output}: round {last['epoch']}, Fréchet distance of latents to training instruments "
+            f"{last['frechet']:.2f}, to unseen ones {last['frechet_unseen']:.2f}"
         )
 
 

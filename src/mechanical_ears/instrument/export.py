@@ -73,7 +73,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     for place in places:
         if place.exists() and not force:
             raise InstrumentError(
-                "exists already", path=place, remedy="choose another name, or give --force"
+                "already exists", path=place, remedy="choose another name, or give --force"
             )
     if _folder(path).is_file() and path.suffix.lower() != ".sf2":
         raise InstrumentError("is a file where a folder is needed", path=_folder(path))

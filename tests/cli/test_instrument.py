@@ -106,7 +106,7 @@ def test_play(place, capsys):
 def test_a_song_that_is_there_is_kept(place, capsys):
     (place / "a.wav").write_text("mine")
     words = "play song.mid --instrument sines.sfz -o a.wav"
-    refused(capsys, words, "a.wav: exists already", "--force")
+    refused(capsys, words, "a.wav: already exists", "--force")
     assert (place / "a.wav").read_text() == "mine"
     done(f"{words} --force")
     assert soundfile.info(place / "a.wav").samplerate == RATE
@@ -139,8 +139,8 @@ def test_map(place, capsys):
         rows = list(csv.DictReader(file))
     assert [row["note"] for row in rows] == ["A2", "A3", "A4", ""]
     assert SampledInstrument.load(place / "mine.sfz").name == "Mine"
-    refused(capsys, "map takes -o mine.sfz", "mine.sfz: exists already", "--force")
-    refused(capsys, "map takes -o other.sfz --report mine.report.csv", "exists already")
+    refused(capsys, "map takes -o mine.sfz", "mine.sfz: already exists", "--force")
+    refused(capsys, "map takes -o other.sfz --report mine.report.csv", "already exists")
     assert not (place / "other.sfz").exists()
     done("map takes -o mine.sfz --force")
     done("play song.mid --instrument takes -o takes.wav")
@@ -154,7 +154,7 @@ def test_bad_input_is_told_in_one_line(place, capsys):
     for words, *parts in (
         ("export gone -o x.sfz", "gone: no such instrument", "give a seed"),
         ("export sines.sfz -o x.nki", "names no instrument format"),
-        ("export sines.sfz -o sines.sfz", "exists already", "--force"),
+        ("export sines.sfz -o sines.sfz", "already exists", "--force"),
         ("export maps -o x.sfz --every 0", '"every" is 0, outside 1..127'),
         ("export maps -o x.sfz --layers 99", '"layers" is 99'),
         ("export song.mid -o x.sfz", "song.mid: is no instrument that can be read"),
