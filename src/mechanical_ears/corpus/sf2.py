@@ -25,7 +25,6 @@ import hashlib
 import itertools
 import mmap
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import CorpusError
+from mechanical_ears.riff import HEADER_BYTES, Chunk, read_header, walk_chunks
 
 SUFFIXES = (".sf2", ".sf3")
 
@@ -254,35 +254,31 @@ class SoundFontFile:
 
     def _chunks(self) -> dict[str, tuple[int, int]]:
         """First byte and end of each chunk, by list and name (``pdtaphdr``)."""
-        data = self._data
-        if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"sfbk":
+        header = read_header(self._data)
+        if header is None or header.form != "sfbk":
             raise self._error("is not a SoundFont", "give a .sf2 or .sf3 file")
-        whole = 8 + struct.unpack_from("<I", data, 4)[0]
-        if whole > len(data):
+        if header.end > len(self._data):
             raise self._error(
-                f"is cut off: {len(data)} of {whole} bytes are there", "copy or download it again"
+                f"is cut off: {len(self._data)} of {header.end} bytes are there",
+                "copy or download it again",
             )
         chunks: dict[str, tuple[int, int]] = {}
-        for name, start, end in self._walk(12, whole):
-            if name != "LIST":
+        for outer in self._walk(HEADER_BYTES, header.end):
+            if outer.name != "LIST":
                 continue
-            kind = bytes(data[start : start + 4]).decode("latin-1")
-            for inner, first, last in self._walk(start + 4, end):
-                chunks[kind + inner] = (first, last)
+            kind = self._data[outer.start : outer.start + 4].decode("latin-1")
+            for inner in self._walk(outer.start + 4, outer.end):
+                chunks[kind + inner.name] = (inner.start, inner.end)
         return chunks
 
-    def _walk(self, position: int, end: int) -> Iterator[tuple[str, int, int]]:
-        while position + 8 <= end:
-            name = bytes(self._data[position : position + 4]).decode("latin-1")
-            length = struct.unpack_from("<I", self._data, position + 4)[0]
-            start = position + 8
-            if start + length > end:
+    def _walk(self, start: int, end: int) -> Iterator[Chunk]:
+        for chunk in walk_chunks(self._data, start, end):
+            if chunk.missing:
                 raise self._error(
-                    f'chunk "{name}" reaches {start + length - end} bytes beyond its list',
+                    f'chunk "{chunk.name}" reaches {chunk.missing} bytes beyond its list',
                     "copy or download it again",
                 )
-            yield name, start, start + length
-            position = start + length + length % 2
+            yield chunk
 
     def _table(self, chunks: dict[str, tuple[int, int]], name: str) -> NDArray[np.void]:
         layout = _TABLES[name]
