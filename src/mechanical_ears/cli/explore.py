@@ -35,7 +35,7 @@ def explore(
         points: largest number of imagined instruments on the map.
     """
     try:
-        from mechanical_ears.explore.running import data_folder, serve
+        from mechanical_ears.explore.run_server import data_folder, serve
         from mechanical_ears.explore.server import Settings
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:

@@ -1,4 +1,4 @@
-"""What the ears hear in instruments and recordings; workers' tasks, like those of tasks.py."""
+"""Worker tasks of listening: what the ears hear in instruments and in uploaded recordings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.explore.instruments import Playing
+from mechanical_ears.explore.corpus_instruments import Recorded
+from mechanical_ears.explore.open_instruments import Playing
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.explore.recorded import Recorded
-from mechanical_ears.explore.tasks import LONGEST_NAME, drawn, imagination, playable, spread
+from mechanical_ears.explore.worker_tasks import LONGEST_NAME, drawn, imagination, playable, spread
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.sound import Sound
 

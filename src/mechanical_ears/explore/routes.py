@@ -12,12 +12,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 import mechanical_ears
-from mechanical_ears.explore import models
+from mechanical_ears.explore import schemas
+from mechanical_ears.explore.corpus_instruments import Recorded
 from mechanical_ears.explore.hearing import RECORDING_SECONDS
-from mechanical_ears.explore.instruments import Opened
-from mechanical_ears.explore.recorded import Recorded
-from mechanical_ears.explore.studio import Studio
-from mechanical_ears.explore.tasks import SAMPLE_RATE
+from mechanical_ears.explore.open_instruments import Opened
+from mechanical_ears.explore.service import Studio
+from mechanical_ears.explore.worker_tasks import SAMPLE_RATE
 from mechanical_ears.imagining.imagine import FARTHEST
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
@@ -31,18 +31,18 @@ UPLOAD_BYTES = 48 << 20  # of a recording
 GONE = 499  # status that servers note where the client has closed the connection
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": models.Problem, "description": "No JSON"},
-    401: {"model": models.Problem, "description": "A token is needed"},
-    403: {"model": models.Problem, "description": "Another site asks"},
-    405: {"model": models.Problem, "description": "No such method"},
-    408: {"model": models.Problem, "description": "Too slow"},
-    413: {"model": models.Problem, "description": "Too large"},
-    421: {"model": models.Problem, "description": "Not the name of this server"},
-    422: {"model": models.Problem, "description": "Bad values"},
-    503: {"model": models.Problem, "description": "Busy; try again after Retry-After seconds"},
+    400: {"model": schemas.Problem, "description": "No JSON"},
+    401: {"model": schemas.Problem, "description": "A token is needed"},
+    403: {"model": schemas.Problem, "description": "Another site asks"},
+    405: {"model": schemas.Problem, "description": "No such method"},
+    408: {"model": schemas.Problem, "description": "Too slow"},
+    413: {"model": schemas.Problem, "description": "Too large"},
+    421: {"model": schemas.Problem, "description": "Not the name of this server"},
+    422: {"model": schemas.Problem, "description": "Bad values"},
+    503: {"model": schemas.Problem, "description": "Busy; try again after Retry-After seconds"},
 }
 UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"model": models.Problem, "description": "Unknown"}
+    404: {"model": schemas.Problem, "description": "Unknown"}
 }
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
@@ -56,7 +56,7 @@ async def studio(request: Request) -> Studio:
 
 
 Here = Annotated[Studio, Depends(studio)]
-InstrumentId = Annotated[models.Id, Path()]
+InstrumentId = Annotated[schemas.Id, Path()]
 
 
 async def while_connected(request: Request, answer: Awaitable[T]) -> T:
@@ -88,9 +88,9 @@ def attachment(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def told(opened: Opened) -> models.Instrument:
+def told(opened: Opened) -> schemas.Instrument:
     """An instrument as it travels."""
-    return models.Instrument(
+    return schemas.Instrument(
         id=opened.id,
         name=opened.playing.name,
         family=opened.playing.family,
@@ -99,15 +99,15 @@ def told(opened: Opened) -> models.Instrument:
         x=opened.x,
         y=opened.y,
         novelty=opened.novelty,
-        heard=None if opened.heard is None else models.Impression.model_validate(opened.heard),
+        heard=None if opened.heard is None else schemas.Impression.model_validate(opened.heard),
         licence=opened.playing.licence,
     )
 
 
 @router.get("/about")
-async def about(here: Here) -> models.About:
+async def about(here: Here) -> schemas.About:
     """What the server is and what it can do."""
-    return models.About(
+    return schemas.About(
         version=mechanical_ears.__version__,
         weights=here.weights.sha256[:12],
         licence=here.weights.licence,
@@ -122,16 +122,16 @@ async def about(here: Here) -> models.About:
         layers=LAYERS,
         polyphony=POLYPHONY,
         formats=FORMATS,
-        upload=models.Upload(bytes=UPLOAD_BYTES, seconds=RECORDING_SECONDS),
+        upload=schemas.Upload(bytes=UPLOAD_BYTES, seconds=RECORDING_SECONDS),
         points=here.points,
-        mapping=None if here.mapping is None else models.Mapping(**here.mapping),
+        mapping=None if here.mapping is None else schemas.Mapping(**here.mapping),
         corpus=here.corpus,
     )
 
 
 @router.get(
     "/space",
-    response_model=models.Space,
+    response_model=schemas.Space,
     responses={304: {"description": "The same as the ETag that was given"}},
 )
 async def space(request: Request, here: Here) -> Response:
@@ -147,7 +147,9 @@ async def space(request: Request, here: Here) -> Response:
 
 
 @router.post("/instruments", responses=UNKNOWN)
-async def open_instrument(request: Request, recipe: models.Recipe, here: Here) -> models.Instrument:
+async def open_instrument(
+    request: Request, recipe: schemas.Recipe, here: Here
+) -> schemas.Instrument:
     """Open an instrument; the same recipe opens the same one."""
     turn = dict(recipe.turn or {})
     if recipe.blend is not None:
@@ -162,13 +164,13 @@ async def open_instrument(request: Request, recipe: models.Recipe, here: Here) -
 
 
 @router.get("/instruments/{instrument}", responses=UNKNOWN)
-async def instrument(instrument: InstrumentId, here: Here) -> models.Instrument:
+async def instrument(instrument: InstrumentId, here: Here) -> schemas.Instrument:
     """An open instrument, or one of the map."""
     return told(here.opened(instrument))
 
 
 @router.get("/instruments/{instrument}/hearing", responses=UNKNOWN)
-async def hearing(request: Request, instrument: InstrumentId, here: Here) -> models.Instrument:
+async def hearing(request: Request, instrument: InstrumentId, here: Here) -> schemas.Instrument:
     """An instrument with what the ears hear in it."""
     return told(await while_connected(request, here.hear(instrument)))
 

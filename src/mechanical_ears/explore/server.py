@@ -23,13 +23,13 @@ from starlette.types import Scope
 
 import mechanical_ears
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import keeping, routes, uploads
-from mechanical_ears.explore.exporting import Exports, ManyExportsError, UnknownJobError
+from mechanical_ears.explore import favourite_routes, routes, upload_routes
+from mechanical_ears.explore.export_queue import Exports, ManyExportsError, UnknownJobError
 from mechanical_ears.explore.favourites import FavouriteError, Favourites
-from mechanical_ears.explore.guard import Guard
-from mechanical_ears.explore.mapping import Mapping
-from mechanical_ears.explore.rendering import BusyError, Rendering
-from mechanical_ears.explore.studio import Studio, UnknownError
+from mechanical_ears.explore.map_loader import Mapping
+from mechanical_ears.explore.security import Guard
+from mechanical_ears.explore.service import Studio, UnknownError
+from mechanical_ears.explore.worker_pool import BusyError, Rendering
 
 STATIC: Final = Path(__file__).parent / "static"
 UNKNOWN: Final = (UnknownError, UnknownJobError, FavouriteError)
@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    for each in (routes, uploads, keeping):
+    for each in (routes, upload_routes, favourite_routes):
         app.include_router(each.router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_middleware(Guard, token=settings.token)

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from mechanical_ears.explore.instruments import Playing
+from mechanical_ears.explore.corpus_instruments import (
+    Recorded,
+    RecordedInstrument,
+    listed,
+    recording,
+)
+from mechanical_ears.explore.open_instruments import Playing
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.explore.recorded import Recorded, RecordedInstrument, listed, recording
 from mechanical_ears.note import Note
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mechanical_ears.explore.instruments import Opened
-from mechanical_ears.explore.space import SpaceMap
+from mechanical_ears.explore.open_instruments import Opened
+from mechanical_ears.explore.sound_map import SpaceMap
 from mechanical_ears.note import FAMILIES
 
 

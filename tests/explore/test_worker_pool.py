@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore.rendering import SLOW, BusyError, Rendering
 from mechanical_ears.explore.routes import while_connected
 from mechanical_ears.explore.worker import Worker, WorkerError
+from mechanical_ears.explore.worker_pool import SLOW, BusyError, Rendering
 from support.running_server import RunningServer, is_there, until
 
 

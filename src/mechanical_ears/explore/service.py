@@ -13,14 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import hearing, sharing, tasks
-from mechanical_ears.explore.columns import Columns, columns_of
+from mechanical_ears.explore import hearing, instrument_files, worker_tasks
+from mechanical_ears.explore.corpus_instruments import Recorded
 from mechanical_ears.explore.favourites import Favourite, Favourites
-from mechanical_ears.explore.instruments import Instruments, Opened, Playing
+from mechanical_ears.explore.map_json import Columns, columns_of
+from mechanical_ears.explore.open_instruments import Instruments, Opened, Playing
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.explore.recorded import Recorded
-from mechanical_ears.explore.rendering import SLOW, Rendering
-from mechanical_ears.explore.space import SpaceMap
+from mechanical_ears.explore.sound_map import SpaceMap
+from mechanical_ears.explore.worker_pool import SLOW, Rendering
 
 SURPRISES: Final = 1_000_000  # seeds among which a surprise is drawn
 SHARED_BYTES: Final = 64 << 10  # of a shared instrument, without what it carries
@@ -87,7 +87,7 @@ class Studio:
     """
 
     def __init__(
-        self, rendering: Rendering, weights: tasks.Weights, favourites: Favourites
+        self, rendering: Rendering, weights: worker_tasks.Weights, favourites: Favourites
     ) -> None:
         self.rendering = rendering
         self.weights = weights
@@ -164,7 +164,9 @@ class Studio:
         """Open an instrument that is drawn by lot; None draws the seed, too."""
         seed = secrets.randbelow(SURPRISES) if seed is None else seed
         key = ("drawn", seed, family, draw)
-        patch = await self.rendering.do(key, tasks.drawn, seed, family, draw, size=_patch_size)
+        patch = await self.rendering.do(
+            key, worker_tasks.drawn, seed, family, draw, size=_patch_size
+        )
         return await self._turned(self._added(patch), turn)
 
     async def blend(self, parts: Sequence[tuple[str, float]], turn: Mapping[str, float]) -> Opened:
@@ -196,7 +198,9 @@ class Studio:
     async def _blended(
         self, key: object, parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]
     ) -> Opened:
-        made = await self.rendering.do(key, tasks.blended, parts, dict(turn), size=_patch_size)
+        made = await self.rendering.do(
+            key, worker_tasks.blended, parts, dict(turn), size=_patch_size
+        )
         return self._added(made)
 
     async def shared(self, about: Mapping[str, Any], turn: Mapping[str, float]) -> Opened:
@@ -219,13 +223,13 @@ class Studio:
                 remedy="share it from the page, which puts both into one",
             )
         key = ("shared", secrets.token_hex(8))
-        patch = await self.rendering.do(key, sharing.shared, told, carried, again=False)
+        patch = await self.rendering.do(key, instrument_files.shared, told, carried, again=False)
         return await self._turned(self._added(patch), turn)
 
     async def share(self, name: str) -> tuple[str, bytes]:
         """An instrument's name, and the JSON file to share."""
         patch = self._patch(name)
-        told = await self.rendering.do(("share", name), sharing.share, patch, kind=SLOW)
+        told = await self.rendering.do(("share", name), instrument_files.share, patch, kind=SLOW)
         if patch.carried is not None:
             told[CARRIED] = base64.b64encode(patch.carried).decode()
         return patch.name, json.dumps(told, indent=1, ensure_ascii=False).encode()
@@ -244,7 +248,7 @@ class Studio:
         opened = self.opened(name)
         key = ("note", opened.id, pitch, velocity, seconds)
         answer: bytes = await self.rendering.do(
-            key, tasks.note, opened.playing, pitch, velocity, seconds, size=len
+            key, worker_tasks.note, opened.playing, pitch, velocity, seconds, size=len
         )
         return answer
 

@@ -1,6 +1,6 @@
 """Making the map: imagine some thousand instruments, let the ears hear them, lay them out.
 
-    python -m mechanical_ears.explore.charting [--points 3000] [--model DIR] [--output map.npz]
+    python -m mechanical_ears.explore.build_map [--points 3000] [--model DIR] [--output map.npz]
 
 One command, to be run again when the weights change; it goes on where it was interrupted. Laid out
 by t-SNE (van der Maaten and Hinton, "Visualizing data using t-SNE", 2008) from the profiles' main
@@ -21,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import hearing, tasks
-from mechanical_ears.explore.space import SHIPPED, Array, Axes, SpaceMap, among, principal_axes
+from mechanical_ears.explore import hearing, worker_tasks
+from mechanical_ears.explore.sound_map import SHIPPED, Array, Axes, SpaceMap, among, principal_axes
 from mechanical_ears.explore.worker import Worker
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES
@@ -106,7 +106,7 @@ class Charting:
         Raises:
             EarsError: the weights are missing, or it was stopped.
         """
-        self._workers = [Worker(tasks.prepare, *self._prepared) for _ in range(self._count)]
+        self._workers = [Worker(worker_tasks.prepare, *self._prepared) for _ in range(self._count)]
         try:
             weights, known = self._ready()
             self._read(weights.sha256)
@@ -123,8 +123,8 @@ class Charting:
             for worker in self._workers:
                 worker.end()
 
-    def _ready(self) -> tuple[tasks.Weights, list[str]]:
-        weights: list[tasks.Weights] = [worker.ready() for worker in self._workers]
+    def _ready(self) -> tuple[worker_tasks.Weights, list[str]]:
+        weights: list[worker_tasks.Weights] = [worker.ready() for worker in self._workers]
         known: list[str] = self._workers[0].do(hearing.known_instruments)
         return weights[0], known
 
@@ -165,7 +165,7 @@ class Charting:
     def _map(
         self,
         pairs: Sequence[tuple[int, str]],
-        weights: tasks.Weights,
+        weights: worker_tasks.Weights,
         known: Sequence[str],
         first: SpaceMap | None,
     ) -> SpaceMap:

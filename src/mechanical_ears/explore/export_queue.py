@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import sharing, tasks
-from mechanical_ears.explore.instruments import Playing
+from mechanical_ears.explore import instrument_files, worker_tasks
+from mechanical_ears.explore.open_instruments import Playing
 from mechanical_ears.explore.worker import Worker
 
 MOST: Final = 8  # jobs that wait or run
@@ -50,7 +50,7 @@ class Job:
     Attributes:
         job: its id.
         playing: the instrument.
-        wish: format and plan; see `sharing.exported`.
+        wish: format and plan; see `instrument_files.exported`.
         state: how far it is.
         progress: 0..1.
         problem: why it failed.
@@ -178,7 +178,7 @@ class Exports:
 
     def _export(self, job: Job) -> Path:
         if self._worker is None or not self._worker.alive:
-            self._worker = Worker(tasks.prepare, *self._prepared)
+            self._worker = Worker(worker_tasks.prepare, *self._prepared)
             self._worker.ready()
         if self._ended or job.state != "running":
             raise EarsError("it was cancelled")
@@ -188,7 +188,9 @@ class Exports:
 
         folder = self._folder / job.job
         folder.mkdir()
-        made = self._worker.do(sharing.exported, job.playing, str(folder), job.wish, tell=tell)
+        made = self._worker.do(
+            instrument_files.exported, job.playing, str(folder), job.wish, tell=tell
+        )
         return Path(made)
 
     async def _watch(self) -> None:

@@ -11,8 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mechanical_ears.errors import SoundError
-from mechanical_ears.explore import models
-from mechanical_ears.explore.rendering import BusyError
+from mechanical_ears.explore import schemas
 from mechanical_ears.explore.routes import (
     PROBLEMS,
     UPLOAD_BYTES,
@@ -20,6 +19,7 @@ from mechanical_ears.explore.routes import (
     told,
     while_connected,
 )
+from mechanical_ears.explore.worker_pool import BusyError
 
 SECONDS: Final = 60.0  # in which an upload must be there
 AT_ONCE: Final = 3  # uploads
@@ -43,13 +43,13 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/recordings",
     openapi_extra=_BODY,
-    responses={415: {"model": models.Problem, "description": "No sound that can be read"}},
+    responses={415: {"model": schemas.Problem, "description": "No sound that can be read"}},
 )
 async def record(
     request: Request,
     here: Here,
     x_file_name: Annotated[str, Header(max_length=1000, description="percent-encoded")] = "",
-) -> models.Recording:
+) -> schemas.Recording:
     """Hear a recording, place it on the map, and imagine an instrument like it."""
     kind = request.headers.get("content-type", TYPES[1]).lower()
     if not kind.startswith(TYPES):
@@ -65,11 +65,11 @@ async def record(
         except SoundError as error:
             words = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
             raise HTTPException(415, f"this file {words}") from error
-    return models.Recording(
-        heard=models.Hearing(**made.heard),
+    return schemas.Recording(
+        heard=schemas.Hearing(**made.heard),
         x=made.x,
         y=made.y,
-        nearest=[models.Near(id=n.id, name=n.name, likeness=n.likeness) for n in made.nearest],
+        nearest=[schemas.Near(id=n.id, name=n.name, likeness=n.likeness) for n in made.nearest],
         instrument=None if made.instrument is None else told(made.instrument),
         problem=made.problem,
     )

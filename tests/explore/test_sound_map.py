@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore.charting import Charting, layout, wanted
+from mechanical_ears.explore.build_map import Charting, layout, wanted
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.explore.space import SHIPPED, SpaceMap, among, principal_axes
+from mechanical_ears.explore.sound_map import SHIPPED, SpaceMap, among, principal_axes
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.model import shipped_model
 from mechanical_ears.note import FAMILIES
 
-AGAIN = "run again: python -m mechanical_ears.explore.charting"
+AGAIN = "run again: python -m mechanical_ears.explore.build_map"
 
 
 @pytest.fixture(scope="module")

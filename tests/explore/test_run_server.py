@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from mechanical_ears.cli import main
-from mechanical_ears.explore import running
+from mechanical_ears.explore import run_server
 
 
 def explore(data, *options):
@@ -83,4 +83,4 @@ def test_one_who_never_tells_a_request_is_cut_off(server):
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert slow.recv(100) == b""
     assert httpx.get(server.address).status_code == 200
-    assert running.HEADER_SECONDS <= 20
+    assert run_server.HEADER_SECONDS <= 20

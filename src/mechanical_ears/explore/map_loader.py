@@ -18,13 +18,13 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import hearing, tasks
-from mechanical_ears.explore.charting import POINTS, Charting
-from mechanical_ears.explore.instruments import Opened
-from mechanical_ears.explore.recorded import Recorded
-from mechanical_ears.explore.rendering import SLOW
-from mechanical_ears.explore.space import SHIPPED, SpaceMap
-from mechanical_ears.explore.studio import Studio
+from mechanical_ears.explore import hearing, worker_tasks
+from mechanical_ears.explore.build_map import POINTS, Charting
+from mechanical_ears.explore.corpus_instruments import Recorded
+from mechanical_ears.explore.open_instruments import Opened
+from mechanical_ears.explore.service import Studio
+from mechanical_ears.explore.sound_map import SHIPPED, SpaceMap
+from mechanical_ears.explore.worker_pool import SLOW
 from mechanical_ears.files import make_folder, write_atomically
 
 MOST_REAL: Final = 6000  # instruments of a corpus on the map
@@ -109,7 +109,7 @@ class Mapping:
     async def _hear_corpus(self) -> None:
         studio = self._studio
         found: list[Recorded] = await studio.rendering.do(
-            "corpus", tasks.corpus_instruments, kind=SLOW
+            "corpus", worker_tasks.corpus_instruments, kind=SLOW
         )
         found = found[:MOST_REAL]
         studio.corpus = found[0].corpus if found else None

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import tasks
+from mechanical_ears.explore import worker_tasks
 from mechanical_ears.explore.worker import Worker, WorkerError
 
 QUICK: Final = 0  # a hand waits
@@ -97,7 +97,7 @@ class Rendering:
         self._loops: list[asyncio.Task[None]] = []
         self._ended = False
 
-    async def start(self) -> tasks.Weights:
+    async def start(self) -> worker_tasks.Weights:
         """Start the workers and wait for the first.
 
         Raises:
@@ -107,7 +107,7 @@ class Rendering:
         for place in range(self.count):
             self._at_work[place] = self._worker()
         try:
-            weights: tasks.Weights = await loop.run_in_executor(
+            weights: worker_tasks.Weights = await loop.run_in_executor(
                 self._threads, self._at_work[0].ready
             )
         except EarsError:
@@ -270,7 +270,7 @@ class Rendering:
 
     def _worker(self) -> Worker:
         return Worker(
-            tasks.prepare, self.model and str(self.model), self.corpus and str(self.corpus)
+            worker_tasks.prepare, self.model and str(self.model), self.corpus and str(self.corpus)
         )
 
     def _keep(self, key: object, answer: Any, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Instruments that leave: shared files, samplers' files; workers' tasks, as in tasks.py."""
+"""Instruments that leave: shared files, samplers' files; workers' tasks, as in worker_tasks.py."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore.instruments import Playing
+from mechanical_ears.explore.open_instruments import Playing
 from mechanical_ears.explore.patch import Patch
-from mechanical_ears.explore.tasks import LONGEST_NAME, imagination, imagined, playable
+from mechanical_ears.explore.worker_tasks import LONGEST_NAME, imagination, imagined, playable
 
 
 def share(patch: Patch) -> dict[str, Any]:

@@ -8,7 +8,7 @@ What comes later is placed among its nearest neighbours on the map,
 
 by profile where it was heard, by timbre where it was not yet.
 
-A map is one .npz file without pickles. It is made for one set of weights; see charting.py.
+A map is one .npz file without pickles. It is made for one set of weights; see build_map.py.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class SpaceMap:
             raise EarsError(
                 f"is no map that can be read ({error})",
                 path=path,
-                remedy="make it again with: python -m mechanical_ears.explore.charting",
+                remedy="make it again with: python -m mechanical_ears.explore.build_map",
             ) from error
         if len({len(each) for each in rows.values()}) != 1:
             raise EarsError("its columns are of different lengths", path=path)

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mechanical_ears.explore import guard
-from mechanical_ears.explore.guard import Guard
+from mechanical_ears.explore import security
+from mechanical_ears.explore.security import Guard
 from support.running_server import RunningServer
 
 TOKEN = "correct-horse"
@@ -135,7 +135,7 @@ def test_more_at_once_than_can_be_are_told_to_come_again():
 
 
 def test_a_body_that_is_too_large_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(guard, "BODY_BYTES", 1000)
+    monkeypatch.setattr(security, "BODY_BYTES", 1000)
     read = []
 
     async def body():
@@ -150,7 +150,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(monkeypatch):
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch):
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.05)
 
     async def body():
         yield b"x"
