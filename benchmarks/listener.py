@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from harness import ROOT, markdown_table, write_section
 from hearing import MIDDLE, RECORDINGS, read_notes
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.listening.ears import Ears, Hearing
+from mechanical_ears.listening.ears import Ears
+from mechanical_ears.listening.prediction import Hearing
 from mechanical_ears.listening.training.augment import HARD, augment
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import cents_between, midi_to_hz

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mechanical_ears.instrument.mapping import map_folder
     from mechanical_ears.instrument.opening import open_instrument
     from mechanical_ears.instrument.sampled import SampledInstrument
-    from mechanical_ears.listening.ears import Hearing, listen
+    from mechanical_ears.listening.ears import listen
+    from mechanical_ears.listening.prediction import Hearing
     from mechanical_ears.note import Note
     from mechanical_ears.resynthesis.analysis.analyse import analyse
     from mechanical_ears.resynthesis.control_map import ControlMap
@@ -45,7 +46,7 @@ _HOMES = {
     "ControlMap": "mechanical_ears.resynthesis.control_map",
     "Corpus": "mechanical_ears.corpus.corpus",
     "EarsError": "mechanical_ears.errors",
-    "Hearing": "mechanical_ears.listening.ears",
+    "Hearing": "mechanical_ears.listening.prediction",
     "ImaginedInstrument": "mechanical_ears.imagining.instrument",
     "Note": "mechanical_ears.note",
     "SampledInstrument": "mechanical_ears.instrument.sampled",

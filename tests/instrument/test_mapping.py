@@ -152,7 +152,7 @@ def test_folders_without_a_note(tmp_path, make, said):
 
 def recording(key, pitch=None, confidence=1.0, likely=(), spectrum=(), **more):
     """A recording as it would be heard."""
-    probabilities = np.zeros(128, np.float32)
+    probabilities = np.zeros(128)
     probabilities[key] = confidence
     for other, share in likely:
         probabilities[other] = share

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from mechanical_ears.cli.app import CsvPath, JsonLines, app
 
 if TYPE_CHECKING:
-    from mechanical_ears.listening.ears import Hearing
+    from mechanical_ears.listening.prediction import Hearing
 
 SOME_UNREADABLE = 1  # exit code
 
@@ -145,5 +145,6 @@ def _to_csv(hearings: dict[Path, Hearing]) -> str:
     for row in rows:
         row["qualities"] = " ".join(row["qualities"])
         row["nearest"] = " ".join(name for name, _ in row["nearest"])
+        row["candidates"] = " ".join(f"{key}:{share:.3g}" for key, share in row["candidates"])
         writer.writerow("" if value is None else value for value in row.values())
     return text.getvalue()

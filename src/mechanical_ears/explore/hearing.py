@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -57,12 +56,11 @@ class HeardRecording:
 
 def hearing(playing: Playing) -> Heard:
     """What the ears hear in an instrument."""
-    from mechanical_ears.imagining.instrument_hearing import summarize_hearings
-    from mechanical_ears.listening.ears import shipped_ears
+    from mechanical_ears.imagining.instrument_hearing import predict_notes, summarize_hearings
 
     keys, sounds = _heard_notes(playing)
-    nearness = _nearness(sounds)
-    heard = summarize_hearings(keys, shipped_ears().listen(sounds), nearness)
+    prediction = predict_notes(sounds)
+    heard = summarize_hearings(keys, prediction)
     told = {
         "family": heard.family,
         "family_confidence": heard.family_confidence,
@@ -72,12 +70,15 @@ def hearing(playing: Playing) -> Heard:
             for key, each in zip(heard.pitches, heard.hearings, strict=True)
         ],
     }
-    return Heard(told, heard.novelty, nearness.mean(axis=0))
+    return Heard(told, heard.novelty, prediction.likeness.mean(axis=0))
 
 
 def likenesses(playing: Playing) -> np.ndarray:
     """How like an instrument is to each one the ears know, float32 (known,): mean over its keys."""
-    return np.asarray(_nearness(_heard_notes(playing)[1]).mean(axis=0), dtype=np.float32)
+    from mechanical_ears.listening.ears import shipped_ears
+
+    prediction = shipped_ears().predict(_heard_notes(playing)[1], find_onsets=False)
+    return np.asarray(prediction.likeness.mean(axis=0))
 
 
 def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
@@ -89,13 +90,6 @@ def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
     if isinstance(playing, Recorded):
         keys = sorted(pitch for _, pitch, _ in spread(playing))
     return keys, [found.note(key, VELOCITY, NOTE_SECONDS, HEARING_RATE) for key in keys]
-
-
-def _nearness(sounds: Sequence[Sound]) -> np.ndarray:
-    from mechanical_ears.listening.ears import shipped_ears
-
-    nearness = shipped_ears().probabilities(np.stack([sound.samples for sound in sounds]))
-    return nearness["nearness"]
 
 
 def known_instruments() -> list[str]:
@@ -133,32 +127,18 @@ def heard_recording(data: bytes, name: str) -> HeardRecording:
     from mechanical_ears.listening.ears import shipped_ears
 
     sound = _decoded(data)
-    hearing = shipped_ears().listen([sound])[0]
+    prediction = shipped_ears().predict([sound])
+    hearing, likeness = prediction.hearing(0), prediction.likeness[0]
     if hearing.onset is None:
         return HeardRecording(asdict(hearing), None, None, "it is silent")
-    nearness = _nearness([_from_onset(sound, hearing.onset)])[0]
     if hearing.pitch is None:
-        return HeardRecording(asdict(hearing), nearness, None, "no single pitch is heard in it")
+        return HeardRecording(asdict(hearing), likeness, None, "no single pitch is heard in it")
     try:
         like = imagine(like=sound, model=imagination())
     except EarsError as error:
-        return HeardRecording(asdict(hearing), nearness, None, error.problem)
+        return HeardRecording(asdict(hearing), likeness, None, error.problem)
     patch = Patch.of(replace(like, name=f"like {name}"[:LONGEST_NAME]))
-    return HeardRecording(asdict(hearing), nearness, patch, None)
-
-
-def _from_onset(sound: Sound, onset: float) -> Sound:
-    """The first 4 s of a note at 16 kHz, filled up with silence."""
-    from mechanical_ears.imagining.instrument import HEARING_RATE
-
-    count = round(NOTE_SECONDS * HEARING_RATE)
-    first = round(onset * sound.sample_rate)
-    last = first + round((NOTE_SECONDS + 0.1) * sound.sample_rate)
-    least = sound.sample_rate // 100
-    taken = sound.samples[first:last]
-    taken = np.pad(taken, (0, max(0, least - len(taken))))
-    samples = Sound(taken, sound.sample_rate).resample(HEARING_RATE).samples[:count]
-    return Sound(np.pad(samples, (0, count - len(samples))), HEARING_RATE)
+    return HeardRecording(asdict(hearing), likeness, patch, None)
 
 
 def _decoded(data: bytes) -> Sound:

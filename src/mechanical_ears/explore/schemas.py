@@ -131,6 +131,9 @@ class Hearing(Told):
     onset: float | None = Field(description="s")
     duration: float = Field(description="s")
     nearest: list[tuple[str, float]] = Field(description="known instruments, likeness −1..1")
+    candidates: list[tuple[int, float]] = Field(
+        [], description="the likeliest keys, MIDI numbers, with their probabilities"
+    )
 
 
 class Impression(Told):

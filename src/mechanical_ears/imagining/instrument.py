@@ -24,12 +24,15 @@ from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS, write_atomically, write_json
-from mechanical_ears.imagining.instrument_hearing import InstrumentHearing, summarize_hearings
+from mechanical_ears.imagining.instrument_hearing import (
+    InstrumentHearing,
+    predict_notes,
+    summarize_hearings,
+)
 from mechanical_ears.imagining.model import BATCH, TIMBRE, Model, open_model
 from mechanical_ears.imagining.postprocess import settled
 from mechanical_ears.imagining.recording_detail import detailed
 from mechanical_ears.imagining.residual import Residual, from_bytes, louder, to_bytes
-from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
@@ -237,8 +240,7 @@ class ImaginedInstrument:
         """
         pairs = [(pitch, velocity) for pitch in pitches]
         sounds = list(self.notes(pairs, NOTE_SECONDS, HEARING_RATE))
-        told = shipped_ears().probabilities(np.stack([sound.samples for sound in sounds]))
-        return summarize_hearings(pitches, shipped_ears().listen(sounds), told["nearness"])
+        return summarize_hearings(pitches, predict_notes(sounds))
 
     @cached_property
     def impression(self) -> InstrumentHearing:

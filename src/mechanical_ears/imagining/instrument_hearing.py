@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mechanical_ears.listening.ears import Hearing, shipped_ears
+from mechanical_ears.listening.ears import shipped_ears
+from mechanical_ears.listening.prediction import Hearing, Prediction
+from mechanical_ears.sound import Sound
 
 NEAREST: Final = 3  # known instruments that are named
 
@@ -41,23 +40,32 @@ class InstrumentHearing:
         return sum(h.pitch == key for h, key in zip(self.hearings, self.pitches, strict=True))
 
 
-def summarize_hearings(
-    pitches: Sequence[int], hearings: Sequence[Hearing], likenesses: NDArray[np.float32]
-) -> InstrumentHearing:
-    """What the ears' answers on single notes tell of their instrument.
+def predict_notes(sounds: Sequence[Sound]) -> Prediction:
+    """The ears' prediction for rendered notes.
+
+    Likeness counts from the first sample, with which a rendered note begins however softly; it
+    decides which candidate a seed gives (`rejection_sampling`) and where the map of `ears explore`
+    places it, so that both stay as they are. All else counts from the onset, as in recordings.
+    """
+    from_start = shipped_ears().predict(sounds, find_onsets=False)
+    return replace(shipped_ears().predict(sounds), likeness=from_start.likeness)
+
+
+def summarize_hearings(pitches: Sequence[int], prediction: Prediction) -> InstrumentHearing:
+    """Summarise what the ears hear in single notes of an instrument.
 
     Args:
         pitches: MIDI numbers of the notes.
-        hearings: of each.
-        likenesses: float32 (notes, instruments), to each known instrument.
+        prediction: of the notes, in the same order.
     """
+    hearings = prediction.hearings()
     families: dict[str, float] = {}
     for hearing in hearings:
         if hearing.family is not None:
             share = hearing.family_confidence / len(hearings)
             families[hearing.family] = families.get(hearing.family, 0.0) + share
     family = max(families, key=lambda name: families[name], default=None)
-    names, likeness = shipped_ears().instruments, likenesses.mean(axis=0)
+    names, likeness = prediction.instruments, prediction.likeness.mean(axis=0)
     near = [(names[place], float(likeness[place])) for place in likeness.argsort()[::-1][:NEAREST]]
     return InstrumentHearing(
         tuple(pitches),

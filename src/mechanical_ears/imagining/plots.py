@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mechanical_ears.imagining.instrument import ImaginedInstrument
-from mechanical_ears.listening.ears import Hearing, shipped_ears
+from mechanical_ears.listening.ears import shipped_ears
+from mechanical_ears.listening.prediction import Hearing
 from mechanical_ears.pictures import Picture, draw_spectrogram, draw_waveform, styled
 from mechanical_ears.pitch import midi_to_name
 from mechanical_ears.resynthesis.spectral_distance import SpectralDistance
@@ -66,10 +67,10 @@ def instrument_picture(
         fontsize=9.5,
     )
     panels = picture.subplots(rows, columns, squeeze=False)
+    hearings = dict(zip(sounds, shipped_ears().listen(list(sounds.values())), strict=True))
     for row, velocity in enumerate(reversed(velocities)):
-        hearings = shipped_ears().listen([sounds[pitch, velocity] for pitch in pitches])
-        for column, (pitch, hearing) in enumerate(zip(pitches, hearings, strict=True)):
-            axes = panels[row, column]
+        for column, pitch in enumerate(pitches):
+            axes, hearing = panels[row, column], hearings[pitch, velocity]
             draw_spectrogram(axes, sounds[pitch, velocity], notes=False)
             played = f"{midi_to_name(pitch)} {pitch}, velocity {velocity}"
             axes.set_title(f"{played}\n{_words(hearing)}", fontsize=7.5)

@@ -33,18 +33,14 @@ from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.f0 import refine
-from mechanical_ears.listening.onset import find_onset
-from mechanical_ears.note import VELOCITIES
+from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Prediction
 from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import FORMATS, Sound, sound_files
 
-EARS_RATE: Final = 16_000  # Hz
-EARS_SAMPLES: Final = 64_000
 BATCH: Final = 8  # files that are heard together
 LONGEST: Final = 60.0  # s of a file that are read
 SHORTEST: Final = 0.02  # s of a note that can be heard
 SPECTRUM: Final = 0.5  # s from the onset, that tell what stands out
-PITCHED: Final = 0.5  # probability from which there is a single pitch
 SURE: Final = 0.97  # probability of a key from which the others are not asked
 LEAST: Final = 0.01  # probability of a key that comes into question
 WEIGHT: Final = 0.2  # of a decibel, beside the logarithm of a probability
@@ -72,7 +68,7 @@ class Recording:
         start: s, where the note begins.
         named: what its name tells, or None.
         digest: of its samples.
-        likely: float32 (128,), probability of each key.
+        likely: float64 (128,), probability of each key.
         spectrum: float32 (128,), dB, the highest of the onset's spectrum within each semitone.
     """
 
@@ -89,7 +85,7 @@ class Recording:
     start: float
     named: NameLabels | None
     digest: str
-    likely: NDArray[np.float32]
+    likely: NDArray[np.float64]
     spectrum: NDArray[np.float32]
 
     @property
@@ -157,62 +153,48 @@ def _on_all_cores(batches: list[list[Path]]) -> Iterator[list[Recording | SetAsi
 
 def _heard(paths: Sequence[Path]) -> list[Recording | SetAside]:
     answers: dict[Path, Recording | SetAside] = {}
-    sounds: list[tuple[Path, Sound, int]] = []
+    sounds: list[tuple[Path, Sound]] = []
     for path in paths:
         try:
             sound = Sound.load(path, LONGEST)
         except SoundError as error:
             answers[path] = SetAside(path, error.problem)
             continue
-        start = find_onset(sound.samples, sound.sample_rate)
-        if start is None:
-            answers[path] = SetAside(path, "is silent")
-        elif len(sound.samples) - start < SHORTEST * sound.sample_rate:
-            answers[path] = SetAside(path, "is too short for a note")
-        else:
-            sounds.append((path, sound, start))
-    if sounds:
-        audio = np.stack([_for_ears(sound, start) for _, sound, start in sounds])
-        told = shipped_ears().probabilities(audio)
-        for row, (path, sound, start) in enumerate(sounds):
-            answers[path] = _recording(
-                path, sound, start, {name: each[row] for name, each in told.items()}
-            )
+        sounds.append((path, sound))
+    prediction = shipped_ears().predict([sound for _, sound in sounds])
+    for row, (path, sound) in enumerate(sounds):
+        answers[path] = _recording(path, sound, prediction, row)
     return [answers[path] for path in paths]
 
 
-def _for_ears(sound: Sound, start: int) -> NDArray[np.float32]:
-    last = start + round(EARS_SAMPLES / EARS_RATE * sound.sample_rate) + 1
-    samples = Sound(sound.samples[start:last], sound.sample_rate).resample(EARS_RATE).samples
-    samples = samples[:EARS_SAMPLES]
-    return np.pad(samples, (0, EARS_SAMPLES - len(samples)))
-
-
-def _recording(
-    path: Path, sound: Sound, start: int, told: dict[str, NDArray[np.float32]]
-) -> Recording | SetAside:
-    pitched = float(told["pitched"])
-    if pitched < PITCHED:
+def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Recording | SetAside:
+    if prediction.is_silent(row):
+        return SetAside(path, "is silent")
+    note = sound.samples[round(prediction.onset[row] * sound.sample_rate) :]
+    if len(note) < SHORTEST * sound.sample_rate:
+        return SetAside(path, "is too short for a note")
+    pitched = float(prediction.pitched[row])
+    if pitched < PITCHED_PROBABILITY:
         return SetAside(path, f"has no single pitch ({pitched:.0%} sure that it has)")
-    key = int(told["key"].argmax())
-    note = sound.samples[start:]
+    likely = prediction.key[row]
+    key = int(likely.argmax())
     spectrum = _spectrum(note, sound.sample_rate)
     power = 10 ** (spectrum.astype(np.float64) / 10)
     return Recording(
         path=path,
         key=key,
-        confidence=float(told["key"][key]),
+        confidence=float(likely[key]),
         pitched=pitched,
         pitch=exact_pitch(note, sound.sample_rate, key),
         level=loudness(note[:, None], sound.sample_rate),
         peak=20 * float(np.log10(np.abs(note).max() + 1e-9)),
         fall=falls(note, sound.sample_rate),
         brightness=float(power @ np.arange(PITCH_COUNT) / power.sum()) - key,
-        velocity=float(told["velocity"] @ np.array(VELOCITIES)),
-        start=start / sound.sample_rate,
+        velocity=prediction.midi_velocity(row),
+        start=float(prediction.onset[row]),
         named=labels_from_name(path.stem),
         digest=hashlib.sha256(note.tobytes()).hexdigest(),
-        likely=told["key"],
+        likely=likely,
         spectrum=spectrum,
     )
 

@@ -1,9 +1,10 @@
-"""The ears: from any recording of a note to what a musician would call it. No PyTorch.
+"""The ears: what a musician would call a recording of a note. Runs without PyTorch.
 
-    recording → onset → 4 s from there at 16 kHz → front end → network (ONNX) → probabilities
-              → the fundamental by the network and the signal's period, refined → Hearing
+    recording → onset → 4 s from there at 16 kHz → front end → network (ONNX)
+              → octaves weighed by the signal's period → fundamental refined → Prediction
 
-What has no single pitch (silence, noise, a chord) gets none, rather than a guess.
+What has no single pitch (silence, noise, a chord) gets none, rather than a guess; the likeliest
+keys are listed all the same.
 """
 
 from __future__ import annotations
@@ -14,88 +15,42 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import refine
-from mechanical_ears.listening.frontend import (
-    SAMPLE_RATE,
-    SAMPLES,
-    FrontEndFeatures,
-    extract_features,
-)
+from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, extract_features
 from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.listening.periodicity import weigh
-from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
+from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Hearing, Prediction
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, sound_seconds
 
-SHIPPED = Path(__file__).parent / "weights" / "listener.onnx"
-BATCH = 8  # notes in one run of the network: more do not fit into a processor's cache
-LONGEST = 60.0  # s of a file that are searched for its note
-SHORTEST = 0.01  # s to which shorter sounds are lengthened by silence
-NEAREST = 3  # known instruments that are named
-# Share of the training notes that sound at their key; whether a stranger does, nobody can hear.
-AT_ITS_KEY = 0.95
-PITCHED = 0.5  # probability from which there is a single pitch
-APPLIES = 0.5  # probability from which a quality applies
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """What the ears hear in one recording.
-
-    Attributes:
-        pitch: MIDI number of the key that a player would press; None without a single pitch.
-        pitch_confidence: probability that this key is right, 0..1; never above 0.95, since an
-            instrument may sound an octave off its keys, and nobody can hear that of a stranger.
-        frequency: Hz, of the fundamental that sounds; None without a single pitch.
-        sounding_pitch: MIDI number nearest to it; an octave off the key for a 16-foot organ stop.
-        cents: how far the frequency lies above that number's, −50..50.
-        family: one of `FAMILIES`; None for silence.
-        family_confidence: probability of the family, 0..1.
-        source: one of `SOURCES`; None for silence.
-        velocity: MIDI velocity 1..127 as it sounds; None for silence.
-        qualities: those of `QUALITIES` that apply.
-        onset: s, where the note begins; None for silence.
-        duration: s, of the recording.
-        nearest: names of the nearest known instruments with their likeness, −1..1.
-    """
-
-    pitch: int | None
-    pitch_confidence: float
-    frequency: float | None
-    sounding_pitch: int | None
-    cents: float | None
-    family: str | None
-    family_confidence: float
-    source: str | None
-    velocity: int | None
-    qualities: tuple[str, ...]
-    onset: float | None
-    duration: float
-    nearest: tuple[tuple[str, float], ...]
+SHIPPED: Final = Path(__file__).parent / "weights" / "listener.onnx"
+BATCH_SIZE: Final = 8  # notes in one run of the network: more do not fit into a processor's cache
+MAX_SECONDS: Final = 60.0  # of a file that are searched for its note
+MIN_SECONDS: Final = 0.01  # to which shorter sounds are padded with silence
 
 
 class Ears:
     """The listener with trained weights.
 
     Args:
-        model: ONNX file of `ears train listener`; None takes the shipped weights.
-        threads: for one run of the network; None for all cores. Many files are heard on all cores
-            by one thread each.
+        model: ONNX file of `ears train listener`; None for the shipped weights.
+        threads: for one run of the network; None for all cores. `listen_to_files` runs on all
+            cores with one thread each.
 
     Attributes:
         about: what the weights were trained on, their licence and citation.
-        instruments: names of the instruments that it knows.
+        instruments: names of the known instruments.
 
     Raises:
         EarsError: there is no such file, or it cannot be run.
@@ -108,142 +63,119 @@ class Ears:
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.instruments: list[str] = json.loads(self.about.get("instruments", "[]"))
 
+    def predict(self, sounds: Sequence[Sound], *, find_onsets: bool = True) -> Prediction:
+        """Hear recordings of single notes, of any rate and length: the full result.
+
+        Args:
+            sounds: recordings; the note may begin anywhere.
+            find_onsets: False where every note begins with the first sample.
+
+        Example:
+            >>> from mechanical_ears import Sound
+            >>> prediction = Ears().predict([Sound.sine(440), Sound.sine(220)])
+            >>> prediction.key.shape
+            (2, 128)
+            >>> prediction.frequency.round(1).tolist()
+            [440.0, 220.0]
+        """
+        padded = list(sounds) or [
+            Sound(np.zeros(1, np.float32), SAMPLE_RATE)
+        ]  # no run without rows
+        batches = [
+            self._predict_batch(padded[first : first + BATCH_SIZE], find_onsets)
+            for first in range(0, len(padded), BATCH_SIZE)
+        ]
+        columns = {
+            name: np.concatenate([batch[name] for batch in batches])[: len(sounds)]
+            for name in batches[0]
+        }
+        return Prediction(tuple(self.instruments), **columns)
+
     def listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
-        """Hear recordings of single notes, of any rate and length."""
-        hearings: list[Hearing] = []
-        for first in range(0, len(sounds), BATCH):
-            hearings += self._listen(sounds[first : first + BATCH])
-        return hearings
+        """Hear recordings of single notes, of any rate and length: the short answers."""
+        return self.predict(sounds).hearings()
 
     def listen_to_files(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
-        """Hear sound files on all cores, in their order; one that cannot be read is told instead.
+        """Hear sound files on all cores, in their order.
 
-        The note must begin in the first minute; what follows is not read.
+        A file that cannot be read comes with its error. The note must begin in the first minute; the rest is not read.
         """
         workers = os.cpu_count() or 1
-        batches = (paths[first : first + BATCH] for first in range(0, len(paths), BATCH))
+        batches = (paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE))
         with ThreadPoolExecutor(workers) as pool:
-            at_work: deque[Future[list[tuple[Path, Hearing | SoundError]]]] = deque(
-                pool.submit(self._hear_files, batch) for batch in islice(batches, 2 * workers)
+            pending: deque[Future[list[tuple[Path, Hearing | SoundError]]]] = deque(
+                pool.submit(self._listen_to_batch, batch) for batch in islice(batches, 2 * workers)
             )
             try:
-                while at_work:
-                    yield from at_work.popleft().result()
-                    at_work.extend(
-                        pool.submit(self._hear_files, batch) for batch in islice(batches, 1)
+                while pending:
+                    yield from pending.popleft().result()
+                    pending.extend(
+                        pool.submit(self._listen_to_batch, batch) for batch in islice(batches, 1)
                     )
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _hear_files(self, paths: Sequence[Path]) -> list[tuple[Path, Hearing | SoundError]]:
-        read = [(path, _loaded(path)) for path in paths]
-        hearings = iter(self.listen([sound for _, sound in read if isinstance(sound, Sound)]))
-        answers: list[tuple[Path, Hearing | SoundError]] = []
-        for path, sound in read:
+    def _listen_to_batch(self, paths: Sequence[Path]) -> list[tuple[Path, Hearing | SoundError]]:
+        loaded = [(path, _load(path)) for path in paths]
+        hearings = iter(self.listen([sound for _, sound in loaded if isinstance(sound, Sound)]))
+        results: list[tuple[Path, Hearing | SoundError]] = []
+        for path, sound in loaded:
             if isinstance(sound, SoundError):
-                answers.append((path, sound))
+                results.append((path, sound))
                 continue
             hearing = next(hearings)
-            if sound.seconds >= LONGEST:
+            if sound.seconds >= MAX_SECONDS:
                 hearing = replace(hearing, duration=sound_seconds(path))
-            answers.append((path, hearing))
-        return answers
+            results.append((path, hearing))
+        return results
 
-    def _listen(self, sounds: Sequence[Sound]) -> list[Hearing]:
-        starts = [find_onset(sound.samples, sound.sample_rate) for sound in sounds]
-        audio = np.stack([_note_audio(*pair) for pair in zip(sounds, starts, strict=True)])
-        heard = extract_features(audio)
-        told = self._told(heard)
-        return [
-            self._hearing(
-                sound,
-                start,
-                audio[place],
-                heard.power[place],
-                {name: values[place] for name, values in told.items()},
-            )
-            for place, (sound, start) in enumerate(zip(sounds, starts, strict=True))
+    def _predict_batch(self, sounds: Sequence[Sound], find_onsets: bool) -> dict[str, NDArray[Any]]:
+        """The arrays of a `Prediction` by name, for as many sounds as fit into a batch."""
+        onsets = [
+            find_onset(sound.samples, sound.sample_rate) if find_onsets else 0 for sound in sounds
         ]
-
-    def probabilities(self, audio: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """What the network tells, by the names of its outputs.
-
-        Args:
-            audio: float32 (batch, 64000) in [-1, 1] at 16 kHz, onset at the start.
-
-        Returns:
-            key and sounding (batch, 128), pitched (batch,), family (batch, 11), source (batch, 3),
-            velocity (batch, 5), qualities (batch, 10), nearness (batch, instruments).
-        """
-        return self._told(extract_features(audio))
-
-    def _told(self, heard: FrontEndFeatures) -> dict[str, NDArray[np.float32]]:
-        inputs = {"pitch_map": heard.pitch_map, "envelope": heard.envelope, "level": heard.level}
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
-
-    def _hearing(
-        self,
-        sound: Sound,
-        start: int | None,
-        note: NDArray[np.float32],
-        power: NDArray[np.float32],
-        told: dict[str, NDArray[np.float32]],
-    ) -> Hearing:
-        if start is None:
-            return Hearing(
-                None, 0.0, None, None, None, None, 0.0, None, None, (), None, sound.seconds, ()
-            )
-        pitched = float(told["pitched"])
-        weighed = weigh(told["key"], told["sounding"], power)
-        key = int(weighed.key.argmax())
-        frequency: float | None = None
-        sounding: int | None = None
-        cents: float | None = None
-        if pitched >= PITCHED:
-            frequency = refine(note, SAMPLE_RATE, weighed.sounding).frequency
-            sounding = round(hz_to_midi(frequency))
-            cents = cents_between(frequency, midi_to_hz(sounding))
-        family, source = int(told["family"].argmax()), int(told["source"].argmax())
-        likeness = told["nearness"]
-        near = np.argpartition(-likeness, min(NEAREST, len(likeness) - 1))[:NEAREST]
-        near = near[(-likeness[near]).argsort()]
-        return Hearing(
-            pitch=None if frequency is None else key,
-            pitch_confidence=AT_ITS_KEY * pitched * float(weighed.key[key]),
-            frequency=frequency,
-            sounding_pitch=sounding,
-            cents=cents,
-            family=FAMILIES[family],
-            family_confidence=float(told["family"][family]),
-            source=SOURCES[source],
-            velocity=round(float(told["velocity"] @ np.array(VELOCITIES))),
-            qualities=tuple(
-                name
-                for name, probability in zip(QUALITIES, told["qualities"], strict=True)
-                if probability >= APPLIES
-            ),
-            onset=start / sound.sample_rate,
-            duration=sound.seconds,
-            nearest=tuple((self.instruments[place], float(likeness[place])) for place in near),
-        )
+        audio = np.stack([_note_audio(*pair) for pair in zip(sounds, onsets, strict=True)])
+        features = extract_features(audio)
+        inputs = {name: getattr(features, name) for name in ("pitch_map", "envelope", "level")}
+        values = self._session.run(self._outputs, inputs)
+        output: dict[str, NDArray[Any]] = dict(zip(self._outputs, values, strict=True))
+        output["likeness"] = output.pop("nearness")
+        weighed = [
+            weigh(*row)
+            for row in zip(output["key"], output["sounding"], features.power, strict=True)
+        ]
+        output["key"] = np.stack([each.key for each in weighed])
+        output["sounding"] = np.stack([each.sounding for each in weighed])
+        output["onset"], output["frequency"], output["cents"] = np.full((3, len(sounds)), np.nan)
+        output["duration"] = np.array([sound.seconds for sound in sounds])
+        for row, (sound, onset) in enumerate(zip(sounds, onsets, strict=True)):
+            if onset is None:
+                continue
+            output["onset"][row] = onset / sound.sample_rate
+            if output["pitched"][row] >= PITCHED_PROBABILITY:
+                sounding = int(output["sounding"][row].argmax())
+                frequency = refine(audio[row], SAMPLE_RATE, sounding).frequency
+                nearest = midi_to_hz(round(hz_to_midi(frequency)))
+                output["frequency"][row] = frequency
+                output["cents"][row] = cents_between(frequency, nearest)
+        return output
 
 
-def _loaded(path: Path) -> Sound | SoundError:
+def _load(path: Path) -> Sound | SoundError:
     try:
-        return Sound.load(path, LONGEST)
+        return Sound.load(path, MAX_SECONDS)
     except SoundError as error:
         return error
 
 
-def _note_audio(sound: Sound, start: int | None) -> NDArray[np.float32]:
+def _note_audio(sound: Sound, onset: int | None) -> NDArray[np.float32]:
     """Four seconds from the onset at 16 kHz, float32 (64000,)."""
-    first = start or 0
+    first = onset or 0
     last = first + round(SAMPLES / SAMPLE_RATE * sound.sample_rate) + 1
-    taken = sound.samples[first:last]
-    least = math.ceil(SHORTEST * sound.sample_rate)  # a few samples would leave none at 16 kHz
-    taken = np.pad(taken, (0, max(0, least - len(taken))))
-    samples = Sound(taken, sound.sample_rate).resample(SAMPLE_RATE).samples
-    samples = samples[:SAMPLES]
+    note = sound.samples[first:last]
+    shortest = math.ceil(MIN_SECONDS * sound.sample_rate)  # fewer could leave none at 16 kHz
+    note = np.pad(note, (0, max(0, shortest - len(note))))
+    samples = Sound(note, sound.sample_rate).resample(SAMPLE_RATE).samples[:SAMPLES]
     return np.pad(samples, (0, SAMPLES - len(samples)))
 
 
@@ -254,14 +186,16 @@ def shipped_ears() -> Ears:
 
 
 Recording = str | Path | Sound | NDArray[np.float32]
-Several = list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Recording, ...]
+Recordings = (
+    list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Recording, ...]
+)
 
 
 @overload
 def listen(what: Recording, sample_rate: int | None = None) -> Hearing: ...
 @overload
-def listen(what: Several, sample_rate: int | None = None) -> list[Hearing]: ...
-def listen(what: Recording | Several, sample_rate: int | None = None) -> Hearing | list[Hearing]:
+def listen(what: Recordings, sample_rate: int | None = None) -> list[Hearing]: ...
+def listen(what: Recording | Recordings, sample_rate: int | None = None) -> Hearing | list[Hearing]:
     """Hear one recording of a note, or several, with the shipped ears.
 
     Args:
@@ -270,19 +204,23 @@ def listen(what: Recording | Several, sample_rate: int | None = None) -> Hearing
         sample_rate: Hz, of arrays.
 
     Returns:
-        What is heard; a list for several.
+        The hearing; a list for several recordings.
 
     Raises:
         SoundError: a file cannot be read, or an array comes without its rate.
+
+    Example:
+        >>> from mechanical_ears import Sound, listen
+        >>> hearing = listen(Sound.sine(440))
+        >>> hearing.pitch, round(hearing.frequency, 1)
+        (69, 440.0)
     """
-    if isinstance(what, str | Path | Sound):
-        return shipped_ears().listen([_opened(what, sample_rate)])[0]
-    if isinstance(what, np.ndarray) and what.ndim != 2:
-        return shipped_ears().listen([_opened(what, sample_rate)])[0]
-    return shipped_ears().listen([_opened(each, sample_rate) for each in what])
+    if isinstance(what, str | Path | Sound) or (isinstance(what, np.ndarray) and what.ndim != 2):
+        return shipped_ears().listen([_as_sound(what, sample_rate)])[0]
+    return shipped_ears().listen([_as_sound(each, sample_rate) for each in what])
 
 
-def _opened(what: Recording, sample_rate: int | None) -> Sound:
+def _as_sound(what: Recording, sample_rate: int | None) -> Sound:
     if isinstance(what, Sound):
         return what
     if isinstance(what, str | Path):

@@ -85,39 +85,43 @@ def aperiodicity(power: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Weighed:
+class PitchProbabilities:
     """Network and signal together.
 
     Attributes:
-        sounding: MIDI number of the pitch that sounds.
         key: float64 (128,), probability of each key.
+        sounding: float64 (128,), probability that each MIDI number sounds.
     """
 
-    sounding: int
     key: NDArray[np.float64]
+    sounding: NDArray[np.float64]
 
 
 def weigh(
     key: NDArray[np.float32], sounding: NDArray[np.float32], power: NDArray[np.float32]
-) -> Weighed:
+) -> PitchProbabilities:
     """Weigh what the network expects against the periods of the signal.
 
-    Beyond the piano, where periods are not looked for, the network is believed.
+    Outside the piano's range, where no period is searched for, the network alone decides.
 
     Args:
         key: float32 (128,), probability of each key by the network.
-        sounding: float32 (128,), probability of each number that it sounds, by the network.
-        power: float32 (2049,), see `frontend.Heard`.
+        sounding: float32 (128,), probability that each MIDI number sounds, by the network.
+        power: float32 (2049,), see `frontend.FrontEndFeatures`.
     """
     evidence = np.full(len(key), -WEIGHT)
     evidence[PIANO] = -WEIGHT * np.sqrt(np.minimum(aperiodicity(power), MOST))
     evidence += np.arange(len(key)) * (HIGHER / 12)
-    heard = int(sounding.argmax())
-    if PIANO.start <= heard < PIANO.stop:
-        weighed = np.log(sounding[PIANO] + LEAST) + evidence[PIANO]
-        heard = PIANO.start + int(weighed.argmax())
-    keys = np.log(key + LEAST, dtype=np.float64)
+    weighed = np.asarray(sounding, dtype=np.float64)
+    if PIANO.start <= int(sounding.argmax()) < PIANO.stop:
+        weighed = np.zeros(len(sounding))
+        weighed[PIANO] = _softmax(np.log(sounding[PIANO] + LEAST) + evidence[PIANO])
+    logits = np.log(key + LEAST, dtype=np.float64)
     if PIANO.start <= int(key.argmax()) < PIANO.stop:
-        keys += LEANING * evidence
-    weights = np.exp(keys - keys.max())
-    return Weighed(heard, weights / weights.sum())
+        logits += LEANING * evidence
+    return PitchProbabilities(_softmax(logits), weighed)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights / weights.sum())

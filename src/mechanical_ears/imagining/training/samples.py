@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mechanical_ears.files import make_folder
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.networks import Condition, Networks
-from mechanical_ears.listening.ears import Hearing, shipped_ears
+from mechanical_ears.listening.ears import shipped_ears
+from mechanical_ears.listening.prediction import Hearing
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pictures import COLOURS, Picture, on_rows, save_figure, styled
 from mechanical_ears.pitch import midi_to_name
