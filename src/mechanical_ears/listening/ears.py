@@ -78,9 +78,8 @@ class Ears:
             >>> prediction.frequency.round(1).tolist()
             [440.0, 220.0]
         """
-        padded = list(sounds) or [
-            Sound(np.zeros(1, np.float32), SAMPLE_RATE)
-        ]  # no run without rows
+        silence = Sound(np.zeros(1, np.float32), SAMPLE_RATE)  # the network takes no empty batch
+        padded = list(sounds) or [silence]
         batches = [
             self._predict_batch(padded[first : first + BATCH_SIZE], find_onsets)
             for first in range(0, len(padded), BATCH_SIZE)
@@ -98,7 +97,8 @@ class Ears:
     def listen_to_files(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Hearing | SoundError]]:
         """Hear sound files on all cores, in their order.
 
-        A file that cannot be read comes with its error. The note must begin in the first minute; the rest is not read.
+        A file that cannot be read comes with its error. The note must begin in the first minute;
+        the rest is not read.
         """
         workers = os.cpu_count() or 1
         batches = (paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE))
