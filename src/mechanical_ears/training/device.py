@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -43,6 +45,38 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cuda" or (device.type == "cpu" and shutil.which("c++")):
         return cast("nn.Module", torch.compile(network))
     return network
+
+
+@contextmanager
+def torch_settings(
+    *, threads: int | None = None, flush_denormal: bool | None = None
+) -> Iterator[None]:
+    """Change settings that torch keeps for the whole process; on exit they are as they were.
+
+    Args:
+        threads: that one operation may use on the CPU; None changes nothing.
+        flush_denormal: whether numbers below the smallest normal float32, about 1e-38, count as 0:
+            they slow a processor down; None changes nothing.
+    """
+    import torch
+
+    threads_before, flushed_before = torch.get_num_threads(), flushes_denormal()
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if flush_denormal is not None:
+            torch.set_flush_denormal(flush_denormal)
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.set_flush_denormal(flushed_before)
+
+
+def flushes_denormal() -> bool:
+    """Whether torch takes subnormal numbers for 0 in this thread (it has no way to ask)."""
+    import torch
+
+    return float(torch.tensor(2.0**-140) * 1) == 0
 
 
 def keep_memory() -> None:

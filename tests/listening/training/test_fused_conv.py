@@ -6,6 +6,7 @@ the last bit, and a convolution output of exactly zero, where ReLU has its kink,
 
 from __future__ import annotations
 
+import numba
 import pytest
 import torch
 from hypothesis import given, settings
@@ -87,6 +88,18 @@ def test_same_bits_in_every_run_and_with_any_number_of_threads():
         torch.set_num_threads(threads)
     for run in runs[1:]:
         assert all(torch.equal(a, b) for a, b in zip(run, runs[0], strict=True))
+
+
+def test_numba_keeps_its_number_of_threads():
+    before = numba.get_num_threads()
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        x, weight = torch.zeros(1, 1, 100, requires_grad=True), torch.zeros(1, 1, 9)
+        convolve_relu_pool(x, weight, torch.zeros(1)).sum().backward()
+    finally:
+        torch.set_num_threads(threads)
+    assert numba.get_num_threads() == before
 
 
 def test_accepts_views_that_are_not_contiguous():

@@ -67,6 +67,21 @@ def test_a_pattern_moved_by_a_semitone_moves_the_logits_by_one_key(listener):
     torch.testing.assert_close(first[30:70], second[31:71], rtol=1e-3, atol=1e-3)
 
 
+def test_features_are_the_normalised_input_and_the_output_of_the_trunk(listener):
+    inputs = example_inputs(3)
+    passed = []
+    norm = listener.trunk[0].register_forward_hook(lambda *call: passed.append(call[2]))
+    output, features = listener.forward_with_features(*inputs)
+    norm.remove()
+    (before,) = passed
+    assert features.shape == (3, listener.features) == (3, 769)
+    assert torch.equal(features[:, : before.shape[1]], before)
+    behind = features[:, before.shape[1] :]
+    assert torch.equal(behind, listener.trunk[1:](before))
+    torch.testing.assert_close(output.velocity, listener.velocity(behind))
+    assert all(map(torch.equal, output, listener(*inputs)))
+
+
 def test_unknown_labels_cost_nothing(listener):
     told = listener(*example_inputs(4))
     instruments = torch.zeros(4, 7)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ from mechanical_ears.imagining.training.publish import publish
 from mechanical_ears.imagining.training.samples import EVERY, write_sheet
 from mechanical_ears.imagining.training.step import EACH, AdversarialStep, drawn
 from mechanical_ears.imagining.training.validate import Watched, watch
-from mechanical_ears.training.device import Hardware, launch_fabric
+from mechanical_ears.training.device import Hardware, launch_fabric, torch_settings
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
 
@@ -105,7 +105,7 @@ def train_imagination(
         shape = ImaginationShape()
         codes = run_path / "codec.safetensors" if codes is None else codes
         codec, sides = load_coded(training.corpora, codes, shape.components, prepared)
-    with closing(run), no_subnormals():
+    with closing(run), torch_settings(flush_denormal=True):  # of inaudible amplitudes
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
         components = len(codec.deviation)
@@ -116,16 +116,6 @@ def train_imagination(
         if fabric.is_global_zero:
             publish(run.path, averaged.cpu(), codec.cpu(), sides["train"], training.corpora)
     return run.log()
-
-
-@contextmanager
-def no_subnormals() -> Iterator[None]:
-    """Take amplitudes far below hearing for 0: subnormal numbers slow a processor down."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def _learn(

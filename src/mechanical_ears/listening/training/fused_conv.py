@@ -22,7 +22,8 @@ order, so a batch gives the same gradient however many threads work on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numba
@@ -321,8 +322,8 @@ class _ConvolveReluPool(torch.autograd.Function):
         shape = (x.shape[0], weight.shape[0], pooled_length(x.shape[2]))
         y = torch.empty(shape)
         mask = torch.empty(shape, dtype=torch.uint8)
-        numba.set_num_threads(_threads())
-        _forward(*(tensor.detach().numpy() for tensor in (x, weight, bias, y, mask)))
+        with _threads_of_torch():
+            _forward(*(tensor.detach().numpy() for tensor in (x, weight, bias, y, mask)))
         ctx.save_for_backward(x, weight, mask)
         return y
 
@@ -334,15 +335,21 @@ class _ConvolveReluPool(torch.autograd.Function):
         dw = torch.empty((x.shape[0], *weight.shape))
         db = torch.empty(x.shape[0], weight.shape[0])
         dx = torch.empty(x.shape if wanted else (x.shape[0], 0, x.shape[2]))
-        numba.set_num_threads(_threads())
         arrays = (x, weight.flip(2), mask, dy.contiguous(), dw, db, dx)
-        _backward(*(tensor.detach().numpy() for tensor in arrays))
+        with _threads_of_torch():
+            _backward(*(tensor.detach().numpy() for tensor in arrays))
         return dx if wanted else None, dw.sum(0), db.sum(0)
 
 
-def _threads() -> int:
-    """As many threads as torch may use, so that ``torch.set_num_threads`` holds here too."""
-    return min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))
+@contextmanager
+def _threads_of_torch() -> Iterator[None]:
+    """Give Numba as many threads as torch may use, so that ``torch.set_num_threads`` holds here."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS)))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def convolve_relu_pool(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

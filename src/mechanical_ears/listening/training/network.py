@@ -189,13 +189,27 @@ class Listener(nn.Module):
         self.qualities = nn.Linear(shape.hidden, len(QUALITIES))
         self.embedding = nn.Linear(shape.hidden, shape.embedding)
 
+    @property
+    def features(self) -> int:
+        """Numbers of a note's features, see `forward_with_features`."""
+        return cast("nn.BatchNorm1d", self.trunk[0]).num_features + self.shape.hidden
+
     def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> ListenerOutput:
-        """Tell what is heard.
+        """Predict logits and embedding of notes.
 
         Args:
-            pitch_map: (batch, 24, 300), see `frontend.Heard`.
+            pitch_map: (batch, 24, 300), see `frontend.FrontEndFeatures`.
             envelope: (batch, 48, 24).
             level: (batch,).
+        """
+        return self.forward_with_features(pitch_map, envelope, level)[0]
+
+    def forward_with_features(
+        self, pitch_map: Tensor, envelope: Tensor, level: Tensor
+    ) -> tuple[ListenerOutput, Tensor]:
+        """As `forward`, with the features before and behind the trunk (batch, ``features``).
+
+        Those before are normalised; from those behind family, velocity and the like are predicted.
         """
         features = self.third(self.second(self.first(harmonic_stack(pitch_map))))
         weight = self.telling(features.amax(dim=3).transpose(1, 2)).softmax(dim=1)
@@ -212,7 +226,8 @@ class Listener(nn.Module):
         at_key = (places @ heard[:, :, None])[:, :, 0]
         spectra = spectra_in_time(pitch_map)
         formants = functional.avg_pool1d(spectra, WIDE_BAND)
-        hidden = self.trunk(
+        norm, *layers = self.trunk
+        before = norm(
             torch.cat(
                 [
                     at_key,
@@ -226,11 +241,14 @@ class Listener(nn.Module):
                 dim=1,
             )
         )
+        hidden = before
+        for layer in layers:
+            hidden = layer(hidden)
         family = self.family(hidden)
         if not self.training:
             key = key + LEANING * sounding.log_softmax(dim=1)
             family = family + self.family_shift
-        return ListenerOutput(
+        output = ListenerOutput(
             key=self._all_keys(key, 0),
             sounding=self._all_keys(sounding, 1),
             pitched=self.pitched(hidden)[:, 0],
@@ -240,6 +258,7 @@ class Listener(nn.Module):
             qualities=self.qualities(hidden),
             embedding=functional.normalize(self.embedding(hidden), dim=1),
         )
+        return output, torch.cat([before, hidden], dim=1)
 
     def _all_keys(self, logits: Tensor, head: int) -> Tensor:
         """The places' logits (batch, 100) among all 128 MIDI numbers."""

@@ -52,7 +52,7 @@ from mechanical_ears.listening.training.publish import (
     save_weights,
 )
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.training.device import Hardware, compiled, launch_fabric
+from mechanical_ears.training.device import Hardware, compiled, launch_fabric, torch_settings
 from mechanical_ears.training.feed import Notes, ahead, batches, shuffled
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
@@ -246,11 +246,11 @@ def train_listener(
         "validation_sha256": validation.fingerprint(),
     }
     fabric = launch_fabric(hardware or Hardware(), mixed=True)
-    if fabric.device.type == "cpu":  # half of the cores make batches while the others learn
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    # On CPUs half of the cores make batches while the others learn.
+    threads = max(1, (os.cpu_count() or 1) // 2) if fabric.device.type == "cpu" else None
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
-    with closing(run):
+    with closing(run), torch_settings(threads=threads):
         averaged, labeller = _learn(training, subject, run, fabric, (train, validation), observer)
         if fabric.is_global_zero:
             _publish(run, subject, averaged.cpu(), labeller, (train, validation), training.seed)

@@ -203,12 +203,7 @@ class EarsCritic(Critic):
         self.codec = codec
         self.render = MagnitudeRender(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES, GRID_NOISE_FRAMES)
         self.listener = listener.eval().requires_grad_(False)
-        self._features = torch.empty(0)
-        trunk = self.listener.trunk
-        self._norm = [trunk[0]]  # in a list: it is the listener's
-        trunk.register_forward_hook(self._keep)
-        told = cast("nn.BatchNorm1d", trunk[0]).num_features + listener.shape.hidden
-        self.scorer = Scorer(told, CONDITION_FEATURES, hidden)
+        self.scorer = Scorer(listener.features, CONDITION_FEATURES, hidden)
 
     def learner(self) -> nn.Module:
         """The heads."""
@@ -220,16 +215,12 @@ class EarsCritic(Critic):
         self.listener.eval()
         return self
 
-    def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self._features = torch.cat([self._norm[0](inputs[0]), output], dim=1)
-
     def hear(self, played: NoteBatch) -> tuple[ListenerOutput, Tensor]:
         """What the listener tells of notes, and its features (n, 769)."""
         told_apart = self.codec.decode(played.codes)._asdict()
         del told_apart["cents"]  # of vibrato, which is not shown
         heard = self.render(grid_batch(**told_apart, pitch=played.asked.pitch))
-        told: ListenerOutput = self.listener(*heard)
-        return told, self._features
+        return self.listener.forward_with_features(*heard)
 
     def view(self, played: NoteBatch) -> Tensor:
         """The listener's features."""
