@@ -99,7 +99,7 @@ def test_length_and_rate(toy):
 
 def test_takes_differ_a_little(toy):
     instrument = imagine(8, family="keyboard", model=toy)
-    first, second = (instrument.note(60, take=take).samples for take in (0, 1))
+    first, second = (instrument.note(60, round_robin=round_robin).samples for round_robin in (0, 1))
     assert not np.array_equal(first, second)
     apart = spectral_distance(first, second, 48_000).mel
     strange = imagine(9, family="keyboard", model=toy).note(60).samples

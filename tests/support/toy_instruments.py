@@ -35,7 +35,7 @@ class Organ:
     release_seconds: float = 0.5
     fall: float = 0.0  # dB/s
 
-    def note(self, pitch, velocity=100, seconds=None, sample_rate=RATE, take=0):
+    def note(self, pitch, velocity=100, seconds=None, sample_rate=RATE, round_robin=0):
         seconds = 3.0 if seconds is None else seconds
         time = np.arange(round(seconds * sample_rate)) / sample_rate
         frequency = midi_to_hz(pitch)

@@ -88,7 +88,7 @@ class RecordedInstrument:
         velocity: int = 100,
         seconds: float | None = None,
         sample_rate: int = 48_000,
-        take: int = 0,
+        round_robin: int = 0,
     ) -> Sound:
         """A note; see `Playable.note`.
 

@@ -94,7 +94,7 @@ class ImaginedInstrument:
         velocity: int = VELOCITY,
         seconds: float | None = None,
         sample_rate: int = SAMPLE_RATE,
-        take: int = 0,
+        round_robin: int = 0,
     ) -> Sound:
         """Play a note.
 
@@ -103,19 +103,19 @@ class ImaginedInstrument:
             velocity: MIDI velocity 1..127.
             seconds: length, release included; None for 4 s.
             sample_rate: Hz.
-            take: a round robin: others sound a little different.
+            round_robin: a round robin: others sound a little different.
 
         Raises:
             EarsError: a number is out of range.
         """
-        return next(self.notes([(pitch, velocity)], seconds, sample_rate, take))
+        return next(self.notes([(pitch, velocity)], seconds, sample_rate, round_robin))
 
     def notes(
         self,
         pairs: Sequence[tuple[float, int]],
         seconds: float | Sequence[float] | None = None,
         sample_rate: int = SAMPLE_RATE,
-        take: int = 0,
+        round_robin: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Sound]:
         """Play many notes, on all cores; the same samples as one by one.
@@ -124,7 +124,7 @@ class ImaginedInstrument:
             pairs: pitch and velocity of each.
             seconds: length, release included, of all or of each; None for 4 s.
             sample_rate: Hz.
-            take: a round robin.
+            round_robin: a round robin.
             progress: told how many are done, and of how many.
 
         Raises:
@@ -139,12 +139,12 @@ class ImaginedInstrument:
         batches = [asked[first : first + BATCH] for first in range(0, len(asked), BATCH)]
         workers = min(os.cpu_count() or 1, len(batches))
         if workers <= 1:
-            yield from self._told(self._played(asked, sample_rate, take), pairs, progress)
+            yield from self._told(self._played(asked, sample_rate, round_robin), pairs, progress)
             return
         with ThreadPoolExecutor(workers) as pool:
 
             def submitted(batch: Sequence[Wanted]) -> Future[list[Sound]]:
-                return pool.submit(lambda: list(self._played(batch, sample_rate, take)))
+                return pool.submit(lambda: list(self._played(batch, sample_rate, round_robin)))
 
             waiting = iter(batches)
             at_work = deque(map(submitted, islice(waiting, 2 * workers)))
@@ -174,15 +174,15 @@ class ImaginedInstrument:
         self,
         asked: Sequence[Wanted],
         sample_rate: int,
-        take: int,
+        round_robin: int,
     ) -> Iterator[Sound]:
         pitches = np.array([pitch for (pitch, _), _ in asked], dtype=np.float64)
         velocities = [velocity for (_, velocity), _ in asked]
-        told = self.outlines(pitches, velocities, take)
+        told = self.outlines(pitches, velocities, round_robin)
         for place, (pitch, plain) in enumerate(
             zip(pitches, to_control_maps(told, pitches), strict=True)
         ):
-            seed = _noise_seed(pitch, take, self.seed or 0)
+            seed = _noise_seed(pitch, round_robin, self.seed or 0)
             near = None
             if self.carried is not None:
                 near = self.carried.nearest(pitch, velocities[place])
@@ -203,20 +203,20 @@ class ImaginedInstrument:
         self,
         pitches: Sequence[float] | NDArray[np.float64],
         velocities: Sequence[int],
-        take: int = 0,
+        round_robin: int = 0,
     ) -> ControlGrid:
         """The outlines of notes.
 
         Args:
             pitches: MIDI numbers (n,); beyond 21..108 the nearest key's is told.
             velocities: MIDI velocities (n,).
-            take: a round robin.
+            round_robin: a round robin.
         """
         keys = np.clip(np.asarray(pitches, dtype=np.float64), PIANO_LOWEST, PIANO_HIGHEST)
         timbres = np.tile(self.timbre, (len(keys), 1))
-        if take:
+        if round_robin:
             for row, key in enumerate(keys):
-                moved = normal(_noise_seed(key, take, self.seed or 0), TIMBRE)
+                moved = normal(_noise_seed(key, round_robin, self.seed or 0), TIMBRE)
                 timbres[row] += np.float32(JITTER) * self.imagination.spread * moved
         forces = np.asarray(velocities, dtype=np.float64)
         told = self.imagination.generate(timbres, keys, forces)
@@ -406,6 +406,6 @@ def _check(pitch: float, velocity: int) -> None:
         raise EarsError(f"velocity {velocity} is outside 1..127", remedy="give a MIDI velocity")
 
 
-def _noise_seed(pitch: float, take: int, seed: int) -> int:
+def _noise_seed(pitch: float, round_robin: int, seed: int) -> int:
     """One for each key and take of an instrument; its velocities share it and can be mixed."""
-    return (round(100 * pitch) + 100_003 * take + 1_000_003 * seed) % (1 << 62)
+    return (round(100 * pitch) + 100_003 * round_robin + 1_000_003 * seed) % (1 << 62)

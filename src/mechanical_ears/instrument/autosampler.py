@@ -25,9 +25,9 @@ from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import (
     Playable,
     Progress,
-    notes,
+    play_notes,
     release_seconds,
-    trimmed,
+    trim_onset,
 )
 from mechanical_ears.instrument.sampled import RELEASED, Sample, SampledInstrument
 from mechanical_ears.instrument.velocity_curve import touches
@@ -148,20 +148,20 @@ def sample_instrument(
     whole = plan.seconds + release_seconds(playable)
     asked = [(float(root), velocity) for root, velocity in pairs]
     sounds: list[Sound] = []
-    for sound in notes(playable, asked, whole, plan.sample_rate):
-        sounds.append(trimmed(sound))
+    for sound in play_notes(playable, asked, whole, plan.sample_rate):
+        sounds.append(trim_onset(sound))
         if progress is not None:
             progress(len(sounds), 2 * len(pairs))
     held = round(plan.seconds * plan.sample_rate)
     fall = [falls(sound.samples[:held], plan.sample_rate) for sound in sounds]
     holds = float(np.median(fall)) <= FALLS
 
-    def take(pair: tuple[int, int], sound: Sound, fall: float) -> _Taken:
+    def sample(pair: tuple[int, int], sound: Sound, fall: float) -> _Taken:
         return _take(playable, pair, sound, plan, fall, holds)
 
     taken: dict[tuple[int, int], _Taken] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for pair, note in zip(pairs, pool.map(take, pairs, sounds, fall), strict=True):
+        for pair, note in zip(pairs, pool.map(sample, pairs, sounds, fall), strict=True):
             taken[pair] = note
             if progress is not None:
                 progress(len(pairs) + len(taken), 2 * len(pairs))
@@ -245,7 +245,7 @@ def _take(
         needed = min(AUDIBLE / max(fall, 1.0) + 0.5, plan.longest)
         if needed > held + 0.5:
             held = needed
-            sound = trimmed(playable.note(pitch, velocity, held + behind, rate))
+            sound = trim_onset(playable.note(pitch, velocity, held + behind, rate))
     audio = sound.samples[:, None]
     looped = None
     if holds:

@@ -1,104 +1,118 @@
-"""Opening an instrument by what a user types: a seed, a file, or a folder."""
+"""Opening an instrument of any kind: a seed, a file or a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mechanical_ears.files import SAMPLERS
-from mechanical_ears.instrument.playable import ControlMaps, Playable
-from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.control_map_instrument import ControlMapInstrument
+from mechanical_ears.instrument.formats.sf2_reader import read_sf2
+from mechanical_ears.instrument.formats.sfz_reader import read_sfz
+from mechanical_ears.instrument.mapping import map_folder
+from mechanical_ears.instrument.playable import Playable
 from mechanical_ears.instrument.zones import InstrumentError
 
-MAPS: Final = ".safetensors"
-IMAGINED: Final = "instrument.json"
+if TYPE_CHECKING:
+    from mechanical_ears.imagining.model import Model
+
+CONTROL_MAP_SUFFIX: Final = ".safetensors"
+INSTRUMENT_FILE: Final = "instrument.json"
 REMEDY: Final = (
     "give a seed, an instrument.json, an .sfz or .sf2, a folder of recordings or a control map"
 )
 
 
 def open_instrument(
-    what: str | Path, *, model: str | Path | None = None, preset: str | None = None
+    path_or_seed: str | Path | int,
+    *,
+    model: str | Path | Model | None = None,
+    preset: str | None = None,
 ) -> Playable:
-    """Open an instrument.
+    """Open an instrument of any kind.
 
     Args:
-        what: the seed of an imagined instrument, its ``instrument.json`` or the folder with it; an
-            .sfz, .sf2 or .sf3 file; a control map or a folder of them; a folder of recordings.
-        model: folder of the weights that imagine; None for those that ship.
+        path_or_seed: the seed of an imagined instrument; its ``instrument.json`` or the folder that
+            holds it; an .sfz, .sf2 or .sf3 file; a control map (.safetensors) or a folder of them;
+            a folder of recordings, which is mapped. Digits that name no file are a seed.
+        model: folder of the weights that imagine; None for the shipped ones.
         preset: ``bank:program`` of a SoundFont; None for its first.
 
     Raises:
-        EarsError: there is nothing of the kind, or it cannot be read.
+        EarsError: there is no such instrument, or it cannot be read.
+
+    >>> open_instrument(7).name
+    'mallet-7'
     """
-    path = Path(what)
-    if not path.exists() and str(what).isdecimal():
+    path = Path(str(path_or_seed))
+    if isinstance(path_or_seed, int) or (not path.exists() and path.name.isdecimal()):
         from mechanical_ears.imagining.imagine import imagine
 
-        return imagine(int(str(what)), model=model)
+        return imagine(int(str(path_or_seed)), model=model)
     if not path.exists():
         raise InstrumentError("no such instrument", path=path, remedy=REMEDY)
-    if path.is_dir():
-        return _from_folder(path, model)
+    if path.is_dir() and (path / INSTRUMENT_FILE).is_file():
+        path /= INSTRUMENT_FILE
     suffix = path.suffix.lower()
+    if path.is_dir():
+        if any(path.glob(f"*{CONTROL_MAP_SUFFIX}")):
+            return ControlMapInstrument.load(path)
+        return map_folder(path).instrument
     if suffix == ".json":
         from mechanical_ears.imagining.instrument import ImaginedInstrument
 
         return ImaginedInstrument.load(path, model)
-    if suffix == MAPS:
-        return ControlMaps.load(path)
-    if suffix in SAMPLERS:
-        return SampledInstrument.load(path, preset)
+    if suffix == CONTROL_MAP_SUFFIX:
+        return ControlMapInstrument.load(path)
+    if suffix == ".sfz":
+        return read_sfz(path)
+    if suffix in (".sf2", ".sf3"):
+        return read_sf2(path, preset)
     raise InstrumentError("is no instrument that can be read", path=path, remedy=REMEDY)
 
 
-def _from_folder(folder: Path, model: str | Path | None) -> Playable:
-    if (folder / IMAGINED).is_file():
-        from mechanical_ears.imagining.instrument import ImaginedInstrument
-
-        return ImaginedInstrument.load(folder / IMAGINED, model)
-    if any(folder.glob(f"*{MAPS}")):
-        return ControlMaps.load(folder)
-    from mechanical_ears.instrument.mapping import map_folder
-
-    return map_folder(folder).instrument
-
-
-def channel_map(text: str) -> dict[int, str]:
-    """Instruments by MIDI channel, from ``1=a.json,2=b.sfz``.
+def parse_channel_map(text: str) -> dict[int, str]:
+    """Instruments by MIDI channel from text of the form ``1=a.json,2=b.sfz``.
 
     Raises:
-        InstrumentError: it is not of that form, or names a channel twice or outside 1..16.
+        InstrumentError: the text is not of that form, or names a channel twice or outside 1..16.
     """
-    found: dict[int, str] = {}
+    instruments: dict[int, str] = {}
     for part in text.split(","):
-        number, equals, what = part.partition("=")
+        number, equals, instrument = part.partition("=")
         channel = int(number) if number.strip().isdecimal() else 0
-        if not equals or not what.strip() or not 1 <= channel <= 16:
+        if not equals or not instrument.strip() or not 1 <= channel <= 16:
             raise InstrumentError(
-                f'"{part}" is no channel and its instrument',
+                f'"{part}" is not a channel and its instrument',
                 record="--channel-map",
                 remedy="write 1=a.json,2=b.sfz with channels 1..16",
             )
-        if channel in found:
+        if channel in instruments:
             raise InstrumentError(f"channel {channel} is named twice", record="--channel-map")
-        found[channel] = what.strip()
-    return found
+        instruments[channel] = instrument.strip()
+    return instruments
 
 
 def open_channels(
     instrument: str | None, channels: Mapping[int, str], model: str | Path | None = None
 ) -> dict[int, Playable]:
-    """The instrument of each channel, each opened once; 0 is for all others.
+    """Open the instrument of each MIDI channel, each file once.
+
+    Args:
+        instrument: instrument of all channels that ``channels`` does not name; None for none.
+        channels: instruments by channel 1..16.
+        model: folder of the weights that imagine; None for the shipped ones.
+
+    Returns:
+        Instruments by channel; 0 stands for all other channels.
 
     Raises:
-        EarsError: none is given, or one cannot be opened.
+        EarsError: no instrument is given, or one cannot be opened.
     """
-    told = dict(channels) if instrument is None else {0: instrument, **channels}
-    if not told:
+    names = dict(channels) if instrument is None else {0: instrument, **channels}
+    if not names:
         raise InstrumentError(
             "no instrument is given", remedy="give --instrument X or --channel-map 1=X"
         )
-    opened = {what: open_instrument(what, model=model) for what in dict.fromkeys(told.values())}
-    return {number: opened[what] for number, what in told.items()}
+    instruments = {name: open_instrument(name, model=model) for name in dict.fromkeys(names.values())}
+    return {number: instruments[name] for number, name in names.items()}

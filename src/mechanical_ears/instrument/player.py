@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.midi import Channel, Curve, Song, SongNote, used_channels
 from mechanical_ears.instrument.playable import Playable, Progress, release_seconds
-from mechanical_ears.instrument.playable import notes as together
+from mechanical_ears.instrument.playable import play_notes as together
 from mechanical_ears.instrument.reverb import reverberated
 from mechanical_ears.instrument.sampled import Audio, SampledInstrument, pan_gains
 from mechanical_ears.instrument.zones import InstrumentError, Zone

@@ -147,10 +147,10 @@ class SampledInstrument:
             raise InstrumentError("makes no sound", record=self.name)
         return notes
 
-    def zones_at(self, pitch: float, velocity: int, take: int = 0) -> list[Zone]:
+    def zones_at(self, pitch: float, velocity: int, round_robin: int = 0) -> list[Zone]:
         """The zones that sound at a pitch and velocity."""
         key = min(max(round(pitch), 0), 127)
-        return [zone for zone in self.zones if zone.sounds_at(key, velocity, take)]
+        return [zone for zone in self.zones if zone.sounds_at(key, velocity, round_robin)]
 
     def note(
         self,
@@ -158,7 +158,7 @@ class SampledInstrument:
         velocity: int = 100,
         seconds: float | None = None,
         sample_rate: int = 48_000,
-        take: int = 0,
+        round_robin: int = 0,
     ) -> Sound:
         """Play a note, mixed down to mono.
 
@@ -167,14 +167,14 @@ class SampledInstrument:
             velocity: MIDI velocity 1..127.
             seconds: length, release included; None for a key held for 3 s.
             sample_rate: Hz.
-            take: a round robin.
+            round_robin: its number, from 0.
         """
         release = self.release_seconds
         whole = HELD + release if seconds is None else seconds
         count = max(1, round(whole * sample_rate))
         held = max(0.01, whole - release)
         audio = np.zeros((count, 2), dtype=np.float32)
-        for zone in self.zones_at(pitch, velocity, take):
+        for zone in self.zones_at(pitch, velocity, round_robin):
             part = self.voice(zone, pitch, velocity, held, sample_rate)[:count]
             audio[: len(part)] += part
         return Sound(audio.mean(axis=1), sample_rate)

@@ -162,13 +162,13 @@ class Zone:
             if not math.isfinite(getattr(self, name)):
                 raise InstrumentError(f'"{name}" is no number', record=self.sample)
 
-    def sounds_at(self, key: int, velocity: int, take: int = 0) -> bool:
+    def sounds_at(self, key: int, velocity: int, round_robin: int = 0) -> bool:
         """Whether it sounds at a key and velocity, in a turn of the round robin."""
-        random = (take * 0.6180339887) % 1.0
+        random = (round_robin * 0.6180339887) % 1.0
         return (
             self.keys[0] <= key <= self.keys[1]
             and self.velocities[0] <= velocity <= self.velocities[1]
-            and take % self.turn[1] == self.turn[0] - 1
+            and round_robin % self.turn[1] == self.turn[0] - 1
             and self.chance[0] <= random < self.chance[1]
         )
 
