@@ -10,7 +10,7 @@ import soundfile
 from mechanical_ears.cli import main
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.export import export
-from mechanical_ears.instrument.opening import channel_map, open_channels, open_instrument
+from mechanical_ears.instrument.opening import open_channels, open_instrument, parse_channel_map
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map_file import save_control_map
@@ -166,7 +166,7 @@ def test_bad_input_is_told_in_one_line(place, capsys):
         ("play cut.mid --instrument sines.sfz -o x.wav", "cut.mid: is cut off"),
         ("play none.mid --instrument sines.sfz -o x.wav", "has no note to play"),
         ("play song.mid -o x.wav", "no instrument is given", "--channel-map"),
-        ("play song.mid --channel-map 1:sines.sfz -o x.wav", '"1:sines.sfz" is no channel'),
+        ("play song.mid --channel-map 1:sines.sfz -o x.wav", '"1:sines.sfz" is not a channel'),
         ("play song.mid --channel-map 17=sines.sfz -o x.wav", "channels 1..16"),
         ("play song.mid --channel-map 1=a,1=b -o x.wav", "channel 1 is named twice"),
         ("play song.mid --channel-map 9=sines.sfz -o x.wav", "no channel with notes"),
@@ -207,7 +207,7 @@ def test_what_a_file_tells_that_is_not_understood_is_said(place, capsys):
 def test_opening(place):
     assert open_instrument("maps").name == "maps"
     assert open_instrument(place / "maps" / "48.safetensors").name == "48"
-    opened = open_channels("maps", channel_map("2=sines.sfz, 3=sines.sfz"))
+    opened = open_channels("maps", parse_channel_map("2=sines.sfz, 3=sines.sfz"))
     assert sorted(opened) == [0, 2, 3]
     assert opened[2] is opened[3]
     (place / "maps" / "48.safetensors").write_text("")

@@ -12,8 +12,9 @@ from mechanical_ears.instrument.autosampler import (
     own_release,
     sample_instrument,
 )
+from mechanical_ears.instrument.control_map_instrument import ControlMapInstrument
 from mechanical_ears.instrument.loops import click
-from mechanical_ears.instrument.playable import ControlMaps, Playable
+from mechanical_ears.instrument.playable import Playable
 from mechanical_ears.instrument.zones import check_tiling
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.sound import Sound
@@ -138,7 +139,7 @@ def test_progress_is_told():
 
 def test_control_maps_play():
     note = Organ().note(57, 100, 2.0, 16_000)
-    maps = ControlMaps("Maps", {(57, 100): analyse(note, 57)}, licence="CC0-1.0")
+    maps = ControlMapInstrument("Maps", {(57, 100): analyse(note, 57)}, licence="CC0-1.0")
     assert isinstance(maps, Playable)
     assert isinstance(Organ(), Playable)
     made = maps.note(60.5, 80, 3.0, RATE)
@@ -148,4 +149,4 @@ def test_control_maps_play():
     rise = level(louder.samples[4800:RATE]) - level(made.samples[4800:RATE])
     assert rise == pytest.approx(40 * 0.25, abs=0.1)
     with pytest.raises(EarsError, match="no control map"):
-        ControlMaps("none", {})
+        ControlMapInstrument("none", {})

@@ -190,7 +190,7 @@ def play(
     if output.exists() and not force:
         raise EarsError("already exists", path=output, remedy="give another --output or --force")
     parsed = read_song(song)
-    channels = opening.channel_map(channel_map) if channel_map else {}
+    channels = opening.parse_channel_map(channel_map) if channel_map else {}
     opened = opening.open_channels(instrument, channels, model)
     for each in {id(each): each for each in opened.values()}.values():
         _warn(each.warnings if isinstance(each, SampledInstrument) else ())

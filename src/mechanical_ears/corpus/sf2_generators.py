@@ -26,7 +26,7 @@ class Generator(IntEnum):
     minimum: int
     maximum: int
 
-    def __new__(cls, number: int, default: int, minimum: int, maximum: int) -> Self:
+    def __new__(cls, number: int, default: int = 0, minimum: int = 0, maximum: int = 0) -> Self:
         """A member with its table row."""
         member = int.__new__(cls, number)
         member._value_ = number

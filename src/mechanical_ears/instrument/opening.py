@@ -114,5 +114,7 @@ def open_channels(
         raise InstrumentError(
             "no instrument is given", remedy="give --instrument X or --channel-map 1=X"
         )
-    instruments = {name: open_instrument(name, model=model) for name in dict.fromkeys(names.values())}
+    instruments = {
+        name: open_instrument(name, model=model) for name in dict.fromkeys(names.values())
+    }
     return {number: instruments[name] for number, name in names.items()}
