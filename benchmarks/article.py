@@ -14,8 +14,8 @@ from harness import ROOT, markdown_table, write_section
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.opening import open_corpus
 from mechanical_ears.corpus.store import EVERYTHING
-from mechanical_ears.evaluation.hearing import Accuracy, evaluate
-from mechanical_ears.evaluation.picture import confusion_picture
+from mechanical_ears.evaluation.pitch_accuracy import Accuracy, evaluate
+from mechanical_ears.evaluation.plots import confusion_picture
 from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.pictures import save_figure
 

@@ -38,8 +38,8 @@ from torch.nn import functional
 
 from mechanical_ears.corpus.store import Store, as_float
 from mechanical_ears.errors import EarsError
-from mechanical_ears.evaluation.measured import Notes
-from mechanical_ears.evaluation.sources import TRAIN, UNSEEN, Asked, Player, open_store
+from mechanical_ears.evaluation.measurements import Notes
+from mechanical_ears.evaluation.note_sets import TRAIN, UNSEEN, Asked, Player, open_store
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance

@@ -46,10 +46,8 @@ from mechanical_ears.evaluation.imagination import (
     sheet_instruments,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measured import Notes, measure
-from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
-from mechanical_ears.evaluation.report import rows as report_rows
-from mechanical_ears.evaluation.sources import (
+from mechanical_ears.evaluation.measurements import Notes, measure
+from mechanical_ears.evaluation.note_sets import (
     TRAIN,
     UNSEEN,
     Asked,
@@ -62,6 +60,8 @@ from mechanical_ears.evaluation.sources import (
     real,
     resynthesised,
 )
+from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
+from mechanical_ears.evaluation.report import rows as report_rows
 from mechanical_ears.imagining.model import SHIPPED, Model
 from mechanical_ears.note import NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import midi_to_hz

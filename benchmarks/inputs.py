@@ -47,7 +47,7 @@ from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.opening import open_corpus
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
-from mechanical_ears.evaluation.hearing import evaluate
+from mechanical_ears.evaluation.pitch_accuracy import evaluate
 from mechanical_ears.listening.frontend import BINS, FLOOR, PITCH_FRAMES, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.pitch import PITCH_COUNT

@@ -4,7 +4,7 @@ import pytest
 
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.sources import GRID_KEYS
+from mechanical_ears.evaluation.note_sets import GRID_KEYS
 
 
 @pytest.fixture(scope="session")

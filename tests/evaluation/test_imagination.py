@@ -18,10 +18,10 @@ from mechanical_ears.evaluation.imagination import (
     sheet_instruments,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measured import Notes
-from mechanical_ears.evaluation.pictures import instruments_picture
+from mechanical_ears.evaluation.measurements import Notes
+from mechanical_ears.evaluation.note_sets import open_store, real
+from mechanical_ears.evaluation.plots import instruments_picture
 from mechanical_ears.evaluation.report import markdown, rows
-from mechanical_ears.evaluation.sources import open_store, real
 from mechanical_ears.pitch import midi_to_hz
 
 OPTIONS = ["--instruments", "10", "--notes", "50"]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mechanical_ears.evaluation.measured import Measured
+from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.note_sets import GRID_KEYS, GRID_VELOCITY
 from mechanical_ears.evaluation.novelty import instrument_embeddings, novelty
 from mechanical_ears.evaluation.playability import (
     consistency,
@@ -12,7 +13,6 @@ from mechanical_ears.evaluation.playability import (
     heard,
     velocity_steps,
 )
-from mechanical_ears.evaluation.sources import GRID_KEYS, GRID_VELOCITY
 
 
 def made(count, **given):

@@ -11,7 +11,7 @@ from tyro.conf import Positional
 from mechanical_ears.cli.app import JsonLines, MaybeOutput, Output, evaluate_app
 
 if TYPE_CHECKING:
-    from mechanical_ears.evaluation.hearing import Accuracy
+    from mechanical_ears.evaluation.pitch_accuracy import Accuracy
 
 Side = Literal["held-out", "train", "validation", "test", "all"]
 
@@ -52,8 +52,8 @@ def imagination(
         sheet_instruments,
     )
     from mechanical_ears.evaluation.judge import EvaluationNetwork
+    from mechanical_ears.evaluation.note_sets import imagination_player, open_store, player_mark
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
-    from mechanical_ears.evaluation.sources import imagination_player, open_store, player_mark
     from mechanical_ears.files import make_folder
     from mechanical_ears.imagining.model import Model
     from mechanical_ears.terminal import progress_bar, show_table
@@ -119,8 +119,8 @@ def article(
         skip_bad: skip records that cannot be read.
     """
     from mechanical_ears.corpus.opening import open_corpus
-    from mechanical_ears.evaluation.hearing import evaluate as evaluate_pitch
-    from mechanical_ears.evaluation.picture import confusion_picture
+    from mechanical_ears.evaluation.pitch_accuracy import evaluate as evaluate_pitch
+    from mechanical_ears.evaluation.plots import confusion_picture
     from mechanical_ears.files import make_folder, write_json
     from mechanical_ears.listening.article_ears import ArticleEars
     from mechanical_ears.pictures import save_figure

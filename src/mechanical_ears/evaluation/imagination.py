@@ -28,19 +28,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError
-from mechanical_ears.evaluation.measured import Measured, Notes, joined, measure
-from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, novelty
-from mechanical_ears.evaluation.playability import (
-    Consistency,
-    FaultShares,
-    Heard,
-    VelocitySteps,
-    consistency,
-    fault_shares,
-    heard,
-    velocity_steps,
-)
-from mechanical_ears.evaluation.sources import (
+from mechanical_ears.evaluation.measurements import Measured, Notes, joined, measure
+from mechanical_ears.evaluation.note_sets import (
     TRAIN,
     UNSEEN,
     Asked,
@@ -52,6 +41,17 @@ from mechanical_ears.evaluation.sources import (
     real,
     resynthesis_mark,
     resynthesised,
+)
+from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, novelty
+from mechanical_ears.evaluation.playability import (
+    Consistency,
+    FaultShares,
+    Heard,
+    VelocitySteps,
+    consistency,
+    fault_shares,
+    heard,
+    velocity_steps,
 )
 from mechanical_ears.files import make_folder
 from mechanical_ears.set_metrics import BINS, Realism, frechet_distance, realism

@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measured import Measured
-from mechanical_ears.evaluation.sources import GRID_VELOCITY
+from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.note_sets import GRID_VELOCITY
 from mechanical_ears.set_metrics import Floats, nearest_distances
 
 PERCENTILE: Final = 5.0  # of the strangers' distances, from which an instrument is new

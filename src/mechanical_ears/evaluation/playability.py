@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measured import Measured
-from mechanical_ears.evaluation.sources import GRID_KEYS, GRID_VELOCITY
+from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.note_sets import GRID_KEYS, GRID_VELOCITY
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.set_metrics import inception_score, mean_entropy
 

@@ -22,8 +22,8 @@ from mechanical_ears.evaluation.imagination import (
     Figures,
     Real,
 )
-from mechanical_ears.evaluation.measured import Notes
-from mechanical_ears.evaluation.pictures import (
+from mechanical_ears.evaluation.measurements import Notes
+from mechanical_ears.evaluation.plots import (
     embeddings_picture,
     families_picture,
     instruments_picture,

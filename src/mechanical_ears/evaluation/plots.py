@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measured import Measured, Notes
+from mechanical_ears.evaluation.measurements import Measured, Notes
+from mechanical_ears.evaluation.pitch_accuracy import PitchReport
 from mechanical_ears.evaluation.playability import family_confusion
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, styled
-from mechanical_ears.pitch import midi_to_name
+from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.spectra import stft
 
 COLUMNS: Final = 8  # instruments beside each other on a sheet
@@ -108,4 +109,30 @@ def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
         f"{title}: instruments drawn by lot, not chosen; {names} each, 0–4 s × 0–6 kHz, 70 dB",
         fontsize=10,
     )
+    return picture
+
+
+@styled
+def confusion_picture(report: PitchReport, title: str) -> Picture:
+    """Draw the confusions of a report; each row (a labelled key) sums to 1."""
+    counts = report.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    used = np.flatnonzero(counts.sum(axis=1) + counts.sum(axis=0))
+    low, high = int(used.min()), int(used.max())
+    picture = Picture(figsize=(7.5, 6.5))
+    axes = picture.add_subplot()
+    image = axes.imshow(shares, origin="lower", cmap=COLOURS, vmin=0, vmax=1, interpolation="none")
+    octaves = [key for key in range(0, PITCH_COUNT, 12) if low <= key <= high]
+    names = [f"{midi_to_name(key)} ({key})" for key in octaves]
+    axes.set_xticks(octaves, names, rotation=45)
+    axes.set_yticks(octaves, names)
+    axes.grid(False)
+    axes.set(
+        title=title,
+        xlabel="heard key (MIDI)",
+        ylabel="labelled key (MIDI)",
+        xlim=(low - 0.5, high + 0.5),
+        ylim=(low - 0.5, high + 0.5),
+    )
+    picture.colorbar(image, label="share of the labelled key's notes")
     return picture

@@ -6,7 +6,7 @@ import pytest
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.evaluation.sources import (
+from mechanical_ears.evaluation.note_sets import (
     GRID_KEYS,
     GRID_VELOCITY,
     code_digest,

@@ -6,7 +6,7 @@ import pytest
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measured import Measured, Notes, joined, measure
+from mechanical_ears.evaluation.measurements import Measured, Notes, joined, measure
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES

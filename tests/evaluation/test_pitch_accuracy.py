@@ -7,8 +7,8 @@ import pytest
 
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.hearing import evaluate, measure
-from mechanical_ears.evaluation.picture import confusion_picture
+from mechanical_ears.evaluation.pitch_accuracy import evaluate, measure
+from mechanical_ears.evaluation.plots import confusion_picture
 
 
 def answers(heard):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import HELD_OUT, Store, as_float
 from mechanical_ears.errors import CorpusError, SoundError
-from mechanical_ears.evaluation.measured import SAMPLES, Notes
+from mechanical_ears.evaluation.measurements import SAMPLES, Notes
 from mechanical_ears.imagining.model import GENERATOR, MAPPER, Model
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.sound import Sound
