@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -47,6 +46,7 @@ from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.sound import Sound
+from mechanical_ears.workers import worker_count
 
 LOUDEST = 0.99  # of full scale, the highest peak of a note
 SILENCE = 10 ** (-80 / 20)  # of full scale (−80 dBFS), the peak below which a key does not sound
@@ -144,7 +144,7 @@ class SoundFont(Corpus):
         if workers is not None and workers < 1:
             raise CorpusError(f'"workers" is {workers}, not above 0')
         self.sample_rate = sample_rate
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or worker_count()
         self._fonts = _open_fonts([Path(path) for path in chosen])
         self._asked = np.zeros((PITCH_COUNT, 128), dtype=np.bool_)
         self._asked[np.ix_(sorted(set(pitches)), sorted(set(velocities)))] = True

@@ -10,7 +10,6 @@ axes, so that near instruments stay near and families keep their sides.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from mechanical_ears.explore.sound_map import SHIPPED, Array, Axes, SpaceMap, am
 from mechanical_ears.explore.worker import Worker
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES
+from mechanical_ears.workers import worker_count
 
 POINTS: Final = 3000
 PERPLEXITY: Final = 30.0  # neighbours that count for an instrument
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--model", type=Path, help="folder of weights; the shipped ones if none")
     parser.add_argument("--output", type=Path, default=SHIPPED)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=worker_count())
     options = parser.parse_args(arguments)
     part = options.output.with_suffix(".part.npz")
     charting = Charting(options.model, options.points, options.workers, part)

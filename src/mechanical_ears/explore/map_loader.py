@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from mechanical_ears.explore.service import Studio
 from mechanical_ears.explore.sound_map import SHIPPED, SpaceMap
 from mechanical_ears.explore.worker_pool import SLOW
 from mechanical_ears.files import make_folder, write_atomically
+from mechanical_ears.workers import worker_count
 
 MOST_REAL: Final = 6000  # instruments of a corpus on the map
 NICE: Final = 5  # of 19, how much the making of a map gives way
@@ -89,7 +89,7 @@ class Mapping:
     async def _chart(self) -> None:
         loop = asyncio.get_running_loop()
         make_folder(self._folder)
-        workers = max(1, (os.cpu_count() or 1) - 1)
+        workers = max(1, worker_count() - 1)
         part = self._path.with_suffix(".part.npz")
         model = self._studio.rendering.model
         charting = Charting(model, self._points or POINTS, workers, part, gives_way=NICE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any, Final
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import worker_tasks
 from mechanical_ears.explore.worker import Worker, WorkerError
+from mechanical_ears.workers import worker_count
 
 QUICK: Final = 0  # a hand waits
 SLOW: Final = 1  # a person waits
@@ -85,7 +85,7 @@ class Rendering:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.count = self.workers or min(os.cpu_count() or 1, MOST_WORKERS)
+        self.count = self.workers or min(worker_count(), MOST_WORKERS)
         self._queues: tuple[deque[Job], deque[Job]] = (deque(), deque())
         self._jobs: dict[object, Job] = {}
         self._cache: OrderedDict[object, tuple[Any, int]] = OrderedDict()

@@ -9,7 +9,6 @@ The same arguments give the same samples.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +38,7 @@ from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_map
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
+from mechanical_ears.workers import worker_count
 
 if TYPE_CHECKING:
     from mechanical_ears.instrument.autosampler import SamplingPlan
@@ -137,7 +137,7 @@ class ImaginedInstrument:
             raise EarsError(f"{len(pairs)} notes are asked for, and lengths of {told.size}")
         asked = list(zip(pairs, np.broadcast_to(told, len(pairs)).tolist(), strict=True))
         batches = [asked[first : first + BATCH] for first in range(0, len(asked), BATCH)]
-        workers = min(os.cpu_count() or 1, len(batches))
+        workers = min(worker_count(), len(batches))
         if workers <= 1:
             yield from self._told(self._played(asked, sample_rate, round_robin), pairs, progress)
             return

@@ -13,7 +13,6 @@ touch.py. A sample is stored as loud as it would be at velocity 127.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -44,6 +43,7 @@ from mechanical_ears.instrument.zones import (
 )
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, midi_to_hz, midi_to_name
 from mechanical_ears.sound import Sound
+from mechanical_ears.workers import worker_count
 
 ONE_LAYER: Final = 100  # MIDI velocity of the only layer
 SOFTEST: Final = 25  # MIDI velocity, NSynth's softest: networks have heard none below
@@ -160,7 +160,7 @@ def sample_instrument(
         return _take(playable, pair, sound, plan, fall, holds)
 
     taken: dict[tuple[int, int], _Taken] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(worker_count()) as pool:
         for pair, note in zip(pairs, pool.map(sample, pairs, sounds, fall), strict=True):
             taken[pair] = note
             if progress is not None:

@@ -13,7 +13,6 @@ not 1) and ``play_notes(pairs, seconds, sample_rate)``, which renders many notes
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, runtime_checkable
@@ -21,6 +20,7 @@ from typing import Final, Protocol, runtime_checkable
 from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.sound import Sound
+from mechanical_ears.workers import worker_count
 
 RELEASE_SECONDS: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of instruments that do not say
 VELOCITY: Final = 100  # MIDI velocity of a note, if none is given
@@ -90,7 +90,7 @@ def play_notes(
         yield from batch(pairs, seconds, sample_rate)
         return
     lengths = seconds if isinstance(seconds, Sequence) else [seconds] * len(pairs)
-    workers = os.cpu_count() or 1
+    workers = worker_count()
     with ThreadPoolExecutor(workers) as pool:
         for first in range(0, len(pairs), QUEUED_NOTES * workers):
             part = slice(first, first + QUEUED_NOTES * workers)

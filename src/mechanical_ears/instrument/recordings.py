@@ -16,7 +16,6 @@ One recording alone may leave a doubt, which the others settle:
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from mechanical_ears.listening.f0 import refine
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Prediction
 from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import FORMATS, Sound, sound_files
+from mechanical_ears.workers import worker_count
 
 BATCH: Final = 8  # files that are heard together
 LONGEST: Final = 60.0  # s of a file that are read
@@ -142,7 +142,7 @@ def settled(recordings: Sequence[Recording]) -> list[Recording]:
 
 def _on_all_cores(batches: list[list[Path]]) -> Iterator[list[Recording | SetAside]]:
     shipped_ears()  # loaded once, before threads ask for it
-    workers = os.cpu_count() or 1
+    workers = worker_count()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for first in range(0, len(batches), 4 * workers):  # what waits holds no sounds

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +32,7 @@ from mechanical_ears.listening.periodicity import weigh
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Hearing, Prediction
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, sound_seconds
+from mechanical_ears.workers import worker_count
 
 SHIPPED: Final = Path(__file__).parent / "weights" / "listener.onnx"
 BATCH_SIZE: Final = 8  # notes in one run of the network: more do not fit into a processor's cache
@@ -100,7 +100,7 @@ class Ears:
         A file that cannot be read comes with its error. The note must begin in the first minute;
         the rest is not read.
         """
-        workers = os.cpu_count() or 1
+        workers = worker_count()
         batches = (paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE))
         with ThreadPoolExecutor(workers) as pool:
             pending: deque[Future[list[tuple[Path, Hearing | SoundError]]]] = deque(

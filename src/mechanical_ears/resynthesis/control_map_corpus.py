@@ -42,6 +42,7 @@ from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.control_map_file import from_bytes, to_bytes
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
+from mechanical_ears.workers import worker_count
 
 if TYPE_CHECKING:
     import pyarrow
@@ -116,7 +117,7 @@ def build_control_maps(
     with building(Path(path), form, plan, ControlMapReport()) as build:
         build.cut(build.report.bytes)
         told = _side_teller(corpus, sides)
-        _fill(build, corpus, workers or os.cpu_count() or 1, told, progress)
+        _fill(build, corpus, workers or worker_count(), told, progress)
         write_table(build.folder / "maps.parquet", build.table())
         groups = [sorted(group) for group in corpus.groups()]
         about = {**plan, **asdict(build.report), "groups": groups}

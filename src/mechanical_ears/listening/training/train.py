@@ -15,7 +15,6 @@ cosine schedule; what is published are the averaged weights (exponential moving 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -62,6 +61,7 @@ from mechanical_ears.training.schedules import (
     set_updates,
     warm_up_cosine,
 )
+from mechanical_ears.workers import worker_count
 
 WEIGHTS = {
     "key": 1.0,
@@ -247,7 +247,7 @@ def train_listener(
     }
     fabric = launch_fabric(hardware or Hardware(), mixed=True)
     # On CPUs half of the cores make batches while the others learn.
-    threads = max(1, (os.cpu_count() or 1) // 2) if fabric.device.type == "cpu" else None
+    threads = max(1, worker_count() // 2) if fabric.device.type == "cpu" else None
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run), torch_settings(threads=threads):

@@ -1,0 +1,70 @@
+"""How many workers to start: the processors that this process may use.
+
+The number of processors of the machine (`os.cpu_count`) is too many where the process is bound to
+some of them (CPU affinity: ``taskset``, job schedulers) or where its control group has a quota of
+processor time (containers: ``docker run --cpus``, Kubernetes). Control groups are nested, and the
+smallest quota counts (Linux kernel documentation, "CFS Bandwidth Control" and "Control Group v2").
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
+CGROUP_MEMBERSHIP: Final = Path("/proc/self/cgroup")
+
+
+def worker_count() -> int:
+    """Processors that this process may use, at least 1; a broken quota counts as a whole one."""
+    return max(1, min(_affine_cpus(), math.ceil(min(cgroup_cpus(), 1e6))))
+
+
+def _affine_cpus() -> int:
+    """Processors that the scheduler may run this process on."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cgroup_cpus(mount: Path = CGROUP_MOUNT, membership: Path = CGROUP_MEMBERSHIP) -> float:
+    """Processors' worth of time that the control groups of this process allow.
+
+    Args:
+        mount: where control groups are mounted.
+        membership: file of the kernel that lists the groups of this process, a line
+            ``hierarchy:controllers:path`` each; version 2 has no controllers.
+
+    Returns:
+        Above 0, which need not be whole; infinity without a quota.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return math.inf
+    cpus = math.inf
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = PurePosixPath(path.lstrip("/"))
+        for root in {mount / controllers, mount / "cpu"} if controllers else {mount}:
+            cpus = min(cpus, *(_quota(root / each) for each in (group, *group.parents)))
+    return cpus
+
+
+def _quota(group: Path) -> float:
+    """Quota over period of one control group, of version 2 or 1; infinity without one."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
+        return float(quota) / float(period) if float(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
