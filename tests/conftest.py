@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Tests in a folder ``training`` train, those in ``web`` use a browser: mark them so."""
+    for item in items:
+        folders = Path(item.path).parts
+        if "training" in folders:
+            item.add_marker("train")
+        if "web" in folders:
+            item.add_marker("web")
 
 
 @pytest.fixture(scope="session")

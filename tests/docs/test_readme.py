@@ -1,16 +1,21 @@
-"""What the README says can be done is done here as it stands there."""
+"""What the README and docs/COMMANDS.md say can be done is done here as it stands there."""
 
+import contextlib
+import io
 import re
 import shlex
+import shutil
 from itertools import takewhile
 
 import pytest
 
 from mechanical_ears.cli import main
+from mechanical_ears.cli.app import app, build_app, corpus_app, evaluate_app, train_app
 from mechanical_ears.corpus.toy import Toy
 from support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLE = (ROOT / "docs" / "COMMANDS.md").read_text(encoding="utf-8")
 COMMANDS = {
     "ears tone 400 -o tone.wav": "tone.wav",
     "ears show piano.flac -o piano.png": "piano.png",
@@ -21,7 +26,7 @@ COMMANDS = {
 
 @pytest.fixture
 def piano(tmp_path, monkeypatch):
-    """A folder with what the README's user has."""
+    """A folder with the files that the commands name."""
     monkeypatch.chdir(tmp_path)
     (note,) = Toy(1, pitches=range(60, 61), instruments=1)
     note.sound.resample(44_100).save(tmp_path / "piano.flac")
@@ -31,26 +36,55 @@ def piano(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_python_in_it_runs(piano):
+def test_the_python_prints_what_the_readme_shows(tmp_path, monkeypatch):
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    names = {}
-    exec(program, names)
-    assert names["heard"].sounding_pitch == 60
-    assert (piano / "piano.wav").exists()
+    (expected,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(program, {})
+    assert output.getvalue() == expected
+    assert (tmp_path / "c4.wav").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_its_commands_run(piano, command):
-    assert f"`{command}`" in README
+def test_commands_run(piano, command):
+    assert f"`{command}`" in TABLE
     words = shlex.split(command)[1:]
     assert main([word.replace("2000", "60") for word in words]) == 0
     assert (piano / COMMANDS[command]).exists()
 
 
-def test_no_command_in_it_is_unknown(capsys):
-    for command in re.findall(r"`ears ([^`]+)`", README):
-        words = takewhile(lambda word: word.isalpha() and word.islower(), command.split())
+def commands_in(text):
+    """Names of the commands that a text shows, as tuples of words."""
+    for command in re.findall(r"`ears ([^`]+)`", text) + re.findall(r"^ears (.+)$", text, re.M):
+        yield tuple(takewhile(lambda word: re.fullmatch(r"[a-z][a-z-]*", word), command.split()))
+
+
+def all_commands():
+    groups = {(): app, ("corpus",): corpus_app, ("corpus", "build"): build_app}
+    groups |= {("train",): train_app, ("evaluate",): evaluate_app}
+    names = {
+        (*group, name.replace("_", "-"))
+        for group, each in groups.items()
+        for name in each._subcommands
+    }
+    return names - set(groups)
+
+
+def test_no_command_is_unknown(capsys):
+    for words in {*commands_in(README), *commands_in(TABLE)}:
         with pytest.raises(SystemExit) as stop:
             main([*words, "--help"])
         assert stop.value.code == 0
         capsys.readouterr()
+
+
+def test_the_table_has_every_command():
+    listed = set(commands_in(TABLE))
+    assert [
+        name
+        for name in sorted(all_commands())
+        if not any(words[: len(name)] == name for words in listed)
+    ] == []

@@ -1,6 +1,6 @@
 """How much of a note its control map keeps, how big it is, and how quickly it is made and played.
 
-    python benchmarks/controls.py [--data ../shared/data] [--scale 1.0] [--no-trackers]
+    python benchmarks/control_maps.py [--data ../shared/data] [--scale 1.0] [--no-trackers]
 
 Nothing is learned. Analysis was tuned on FluidR3; two choices (when a glide is followed, modes in
 moving notes) were checked on 110 notes of TimGM6mb, too. Measured on TimGM6mb and
@@ -46,7 +46,7 @@ from tracking import NoteFolder
 if TYPE_CHECKING:
     from mechanical_ears.resynthesis.differentiable.magnitude import ControlMapBatch
 
-COMMAND = "python benchmarks/controls.py"
+COMMAND = "python benchmarks/control_maps.py"
 FONTS = Path("/usr/share/sounds/sf2")
 SEED = 11  # of the drawing of notes
 WORST = 10  # notes of each family that are shown
