@@ -36,6 +36,16 @@ def test_few_samples_are_drawn_as_dots(tone: Sound) -> None:
     assert pictures.waveform(tone, seconds=0.1).axes[0].lines[0].get_marker() == ""
 
 
+def test_all_channels_are_drawn(tone: Sound) -> None:
+    stereo = Sound(np.stack([tone.samples, 0.25 - 0.25 * tone.samples], axis=1), 16_000)
+    outline = pictures.waveform(stereo, seconds=None).axes[0].collections[0].get_paths()[0].vertices
+    assert outline[:, 1].max() == pytest.approx(1, abs=1e-4)
+    assert outline[:, 1].min() == pytest.approx(-1, abs=1e-4)
+    left, right = pictures.waveform(stereo, seconds=0.1).axes[0].lines[:2]
+    np.testing.assert_array_equal(left.get_ydata(), stereo.samples[:1600, 0])
+    np.testing.assert_array_equal(right.get_ydata(), stereo.samples[:1600, 1])
+
+
 def test_the_spectrum_peaks_at_the_tone(tone: Sound) -> None:
     axes = pictures.spectrum(tone).axes[0]
     hertz, decibels = axes.lines[0].get_data()
@@ -100,8 +110,9 @@ def test_the_sheet_shows_title_and_facts(tone: Sound) -> None:
         Sound(np.full(3, 0.1), 8000),
         Sound(np.random.default_rng(0).normal(0, 0.1, 192_000), 192_000),
         Sound.sine(30, 2, 100),
+        Sound(np.random.default_rng(0).normal(0, 0.1, (9000, 2)), 48_000),
     ],
-    ids=["silence", "one sample", "three samples", "192 kHz", "100 Hz"],
+    ids=["silence", "one sample", "three samples", "192 kHz", "100 Hz", "stereo"],
 )
 def test_every_sound_has_a_sheet(sound: Sound, tmp_path: Path) -> None:
     path = pictures.save_figure(pictures.sheet(sound, "x"), tmp_path / "x.png")

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal, ParamSpec, Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.files import write_atomically
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
-from mechanical_ears.sound import Sound
-from mechanical_ears.spectra import FLOOR
+from mechanical_ears.spectra import FLOOR, Spectrogram, Spectrum
 
 Scale = Literal["linear", "log"]
 FORMATS = (".png", ".svg", ".pdf")
@@ -77,6 +76,28 @@ _CLOSE_UP = 0.03  # s
 P = ParamSpec("P")
 
 
+class SoundLike(Protocol):
+    """What a picture needs of a sound; see ``sound.Sound``, which is drawn with this module."""
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """Float32 (samples,) or (samples, channels)."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+
+    def spectrum(self) -> Spectrum:
+        """Intensity of each frequency."""
+
+    def spectrogram(self) -> Spectrogram:
+        """Magnitude of each frequency at each time."""
+
+
 class Picture(Figure):
     """A matplotlib figure that notebooks show without pyplot."""
 
@@ -96,7 +117,7 @@ def styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
 
 
 @styled
-def waveform(sound: Sound, *, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
+def waveform(sound: SoundLike, *, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
     """Amplitude over time.
 
     Args:
@@ -113,7 +134,7 @@ def waveform(sound: Sound, *, seconds: float | None = 0.1, start: float = 0.0) -
 
 
 @styled
-def spectrum(sound: Sound, *, scale: Scale = "linear") -> Picture:
+def spectrum(sound: SoundLike, *, scale: Scale = "linear") -> Picture:
     """Intensity of each frequency in the whole sound, in dB.
 
     Args:
@@ -132,7 +153,7 @@ def spectrum(sound: Sound, *, scale: Scale = "linear") -> Picture:
 
 
 @styled
-def spectrogram(sound: Sound, *, scale: Scale = "log", floor: float = FLOOR) -> Picture:
+def spectrogram(sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR) -> Picture:
     """Level of each frequency at each time.
 
     Args:
@@ -148,7 +169,7 @@ def spectrogram(sound: Sound, *, scale: Scale = "log", floor: float = FLOOR) -> 
 
 
 @styled
-def strip(sound: Sound) -> Picture:
+def strip(sound: SoundLike) -> Picture:
     """Waveform over spectrogram, small: what a notebook shows above its player."""
     figure = Picture(figsize=(7.6, 2.8))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
@@ -161,7 +182,7 @@ def strip(sound: Sound) -> Picture:
 
 
 @styled
-def sheet(sound: Sound, title: str = "") -> Picture:
+def sheet(sound: SoundLike, title: str = "") -> Picture:
     """Everything at one look: waveform, close-up, spectrogram and spectrum.
 
     Args:
@@ -178,7 +199,8 @@ def sheet(sound: Sound, title: str = "") -> Picture:
 
     draw_waveform(whole, sound, seconds=None)
     whole.set(title="Waveform", xlabel="")
-    loudest = int(np.abs(sound.samples).argmax()) / sound.sample_rate
+    levels = np.abs(sound.samples).reshape(len(sound.samples), -1).max(axis=1)
+    loudest = int(levels.argmax()) / sound.sample_rate
     start = max(0.0, min(loudest, sound.seconds - _CLOSE_UP))
     whole.axvspan(start, start + min(_CLOSE_UP, sound.seconds), color=ACCENT, alpha=0.5, lw=0)
     draw_waveform(close, sound, seconds=_CLOSE_UP, start=start)
@@ -202,7 +224,7 @@ def sheet(sound: Sound, title: str = "") -> Picture:
 
 
 def draw_waveform(
-    axes: Axes, sound: Sound, *, seconds: float | None = None, start: float = 0.0
+    axes: Axes, sound: SoundLike, *, seconds: float | None = None, start: float = 0.0
 ) -> None:
     """Draw amplitude over time: dots, a line, or the outline, as many samples as there are.
 
@@ -220,8 +242,9 @@ def draw_waveform(
     if len(samples) > 4 * _COLUMNS:
         each = -(-len(samples) // _COLUMNS)
         starts = np.arange(0, len(samples), each)
-        lows = np.minimum.reduceat(samples, starts)
-        highs = np.maximum.reduceat(samples, starts)
+        rows = samples.reshape(len(samples), -1)  # of all channels
+        lows = np.minimum.reduceat(rows.min(axis=1), starts)
+        highs = np.maximum.reduceat(rows.max(axis=1), starts)
         axes.fill_between(times[starts], lows, highs, color=WAVE, lw=0.5)
     else:
         marker = "." if len(samples) <= _DOTS else ""
@@ -233,7 +256,7 @@ def draw_waveform(
 
 
 def draw_spectrogram(
-    axes: Axes, sound: Sound, *, scale: Scale = "log", floor: float = FLOOR, notes: bool = True
+    axes: Axes, sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR, notes: bool = True
 ) -> ScalarMappable:
     """Draw the level of each frequency at each time; give what a colour bar needs.
 
@@ -306,7 +329,7 @@ def on_rows(
     return np.where(filled[:, None], strongest, between).astype(np.float32)
 
 
-def _facts(sound: Sound) -> str:
+def _facts(sound: SoundLike) -> str:
     peak = float(np.abs(sound.samples).max())
     level = f"peak {20 * np.log10(peak):.1f} dBFS".replace("-", "−") if peak else "silent"
     return f"{sound.seconds:.2f} s  ·  {_spaced(sound.sample_rate)} Hz  ·  {level}"
@@ -317,7 +340,7 @@ def _lowest(highest: float) -> float:
     return min(_LOWEST, highest / 8)
 
 
-def _refuse_empty(sound: Sound) -> None:
+def _refuse_empty(sound: SoundLike) -> None:
     if len(sound.samples) == 0:
         raise SoundError("nothing to draw, the sound holds no samples")
 
