@@ -62,16 +62,99 @@ def test_a_sine_of_no_length_is_refused() -> None:
 @pytest.mark.parametrize(
     ("samples", "sample_rate", "problem"),
     [
-        (np.zeros((2, 3)), 16_000, r"shape \(2, 3\), not \(samples,\)"),
+        (np.zeros((2, 3, 4)), 16_000, r"shape \(2, 3, 4\), neither \(samples,\) nor"),
+        (np.zeros((4, 0)), 16_000, r"shape \(4, 0\), neither"),
+        (np.float32(1), 16_000, r"shape \(\), neither"),
+        (np.zeros((2, 16_000)), 16_000, r"16000 channels, .*not \(channels, samples\)"),
+        ([[1, 2], [3]], 16_000, "samples are not an array of numbers"),
+        (np.zeros(3, complex), 16_000, "samples are of type complex128, not real numbers"),
+        (["a"], 16_000, "samples are of type <U1, not real numbers"),
         (np.array([0, 1, np.nan]), 16_000, "sample 2 is not a finite number"),
         (np.array([np.inf]), 16_000, "sample 0 is not a finite number"),
+        (np.array([[0, 0], [0, -np.inf]]), 16_000, "sample 1 is not a finite number"),
         (np.zeros(3), 0, "sample rate is 0 Hz"),
         (np.zeros(3), -8000, "sample rate is -8000 Hz"),
+        (np.zeros(3), 0.5, "sample rate is 0.5 Hz, not a whole number"),
+        (np.zeros(3), np.nan, "sample rate is nan Hz"),
+        (np.zeros(3), np.inf, "sample rate is inf Hz"),
     ],
 )
-def test_what_is_no_sound_is_refused(samples: np.ndarray, sample_rate: int, problem: str) -> None:
+def test_bad_samples_and_rates_are_refused(
+    samples: np.ndarray, sample_rate: int, problem: str
+) -> None:
     with pytest.raises(SoundError, match=problem):
         Sound(samples, sample_rate)
+
+
+# --- channels
+
+
+def two_tones(sample_rate: int = 48_000) -> Sound:
+    """One second of 440 Hz on the left and 660 Hz on the right."""
+    channels = [Sound.sine(hertz, 1, sample_rate).samples for hertz in (440, 660)]
+    return Sound(0.5 * np.stack(channels, axis=1), sample_rate)
+
+
+def peaks(samples: np.ndarray) -> list[int]:
+    """Frequency in Hz of the strongest partial of each channel of one second."""
+    return [int(np.abs(np.fft.rfft(channel)).argmax()) for channel in samples.T]
+
+
+def test_channels_are_kept_and_mixed() -> None:
+    sound = two_tones()
+    assert (sound.channels, sound.seconds, sound.samples.shape) == (2, 1.0, (48_000, 2))
+    assert sound.mono().channels == 1
+    np.testing.assert_allclose(sound.mono().samples, sound.samples.mean(axis=1), atol=1e-7)
+    mono = sound.mono()
+    assert mono.mono() is mono
+
+
+def test_one_channel_is_one_row() -> None:
+    """The shape says how many channels there are: (samples, 1) is (samples,)."""
+    sound = Sound(np.arange(4).reshape(4, 1) / 4, 16_000)
+    assert sound.channels == 1
+    assert sound.samples.tolist() == [0, 0.25, 0.5, 0.75]
+    assert sound.samples.flags.c_contiguous
+
+
+def test_no_samples_are_a_sound_of_no_length() -> None:
+    for shape in ((0,), (0, 2)):
+        assert Sound(np.zeros(shape), 16_000).seconds == 0
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_channels_are_saved_and_loaded(tmp_path: Path, suffix: str) -> None:
+    path = two_tones().save(tmp_path / f"x{suffix}")
+    read, rate = soundfile.read(path)
+    assert (read.shape, rate) == ((48_000, 2), 48_000)
+    assert peaks(read) == [440, 660]
+    loaded = Sound.load(path, mono=False)
+    assert (loaded.samples.shape, peaks(loaded.samples)) == ((48_000, 2), [440, 660])
+    assert Sound.load(path).channels == 1
+    assert Sound.load(path, 0.25, mono=False).samples.shape == (12_000, 2)
+
+
+def test_more_channels_than_a_format_has_are_refused(tmp_path: Path) -> None:
+    quad = Sound(np.zeros((100, 4)), 48_000)
+    assert Sound.load(quad.save(tmp_path / "x.wav"), mono=False).channels == 4
+    with pytest.raises(SoundError, match=r"MP3 does not take .*channels: 4.*mono\(\) first"):
+        quad.save(tmp_path / "x.mp3")
+
+
+def test_channels_are_resampled_each() -> None:
+    sound = two_tones().resample(16_000)
+    assert sound.samples.shape == (16_000, 2)
+    assert peaks(sound.samples) == [440, 660]
+    expected = 0.5 * Sound.sine(660, 1, 16_000).samples
+    np.testing.assert_allclose(sound.samples[1000:-1000, 1], expected[1000:-1000], atol=1e-4)
+
+
+def test_spectra_are_those_of_the_mono_mix() -> None:
+    sound = two_tones()
+    np.testing.assert_array_equal(
+        sound.spectrogram().magnitudes, sound.mono().spectrogram().magnitudes
+    )
+    np.testing.assert_array_equal(sound.spectrum().intensities, sound.mono().spectrum().intensities)
 
 
 # --- files
@@ -204,8 +287,10 @@ def test_resampling_to_no_rate_is_refused() -> None:
 # --- the notebook, the loudspeaker, the imports
 
 
-def test_the_notebook_player_holds_the_sound_and_a_picture() -> None:
-    sound = Sound.sine(440, 0.25)
+@pytest.mark.parametrize(
+    "sound", [Sound.sine(440, 0.25), two_tones(16_000)], ids=["mono", "stereo"]
+)
+def test_the_notebook_player_holds_the_sound_and_a_picture(sound: Sound) -> None:
     html = sound._repr_html_()
     wave = re.search(r'src="data:audio/wav;base64,([^"]+)"', html)
     picture = re.search(r'src="data:image/png;base64,([^"]+)"', html)

@@ -50,7 +50,7 @@ class Note:
     """A sound with labels.
 
     Attributes:
-        sound: what it sounds like.
+        sound: its sound; several channels are mixed to mono.
         pitch: MIDI number 0..127 of the key a player would press.
         velocity: MIDI velocity 0..127 of the key press.
         instrument: name of the instrument, NSynth's ``instrument_str`` (``bass_electronic_018``).
@@ -75,6 +75,7 @@ class Note:
     note_id: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sound", self.sound.mono())
         if not 0 <= self.pitch < PITCH_COUNT:
             raise CorpusError(f'"pitch" is {self.pitch}, outside 0..127', record=self.instrument)
         if not 0 <= self.velocity <= 127:

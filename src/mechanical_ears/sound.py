@@ -1,8 +1,8 @@
-"""Sound: a row of numbers, and how many of them pass in a second.
+"""Sound: samples and their rate, read from files, written, resampled, drawn and played.
 
-A sine of frequency f at sample rate r is  y[n] = sin(2π f n / r)  for n = 0, 1, …: sample n stands
-at n/r seconds exactly. (The article lays `linspace(0, 4, 64000)` with both ends included, which
-stretches time by 64000/63999 and sounds 0.027 cents flat.)
+Sample n is the sound at n / rate seconds: a sine of frequency f at sample rate r is
+y[n] = sin(2π f n / r) for n = 0, 1, …. (The article's `linspace(0, 4, 64000)` includes both ends,
+which stretches time by 64000/63999 and is 0.027 cents flat.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears import spectra
 from mechanical_ears.errors import SoundError
@@ -27,41 +27,55 @@ if TYPE_CHECKING:
 
 FORMATS = (".wav", ".flac", ".ogg", ".mp3")
 
-# libsndfile 1.2 ends the whole process where an Ogg file is faster, or is handed over in one piece.
-_OGG_FASTEST = 200_000  # Hz
-_WRITTEN_AT_ONCE = 1 << 16  # samples
+MAX_CHANNELS = 128  # more are samples and channels in the wrong order
+
+# libsndfile 1.2 crashes where an Ogg file has a higher rate, or is written in one piece.
+_MAX_OGG_RATE = 200_000  # Hz
+_WRITE_BLOCK = 1 << 16  # samples
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """A mono sound.
+    """A sound of one or more channels.
+
+    >>> import numpy as np
+    >>> from mechanical_ears import Sound
+    >>> sound = Sound(np.zeros((16_000, 2)), sample_rate=16_000)
+    >>> sound.seconds, sound.channels, sound.mono().samples.shape
+    (1.0, 2, (16000,))
 
     Attributes:
-        samples: float32 (samples,), full scale is [-1, 1].
+        samples: float32 (samples,), or (samples, channels) of more than one channel, as soundfile
+            has it (librosa has channels first). Full scale is [-1, 1].
         sample_rate: Hz.
 
     Raises:
-        SoundError: the samples are not one row of finite numbers, or the rate is not above 0.
+        SoundError: the samples are not finite numbers of such a shape, or the rate is not a whole
+            number above 0.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
 
     def __post_init__(self) -> None:
-        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
-        if samples.ndim != 1:
-            raise SoundError(f"samples have the shape {samples.shape}, not (samples,)")
-        if not np.isfinite(samples).all():
-            place = int(np.argmin(np.isfinite(samples)))
-            raise SoundError(f"sample {place} is not a finite number (NaN or infinity)")
-        if self.sample_rate <= 0:
-            raise SoundError(f"sample rate is {self.sample_rate} Hz, not above 0")
-        object.__setattr__(self, "samples", samples)
+        _check_rate(self.sample_rate)
+        object.__setattr__(self, "samples", _checked_samples(self.samples))
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return 1 if self.samples.ndim == 1 else self.samples.shape[1]
+
+    def mono(self) -> Sound:
+        """The mean of all channels as a sound of one channel."""
+        if self.channels == 1:
+            return self
+        return Sound(self.samples.mean(axis=1), self.sample_rate)
 
     @classmethod
     def sine(cls, frequency: float = 400, seconds: float = 4, sample_rate: int = 16_000) -> Sound:
@@ -73,12 +87,12 @@ class Sound:
             sample_rate: Hz.
 
         Raises:
-            SoundError: the frequency cannot be told at that sample rate, or there is no length.
+            SoundError: the sample rate is too low for the frequency, or the length is 0 samples.
         """
         if not 0 < frequency < sample_rate / 2:
             raise SoundError(
                 f"frequency {frequency} Hz is outside 0..{sample_rate / 2:g} Hz",
-                remedy="a sine needs more than two samples a period: raise the sample rate",
+                remedy="raise the sample rate: a sine needs more than two samples per period",
             )
         count = round(seconds * sample_rate)
         if count < 1:
@@ -87,15 +101,18 @@ class Sound:
         return cls(np.sin(phase).astype(np.float32), sample_rate)
 
     @classmethod
-    def load(cls, path: str | Path, longest: float | None = None) -> Sound:
-        """Read a WAV, FLAC, Ogg or MP3 file (whatever libsndfile reads), mixed down to mono.
+    def load(
+        cls, path: str | Path, max_seconds: float | None = None, *, mono: bool = True
+    ) -> Sound:
+        """Read a WAV, FLAC, Ogg or MP3 file, or any other that libsndfile reads, at its own rate.
 
         Args:
             path: the file.
-            longest: s that are read at most; None for all.
+            max_seconds: seconds to read from the beginning; None for the whole file.
+            mono: mix all channels to their mean; otherwise all channels are kept.
 
         Raises:
-            SoundError: there is no such file, it is no sound, it is empty or holds NaN.
+            SoundError: there is no such file, or it is no sound, is empty or holds NaN.
         """
         import soundfile
 
@@ -111,21 +128,21 @@ class Sound:
         try:
             with soundfile.SoundFile(path) as file:
                 sample_rate = file.samplerate
-                frames = -1 if longest is None else math.ceil(longest * sample_rate)
-                channels = file.read(frames, dtype="float32", always_2d=True)
+                frames = -1 if max_seconds is None else math.ceil(max_seconds * sample_rate)
+                samples = file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise SoundError(
                 f"is not a sound that can be read ({str(error).split(': ')[-1].rstrip('.')})",
                 path=path,
                 remedy="give a WAV, FLAC, Ogg or MP3 file",
             ) from error
-        if len(channels) == 0:
+        if len(samples) == 0:
             raise SoundError("holds no samples", path=path)
-        mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
         try:
-            return cls(mono, int(sample_rate))
+            sound = cls(samples, int(sample_rate))
         except SoundError as error:
             raise SoundError(error.problem, path=path) from error
+        return sound.mono() if mono else sound
 
     def save(self, path: str | Path) -> Path:
         """Write a WAV, FLAC, Ogg or MP3 file by its suffix (WAV and FLAC: 16 bit).
@@ -133,7 +150,8 @@ class Sound:
         Samples beyond full scale are clipped.
 
         Raises:
-            SoundError: the suffix is not one of ``FORMATS``, or the format knows no such rate.
+            SoundError: the suffix is not one of ``FORMATS``, or the format has no such rate or
+                number of channels.
             EarsError: the file cannot be written.
         """
         path = Path(path)
@@ -144,7 +162,7 @@ class Sound:
                 remedy=f"use one of {', '.join(FORMATS)}",
             )
         try:
-            encoded = self._encoded(path.suffix[1:].upper())
+            encoded = self._encode(path.suffix[1:].upper())
         except SoundError as error:
             raise SoundError(error.problem, path=path, remedy=error.remedy) from error
         with write_atomically(path) as temporary:
@@ -158,12 +176,11 @@ class Sound:
             sample_rate: Hz.
 
         Raises:
-            SoundError: the rate is not above 0, or leaves no sample.
+            SoundError: the rate is not a whole number above 0, or leaves no sample.
         """
         if sample_rate == self.sample_rate:
             return self
-        if sample_rate <= 0:
-            raise SoundError(f"sample rate is {sample_rate} Hz, not above 0")
+        _check_rate(sample_rate)
         import soxr
 
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate, quality="VHQ")
@@ -172,22 +189,32 @@ class Sound:
         return Sound(np.asarray(samples, dtype=np.float32), sample_rate)
 
     def spectrum(self, window: int = WINDOW, hop: int = HOP) -> Spectrum:
-        """How strong each frequency is in the whole sound: |STFT| summed over time."""
-        return spectra.spectrum(self.samples, self.sample_rate, window, hop)
-
-    def spectrogram(self, window: int = WINDOW, hop: int = HOP) -> Spectrogram:
-        """How strong each frequency is at each time: |STFT|."""
-        return spectra.spectrogram(self.samples, self.sample_rate, window, hop)
-
-    def plot(self, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
-        """Draw amplitude over time: the first 0.1 s, as in the article, or another stretch.
+        """Intensity of each frequency in the whole sound: |STFT| of the mono mix, summed over time.
 
         Args:
-            seconds: length of the stretch in s; None for all there is.
-            start: where it begins, in s.
+            window: samples per frame.
+            hop: samples between frames.
+        """
+        return spectra.spectrum(self.mono().samples, self.sample_rate, window, hop)
+
+    def spectrogram(self, window: int = WINDOW, hop: int = HOP) -> Spectrogram:
+        """Magnitude of each frequency at each time: |STFT| of the mono mix.
+
+        Args:
+            window: samples per frame.
+            hop: samples between frames.
+        """
+        return spectra.spectrogram(self.mono().samples, self.sample_rate, window, hop)
+
+    def plot(self, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
+        """Draw amplitude over time: by default the first 0.1 s, as in the article.
+
+        Args:
+            seconds: length of the section in seconds; None for the rest of the sound.
+            start: beginning of the section in seconds.
 
         Raises:
-            SoundError: nothing of the sound lies in the stretch.
+            SoundError: the section holds no sample.
         """
         from mechanical_ears import pictures
 
@@ -197,7 +224,7 @@ class Sound:
         """Play through the default audio device and wait for the end.
 
         Raises:
-            SoundError: there is no way to play here.
+            SoundError: sounddevice or an audio device is missing.
         """
         remedy = "save() it and open the file, or show it in a notebook"
         try:
@@ -206,7 +233,7 @@ class Sound:
             raise SoundError(
                 "cannot play without sounddevice", remedy=f'pip install "sounddevice", or {remedy}'
             ) from error
-        except OSError as error:  # sounddevice is there, the PortAudio library is not
+        except OSError as error:  # the PortAudio library is missing
             raise SoundError(f"cannot play ({error})", remedy=remedy) from error
         try:
             sounddevice.play(np.clip(self.samples, -1, 1), self.sample_rate, blocking=True)
@@ -219,63 +246,100 @@ class Sound:
             return "<p>a sound of 0 s</p>"
         from mechanical_ears import pictures
 
-        wave = base64.b64encode(self._encoded("WAV")).decode()
+        wave = base64.b64encode(self._encode("WAV")).decode()
         picture = base64.b64encode(pictures.png(pictures.strip(self))).decode()
-        words = f"sound of {self.seconds:.2f} s at {self.sample_rate} Hz"
+        description = f"sound of {self.seconds:.2f} s at {self.sample_rate} Hz"
         return (
             '<div style="max-width: 760px">'
-            f'<img style="width: 100%" alt="{words}" src="data:image/png;base64,{picture}">'
+            f'<img style="width: 100%" alt="{description}" src="data:image/png;base64,{picture}">'
             f'<audio controls style="width: 100%" src="data:audio/wav;base64,{wave}"></audio>'
             "</div>"
         )
 
-    def _encoded(self, kind: str) -> bytes:
-        """The bytes of a sound file of libsndfile's format ``kind``."""
+    def _encode(self, kind: str) -> bytes:
+        """Bytes of a sound file of libsndfile's format ``kind``."""
         import soundfile
 
         remedy = "resample() to 44100 Hz, or save as .wav"
-        if kind == "OGG" and self.sample_rate > _OGG_FASTEST:
-            raise SoundError(f"Ogg takes at most {_OGG_FASTEST} Hz", remedy=remedy)
+        if kind == "OGG" and self.sample_rate > _MAX_OGG_RATE:
+            raise SoundError(f"Ogg takes at most {_MAX_OGG_RATE} Hz", remedy=remedy)
         file = io.BytesIO()
         samples = np.clip(self.samples, -1, 1)
         try:
-            with soundfile.SoundFile(file, "w", self.sample_rate, 1, format=kind) as writer:
-                for start in range(0, len(samples), _WRITTEN_AT_ONCE):
-                    writer.write(samples[start : start + _WRITTEN_AT_ONCE])
+            with soundfile.SoundFile(
+                file, "w", self.sample_rate, self.channels, format=kind
+            ) as writer:
+                for start in range(0, len(samples), _WRITE_BLOCK):
+                    writer.write(samples[start : start + _WRITE_BLOCK])
         except soundfile.LibsndfileError as error:
             reason = str(error).split(": ")[-1].rstrip(".")
+            if self.channels > 2:
+                remedy = "mono() first, or save as .wav"
             raise SoundError(
-                f"{kind} does not take {self.sample_rate} Hz ({reason})", remedy=remedy
+                f"{kind} does not take {self.sample_rate} Hz and channels: {self.channels} "
+                f"({reason})",
+                remedy=remedy,
             ) from error
         return file.getvalue()
 
 
+def _check_rate(sample_rate: float) -> None:
+    if not 0 < sample_rate < math.inf or sample_rate != int(sample_rate):
+        raise SoundError(f"sample rate is {sample_rate} Hz, not a whole number above 0")
+
+
+def _checked_samples(values: ArrayLike) -> NDArray[np.float32]:
+    """Finite samples as float32 (samples,) or (samples, channels)."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise SoundError("samples are not an array of numbers") from error
+    if array.dtype.kind not in "biuf":
+        raise SoundError(f"samples are of type {array.dtype}, not real numbers")
+    if array.ndim not in (1, 2) or 0 in array.shape[1:]:
+        raise SoundError(
+            f"samples have the shape {array.shape}, neither (samples,) nor (samples, channels)"
+        )
+    if array.ndim == 2 and array.shape[1] > MAX_CHANNELS:
+        raise SoundError(
+            f"samples of the shape {array.shape} have {array.shape[1]} channels, more than "
+            f"{MAX_CHANNELS}",
+            remedy="give (samples, channels), not (channels, samples)",
+        )
+    samples = np.ascontiguousarray(array[:, 0] if array.shape[1:] == (1,) else array, np.float32)
+    finite = np.isfinite(samples)
+    if not finite.all():
+        number = int(np.argmin(finite)) // (samples.size // len(samples))
+        raise SoundError(f"sample {number} is not a finite number (NaN or infinity)")
+    return samples
+
+
 def sound_files(path: str | Path) -> list[Path]:
-    """Every sound file in a folder and below, sorted; hidden ones are passed over.
+    """Sound files in a folder and its subfolders, sorted, without hidden ones.
 
     Args:
-        path: the folder; a file stands for itself, whatever its suffix.
+        path: the folder; for a file, whatever its suffix, the list holds only this file.
 
     Raises:
-        SoundError: there is nothing at the path.
+        SoundError: there is no such folder or file.
     """
     path = Path(path)
     if not path.exists():
         raise SoundError("no such file or folder", path=path)
     if not path.is_dir():
         return [path]
-    found = [
+    files = [
         file
         for file in path.rglob("*")
         if file.suffix.lower() in FORMATS
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
         and file.is_file()
     ]
-    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 
 
 def sound_seconds(path: str | Path) -> float:
-    """Length of a sound file in seconds, as its header has it."""
+    """Length of a sound file in seconds, by its header."""
     import soundfile
 
     return float(soundfile.info(path).duration)

@@ -181,10 +181,10 @@ def play(
 
     from mechanical_ears.errors import EarsError
     from mechanical_ears.instrument import opening
-    from mechanical_ears.instrument.formats.wav import save_stereo
     from mechanical_ears.instrument.midi import read_song
     from mechanical_ears.instrument.player import play_song
     from mechanical_ears.instrument.sampled import SampledInstrument
+    from mechanical_ears.sound import Sound
     from mechanical_ears.terminal import progress_bar
 
     if output.exists() and not force:
@@ -200,7 +200,7 @@ def play(
             parsed, opened, sample_rate=sample_rate, live=live, reverb=reverb, progress=move
         )
     elapsed = time.perf_counter() - start
-    path = save_stereo(played.audio, played.sample_rate, output)
+    path = Sound(played.audio, played.sample_rate).save(output)
     _warn(played.notices)
     print(
         f"{path}: {played.seconds:.1f} s, {played.notes:,} notes, up to {played.voices} at once, "

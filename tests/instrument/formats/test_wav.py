@@ -1,4 +1,4 @@
-"""WAV files with what a sampler wants to know; FLAC; stereo sounds."""
+"""WAV files with what a sampler wants to know; FLAC."""
 
 import struct
 
@@ -12,7 +12,6 @@ from mechanical_ears.instrument.formats.wav import (
     flac_bytes,
     integers,
     read_sample,
-    save_stereo,
     wav_bytes,
 )
 from mechanical_ears.instrument.sampled import Sample
@@ -86,19 +85,6 @@ def test_a_smpl_chunk_that_makes_no_sense_is_passed_over(tmp_path):
     assert read.loop is None  # behind the end of the sound
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
-def test_stereo_sounds(tmp_path, suffix):
-    time = np.arange(48_000) / 48_000
-    both = np.stack([np.sin(2 * np.pi * f * time) * 0.5 for f in (440, 660)], axis=1)
-    path = save_stereo(both.astype(np.float32), 48_000, tmp_path / f"x{suffix}")
-    read, rate = soundfile.read(path)
-    assert (read.shape, rate) == ((48_000, 2), 48_000)
-    for side, frequency in enumerate((440, 660)):
-        assert np.abs(np.fft.rfft(read[:, side])).argmax() == frequency
-
-
-def test_what_cannot_be_written(tmp_path):
-    with pytest.raises(EarsError, match=r'the suffix "\.xyz" names no sound format'):
-        save_stereo(RANDOM, 48_000, tmp_path / "x.xyz")
+def test_what_cannot_be_written():
     with pytest.raises(EarsError, match="8 bits"):
         wav_bytes(Sample(RANDOM, 48_000), 8)

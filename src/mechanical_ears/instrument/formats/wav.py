@@ -21,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import SoundError
-from mechanical_ears.files import write_atomically
 from mechanical_ears.instrument.sampled import Sample
 from mechanical_ears.instrument.zones import InstrumentError, Loop
-from mechanical_ears.sound import FORMATS
 
 SOFTWARE: Final = "Mechanical Ears"
 BITS: Final = (16, 24)
@@ -165,37 +163,3 @@ def _packed(audio: NDArray[np.float32], bits: int) -> bytes:
 
 def _chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-
-
-def save_stereo(audio: NDArray[np.float32], sample_rate: int, path: str | Path) -> Path:
-    """Write a sound of two channels by its suffix: WAV and FLAC of 16 bits, Ogg, MP3.
-
-    Args:
-        audio: float32 (frames, 2); what is beyond full scale is clipped.
-        sample_rate: Hz.
-        path: the file.
-
-    Raises:
-        EarsError: the suffix names no format, or the file cannot be written.
-    """
-    import soundfile
-
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise SoundError(
-            f'the suffix "{path.suffix}" names no sound format',
-            path=path,
-            remedy=f"use one of {', '.join(FORMATS)}",
-        )
-    file = io.BytesIO()
-    clipped = np.clip(audio, -1, 1)
-    kind = path.suffix[1:].upper()
-    try:
-        with soundfile.SoundFile(file, "w", sample_rate, 2, format=kind) as writer:
-            for first in range(0, len(clipped), 1 << 16):  # libsndfile's Ogg dies of more at once
-                writer.write(clipped[first : first + (1 << 16)])
-    except soundfile.LibsndfileError as error:
-        raise SoundError(f"{kind} does not take {sample_rate} Hz", path=path) from error
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(file.getbuffer())
-    return path
