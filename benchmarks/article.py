@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import ROOT, markdown_table, write_section
 from mechanical_ears.corpus.corpus import Corpus
-from mechanical_ears.corpus.opening import open_corpus
+from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.store import EVERYTHING
 from mechanical_ears.evaluation.pitch_accuracy import Accuracy, evaluate
 from mechanical_ears.evaluation.plots import confusion_picture

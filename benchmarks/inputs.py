@@ -44,7 +44,7 @@ from torch.nn import functional
 
 from harness import PEERS, ROOT, machine, markdown_table, medians, write_section
 from mechanical_ears.corpus.corpus import Corpus
-from mechanical_ears.corpus.opening import open_corpus
+from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
 from mechanical_ears.evaluation.pitch_accuracy import evaluate

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import ROOT, markdown_table, medians, slim_picture, write_section
-from mechanical_ears.corpus.fluid import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.instrument.autosampler import sample_instrument

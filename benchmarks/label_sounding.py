@@ -1,4 +1,4 @@
-"""Writes src/mechanical_ears/corpus/sounding.csv: where each SoundFont preset sounds.
+"""Writes src/mechanical_ears/corpus/sounding_offsets.csv: where each SoundFont preset sounds.
 
     python benchmarks/label_sounding.py [FONT.sf2 …]
 
@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from mechanical_ears.corpus.soundfont import SoundFont
-from mechanical_ears.corpus.sounding import COLUMNS, TABLE, SoundingRange, sounding_table
+from mechanical_ears.corpus.sounding_offsets import COLUMNS, TABLE, SoundingRange, sounding_table
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import Note
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT

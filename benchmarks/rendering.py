@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import markdown_table, medians, write_section
-from mechanical_ears.corpus.fluid import Player
+from mechanical_ears.corpus.fluidsynth_renderer import Player
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.note import NOTE_SECONDS
 

@@ -13,7 +13,7 @@ from track_pitch import loud, summary
 
 from hearing import Heard, score
 from label_sounding import sounding_ranges
-from mechanical_ears.corpus.sounding import SoundingRange
+from mechanical_ears.corpus.sounding_offsets import SoundingRange
 from tracking import agreement
 
 NOTHING = float("nan")

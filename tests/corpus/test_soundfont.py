@@ -17,7 +17,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from mechanical_ears.corpus import fluid
+from mechanical_ears.corpus import fluidsynth_renderer
 from mechanical_ears.corpus.corpus import Scanned
 from mechanical_ears.corpus.general_midi import PROGRAM_COUNT, PROGRAMS, kind_of
 from mechanical_ears.corpus.sf2 import SoundFontFile

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.corpus.voices import RECIPES
+from mechanical_ears.corpus.toy_voices import RECIPES
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import FAMILIES, QUALITIES, VELOCITIES, Note
 from mechanical_ears.pitch import hz_to_midi, midi_to_hz

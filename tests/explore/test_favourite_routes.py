@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mechanical_ears.corpus.fluid import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.favourites import FILE, FavouriteError, Favourites
 from mechanical_ears.pitch import midi_to_hz

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mechanical_ears.corpus.fluid import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.loops import seam
 from mechanical_ears.instrument.zones import Zone

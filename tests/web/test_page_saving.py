@@ -80,7 +80,7 @@ def export(page, form: str):
 
 def test_an_exported_soundfont_plays_in_fluidsynth(shared, tmp_path):
     page = shared
-    fluid = pytest.importorskip("mechanical_ears.corpus.fluid")
+    fluid = pytest.importorskip("mechanical_ears.corpus.fluidsynth_renderer")
     open_recipe(page, seed=3, family="flute")
     download = export(page, "sf2")
     path = tmp_path / download.suggested_filename

@@ -118,7 +118,7 @@ def article(
         json_lines: print JSON instead of tables.
         skip_bad: skip records that cannot be read.
     """
-    from mechanical_ears.corpus.opening import open_corpus
+    from mechanical_ears.corpus.open_corpus import open_corpus
     from mechanical_ears.evaluation.pitch_accuracy import evaluate as evaluate_pitch
     from mechanical_ears.evaluation.plots import confusion_picture
     from mechanical_ears.files import make_folder, write_json

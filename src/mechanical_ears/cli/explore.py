@@ -46,7 +46,7 @@ def explore(
     if points is not None and points < 1:
         raise EarsError(f'"points" is {points}, not above 0')
     if corpus is not None:
-        from mechanical_ears.corpus.opening import open_corpus
+        from mechanical_ears.corpus.open_corpus import open_corpus
 
         open_corpus(corpus)  # errors are reported before the server starts
     settings = Settings(data or data_folder(), model, corpus, points)

@@ -38,7 +38,7 @@ from queue import Empty, LifoQueue
 import numpy as np
 
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.fluid import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
 from mechanical_ears.corpus.general_midi import kind_of
 from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
 from mechanical_ears.corpus.split import components

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.corpus.building import (
+from mechanical_ears.corpus.resumable_build import (
     Build,
     Form,
     Progress,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.voices import LAST_FADE, RECIPES, Recipe, Timbre, Touch, envelope
+from mechanical_ears.corpus.toy_voices import LAST_FADE, RECIPES, Recipe, Timbre, Touch, envelope
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz

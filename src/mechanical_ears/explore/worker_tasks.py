@@ -82,7 +82,7 @@ def imagination() -> Model:
 
 def corpus() -> Corpus:
     """The user's."""
-    from mechanical_ears.corpus.opening import open_corpus
+    from mechanical_ears.corpus.open_corpus import open_corpus
 
     if isinstance(_state["corpus"], str):
         _state["corpus"] = open_corpus(_state["corpus"])

@@ -4,7 +4,7 @@
     MAPS/maps.parquet    a row for each: where it lies, the note's labels, the distances
     MAPS/maps.json       version, provenance, counts, what could not be taken apart
 
-Notes are taken apart on all cores; a build that was killed goes on (see corpus/building.py). A note
+Notes are taken apart on all cores; a build that was killed goes on (see corpus/resumable_build.py). A note
 whose resynthesis is poor is kept and marked: whoever trains on maps decides.
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mechanical_ears.corpus.building import (
+from mechanical_ears.corpus.resumable_build import (
     Build,
     Form,
     Progress,
@@ -354,6 +354,6 @@ def open_notes(
     path = Path(paths[0])
     if sample_rate is not None:
         raise EarsError("has a sample rate of its own", path=path, remedy="leave it out")
-    from mechanical_ears.corpus.opening import open_corpus
+    from mechanical_ears.corpus.open_corpus import open_corpus
 
     return open_corpus(path)

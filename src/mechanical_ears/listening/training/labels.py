@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mechanical_ears.corpus.sounding import sounding_offset
+from mechanical_ears.corpus.sounding_offsets import sounding_offset
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.note import VELOCITIES
 from mechanical_ears.pitch import PITCH_COUNT

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mechanical_ears.corpus.soundfont import SoundFont
-from mechanical_ears.corpus.sounding import sounding_offset, sounding_table
+from mechanical_ears.corpus.sounding_offsets import sounding_offset, sounding_table
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.pitch import PITCH_COUNT
 

@@ -4,7 +4,7 @@
 
 A 16-foot organ stop sounds an octave below its key, a guitar harmonic one or two above; a bell or
 a stack of fifths has no single pitch at all. The offsets of the melodic presets of FluidR3_GM and
-MuseScore_General_Full lie in ``sounding.csv``: for each instrument one row, or several where the
+MuseScore_General_Full lie in ``sounding_offsets.csv``: for each instrument one row, or several where the
 offset changes over the keyboard, with the keys that it covers, the offset in semitones (empty where
 it is unclear), and on how many of the notes that were heard there pitch trackers agreed. It was
 not heard by us but voted by other projects' trackers: ``benchmarks/label_sounding.py`` renders the
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("sounding.csv")
+TABLE = Path(__file__).with_name("sounding_offsets.csv")
 COLUMNS = (
     "instrument",
     "lowest_key",
