@@ -33,7 +33,7 @@ FLUID, SMALL = FOLDER / "FluidR3_GM.sf2", FOLDER / "TimGM6mb.sf2"
 
 def _fluidsynth_is_there() -> bool:
     try:
-        fluid._load_library()
+        fluidsynth_renderer._load_library()
     except CorpusError:
         return False
     return True
@@ -255,12 +255,12 @@ def test_missing_library_is_told_with_its_remedy(
     (tmp_path / "fluidsynth.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
-    fluid._load_library.cache_clear()
+    fluidsynth_renderer._load_library.cache_clear()
     try:
         with pytest.raises(CorpusError, match=message):
             SoundFont(tiny)
     finally:
-        fluid._load_library.cache_clear()
+        fluidsynth_renderer._load_library.cache_clear()
 
 
 @needs_fluidsynth
@@ -314,7 +314,7 @@ def test_fluidsynth_agrees_with_the_map_on_which_keys_sound() -> None:
         if preset.bank == 0 and not preset.coverage()[:, 100].all() and preset.regions
     ]
     assert partial
-    with fluid.Player(SMALL) as player:
+    with fluidsynth_renderer.Player(SMALL) as player:
         for preset in partial[:6]:
             covered = preset.coverage()[:, 100]
             edges = np.flatnonzero(np.diff(covered.astype(int)))

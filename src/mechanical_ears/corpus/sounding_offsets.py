@@ -1,14 +1,14 @@
-"""Where an instrument sounds: the key is not always the pitch that is heard.
+"""At which pitch an instrument sounds, which is not always that of its key.
 
     sounding pitch = key + offset        (MIDI numbers; offset −12 is an octave below the key)
 
 A 16-foot organ stop sounds an octave below its key, a guitar harmonic one or two above; a bell or
-a stack of fifths has no single pitch at all. The offsets of the melodic presets of FluidR3_GM and
-MuseScore_General_Full lie in ``sounding_offsets.csv``: for each instrument one row, or several where the
-offset changes over the keyboard, with the keys that it covers, the offset in semitones (empty where
-it is unclear), and on how many of the notes that were heard there pitch trackers agreed. It was
-not heard by us but voted by other projects' trackers: ``benchmarks/label_sounding.py`` renders the
-notes, asks them and writes the file.
+a stack of fifths has no single pitch at all. ``sounding_offsets.csv`` has the offsets of the
+melodic presets of FluidR3_GM and MuseScore_General_Full: for each instrument one row, or several
+where the offset changes over the keyboard, with the keys of the range, the offset in semitones
+(empty where it is unclear), the number of notes on which pitch trackers agreed and the number of
+notes that they analysed. The trackers are other projects'; ``benchmarks/label_sounding.py`` renders
+the notes, runs the trackers and writes the file.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 Random access runs at memory speed, which no archive or compressed format comes near, and the
 289,205 notes of NSynth take 37 GB. What bears the store's name is whole, and a build that was
-killed goes on (see building.py).
+killed goes on (see resumable_build.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.resumable_build import (
     Build,
     Form,
@@ -31,7 +32,6 @@ from mechanical_ears.corpus.resumable_build import (
     plan_of,
     write_table,
 )
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.split import SPLITS, UNSPLIT, split_instruments
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import write_json

@@ -4,8 +4,9 @@
     MAPS/maps.parquet    a row for each: where it lies, the note's labels, the distances
     MAPS/maps.json       version, provenance, counts, what could not be taken apart
 
-Notes are taken apart on all cores; a build that was killed goes on (see corpus/resumable_build.py). A note
-whose resynthesis is poor is kept and marked: whoever trains on maps decides.
+Notes are taken apart on all cores; a build that was killed goes on (see
+corpus/resumable_build.py). A note whose resynthesis is poor is kept and marked: whoever trains on
+maps decides.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.resumable_build import (
     Build,
     Form,
@@ -31,7 +33,6 @@ from mechanical_ears.corpus.resumable_build import (
     plan_of,
     write_table,
 )
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
 from mechanical_ears.corpus.split import UNSPLIT
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
