@@ -209,7 +209,7 @@ class Contenders:
 
     def timbre(self, pair: Pair) -> Sound:
         """The same without what is carried."""
-        alone = replace(self._like(pair.given), carried=None)
+        alone = self._like(pair.given).replace(residual=None)
         return alone.note(pair.wanted.pitch, pair.given.velocity, self._seconds(pair), RATE)
 
     @staticmethod

@@ -115,7 +115,7 @@ def test_a_folder_with_something_is_kept(tmp_path, capsys, model):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--family", "malet"], ['"malet" is no instrument family', 'did you mean "mallet"']),
+        (["--family", "malet"], ['"malet" is not an instrument family', 'did you mean "mallet"']),
         (["--pitches", "128"], ["pitch 128 is outside 0..127"]),
         (["--pitches", "60,x"], ['"x" is not a pitch', "36-60"]),
         (["--pitches", "70-60"], ["runs backwards", "60-70"]),

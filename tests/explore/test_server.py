@@ -19,12 +19,12 @@ def as_int16(instrument, pitch=60, velocity=100):
 
 
 def drawn(recipe):
-    return imagine(recipe["seed"], family=recipe["family"], draw=recipe["draw"])
+    return imagine(recipe["seed"], family=recipe["family"], candidate=recipe["draw"])
 
 
 def test_about_tells_the_weights_and_the_limits(server):
     about = server.client.get("/api/about").json()
-    assert about["weights"] == imagine(1, draw=0).imagination.sha256[:12]
+    assert about["weights"] == imagine(1, candidate=0).model.sha256[:12]
     assert about["families"] == list(FAMILIES)
     assert about["qualities"] == ["bright", "attack", "noisy", "sustain"]
     assert (about["points"], about["mapping"], about["seconds"], about["held"]) == (66, None, 4, 3)
@@ -142,7 +142,7 @@ def test_a_shared_instrument_is_the_same_elsewhere(server, space, tmp_path):
         ({"timbre": [0.0] * 63}, "damaged"),
         ({"timbre": ["x"] * 64}, "damaged"),
         ({"gain": 1e9}, "damaged"),
-        ({"format": "a shopping list"}, "no instrument"),
+        ({"format": "a shopping list"}, "not an instrument"),
         ({"version": 99}, "version 99"),
         ({"carried": "beside.safetensors"}, "not whole"),
         ({"carried_base64": "%"}, "cannot be read"),

@@ -7,7 +7,6 @@ import pytest
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.build_map import Charting, layout, wanted
-from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.sound_map import SHIPPED, SpaceMap, among, principal_axes
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.model import shipped_model
@@ -64,8 +63,8 @@ def test_the_shipped_map_is_that_of_the_shipped_weights(shipped):
 def test_the_shipped_map_opens_what_its_seeds_give(shipped, row):
     patch = shipped.patch(row)
     family = FAMILIES[shipped.families[row]]
-    drawn = imagine(int(shipped.seeds[row]), family=family, draw=int(shipped.draws[row]))
-    expected = Patch.of(drawn)
+    drawn = imagine(int(shipped.seeds[row]), family=family, candidate=int(shipped.draws[row]))
+    expected = drawn.patch
     np.testing.assert_array_equal(patch.timbre, expected.timbre, AGAIN)
     assert (patch.gain, patch.balance) == (expected.gain, expected.balance), AGAIN
     assert patch.id(shipped.weights) == expected.id(shipped.weights) == shipped.ids[row]

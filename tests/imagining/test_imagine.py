@@ -25,7 +25,7 @@ def recorded(toy):
 
 
 def test_z_is_the_seeds(toy):
-    timbre = imagine(3, family="flute", draw=0, model=toy).timbre
+    timbre = imagine(3, family="flute", candidate=0, model=toy).timbre
     np.testing.assert_allclose(timbre, toy.draw(normal(3, TIMBRE), {"flute": 1}))
 
 
@@ -36,11 +36,11 @@ def test_the_lot_chooses_every_family(toy):
 
 
 def test_mixed_families(toy):
-    both = imagine(3, family="mallet+vocal", draw=0, model=toy)
+    both = imagine(3, family="mallet+vocal", candidate=0, model=toy)
     assert both.family is None
     expected = toy.draw(normal(3, TIMBRE), {"mallet": 0.5, "vocal": 0.5})
     np.testing.assert_array_equal(both.timbre, expected)
-    again = imagine(3, family={"mallet": 2, "vocal": 2}, draw=0, model=toy)
+    again = imagine(3, family={"mallet": 2, "vocal": 2}, candidate=0, model=toy)
     np.testing.assert_array_equal(again.timbre, expected)
 
 
@@ -50,8 +50,8 @@ def test_mixed_families(toy):
         ("malet", 'did you mean "mallet"'),
         ("Organ", 'did you mean "organ"'),
         ("strings", 'did you mean "string"'),
-        ("mallet+xyzzy", '"xyzzy" is no instrument family; use one of bass'),
-        ("", '"" is no instrument family'),
+        ("mallet+xyzzy", '"xyzzy" is not an instrument family; use one of bass'),
+        ("", '"" is not an instrument family'),
         ({"mallet": -1}, "not above 0"),
         ({}, "no family is given"),
     ],
@@ -63,7 +63,7 @@ def test_unknown_families(family, words):
 
 def test_turned_by_its_directions(toy):
     plain = imagine(3, family="flute", model=toy)
-    turned = imagine(3, family="flute", bright=2, sustain=-1, model=toy)
+    turned = imagine(3, family="flute", brightness=2, sustain=-1, model=toy)
     expected = plain.timbre + 2 * toy.directions["bright"] - toy.directions["sustain"]
     np.testing.assert_allclose(turned.timbre, expected, rtol=1e-6)
     assert "bright +2, sustain -1" in turned.name
@@ -78,7 +78,7 @@ def test_like_one_recording_it_sounds_like_it(toy, recorded):
     strange = imagine(22, family="vocal", model=toy)
     asked = [55, 72], [100, 100]
     truth, near, far = (
-        each.outlines(*asked).partials[:, :8] for each in (instrument, made, strange)
+        each.control_grid(*asked).partials[:, :8] for each in (instrument, made, strange)
     )
     assert np.abs(near - truth).mean() < 1.5  # dB
     assert np.abs(far - truth).mean() > 4
@@ -100,12 +100,12 @@ def test_like_files(toy, recorded, tmp_path):
         note.sound.save(tmp_path / f"guitar {pitch:03d}_100.wav")
     files = sorted(tmp_path.iterdir())
     by_name = imagine(like=files, model=toy)
-    assert by_name.carried is not None
-    np.testing.assert_allclose(by_name.carried.pitches, [48, 60], atol=0.01)
-    np.testing.assert_array_equal(by_name.carried.velocities, [100, 100])
+    assert by_name.residual is not None
+    np.testing.assert_allclose(by_name.residual.pitches, [48, 60], atol=0.01)
+    np.testing.assert_array_equal(by_name.residual.velocities, [100, 100])
     files[1].rename(tmp_path / "take.wav")
     by_ear = imagine(like=str(tmp_path / "take.wav"), model=toy)
-    np.testing.assert_allclose(by_ear.carried.pitches, [60], atol=0.01)
+    np.testing.assert_allclose(by_ear.residual.pitches, [60], atol=0.01)
     assert by_ear.name == "like take.wav"
     assert "recordings" in by_ear.licence
 
@@ -122,12 +122,12 @@ def test_like_a_recording_of_a_low_rate(toy, recorded):
 def test_morphs_end_where_they_should(toy, recorded):
     one, other = imagine(1, family="organ", model=toy), imagine(2, family="organ", model=toy)
     for amount, end in ((0.0, one), (1.0, other)):
-        made = imagine(morph=(one, other), amount=amount, model=toy)
+        made = imagine(morph=(one, other), mix=amount, model=toy)
         np.testing.assert_allclose(made.timbre, end.timbre, atol=1e-6)
-    made = imagine(morph=(1, "2"), family="organ", amount=0.25, model=toy)
+    made = imagine(morph=(1, "2"), family="organ", mix=0.25, model=toy)
     np.testing.assert_allclose(made.timbre, 0.75 * one.timbre + 0.25 * other.timbre, atol=1e-5)
     _, notes = recorded
-    made = imagine(morph=(notes[60], notes[48]), amount=0.0, model=toy)
+    made = imagine(morph=(notes[60], notes[48]), mix=0.0, model=toy)
     alone = imagine(like=notes[60], model=toy)
     np.testing.assert_array_equal(made.note(60).samples, alone.note(60).samples)
 
@@ -137,16 +137,16 @@ def test_morphs_of_files(toy, tmp_path, recorded):
     notes[60].sound.save(tmp_path / "C4.wav")
     imagine(4, model=toy).save(tmp_path / "instrument.json")
     made = imagine(morph=(tmp_path / "C4.wav", tmp_path / "instrument.json"), model=toy)
-    assert made.carried is not None
-    assert made.carried.shares.tolist() == [0.5]
+    assert made.residual is not None
+    assert made.residual.shares.tolist() == [0.5]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"amount": 1.5, "morph": (1, 2)}, '"amount" is 1.5, outside 0..1'),
-        ({"bright": 11}, '"bright" is 11, outside'),
-        ({"noisy": float("nan")}, '"noisy" is nan'),
+        ({"mix": 1.5, "morph": (1, 2)}, '"mix" is 1.5, outside 0..1'),
+        ({"brightness": 11}, '"brightness" is 11, outside'),
+        ({"noisiness": float("nan")}, '"noisiness" is nan'),
         ({"seed": -1}, "seed -1 is outside"),
         ({"seed": 2**40}, "outside 0..2147483647"),
         ({"seed": 1, "morph": (1, 2)}, "morph and seed are given; choose one"),

@@ -78,12 +78,12 @@ def imagine(
         family=family,
         like=[_open_sampler(each) for each in like] or None,
         morph=None if morph is None else (_open_sampler(morph[0]), _open_sampler(morph[1])),
-        amount=mix,
-        bright=brightness,
+        mix=mix,
+        brightness=brightness,
         attack=attack,
-        noisy=noisiness,
+        noisiness=noisiness,
         sustain=sustain,
-        draw=candidate,
+        candidate=candidate,
         model=model,
     )
     with progress_bar(f"playing {instrument.name}") as move:
@@ -98,7 +98,7 @@ def imagine(
             anew=force,
             progress=move,
         )
-    heard = instrument.impression
+    heard = instrument.hearing
     near = ", ".join(f"{name} ({likeness:.2f})" for name, likeness in heard.nearest[:2])
     print(f"{output}: {instrument.name}, {len(keys) * len(strengths)} notes")
     print(

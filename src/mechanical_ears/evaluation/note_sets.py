@@ -271,7 +271,7 @@ def imagination_player(imagination: Model, seed: int = 0, draw: int | None = Non
         for first, last in pairwise(bounds.tolist()):
             number, family = int(asked.instrument[first]), FAMILIES[asked.family[first]]
             instrument = imagine(
-                seed * 1_000_000 + number, family=family, draw=draw, model=imagination
+                seed * 1_000_000 + number, family=family, candidate=draw, model=imagination
             )
             keys, velocities = asked.pitch[first:last], asked.velocity[first:last]
             pairs = [(float(key), int(force)) for key, force in zip(keys, velocities, strict=True)]

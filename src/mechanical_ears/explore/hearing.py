@@ -12,8 +12,8 @@ import numpy as np
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.explore.corpus_instruments import Recorded
 from mechanical_ears.explore.open_instruments import Playing
-from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.worker_tasks import LONGEST_NAME, drawn, imagination, playable, spread
+from mechanical_ears.imagining.patch import HEARING_KEYS, Patch
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.sound import Sound
 
@@ -83,7 +83,7 @@ def likenesses(playing: Playing) -> np.ndarray:
 
 def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
     """The notes by which the ears judge an instrument, at 16 kHz; of a real one recordings."""
-    from mechanical_ears.imagining.instrument import HEARING_KEYS, HEARING_RATE, VELOCITY
+    from mechanical_ears.imagining.instrument import HEARING_RATE, VELOCITY
 
     found = playable(playing)
     keys = list(HEARING_KEYS)
@@ -137,7 +137,7 @@ def heard_recording(data: bytes, name: str) -> HeardRecording:
         like = imagine(like=sound, model=imagination())
     except EarsError as error:
         return HeardRecording(asdict(hearing), likeness, None, error.problem)
-    patch = Patch.of(replace(like, name=f"like {name}"[:LONGEST_NAME]))
+    patch = replace(like.patch, name=f"like {name}"[:LONGEST_NAME])
     return HeardRecording(asdict(hearing), likeness, patch, None)
 
 

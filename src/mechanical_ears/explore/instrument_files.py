@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,16 +11,13 @@ from typing import Any
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.open_instruments import Playing
-from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.worker_tasks import LONGEST_NAME, imagination, imagined, playable
+from mechanical_ears.imagining.patch import Patch
 
 
 def share(patch: Patch) -> dict[str, Any]:
     """An instrument as the JSON of `ImaginedInstrument.save`."""
-    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
-        path = imagined(patch).save(Path(folder) / "instrument.json")
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return told
+    return imagined(patch).to_json("instrument.safetensors")
 
 
 def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
@@ -31,22 +26,14 @@ def shared(about: Mapping[str, Any], carried: bytes | None) -> Patch:
     Raises:
         EarsError: it is damaged, or of other weights.
     """
-    from mechanical_ears.imagining.instrument import ImaginedInstrument
-    from mechanical_ears.imagining.residual import from_bytes
+    from mechanical_ears.imagining.residual import from_bytes, to_bytes
 
-    with tempfile.TemporaryDirectory(prefix="ears-share-") as folder:
-        path = Path(folder) / "instrument.json"
-        path.write_text(json.dumps({**about, "carried": None}), encoding="utf-8")
-        try:
-            instrument = ImaginedInstrument.load(path, imagination())
-        except EarsError as error:
-            raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
-    if not isinstance(instrument, ImaginedInstrument):
-        raise EarsError("the file is no imagined instrument")
-    named = replace(instrument, name=instrument.name[:LONGEST_NAME])
-    if carried is None:
-        return Patch.of(named)
-    return Patch.of(replace(named, carried=from_bytes(carried)))
+    residual = None if carried is None else to_bytes(from_bytes(carried))
+    try:
+        patch = Patch.from_json(about, imagination().sha256, residual)
+    except EarsError as error:
+        raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
+    return replace(patch, name=patch.name[:LONGEST_NAME])
 
 
 def exported(

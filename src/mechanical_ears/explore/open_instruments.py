@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mechanical_ears.explore.corpus_instruments import Recorded
-from mechanical_ears.explore.patch import Patch
+from mechanical_ears.imagining.patch import Patch
 
 MOST: Final = 2000  # instruments that are kept open
 

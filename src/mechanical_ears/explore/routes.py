@@ -18,7 +18,7 @@ from mechanical_ears.explore.hearing import RECORDING_SECONDS
 from mechanical_ears.explore.open_instruments import Opened
 from mechanical_ears.explore.service import Studio
 from mechanical_ears.explore.worker_tasks import SAMPLE_RATE
-from mechanical_ears.imagining.imagine import FARTHEST
+from mechanical_ears.imagining.imagine import MAX_DEVIATIONS
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
 
@@ -113,7 +113,7 @@ async def about(here: Here) -> schemas.About:
         licence=here.weights.licence,
         families=list(FAMILIES),
         qualities=list(here.weights.qualities),
-        farthest=FARTHEST,
+        farthest=MAX_DEVIATIONS,
         sample_rate=SAMPLE_RATE,
         seconds=NOTE_SECONDS,
         held=HOLD_SECONDS,

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mechanical_ears.imagining.imagine import FARTHEST, LARGEST_SEED, QUALITIES
+from mechanical_ears.imagining.imagine import MAX_DEVIATIONS, MAX_SEED, QUALITIES
 from mechanical_ears.note import FAMILIES
 
 Family = Literal[FAMILIES]  # type: ignore[valid-type]
 Quality = Literal[QUALITIES]  # type: ignore[valid-type]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="opaque")]
-Turn = dict[Quality, Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]]
+Turn = dict[Quality, Annotated[float, Field(ge=-MAX_DEVIATIONS, le=MAX_DEVIATIONS)]]
 Weight = Annotated[float, Field(gt=0, le=1e6)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -92,7 +92,7 @@ class Recipe(BaseModel):
     """How an instrument is opened: exactly one of seed, surprise, blend, id and share."""
 
     model_config = ConfigDict(extra="forbid")
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     family: Family | None = None
     draw: Annotated[int, Field(ge=0, le=7)] | None = None
     surprise: Literal[True] | None = None

@@ -18,9 +18,9 @@ from mechanical_ears.explore.corpus_instruments import Recorded
 from mechanical_ears.explore.favourites import Favourite, Favourites
 from mechanical_ears.explore.map_json import Columns, columns_of
 from mechanical_ears.explore.open_instruments import Instruments, Opened, Playing
-from mechanical_ears.explore.patch import Patch
 from mechanical_ears.explore.sound_map import SpaceMap
 from mechanical_ears.explore.worker_pool import SLOW, Rendering
+from mechanical_ears.imagining.patch import Patch
 
 SURPRISES: Final = 1_000_000  # seeds among which a surprise is drawn
 SHARED_BYTES: Final = 64 << 10  # of a shared instrument, without what it carries
@@ -154,9 +154,9 @@ class Studio:
         return self._instruments.add(Opened(name, patch, recipe, *(place or (None, None))))
 
     def _recipe(self, patch: Patch) -> dict[str, Any]:
-        if patch.carried is not None:
+        if patch.residual is not None:
             return {"id": patch.id(self.weights.sha256)}
-        return {"share": patch.about(self.weights.sha256)}
+        return {"share": patch.to_json(self.weights.sha256)}
 
     async def seed(
         self, seed: int | None, family: str | None, draw: int | None, turn: Mapping[str, float]
@@ -230,8 +230,8 @@ class Studio:
         """An instrument's name, and the JSON file to share."""
         patch = self._patch(name)
         told = await self.rendering.do(("share", name), instrument_files.share, patch, kind=SLOW)
-        if patch.carried is not None:
-            told[CARRIED] = base64.b64encode(patch.carried).decode()
+        if patch.residual is not None:
+            told[CARRIED] = base64.b64encode(patch.residual).decode()
         return patch.name, json.dumps(told, indent=1, ensure_ascii=False).encode()
 
     def _patch(self, name: str) -> Patch:
@@ -298,8 +298,8 @@ class Studio:
     def keep(self, name: str, called: str | None) -> Kept:
         """Keep an open instrument as a favourite."""
         patch = self._patch(name)
-        about = patch.about(self.weights.sha256)
-        row = self.favourites.add(called or patch.name, about, patch.carried)
+        about = patch.to_json(self.weights.sha256)
+        row = self.favourites.add(called or patch.name, about, patch.residual)
         return Kept(row, self.opened(name), None)
 
     def kept(self, row: Favourite) -> Kept:
@@ -312,8 +312,8 @@ class Studio:
                 f"it was imagined with other weights ({weights[:12]}): start explore with "
                 "--model and their folder to hear it",
             )
-        return Kept(row, self._added(Patch.read(row.about, row.carried)), None)
+        return Kept(row, self._added(Patch.from_json(row.about, weights, row.carried)), None)
 
 
 def _patch_size(patch: Patch) -> int:
-    return 2048 + len(patch.carried or b"")
+    return 2048 + len(patch.residual or b"")

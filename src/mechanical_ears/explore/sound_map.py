@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore.patch import Patch
 from mechanical_ears.files import write_atomically
+from mechanical_ears.imagining.patch import Patch
 from mechanical_ears.note import FAMILIES
 
 SHIPPED: Final = Path(__file__).parent / "map.npz"

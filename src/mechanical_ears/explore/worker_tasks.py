@@ -19,7 +19,7 @@ from mechanical_ears.explore.corpus_instruments import (
     recording,
 )
 from mechanical_ears.explore.open_instruments import Playing
-from mechanical_ears.explore.patch import Patch
+from mechanical_ears.imagining.patch import Patch, mean_patch
 from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def playable(playing: Playing) -> Playable:
         if isinstance(playing, Recorded):
             found = RecordedInstrument(playing, corpus())
         else:
-            found = playing.instrument(imagination())
+            from mechanical_ears.imagining.instrument import ImaginedInstrument
+
+            found = ImaginedInstrument(playing, imagination())
     kept[key] = found
     if len(kept) > KEPT:
         kept.popitem(last=False)
@@ -122,9 +124,8 @@ def _like_recorded(recorded: Recorded) -> Patch:
         for place, pitch, velocity in spread(recorded):
             sound = recording(corpus(), place)
             notes.append(Note(sound, pitch, velocity, recorded.name, recorded.family))
-        kept[key] = Patch.of(
-            replace(imagine(like=notes, model=imagination()), name=f"like {recorded.name}")
-        )
+        like = imagine(like=notes, model=imagination())
+        kept[key] = replace(like.patch, name=f"like {recorded.name}")
     return kept[key]
 
 
@@ -164,7 +165,7 @@ def drawn(seed: int, family: str | None, draw: int | None) -> Patch:
     """An instrument by lot; the ears choose among its draws, if none is given."""
     from mechanical_ears.imagining.imagine import imagine
 
-    return Patch.of(imagine(seed, family=family, draw=draw, model=imagination()))
+    return imagine(seed, family=family, candidate=draw, model=imagination()).patch
 
 
 def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -> Patch:
@@ -175,41 +176,29 @@ def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -
         turn: standard deviations by quality.
     """
     from mechanical_ears.imagining.imagine import QUALITIES, imagine
+    from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-    mean = _mean([(share, imagined(playing)) for share, playing in parts])
+    mean = _mean([(share, imagined(playing).patch) for share, playing in parts])
     bright, attack, noisy, sustain = (turn.get(name, 0.0) for name in QUALITIES)
-    patch = Patch.of(
-        imagine(
-            like=mean,
-            bright=bright,
-            attack=attack,
-            noisy=noisy,
-            sustain=sustain,
-            model=imagination(),
-        )
+    made = imagine(
+        like=ImaginedInstrument(mean, imagination()),
+        brightness=bright,
+        attack=attack,
+        noisiness=noisy,
+        sustain=sustain,
+        model=imagination(),
     )
-    return replace(patch, name=patch.name[:LONGEST_NAME])
+    return replace(made.patch, name=made.name[:LONGEST_NAME])
 
 
-def _mean(parts: Sequence[tuple[float, ImaginedInstrument]]) -> ImaginedInstrument:
-    from mechanical_ears.imagining.residual import mix_residuals
-
+def _mean(parts: Sequence[tuple[float, Patch]]) -> Patch:
     if len(parts) == 1:
         return parts[0][1]
-    families = {each.family for _, each in parts}
-    licences = dict.fromkeys(each.licence for _, each in parts)
-    timbres = np.array([share * each.timbre for share, each in parts], dtype=np.float32)
     return replace(
-        parts[0][1],
-        timbre=timbres.sum(axis=0),
+        mean_patch(parts),
         name=" + ".join(f"{_short(each.name)} {share:.0%}" for share, each in parts),
-        family=families.pop() if len(families) == 1 else None,
-        licence="; ".join(licences),
-        gain=float(sum(share * each.gain for share, each in parts)),
         balance=(),
-        seed=None,
         origin={"between": [[share, each.name, each.seed] for share, each in parts]},
-        carried=mix_residuals([(share, each.carried) for share, each in parts]),
     )
 
 

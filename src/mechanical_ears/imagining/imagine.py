@@ -1,299 +1,311 @@
-"""`imagine`: an instrument drawn by lot, like recordings, or between two others."""
+"""`imagine`: an instrument generated from a seed, from recordings, or between two others."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS
-from mechanical_ears.imagining.instrument import FILE, HEARING_KEYS, ImaginedInstrument
+from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.imagining.likeness import likeness, recording
-from mechanical_ears.imagining.model import TIMBRE, Model, open_model
-from mechanical_ears.imagining.rejection_sampling import DRAWS, chosen, levelled
-from mechanical_ears.imagining.residual import mix_residuals
+from mechanical_ears.imagining.loudness_match import match_loudness
+from mechanical_ears.imagining.model import Model, open_model
+from mechanical_ears.imagining.patch import TIMBRE_SIZE, Patch, mean_patch
+from mechanical_ears.imagining.rejection_sampling import MAX_CANDIDATES, choose_candidate
+from mechanical_ears.imagining.residual import to_bytes
 from mechanical_ears.note import FAMILIES, Note
 from mechanical_ears.rng import normal, uniform
 from mechanical_ears.sound import Sound
 
-QUALITIES: Final = ("bright", "attack", "noisy", "sustain")  # with a direction each
-FARTHEST: Final = 10.0  # standard deviations that a quality is turned at most
-LARGEST_SEED: Final = 2**31 - 1
-NAMED: Final = 3  # recordings in an instrument's name
+QUALITIES: Final = ("bright", "attack", "noisy", "sustain")  # names of directions of the model
+MAX_DEVIATIONS: Final = 10.0  # standard deviations by which a quality may be changed
+MAX_SEED: Final = 2**31 - 1
+NAMED_RECORDINGS: Final = 3  # recordings in an instrument's name
 
 
 @runtime_checkable
-class Recorded(Protocol):
-    """A recorded instrument, such as a sampler's, that gives a few of its notes."""
+class NoteSource(Protocol):
+    """A recorded instrument, such as a sampler's, that returns some of its notes."""
 
     @property
     def name(self) -> str:
-        """What a musician calls it."""
+        """Its name, for people."""
 
     def recordings(self) -> Sequence[Note]:
         """Notes from all over its keys and velocities."""
 
 
-Like = str | Path | Sound | Note | ImaginedInstrument | Recorded
-Ground = str | Path | int | Sound | Note | ImaginedInstrument | Recorded  # of a morph
+Source = str | Path | Sound | Note | ImaginedInstrument | NoteSource
 
 
+@renamed_arguments(amount="mix", bright="brightness", noisy="noisiness", draw="candidate")
 def imagine(
     seed: int | None = None,
     *,
     family: str | Mapping[str, float] | None = None,
-    like: Like | Sequence[Like] | None = None,
-    morph: tuple[Ground, Ground] | None = None,
-    amount: float = 0.5,
-    bright: float = 0.0,
+    like: Source | Sequence[Source] | None = None,
+    morph: tuple[Source | int, Source | int] | None = None,
+    mix: float = 0.5,
+    brightness: float = 0.0,
     attack: float = 0.0,
-    noisy: float = 0.0,
+    noisiness: float = 0.0,
     sustain: float = 0.0,
-    draw: int | None = None,
+    candidate: int | None = None,
     model: str | Path | Model | None = None,
 ) -> ImaginedInstrument:
     """Imagine an instrument.
 
-    Without ``like`` and ``morph`` it is drawn by lot. A seed gives several draws, of which the ears
-    choose the first that is in tune, of its family, and new; see `audition`.
+    Without ``like`` and ``morph`` it is generated from a seed. A seed gives several candidates, of
+    which the ears choose the first that is in tune, of its family, and new; see
+    `mechanical_ears.imagining.rejection_sampling`.
+
+    >>> from mechanical_ears import imagine
+    >>> imagine(7, family="mallet", brightness=1).name
+    'mallet-7, bright +1'
 
     Args:
-        seed: of the lot; the same seed is the same instrument. None draws one.
+        seed: the same seed gives the same instrument; None chooses one at random.
         family: one of `FAMILIES`, or shares of several (``{"mallet": 0.5, "vocal": 0.5}``, or
-            ``"mallet+vocal"``); None leaves it to the lot.
-        like: recordings of one instrument (files, sounds or notes, or an .sfz or .sf2), which it
-            shall sound like; or instruments, between which it lies.
+            ``"mallet+vocal"``); None chooses one at random, by the seed.
+        like: recordings of one instrument that it sounds like (files, sounds or notes, or an .sfz
+            or .sf2); or instruments, of which it is the mean.
         morph: two instruments, each a seed, a recording, an ``instrument.json``, an .sfz or .sf2,
             or an `ImaginedInstrument`.
-        amount: where between the two, 0..1.
-        bright: standard deviations brighter than it would be, below 0 duller.
-        attack: slower in its attack, below 0 sharper.
-        noisy: noisier, below 0 purer.
-        sustain: longer in its sustain, below 0 shorter.
-        draw: which one of a seed's, from 0; None lets the ears choose. ``origin["draw"]`` tells it.
-        model: a folder of weights, or an `Model`; None for the shipped weights.
+        mix: position between the two of ``morph``, 0..1.
+        brightness: standard deviations among instruments, above 0 brighter, below duller.
+        attack: the same, above 0 slower in its attack, below sharper.
+        noisiness: the same, above 0 noisier, below purer.
+        sustain: the same, above 0 longer in its sustain, below shorter.
+        candidate: number of a seed's candidate, from 0; None lets the ears choose. It is kept as
+            ``origin["draw"]``.
+        model: a folder of weights, or a `Model`; None for the shipped weights.
 
     Raises:
         EarsError: an unknown family, a recording that cannot be used, a number out of range.
     """
-    turned = dict(zip(QUALITIES, (bright, attack, noisy, sustain), strict=True))
-    for name, value in turned.items():
-        if not abs(value) <= FARTHEST:
+    qualities = {
+        "brightness": brightness,
+        "attack": attack,
+        "noisiness": noisiness,
+        "sustain": sustain,
+    }
+    for name, value in qualities.items():
+        if not abs(value) <= MAX_DEVIATIONS:
             raise EarsError(
-                f'"{name}" is {value:g}, outside −{FARTHEST:g}..{FARTHEST:g}',
+                f'"{name}" is {value:g}, outside −{MAX_DEVIATIONS:g}..{MAX_DEVIATIONS:g}',
                 remedy="1 is a standard deviation among instruments",
             )
-    given = {"like": like, "morph": morph, "seed": seed}
-    if (like is not None) + (morph is not None) + (seed is not None) > 1:
-        names = " and ".join(name for name, value in given.items() if value is not None)
-        raise EarsError(f"{names} are given", remedy="choose one of them")
-    if draw is not None and (like is not None or morph is not None):
+    sources = {"like": like, "morph": morph, "seed": seed}
+    present = [name for name, value in sources.items() if value is not None]
+    if len(present) > 1:
+        raise EarsError(f"{' and '.join(present)} are given", remedy="choose one of them")
+    if candidate is not None and (like is not None or morph is not None):
         raise EarsError(
-            f'"draw" is {draw}, but nothing is drawn',
-            remedy="leave it out, or leave like and morph",
+            f'"candidate" is {candidate}, but only seeds have candidates',
+            remedy="leave it out, or leave out like and morph",
         )
     shares = None if family is None else family_shares(family)
-    imagination = open_model(model)
+    opened = open_model(model)
     if morph is not None:
-        instrument = _morphed(imagination, morph, amount, shares)
+        instrument = _morph(opened, morph, mix, shares)
     elif like is not None:
-        several = [like] if isinstance(like, Like) else list(like)
-        instrument = _like(imagination, several)
+        instrument = _from_sources(opened, [like] if isinstance(like, Source) else list(like))
         if shares is not None and instrument.family is not None:
-            instrument = _towards(instrument, shares)
+            instrument = _move_towards(instrument, shares)
     else:
-        instrument = _drawn(imagination, _seed(seed), shares, draw)
-    instrument = _turned(instrument, turned)
-    return levelled(instrument) if instrument.carried is None else instrument
+        instrument = _from_seed(opened, _check_seed(seed), shares, candidate)
+    instrument = _change_qualities(
+        instrument, dict(zip(QUALITIES, qualities.values(), strict=True))
+    )
+    return match_loudness(instrument) if instrument.patch.residual is None else instrument
 
 
 def family_shares(family: str | Mapping[str, float]) -> dict[str, float]:
-    """Shares of families, which add to one.
+    """Shares of families, which sum to one.
+
+    Args:
+        family: a family, several as ``"mallet+vocal"``, or families with weights.
 
     Raises:
-        EarsError: one is unknown, or a share is not above 0.
+        EarsError: a family is unknown, or a weight is not above 0.
     """
-    told = dict.fromkeys(family.split("+"), 1.0) if isinstance(family, str) else dict(family)
-    for name, share in told.items():
+    weights = dict.fromkeys(family.split("+"), 1.0) if isinstance(family, str) else dict(family)
+    for name, weight in weights.items():
         if name not in FAMILIES:
-            near = difflib.get_close_matches(name.lower(), FAMILIES, 1, 0.4)
-            meant = f'did you mean "{near[0]}"? ' if near else ""
+            similar = difflib.get_close_matches(name.lower(), FAMILIES, 1, 0.4)
+            hint = f'did you mean "{similar[0]}"? ' if similar else ""
             raise EarsError(
-                f'"{name}" is no instrument family',
-                remedy=f"{meant}use one of {', '.join(FAMILIES)}",
+                f'"{name}" is not an instrument family',
+                remedy=f"{hint}use one of {', '.join(FAMILIES)}",
             )
-        if not 0 < share < float("inf"):
-            raise EarsError(f'the share of "{name}" is {share:g}, not above 0')
-    if not told:
+        if not 0 < weight < float("inf"):
+            raise EarsError(f'the share of "{name}" is {weight:g}, not above 0')
+    if not weights:
         raise EarsError("no family is given", remedy=f"use one of {', '.join(FAMILIES)}")
-    whole = sum(told.values())
-    return {name: share / whole for name, share in told.items()}
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
-def _seed(seed: int | None) -> int:
+def _check_seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbelow(10_000)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise EarsError(f"seed {seed} is outside 0..{LARGEST_SEED}")
+    if not 0 <= seed <= MAX_SEED:
+        raise EarsError(f"seed {seed} is outside 0..{MAX_SEED}")
     return seed
 
 
-def _drawn(
-    imagination: Model, seed: int, shares: Mapping[str, float] | None, draw: int | None
+def _from_seed(
+    model: Model, seed: int, shares: Mapping[str, float] | None, candidate: int | None
 ) -> ImaginedInstrument:
-    if draw is not None and not 0 <= draw < DRAWS:
-        raise EarsError(f'"draw" is {draw}, outside 0..{DRAWS - 1}')
+    if candidate is not None and not 0 <= candidate < MAX_CANDIDATES:
+        raise EarsError(f'"candidate" is {candidate}, outside 0..{MAX_CANDIDATES - 1}')
     if shares is None:
-        lot = float(uniform(seed, TIMBRE + 1)[TIMBRE])  # behind those that z is made of
-        shares = {FAMILIES[int(lot * len(FAMILIES))]: 1.0}
-    whole = ImaginedInstrument(
-        imagination=imagination,
-        timbre=np.zeros(TIMBRE, dtype=np.float32),
+        number = float(uniform(seed, TIMBRE_SIZE + 1)[-1])  # the one after those that z is made of
+        shares = {FAMILIES[int(number * len(FAMILIES))]: 1.0}
+    patch = Patch(
+        timbre=np.zeros(TIMBRE_SIZE, dtype=np.float32),
         name=f"{'+'.join(shares)}-{seed}",
         family=next(iter(shares)) if len(shares) == 1 else None,
-        licence=imagination.about.get("licence", ""),
+        licence=model.about.get("licence", ""),
         seed=seed,
     )
 
-    def drawn(number: int) -> ImaginedInstrument:
-        z = normal(seed + number * (LARGEST_SEED + 1), TIMBRE)
+    def generate(number: int) -> ImaginedInstrument:
+        z = normal(seed + number * (MAX_SEED + 1), TIMBRE_SIZE)
         origin = {"seed": seed, "family": dict(shares), "draw": number}
-        return replace(whole, timbre=imagination.draw(z, shares), origin=origin)
+        timbre = model.draw(z, shares)
+        return ImaginedInstrument(dataclasses.replace(patch, timbre=timbre, origin=origin), model)
 
-    return chosen(drawn, shares) if draw is None else drawn(draw)
+    return choose_candidate(generate, shares) if candidate is None else generate(candidate)
 
 
-def _like(imagination: Model, several: Sequence[Like]) -> ImaginedInstrument:
-    grounds = [_loaded(imagination, each) for each in several]
-    instruments = [each for each in grounds if isinstance(each, ImaginedInstrument)]
-    recorded = [each for each in grounds if not isinstance(each, ImaginedInstrument)]
+def _from_sources(model: Model, sources: Sequence[Source]) -> ImaginedInstrument:
+    """An instrument like recordings, or the mean of instruments (and of one like recordings)."""
+    opened = [_open(model, source) for source in sources]
+    patches = [each.patch for each in opened if isinstance(each, ImaginedInstrument)]
+    recorded = [each for each in opened if not isinstance(each, ImaginedInstrument)]
     recordings = [recording(note) for each in recorded for note in _notes(each)]
-    if recordings or not instruments:
-        found = likeness(imagination, recordings)
-        instruments.append(
-            ImaginedInstrument(
-                imagination=imagination,
+    if recordings or not patches:
+        found = likeness(model, recordings)
+        patches.append(
+            Patch(
                 timbre=found.timbre,
-                name=f"like {' and '.join(map(_called, recorded[:NAMED]))}",
+                name=f"like {' and '.join(map(_title, recorded[:NAMED_RECORDINGS]))}",
                 family=FAMILIES[int(found.families.argmax())],
                 licence="that of the recordings, of which it has a share",
                 gain=found.gain,
-                origin={"like": [_called(each) for each in recorded]},
-                carried=found.carried,
+                origin={"like": [_title(each) for each in recorded]},
+                residual=to_bytes(found.carried),
             )
         )
-    return _mean(instruments, [1 / len(instruments)] * len(instruments))
+    weight = 1 / len(patches)
+    return ImaginedInstrument(mean_patch([(weight, patch) for patch in patches]), model)
 
 
-def _mean(instruments: Sequence[ImaginedInstrument], shares: Sequence[float]) -> ImaginedInstrument:
-    if len(instruments) == 1:
-        return instruments[0]
-    pairs = list(zip(shares, instruments, strict=True))
-    families = {each.family for each in instruments}
-    licences = dict.fromkeys(each.licence for each in instruments)
-    return ImaginedInstrument(
-        imagination=instruments[0].imagination,
-        timbre=np.sum([share * each.timbre for share, each in pairs], axis=0, dtype=np.float32),
-        name=" + ".join(each.name for each in instruments),
-        family=families.pop() if len(families) == 1 else None,
-        licence="; ".join(licences),
-        gain=float(sum(share * each.gain for share, each in pairs)),
-        balance=_mean_balance(pairs),
-        origin={"between": [[share, each.name, dict(each.origin)] for share, each in pairs]},
-        carried=mix_residuals([(share, each.carried) for share, each in pairs]),
-    )
-
-
-def _mean_balance(pairs: Sequence[tuple[float, ImaginedInstrument]]) -> tuple[float, ...]:
-    if not any(each.balance for _, each in pairs):
-        return ()
-    rows = [share * np.array(each.balance or [0.0] * len(HEARING_KEYS)) for share, each in pairs]
-    return tuple(float(value) for value in np.sum(rows, axis=0))
-
-
-def _morphed(
-    imagination: Model,
-    grounds: tuple[Ground, Ground],
-    amount: float,
+def _morph(
+    model: Model,
+    ends: tuple[Source | int, Source | int],
+    mix: float,
     shares: Mapping[str, float] | None,
 ) -> ImaginedInstrument:
-    if not 0 <= amount <= 1:
-        raise EarsError(f'"amount" is {amount:g}, outside 0..1')
-    both = [_ground(imagination, each, shares) for each in grounds]
-    for each in both:
-        if each.imagination.sha256 != imagination.sha256:
-            raise EarsError("the two instruments are of different weights")
-    mean = _mean(both, [1 - amount, amount])
-    return replace(mean, name=f"{both[0].name} to {both[1].name}, {amount:.0%}")
+    if not 0 <= mix <= 1:
+        raise EarsError(f'"mix" is {mix:g}, outside 0..1')
+    first, second = (_morph_end(model, end, shares) for end in ends)
+    if {first.model.sha256, second.model.sha256} != {model.sha256}:
+        raise EarsError("the two instruments are of different weights")
+    mean = mean_patch([(1 - mix, first.patch), (mix, second.patch)])
+    name = f"{first.name} to {second.name}, {mix:.0%}"
+    return ImaginedInstrument(dataclasses.replace(mean, name=name), model)
 
 
-def _ground(
-    imagination: Model, what: Ground, shares: Mapping[str, float] | None
+def _morph_end(
+    model: Model, end: Source | int, shares: Mapping[str, float] | None
 ) -> ImaginedInstrument:
-    if isinstance(what, str) and what.isdecimal() and not Path(what).exists():
-        what = int(what)
-    if isinstance(what, int):
-        return levelled(_drawn(imagination, _seed(what), shares, None))
-    return _like(imagination, [what])
+    if isinstance(end, str) and end.isdecimal() and not Path(end).exists():
+        end = int(end)
+    if isinstance(end, int):
+        return match_loudness(_from_seed(model, _check_seed(end), shares, None))
+    return _from_sources(model, [end])
 
 
-def _loaded(imagination: Model, what: Like) -> Like:
-    """An instrument, where a path names one."""
-    if isinstance(what, str | Path):
-        path = Path(what)
-        if path.suffix == ".json" or path.suffix.lower() in SAMPLERS or (path / FILE).exists():
-            return ImaginedInstrument.load(path, imagination)
-    return what
+def _open(model: Model, source: Source) -> Source:
+    """The instrument that a path names; anything else as it is."""
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    if path.suffix.lower() in SAMPLERS:
+        return _open_sampler_file(path)
+    if path.suffix == ".json" or (path / FILE).exists():
+        return ImaginedInstrument.load(path, model)
+    return source
 
 
-def _notes(what: Note | Sound | str | Path | Recorded) -> Sequence[Note | Sound | str | Path]:
-    return what.recordings() if isinstance(what, Recorded) else [what]
+def _open_sampler_file(path: Path) -> NoteSource:
+    """Open a sampler's file through the façade: this package knows none of their formats."""
+    import mechanical_ears
+
+    opened = mechanical_ears.open_instrument(path)
+    assert isinstance(opened, NoteSource)
+    return opened
 
 
-def _towards(instrument: ImaginedInstrument, shares: Mapping[str, float]) -> ImaginedInstrument:
-    """Turned towards families by one step of their directions."""
-    directions = instrument.imagination.directions
-    step = np.zeros(TIMBRE, dtype=np.float32)
+def _notes(source: Source) -> Sequence[Note | Sound | str | Path]:
+    if isinstance(source, NoteSource):
+        return source.recordings()
+    assert not isinstance(source, ImaginedInstrument)
+    return [source]
+
+
+def _move_towards(
+    instrument: ImaginedInstrument, shares: Mapping[str, float]
+) -> ImaginedInstrument:
+    """The instrument with its timbre moved towards families by one step of their directions."""
+    directions = instrument.model.directions
+    step = np.zeros(TIMBRE_SIZE, dtype=np.float32)
     for name, share in shares.items():
         if name in directions:
             step += np.float32(share) * directions[name]
-    return replace(
-        instrument,
+    return instrument.replace(
         timbre=instrument.timbre + step,
         family=next(iter(shares)) if len(shares) == 1 else None,
         origin={**instrument.origin, "towards": dict(shares)},
     )
 
 
-def _turned(instrument: ImaginedInstrument, turned: Mapping[str, float]) -> ImaginedInstrument:
-    """With its qualities turned by standard deviations."""
-    chosen = {name: value for name, value in turned.items() if value}
-    if not chosen:
+def _change_qualities(
+    instrument: ImaginedInstrument, qualities: Mapping[str, float]
+) -> ImaginedInstrument:
+    """The instrument with its timbre moved along directions, by standard deviations.
+
+    Raises:
+        EarsError: the weights have no such direction.
+    """
+    steps = {name: value for name, value in qualities.items() if value}
+    if not steps:
         return instrument
-    directions = instrument.imagination.directions
+    directions = instrument.model.directions
     timbre = instrument.timbre.copy()
-    for name, value in chosen.items():
+    for name, value in steps.items():
         if name not in directions:
-            raise EarsError(
-                f'these weights know no direction "{name}"', path=instrument.imagination.path
-            )
+            raise EarsError(f'these weights have no direction "{name}"', path=instrument.model.path)
         timbre += np.float32(value) * directions[name]
-    words = ", ".join(f"{name} {value:+g}" for name, value in chosen.items())
-    return replace(
-        instrument,
+    changes = ", ".join(f"{name} {value:+g}" for name, value in steps.items())
+    return instrument.replace(
         timbre=timbre,
-        name=f"{instrument.name}, {words}",
-        origin={**instrument.origin, "turned": chosen},
+        name=f"{instrument.name}, {changes}",
+        origin={**instrument.origin, "turned": steps},
     )
 
 
-def _called(what: object) -> str:
-    if isinstance(what, ImaginedInstrument | Note | Recorded):
-        return what.name
-    return Path(what).name if isinstance(what, str | Path) else "a sound"
+def _title(source: object) -> str:
+    if isinstance(source, ImaginedInstrument | Note | NoteSource):
+        return source.name
+    return Path(source).name if isinstance(source, str | Path) else "a sound"

@@ -1,26 +1,30 @@
 """An imagined instrument: one timbre, all keys and velocities, any length and sample rate.
 
-    timbre (and a little jitter for each take) → generator → what recordings add (carried.py)
-        → settled (settling.py) → controls → render
+    timbre (with a little jitter for each round robin) → generator → control grid
+        → plus what recordings add (residual.py) → clean-up (postprocess.py)
+        → control map → render
 
 The same arguments give the same samples.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLERS, write_atomically, write_json
 from mechanical_ears.imagining.instrument_hearing import (
@@ -28,11 +32,12 @@ from mechanical_ears.imagining.instrument_hearing import (
     predict_notes,
     summarize_hearings,
 )
-from mechanical_ears.imagining.model import BATCH, TIMBRE, Model, open_model
+from mechanical_ears.imagining.model import BATCH, Model, open_model
+from mechanical_ears.imagining.patch import HEARING_KEYS, TIMBRE_SIZE, WRITE_AGAIN, Patch
 from mechanical_ears.imagining.postprocess import settled
 from mechanical_ears.imagining.recording_detail import detailed
-from mechanical_ears.imagining.residual import Residual, from_bytes, louder, to_bytes
-from mechanical_ears.note import FAMILIES, NOTE_SECONDS
+from mechanical_ears.imagining.residual import Residual, from_bytes, louder
+from mechanical_ears.note import NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
@@ -41,53 +46,94 @@ from mechanical_ears.sound import Sound
 from mechanical_ears.workers import worker_count
 
 if TYPE_CHECKING:
-    from mechanical_ears.instrument.autosampler import SamplingPlan
     from mechanical_ears.instrument.export import ExportResult
-    from mechanical_ears.instrument.sampled import SampledInstrument
 
 FILE = "instrument.json"
-FORMAT: Final = "mechanical-ears-instrument"
-VERSION: Final = 1
 SAMPLE_RATE: Final = 48_000  # Hz
 VELOCITY: Final = 100
-JITTER: Final = 0.04  # standard deviations among instruments, between the takes of one
-LOUDEST: Final = 0.99  # of full scale, the highest peak of a note
-HEARING_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers, on which the ears judge an instrument
-HEARING_RATE: Final = 16_000  # Hz
+ROUND_ROBIN_SPREAD: Final = 0.04  # of the timbres' standard deviation among instruments
+MAX_PEAK: Final = 0.99  # of full scale, the highest peak of a note
+HEARING_RATE: Final = 16_000  # Hz, of the notes that the ears judge an instrument by
 
-Wanted = tuple[tuple[float, int], float]  # pitch and velocity, and length in s
+NoteRequest = tuple[float, int, float]  # pitch, velocity, length in s
 
 
+@renamed_attributes(
+    imagination="model", carried="residual", impression="hearing", outlines="control_grid"
+)
 @dataclass(frozen=True, eq=False)
 class ImaginedInstrument:
-    """An instrument that nobody has built.
+    """An instrument that does not exist outside this program: a patch and the model that plays it.
+
+    >>> from mechanical_ears import imagine
+    >>> instrument = imagine(7, family="mallet")
+    >>> instrument.name
+    'mallet-7'
+    >>> instrument.note(60, velocity=100, seconds=2.0).seconds
+    2.0
 
     Attributes:
-        imagination: whose networks tell its notes.
-        timbre: float32 (64,).
-        name: such as ``mallet-7``.
-        family: one of `FAMILIES` that was asked for, or that recordings belong to; None for a
-            mixture.
-        licence: of the sounds it makes, as far as the weights have a say.
-        gain: dB.
-        balance: dB, by which the keys of `HEARING_KEYS` are louder than the networks say, those
-            between in proportion; empty for none.
-        seed: from which it was drawn; None where it was not.
-        origin: how it came about, as JSON has it.
-        carried: what recordings have beyond the timbre.
+        patch: what makes the instrument; its fields are attributes of the instrument, too.
+        model: the networks that generate its notes.
     """
 
-    imagination: Model
-    timbre: NDArray[np.float32]
-    name: str
-    family: str | None = None
-    licence: str = ""
-    gain: float = 0.0
-    balance: tuple[float, ...] = ()
-    seed: int | None = None
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    carried: Residual | None = None
+    patch: Patch
+    model: Model
 
+    @property
+    def timbre(self) -> NDArray[np.float32]:
+        """The timbre, float32 (64,)."""
+        return self.patch.timbre
+
+    @property
+    def name(self) -> str:
+        """Such as ``mallet-7``."""
+        return self.patch.name
+
+    @property
+    def family(self) -> str | None:
+        """One of `FAMILIES`; None for a mixture."""
+        return self.patch.family
+
+    @property
+    def licence(self) -> str:
+        """Licence of its sounds, as far as the weights decide it."""
+        return self.patch.licence
+
+    @property
+    def gain(self) -> float:
+        """Gain of all keys, dB."""
+        return self.patch.gain
+
+    @property
+    def balance(self) -> tuple[float, ...]:
+        """Additional gain at `HEARING_KEYS`, dB; empty for none."""
+        return self.patch.balance
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that it was generated from; None if it was not."""
+        return self.patch.seed
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """How it came about, as JSON stores it."""
+        return self.patch.origin
+
+    @cached_property
+    def residual(self) -> Residual | None:
+        """What recordings have beyond the timbre; None without recordings."""
+        return None if self.patch.residual is None else from_bytes(self.patch.residual)
+
+    def replace(self, **changes: Any) -> ImaginedInstrument:
+        """The instrument with some fields of its patch changed.
+
+        Args:
+            changes: new values by the names of `Patch`'s fields.
+        """
+        return ImaginedInstrument(dataclasses.replace(self.patch, **changes), self.model)
+
+    @renamed_arguments(take="round_robin")
     def note(
         self,
         pitch: float,
@@ -103,13 +149,14 @@ class ImaginedInstrument:
             velocity: MIDI velocity 1..127.
             seconds: length, release included; None for 4 s.
             sample_rate: Hz.
-            round_robin: a round robin: others sound a little different.
+            round_robin: number of the repetition; repetitions differ a little.
 
         Raises:
             EarsError: a number is out of range.
         """
         return next(self.notes([(pitch, velocity)], seconds, sample_rate, round_robin))
 
+    @renamed_arguments(take="round_robin")
     def notes(
         self,
         pairs: Sequence[tuple[float, int]],
@@ -118,116 +165,109 @@ class ImaginedInstrument:
         round_robin: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Sound]:
-        """Play many notes, on all cores; the same samples as one by one.
+        """Play many notes, on all cores; the samples are the same as one by one.
 
         Args:
-            pairs: pitch and velocity of each.
+            pairs: pitch and velocity of each note.
             seconds: length, release included, of all or of each; None for 4 s.
             sample_rate: Hz.
-            round_robin: a round robin.
-            progress: told how many are done, and of how many.
+            round_robin: number of the repetition.
+            progress: called with the number of notes that are done, and of all notes.
 
         Raises:
             EarsError: a number is out of range, or there are not as many lengths as notes.
         """
         for pitch, velocity in pairs:
-            _check(pitch, velocity)
-        told = np.asarray(NOTE_SECONDS if seconds is None else seconds, dtype=np.float64)
-        if told.shape not in ((), (len(pairs),)):
-            raise EarsError(f"{len(pairs)} notes are asked for, and lengths of {told.size}")
-        asked = list(zip(pairs, np.broadcast_to(told, len(pairs)).tolist(), strict=True))
-        batches = [asked[first : first + BATCH] for first in range(0, len(asked), BATCH)]
-        workers = min(worker_count(), len(batches))
-        if workers <= 1:
-            yield from self._told(self._played(asked, sample_rate, round_robin), pairs, progress)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-
-            def submitted(batch: Sequence[Wanted]) -> Future[list[Sound]]:
-                return pool.submit(lambda: list(self._played(batch, sample_rate, round_robin)))
-
-            waiting = iter(batches)
-            at_work = deque(map(submitted, islice(waiting, 2 * workers)))
-
-            def played() -> Iterator[Sound]:
-                while at_work:
-                    yield from at_work.popleft().result()
-                    at_work.extend(map(submitted, islice(waiting, 1)))
-
-            try:
-                yield from self._told(played(), pairs, progress)
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    @staticmethod
-    def _told(
-        sounds: Iterator[Sound],
-        pairs: Sequence[tuple[float, int]],
-        progress: Callable[[int, int], None] | None,
-    ) -> Iterator[Sound]:
-        for done, sound in enumerate(sounds, start=1):
+            _check_range(pitch, velocity)
+        lengths = np.asarray(NOTE_SECONDS if seconds is None else seconds, dtype=np.float64)
+        if lengths.shape not in ((), (len(pairs),)):
+            raise EarsError(f"{len(pairs)} notes, but {lengths.size} lengths")
+        requests = [
+            (pitch, velocity, length)
+            for (pitch, velocity), length in zip(
+                pairs, np.broadcast_to(lengths, len(pairs)).tolist(), strict=True
+            )
+        ]
+        for done, sound in enumerate(self._render_all(requests, sample_rate, round_robin), start=1):
             yield sound
             if progress is not None:
                 progress(done, len(pairs))
 
-    def _played(
-        self,
-        asked: Sequence[Wanted],
-        sample_rate: int,
-        round_robin: int,
+    def _render_all(
+        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int
     ) -> Iterator[Sound]:
-        pitches = np.array([pitch for (pitch, _), _ in asked], dtype=np.float64)
-        velocities = [velocity for (_, velocity), _ in asked]
-        told = self.outlines(pitches, velocities, round_robin)
-        for place, (pitch, plain) in enumerate(
-            zip(pitches, to_control_maps(told, pitches), strict=True)
-        ):
+        """Render notes in threads, a batch in each, a few batches ahead of the reader."""
+        batches = [requests[first : first + BATCH] for first in range(0, len(requests), BATCH)]
+        workers = min(worker_count(), len(batches))
+        if workers <= 1:
+            yield from self._render(requests, sample_rate, round_robin)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+
+            def submit(batch: Sequence[NoteRequest]) -> Future[list[Sound]]:
+                return pool.submit(lambda: list(self._render(batch, sample_rate, round_robin)))
+
+            waiting = iter(batches)
+            running = deque(map(submit, islice(waiting, 2 * workers)))
+            try:
+                while running:
+                    yield from running.popleft().result()
+                    running.extend(map(submit, islice(waiting, 1)))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _render(
+        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int
+    ) -> Iterator[Sound]:
+        pitches = np.array([pitch for pitch, _, _ in requests], dtype=np.float64)
+        grid = self.control_grid(pitches, [velocity for _, velocity, _ in requests], round_robin)
+        maps = to_control_maps(grid, pitches)
+        for row, (pitch, velocity, seconds) in enumerate(requests):
             seed = _noise_seed(pitch, round_robin, self.seed or 0)
-            near = None
-            if self.carried is not None:
-                near = self.carried.nearest(pitch, velocities[place])
+            nearest = None if self.residual is None else self.residual.nearest(pitch, velocity)
             sound = render(
-                plain if near is None else detailed(told[[place]], *near, seed),
+                maps[row] if nearest is None else detailed(grid[[row]], *nearest, seed),
                 pitch=pitch,
-                seconds=asked[place][1],
+                seconds=seconds,
                 sample_rate=sample_rate,
                 seed=seed,
-                phases=near is not None,
+                phases=nearest is not None,
             )
             peak = float(np.abs(sound.samples).max(initial=0.0))
-            if peak > LOUDEST:
-                sound = Sound(sound.samples * np.float32(LOUDEST / peak), sample_rate)
+            if peak > MAX_PEAK:
+                sound = Sound(sound.samples * np.float32(MAX_PEAK / peak), sample_rate)
             yield sound
 
-    def outlines(
+    @renamed_arguments(take="round_robin")
+    def control_grid(
         self,
         pitches: Sequence[float] | NDArray[np.float64],
         velocities: Sequence[int],
         round_robin: int = 0,
     ) -> ControlGrid:
-        """The outlines of notes.
+        """The control grid of notes.
 
         Args:
-            pitches: MIDI numbers (n,); beyond 21..108 the nearest key's is told.
+            pitches: MIDI numbers (n,); outside 21..108 the nearest piano key's grid is taken.
             velocities: MIDI velocities (n,).
-            round_robin: a round robin.
+            round_robin: number of the repetition.
         """
         keys = np.clip(np.asarray(pitches, dtype=np.float64), PIANO_LOWEST, PIANO_HIGHEST)
         timbres = np.tile(self.timbre, (len(keys), 1))
         if round_robin:
             for row, key in enumerate(keys):
-                moved = normal(_noise_seed(key, round_robin, self.seed or 0), TIMBRE)
-                timbres[row] += np.float32(JITTER) * self.imagination.spread * moved
+                offset = normal(_noise_seed(key, round_robin, self.seed or 0), TIMBRE_SIZE)
+                timbres[row] += np.float32(ROUND_ROBIN_SPREAD) * self.model.spread * offset
         forces = np.asarray(velocities, dtype=np.float64)
-        told = self.imagination.generate(timbres, keys, forces)
-        if self.carried is not None:
-            near = self.carried.nearest_pitches(keys)
-            beside = self.imagination.generate(timbres, near, forces)
-            told = self.carried.added_to(told, keys, forces, beside)
+        grid = self.model.generate(timbres, keys, forces)
+        if self.residual is not None:
+            nearest = self.residual.nearest_pitches(keys)
+            at_nearest = self.model.generate(timbres, nearest, forces)
+            grid = self.residual.added_to(grid, keys, forces, at_nearest)
         gains = np.full(len(keys), self.gain)
         if self.balance:
             gains += np.interp(keys, HEARING_KEYS, self.balance)
-        return settled(louder(told, gains), recorded=self.carried is not None)
+        return settled(louder(grid, gains), recorded=self.residual is not None)
 
     def hear(
         self, pitches: Sequence[int] = HEARING_KEYS, velocity: int = VELOCITY
@@ -243,81 +283,68 @@ class ImaginedInstrument:
         return summarize_hearings(pitches, predict_notes(sounds))
 
     @cached_property
-    def impression(self) -> InstrumentHearing:
-        """What the ears hear in it, found out once."""
+    def hearing(self) -> InstrumentHearing:
+        """What the ears hear at `HEARING_KEYS`, computed once."""
         return self.hear()
 
-    def save(self, path: str | Path) -> Path:
-        """Write the instrument as JSON, and what it carries of recordings beside it.
+    def to_json(self, residual_file: str | None = None) -> dict[str, Any]:
+        """The instrument as `load` reads it, with what the ears hear in it.
 
         Args:
-            path: a .json file; the other one has its name and .safetensors.
+            residual_file: name of the file beside it with the patch's residual.
+        """
+        values = self.patch.to_json(self.model.sha256)
+        timbre = values.pop("timbre")
+        hearing = self.hearing
+        values["weights"] = {"version": self.model.about["version"], "sha256": self.model.sha256}
+        return values | {
+            "heard": {
+                "family": hearing.family,
+                "family_confidence": round(hearing.family_confidence, 4),
+                "nearest": [[name, round(likeness, 4)] for name, likeness in hearing.nearest],
+                "notes": [
+                    {"played": key, **asdict(each)}
+                    for key, each in zip(hearing.pitches, hearing.hearings, strict=True)
+                ],
+            },
+            "novelty": round(hearing.novelty, 4),
+            "carried": None if self.patch.residual is None else residual_file,
+            "timbre": timbre,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the instrument as JSON, and the patch's residual beside it.
+
+        Args:
+            path: a .json file; the residual's file has its name and .safetensors.
 
         Raises:
             EarsError: a file cannot be written.
         """
         path = Path(path)
-        heard = self.impression
-        beside = path.with_suffix(".safetensors")
-        about = {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": self.name,
-            "family": self.family,
-            "licence": self.licence,
-            "seed": self.seed,
-            "gain": self.gain,
-            "balance": list(self.balance),
-            "weights": {
-                "version": self.imagination.about["version"],
-                "sha256": self.imagination.sha256,
-            },
-            "origin": dict(self.origin),
-            "heard": {
-                "family": heard.family,
-                "family_confidence": round(heard.family_confidence, 4),
-                "nearest": [[name, round(likeness, 4)] for name, likeness in heard.nearest],
-                "notes": [
-                    {"played": key, **asdict(hearing)}
-                    for key, hearing in zip(heard.pitches, heard.hearings, strict=True)
-                ],
-            },
-            "novelty": round(heard.novelty, 4),
-            "carried": beside.name if self.carried is not None else None,
-            "timbre": [float(value) for value in self.timbre],
-        }
-        if self.carried is not None:
-            with write_atomically(beside) as temporary:
-                temporary.write_bytes(to_bytes(self.carried))
-        write_json(path, about)
+        residual_file = path.with_suffix(".safetensors")
+        values = self.to_json(residual_file.name)
+        if self.patch.residual is not None:
+            with write_atomically(residual_file) as temporary:
+                temporary.write_bytes(self.patch.residual)
+        write_json(path, values)
         return path
 
-    def export(
-        self,
-        path: str | Path,
-        *,
-        plan: SamplingPlan | None = None,
-        bits: int = 16,
-        flac: bool = False,
-        force: bool = False,
-        progress: Callable[[int, int | None], None] | None = None,
-    ) -> ExportResult:
-        """Write it for a sampler, as .sfz, .sf2 or .dspreset; see `mechanical_ears.export`."""
-        # An instrument is what a musician holds, so its doors to what comes after it are here; they
-        # are opened only when they are used.
-        from mechanical_ears.instrument.export import export
+    def export(self, path: str | Path, **options: Any) -> ExportResult:
+        """Write it for a sampler: the old name of `mechanical_ears.export`."""
+        import mechanical_ears  # the façade: imagining itself knows nothing of samplers
 
-        return export(self, path, plan=plan, bits=bits, flac=flac, force=force, progress=progress)
+        _warn("ImaginedInstrument.export", "mechanical_ears.export(instrument, path)")
+        return mechanical_ears.export(self, path, **options)
 
     @classmethod
-    def load(
-        cls, path: str | Path, model: str | Path | Model | None = None
-    ) -> ImaginedInstrument | SampledInstrument:
-        """Read an instrument that `save` wrote, or a sampler's.
+    def load(cls, path: str | Path, model: str | Path | Model | None = None) -> ImaginedInstrument:
+        """Read an instrument that `save` wrote.
 
         Args:
-            path: the JSON file, or the folder that holds it as ``instrument.json``; or an .sfz,
-                .sf2 or .sf3, which gives a `SampledInstrument`.
+            path: the JSON file, or the folder that holds it as ``instrument.json``. (A sampler's
+                file still opens, too, with a DeprecationWarning; `mechanical_ears.open_instrument`
+                opens every kind of instrument.)
             model: the weights it was imagined with; None for the shipped ones.
 
         Raises:
@@ -325,81 +352,43 @@ class ImaginedInstrument:
         """
         path = Path(path)
         if path.suffix.lower() in SAMPLERS:
-            from mechanical_ears.instrument.sampled import SampledInstrument
+            import mechanical_ears
 
-            return SampledInstrument.load(path)
+            _warn("ImaginedInstrument.load of a sampler's file", "mechanical_ears.open_instrument")
+            return cast("ImaginedInstrument", mechanical_ears.open_instrument(path))
         path = path / FILE if path.is_dir() else path
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise EarsError("no such file", path=path) from error
         except (OSError, ValueError) as error:
             raise EarsError(
-                f"is no instrument that can be read ({error})", path=path, remedy=_ANEW
+                f"is not an instrument that can be read ({error})", path=path, remedy=WRITE_AGAIN
             ) from error
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise EarsError("is JSON, but no instrument", path=path, remedy=_ANEW)
-        if about.get("version") != VERSION:
-            raise EarsError(
-                f"is of version {about.get('version')}, this program reads {VERSION}",
-                path=path,
-                remedy="update mechanical-ears",
-            )
-        imagination = open_model(model)
+        opened = open_model(model)
         try:
-            instrument = _assembled(about, imagination)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise EarsError(f"is damaged ({error!r})", path=path, remedy=_ANEW) from error
-        if about["weights"]["sha256"] != imagination.sha256:
-            raise EarsError(
-                "was imagined with other weights",
-                path=path,
-                remedy=f"give theirs (sha256 {about['weights']['sha256'][:12]}…) as the model",
-            )
-        if about.get("carried") is None:
-            return instrument
-        beside = path.parent / Path(about["carried"]).name
+            patch = Patch.from_json(values, opened.sha256)
+        except EarsError as error:
+            raise EarsError(error.problem, path=path, remedy=error.remedy) from error
+        if values.get("carried") is None:
+            return cls(patch, opened)
+        residual_file = path.parent / Path(values["carried"]).name
         try:
-            data = beside.read_bytes()
+            residual = residual_file.read_bytes()
         except OSError as error:
             raise EarsError(
-                "is missing: it holds what the instrument has of its recordings", path=beside
+                "is missing: it holds what the instrument has of its recordings",
+                path=residual_file,
             ) from error
-        return replace(instrument, carried=from_bytes(data, beside))
+        from_bytes(residual, residual_file)  # so that damage is reported here, with the path
+        return cls(dataclasses.replace(patch, residual=residual), opened)
 
 
-_ANEW = "write it again with: ears imagine"
+def _warn(old: str, new: str) -> None:
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
 
 
-def _assembled(about: Mapping[str, Any], imagination: Model) -> ImaginedInstrument:
-    timbre = np.array(about["timbre"], dtype=np.float32)
-    gain, family, seed = float(about["gain"]), about["family"], about["seed"]
-    if timbre.shape != (TIMBRE,) or not np.isfinite(timbre).all():
-        raise ValueError(f'"timbre" is not {TIMBRE} finite numbers')
-    balance = tuple(float(value) for value in about.get("balance", ()))
-    if balance and len(balance) != len(HEARING_KEYS):
-        raise ValueError(f'"balance" is of {len(balance)} keys, not {len(HEARING_KEYS)}')
-    for name, value in (("gain", gain), *(("balance", each) for each in balance)):
-        if not -200 <= value <= 200:
-            raise ValueError(f'"{name}" is {value} dB')
-    if family is not None and family not in FAMILIES:
-        raise ValueError(f'"{family}" is no family')
-    if not isinstance(about["weights"]["sha256"], str):
-        raise TypeError('"sha256" is no text')
-    return ImaginedInstrument(
-        imagination=imagination,
-        timbre=timbre,
-        name=str(about["name"]),
-        family=family,
-        licence=str(about["licence"]),
-        gain=gain,
-        balance=balance,
-        seed=None if seed is None else int(seed),
-        origin=dict(about["origin"]),
-    )
-
-
-def _check(pitch: float, velocity: int) -> None:
+def _check_range(pitch: float, velocity: int) -> None:
     if not 0 <= pitch <= PITCH_COUNT - 1:
         raise EarsError(f"pitch {pitch:g} is outside 0..127", remedy="give a MIDI number, 60 is C4")
     if not 1 <= velocity <= 127:
@@ -407,5 +396,5 @@ def _check(pitch: float, velocity: int) -> None:
 
 
 def _noise_seed(pitch: float, round_robin: int, seed: int) -> int:
-    """One for each key and take of an instrument; its velocities share it and can be mixed."""
+    """A seed for each key and round robin; all velocities share it, so that they can be mixed."""
     return (round(100 * pitch) + 100_003 * round_robin + 1_000_003 * seed) % (1 << 62)

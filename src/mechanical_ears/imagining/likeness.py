@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.imagining.model import TIMBRE, Model
+from mechanical_ears.imagining.model import Model
+from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.imagining.recording_detail import RELEASED
 from mechanical_ears.imagining.residual import LEVELS, Residual, differences, halved, louder, told
 from mechanical_ears.listening.ears import listen
@@ -352,11 +353,11 @@ def _refined(
     ).reshape(len(tried), count, -1)
     root = np.sqrt(weights / count) / np.float32(ERROR)
     error = (root * (_cells(level) - made[0])).ravel().astype(np.float64)
-    slope = (root * (made[1:] - made[0]) / np.float32(NUDGE)).reshape(TIMBRE, -1)
+    slope = (root * (made[1:] - made[0]) / np.float32(NUDGE)).reshape(TIMBRE_SIZE, -1)
     slope = slope.astype(np.float64)
     start = (timbre - estimates.mean(axis=0)) / spread / LEASH
     # in units of s: minimise |error − slopeᵀ d|² + |start + d / c|²
-    normal = slope @ slope.T + np.eye(TIMBRE) / LEASH**2
+    normal = slope @ slope.T + np.eye(TIMBRE_SIZE) / LEASH**2
     step = np.linalg.solve(normal, slope @ error - start / LEASH)
     return np.asarray(timbre + step * spread, dtype=np.float32)
 

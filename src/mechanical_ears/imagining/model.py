@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears.errors import EarsError
+from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
@@ -31,7 +32,6 @@ from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 SHIPPED = Path(__file__).parent / "weights"
 MAPPER, GENERATOR, ENCODER = "mapper.onnx", "generator.onnx", "encoder.onnx"
 VERSION: Final = "1"  # of the weights' interface
-TIMBRE: Final = 64  # numbers of a timbre, and of z
 BATCH: Final = 8  # notes in one run, always: other sizes round otherwise
 _REMEDY: Final = "install mechanical-ears again, or train it anew"
 
@@ -151,7 +151,7 @@ class Model:
         keys = np.clip(keys, PIANO_LOWEST, PIANO_HIGHEST)
         forces = np.clip(np.asarray(velocities, dtype=np.float32), 1, 127)
         given = {
-            "timbre": np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE)),
+            "timbre": np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE_SIZE)),
             "pitch": keys,
             "velocity": np.broadcast_to(forces, keys.shape),
         }
@@ -228,17 +228,17 @@ def open_model(model: str | Path | Model | None) -> Model:
 
 def _row(values: ArrayLike) -> NDArray[np.float32]:
     row = np.asarray(values, dtype=np.float32)
-    if row.shape != (TIMBRE,) or not np.isfinite(row).all():
-        raise ValueError(f"a row of shape {row.shape} is not {TIMBRE} finite numbers")
+    if row.shape != (TIMBRE_SIZE,) or not np.isfinite(row).all():
+        raise ValueError(f"a row of shape {row.shape} is not {TIMBRE_SIZE} finite numbers")
     return row
 
 
 def _timbres(text: str, count: int) -> NDArray[np.float32]:
     """Timbres (count, 64) from base64 of float16, or from JSON."""
     if text.lstrip().startswith("["):
-        rows = np.array(json.loads(text), dtype=np.float32).reshape(-1, TIMBRE)
+        rows = np.array(json.loads(text), dtype=np.float32).reshape(-1, TIMBRE_SIZE)
     else:
-        rows = np.frombuffer(base64.b64decode(text), dtype="<f2").reshape(-1, TIMBRE)
+        rows = np.frombuffer(base64.b64decode(text), dtype="<f2").reshape(-1, TIMBRE_SIZE)
     if len(rows) != count:
         raise ValueError(f"{len(rows)} timbres for {count} instruments")
     return rows.astype(np.float32)

@@ -59,7 +59,7 @@ def instrument_picture(
     """
     rows, columns = len(velocities), len(pitches)
     picture = Picture(figsize=(0.6 + 2.5 * max(columns, 3), 1.0 + 2.1 * rows))
-    heard = instrument.impression
+    heard = instrument.hearing
     near = ", ".join(f"{name} {likeness:.2f}" for name, likeness in heard.nearest[:2])
     picture.suptitle(
         f"{instrument.name}: the ears hear {heard.family or 'nothing'} "
