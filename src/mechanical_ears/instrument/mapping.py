@@ -32,7 +32,6 @@ from mechanical_ears.instrument.autosampler import (
     sample_name,
     to_peak,
 )
-from mechanical_ears.instrument.formats.wav import read_sample
 from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.recordings import (
@@ -55,6 +54,7 @@ from mechanical_ears.instrument.zones import (
     spread,
 )
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
+from mechanical_ears.sound import Sound
 
 Trust = Literal["ears", "names"]
 
@@ -159,8 +159,8 @@ def map_folder(
         EarsError: there is no such folder, or no recording of a single pitch in it.
     """
     folder = Path(folder)
-    heard, aside = hear_folder(folder, progress)
-    heard = settled(heard)
+    hearing = hear_folder(folder, progress)
+    heard, aside = settled(hearing.recordings), hearing.aside
     if trust == "names":
         heard, wrong = _as_named(heard)
         aside += wrong
@@ -178,7 +178,7 @@ def map_folder(
         )
     layers = 1 + max(each.layer for each in placed)
     called = name or folder.resolve().name
-    instrument = _instrument(called, placed, layers, keep_tuning, levelled)
+    instrument = _instrument(called, placed, hearing.sounds, layers, keep_tuning, levelled)
     return MappedFolder(instrument, tuple(placed), tuple(aside), layers)
 
 
@@ -306,7 +306,12 @@ def _assigned(
 
 
 def _instrument(
-    name: str, placed: Sequence[Placed], layers: int, keep_tuning: bool, levelled: bool
+    name: str,
+    placed: Sequence[Placed],
+    sounds: Mapping[Path, Sound],
+    layers: int,
+    keep_tuning: bool,
+    levelled: bool,
 ) -> SampledInstrument:
     velocity_bands = bands(layers)
     centres = [(low + high + 1) // 2 for low, high in velocity_bands]
@@ -323,7 +328,8 @@ def _instrument(
     for layer, (group, velocities) in enumerate(zip(by_layer, velocity_bands, strict=True)):
         for each, keys in zip(group, spread([e.recording.key for e in group], KEYS), strict=True):
             heard = each.recording
-            sample, loop, release = _made_ready(heard, holds)
+            sound = sounds.get(heard.path) or Sound.load(heard.path, mono=False)
+            sample, loop, release = _made_ready(heard, sound, holds)
             called = sample_name(heard.key, centres[layer])
             touch = Touch(SQUARE, heard.level)
             if not levelled:
@@ -352,12 +358,13 @@ def _nearest(layer: Sequence[Placed], to: Placed) -> Placed:
     return min(layer, key=lambda each: (abs(each.recording.key - to.recording.key), each is not to))
 
 
-def _made_ready(heard: Recording, holds: bool) -> tuple[Sample, Loop | None, float]:
+def _made_ready(heard: Recording, sound: Sound, holds: bool) -> tuple[Sample, Loop | None, float]:
     """A recording without the silence around it, looped if it holds; its release, s."""
-    whole, _ = read_sample(heard.path)
-    rate = whole.sample_rate
+    if sound.channels > 2:
+        sound = sound.mono()
+    rate = sound.sample_rate
     first = max(0, round((heard.start - BEFORE) * rate))
-    audio = whole.audio[first:].copy()
+    audio = sound.samples[first:].reshape(-1, sound.channels).copy()
     fade = min(round(FADE_IN * rate), len(audio) // 4)
     if first and fade:
         audio[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]

@@ -16,10 +16,11 @@ One recording alone may leave a doubt, which the others settle:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -38,12 +39,13 @@ from mechanical_ears.sound import FORMATS, Sound, sound_files
 from mechanical_ears.workers import worker_count
 
 BATCH: Final = 8  # files that are heard together
-LONGEST: Final = 60.0  # s of a file that are read
+MAX_SECONDS: Final = 60.0  # of a file that are heard
+MAX_KEPT_BYTES: Final = 1 << 30  # of recordings that are kept in memory until they are sampled
 SHORTEST: Final = 0.02  # s of a note that can be heard
 SPECTRUM: Final = 0.5  # s from the onset, that tell what stands out
 SURE: Final = 0.97  # probability of a key from which the others are not asked
 LEAST: Final = 0.01  # probability of a key that comes into question
-WEIGHT: Final = 0.2  # of a decibel, beside the logarithm of a probability
+WEIGHT: Final = 0.3  # of a decibel, beside the logarithm of a probability
 MOST: Final = 40.0  # dB that count, to each side
 OTHERS: Final = 8  # recordings that are compared with
 NEIGHBOURS: Final = 7  # semitones to each side, whose tuning is asked
@@ -69,6 +71,7 @@ class Recording:
         named: what its name tells, or None.
         digest: of its samples.
         likely: float64 (128,), probability of each key.
+        pitches: fractional MIDI number of the pitch near each key that comes into question.
         spectrum: float32 (128,), dB, the highest of the onset's spectrum within each semitone.
     """
 
@@ -86,6 +89,7 @@ class Recording:
     named: NameLabels | None
     digest: str
     likely: NDArray[np.float64]
+    pitches: Mapping[int, float]
     spectrum: NDArray[np.float32]
 
     @property
@@ -102,10 +106,38 @@ class SetAside:
     reason: str
 
 
-def hear_folder(
-    folder: str | Path, progress: Progress | None = None
-) -> tuple[list[Recording], list[SetAside]]:
-    """Hear every sound file of a folder and below.
+@dataclass(frozen=True, eq=False)
+class FolderHearing:
+    """What is heard in a folder.
+
+    Attributes:
+        recordings: files with a single pitch.
+        aside: the other files.
+        sounds: of recordings as they were read, with all channels. Those longer than a minute, and
+            what is beyond ``MAX_KEPT_BYTES``, are missing.
+    """
+
+    recordings: list[Recording]
+    aside: list[SetAside]
+    sounds: dict[Path, Sound]
+
+
+class _Memory:
+    """Bytes that threads may still keep together."""
+
+    def __init__(self, size: int) -> None:
+        self._left, self._lock = size, Lock()
+
+    def reserve(self, size: int) -> bool:
+        """Take some of it; False where less is left."""
+        with self._lock:
+            enough = size <= self._left
+            self._left -= size if enough else 0
+            return enough
+
+
+def hear_folder(folder: str | Path, progress: Progress | None = None) -> FolderHearing:
+    """Hear every sound file of a folder and below, each read once.
 
     Raises:
         InstrumentError: there is no such folder, or no sound file in it.
@@ -119,20 +151,21 @@ def hear_folder(
         raise InstrumentError(
             "holds no recordings", path=folder, remedy=f"give {', '.join(FORMATS)} files"
         )
-    recordings: list[Recording] = []
-    aside: list[SetAside] = []
+    hearing = FolderHearing([], [], {})
     batches = [files[first : first + BATCH] for first in range(0, len(files), BATCH)]
     done = 0
     for batch in _on_all_cores(batches):
-        for each in batch:
+        for each, sound in batch:
             if isinstance(each, Recording):
-                recordings.append(each)
+                hearing.recordings.append(each)
             else:
-                aside.append(each)
+                hearing.aside.append(each)
+            if sound is not None:
+                hearing.sounds[each.path] = sound
         done += len(batch)
         if progress is not None:
             progress(done, len(files))
-    return recordings, aside
+    return hearing
 
 
 def settled(recordings: Sequence[Recording]) -> list[Recording]:
@@ -140,31 +173,39 @@ def settled(recordings: Sequence[Recording]) -> list[Recording]:
     return _by_tuning(_by_resonance(recordings))
 
 
-def _on_all_cores(batches: list[list[Path]]) -> Iterator[list[Recording | SetAside]]:
+_Heard = list[tuple[Recording | SetAside, Sound | None]]  # with the sound where it is kept
+
+
+def _on_all_cores(batches: list[list[Path]]) -> Iterator[_Heard]:
     shipped_ears()  # loaded once, before threads ask for it
-    workers = worker_count()
+    workers, memory = worker_count(), _Memory(MAX_KEPT_BYTES)
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for first in range(0, len(batches), 4 * workers):  # what waits holds no sounds
-                yield from pool.map(_heard, batches[first : first + 4 * workers])
+            for first in range(0, len(batches), 4 * workers):
+                part = batches[first : first + 4 * workers]
+                yield from pool.map(_hear_batch, part, [memory] * len(part))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _heard(paths: Sequence[Path]) -> list[Recording | SetAside]:
-    answers: dict[Path, Recording | SetAside] = {}
-    sounds: list[tuple[Path, Sound]] = []
+def _hear_batch(paths: Sequence[Path], memory: _Memory) -> _Heard:
+    results: dict[Path, tuple[Recording | SetAside, Sound | None]] = {}
+    sounds: dict[Path, Sound] = {}
     for path in paths:
         try:
-            sound = Sound.load(path, LONGEST)
+            sounds[path] = Sound.load(path, MAX_SECONDS, mono=False)
         except SoundError as error:
-            answers[path] = SetAside(path, error.problem)
-            continue
-        sounds.append((path, sound))
-    prediction = shipped_ears().predict([sound for _, sound in sounds])
-    for row, (path, sound) in enumerate(sounds):
-        answers[path] = _recording(path, sound, prediction, row)
-    return [answers[path] for path in paths]
+            results[path] = SetAside(path, error.problem), None
+    prediction = shipped_ears().predict(list(sounds.values()))
+    for row, (path, sound) in enumerate(sounds.items()):
+        heard = _recording(path, sound.mono(), prediction, row)
+        keep = (
+            isinstance(heard, Recording)
+            and sound.seconds < MAX_SECONDS
+            and memory.reserve(sound.samples.nbytes)
+        )
+        results[path] = heard, sound if keep else None
+    return [results[path] for path in paths]
 
 
 def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Recording | SetAside:
@@ -178,6 +219,8 @@ def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Re
         return SetAside(path, f"has no single pitch ({pitched:.0%} sure that it has)")
     likely = prediction.key[row]
     key = int(likely.argmax())
+    in_question = {key} if likely[key] > SURE else {key, *np.flatnonzero(likely > LEAST).tolist()}
+    pitches = {each: exact_pitch(note, sound.sample_rate, each) for each in in_question}
     spectrum = _spectrum(note, sound.sample_rate)
     power = 10 ** (spectrum.astype(np.float64) / 10)
     return Recording(
@@ -185,7 +228,7 @@ def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Re
         key=key,
         confidence=float(likely[key]),
         pitched=pitched,
-        pitch=exact_pitch(note, sound.sample_rate, key),
+        pitch=pitches[key],
         level=loudness(note[:, None], sound.sample_rate),
         peak=20 * float(np.log10(np.abs(note).max() + 1e-9)),
         fall=falls(note, sound.sample_rate),
@@ -195,16 +238,14 @@ def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Re
         named=labels_from_name(path.stem),
         digest=hashlib.sha256(note.tobytes()).hexdigest(),
         likely=likely,
+        pitches=pitches,
         spectrum=spectrum,
     )
 
 
 def exact_pitch(note: NDArray[np.float32], sample_rate: int, key: float) -> float:
-    """Fractional MIDI number of a note that is near a key; the key where nothing can be told."""
-    try:
-        return float(hz_to_midi(refine(note, sample_rate, key).frequency))
-    except (SoundError, ValueError):
-        return float(key)
+    """Fractional MIDI number of a note near a key; the key's own where it cannot be measured."""
+    return float(hz_to_midi(refine(note, sample_rate, key).frequency))
 
 
 def _spectrum(note: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
@@ -241,7 +282,16 @@ def _by_resonance(recordings: Sequence[Recording]) -> list[Recording]:
         if best == recording.key:
             made.append(recording)
         else:
-            made.append(_moved(recording, best))
+            brightness = recording.brightness + recording.key - best
+            made.append(
+                replace(
+                    recording,
+                    key=best,
+                    confidence=float(recording.likely[best]),
+                    brightness=brightness,
+                    pitch=recording.pitches[best],
+                )
+            )
     return made
 
 
@@ -281,16 +331,3 @@ def _by_tuning(recordings: Sequence[Recording]) -> list[Recording]:
             recording = replace(recording, key=key, brightness=brightness)
         made.append(recording)
     return made
-
-
-def _moved(recording: Recording, key: int) -> Recording:
-    """A recording heard at another key, its exact pitch measured anew."""
-    sound = Sound.load(recording.path, LONGEST)
-    note = sound.samples[round(recording.start * sound.sample_rate) :]
-    return replace(
-        recording,
-        key=key,
-        confidence=float(recording.likely[key]),
-        brightness=recording.brightness + recording.key - key,
-        pitch=exact_pitch(note, sound.sample_rate, key),
-    )

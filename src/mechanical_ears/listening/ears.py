@@ -67,7 +67,7 @@ class Ears:
         """Hear recordings of single notes, of any rate and length: the full result.
 
         Args:
-            sounds: recordings; the note may begin anywhere.
+            sounds: recordings, mixed to mono; the note may begin anywhere.
             find_onsets: False where every note begins with the first sample.
 
         Example:
@@ -79,7 +79,7 @@ class Ears:
             [440.0, 220.0]
         """
         silence = Sound(np.zeros(1, np.float32), SAMPLE_RATE)  # the network takes no empty batch
-        padded = list(sounds) or [silence]
+        padded = [sound.mono() for sound in sounds] or [silence]
         batches = [
             self._predict_batch(padded[first : first + BATCH_SIZE], find_onsets)
             for first in range(0, len(padded), BATCH_SIZE)
