@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import ROOT, markdown_table, write_section
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.open_corpus import open_corpus
-from mechanical_ears.corpus.store import EVERYTHING
+from mechanical_ears.corpus.store import ALL_SIDES
 from mechanical_ears.evaluation.pitch_accuracy import Accuracy, evaluate
 from mechanical_ears.evaluation.plots import confusion_picture
 from mechanical_ears.listening.article_ears import ArticleEars
@@ -36,10 +36,10 @@ def main() -> None:
         "FluidR3, test presets": (store, "test"),
         "NSynth test split, 28 instruments (nsynth-dev)": (
             open_corpus(DATA / "nsynth-dev"),
-            EVERYTHING,
+            ALL_SIDES,
         ),
-        "Spanish guitar, recorded": (open_corpus(DATA / "spanish-guitar"), EVERYTHING),
-        "upright piano, recorded": (open_corpus(DATA / "upright-piano-kw"), EVERYTHING),
+        "Spanish guitar, recorded": (open_corpus(DATA / "spanish-guitar"), ALL_SIDES),
+        "upright piano, recorded": (open_corpus(DATA / "upright-piano-kw"), ALL_SIDES),
     }
     rows = []
     details = ""

@@ -32,7 +32,7 @@ from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.note import FAMILIES, Note
-from mechanical_ears.pictures import Picture, save_figure, styled
+from mechanical_ears.pictures import Picture, save_figure, with_style
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map import MODES, ROWS, SILENCE_DB, SINGLES, ControlMap
@@ -305,7 +305,7 @@ def pitch_errors(cases: Sequence[Case]) -> list[float]:
     return errors
 
 
-@styled
+@with_style
 def worst_picture(family: str, cases: Sequence[Case]) -> Picture:
     """Spectrograms of the worst notes, originals above resyntheses."""
     picture = Picture(figsize=(15, 4.1))

@@ -46,7 +46,7 @@ from harness import PEERS, ROOT, machine, markdown_table, medians, write_section
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.split import SPLITS
-from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
+from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
 from mechanical_ears.evaluation.pitch_accuracy import evaluate
 from mechanical_ears.listening.frontend import BINS, FLOOR, PITCH_FRAMES, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
@@ -267,7 +267,7 @@ def sets(store: Store) -> dict[str, tuple[Corpus, str]]:
     held_out: dict[str, tuple[Corpus, str]] = {side: (store, side) for side in SPLITS[1:]}
     for name in ("nsynth-dev", "spanish-guitar"):
         if (DATA / name).exists():
-            held_out[name] = (open_corpus(DATA / name), EVERYTHING)
+            held_out[name] = (open_corpus(DATA / name), ALL_SIDES)
         else:
             print(f"{name} is left out: {DATA / name} is not here", file=sys.stderr)
     return held_out

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import ROOT, markdown_table, medians, slim_picture, write_section
-from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.instrument.autosampler import sample_instrument
@@ -272,7 +272,7 @@ def loudness(audio: NDArray[np.float32]) -> float:
     return float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20))
 
 
-class Fluid(Player):
+class Fluid(FluidSynthRenderer):
     """A SoundFont's first preset, played by FluidSynth."""
 
     def note(self, key: int, velocity: int, held: float, whole: float) -> NDArray[np.float32]:

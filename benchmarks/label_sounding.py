@@ -29,15 +29,20 @@ from pathlib import Path
 import numpy as np
 
 from mechanical_ears.corpus.soundfont import SoundFont
-from mechanical_ears.corpus.sounding_offsets import COLUMNS, TABLE, SoundingRange, sounding_table
+from mechanical_ears.corpus.sounding_offsets import (
+    COLUMNS,
+    TABLE_FILE,
+    SoundingRange,
+    load_sounding_offsets,
+)
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import Note
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from tracking import NoteFolder
 
 FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = (FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2")
-KEYS = range(PIANO_LOWEST, PIANO_HIGHEST + 1, 6)  # MIDI numbers
+KEYS = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1, 6)  # MIDI numbers
 VELOCITY = 100
 FEWEST = 3  # notes that must have an offset
 SHARE = 0.5  # of an instrument's notes that must count
@@ -75,7 +80,7 @@ def _spread(keys: Sequence[int], counted: Sequence[int | None]) -> list[int | No
         stop = high if offset == following else low + 1
         by_key[low:stop] = [offset] * (stop - low)
     for key, offset in enumerate(by_key):
-        if offset and not PIANO_LOWEST <= key + offset <= PIANO_HIGHEST:
+        if offset and not PIANO_MIN_PITCH <= key + offset <= PIANO_MAX_PITCH:
             by_key[key] = None
     return by_key
 
@@ -118,10 +123,10 @@ def main() -> None:
     """Hear the fonts and write the table."""
     fonts = [Path(name) for name in sys.argv[1:]] or FONTS
     labelled = {name: ranges for font in fonts for name, ranges in label(font).items()}
-    kept = sounding_table() if TABLE.exists() else {}
+    kept = load_sounding_offsets() if TABLE_FILE.exists() else {}
     table: dict[str, Sequence[SoundingRange]] = {**kept, **labelled}
     with (
-        write_atomically(TABLE) as temporary,
+        write_atomically(TABLE_FILE) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import markdown_table, medians, write_section
-from mechanical_ears.corpus.fluidsynth_renderer import Player
+from mechanical_ears.corpus.fluidsynth_renderer import FluidSynthRenderer
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.note import NOTE_SECONDS
 
@@ -31,7 +31,7 @@ def _corpus(font: Path, workers: int) -> int:
 
 def _synthesis_alone(font: Path) -> int:
     """One preset's keys through FluidSynth only: what a worker can reach at most."""
-    with Player(font) as player:
+    with FluidSynthRenderer(font) as player:
         for pitch in range(21, 109):
             player.play(0, 0, pitch, 100, hold=144_000, length=192_000)
     return 88

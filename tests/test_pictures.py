@@ -21,7 +21,7 @@ def tone() -> Sound:
 
 
 def test_a_long_waveform_is_drawn_as_its_outline(tone: Sound) -> None:
-    axes = pictures.waveform(tone, seconds=None).axes[0]
+    axes = pictures.plot_waveform(tone, seconds=None).axes[0]
     outline = axes.collections[0].get_paths()[0].vertices
     assert outline[:, 1].max() == pytest.approx(1, abs=1e-4)
     assert outline[:, 1].min() == pytest.approx(-1, abs=1e-4)
@@ -29,25 +29,27 @@ def test_a_long_waveform_is_drawn_as_its_outline(tone: Sound) -> None:
 
 
 def test_few_samples_are_drawn_as_dots(tone: Sound) -> None:
-    few = pictures.waveform(tone, seconds=0.005, start=0.5).axes[0].lines[0]
+    few = pictures.plot_waveform(tone, seconds=0.005, start=0.5).axes[0].lines[0]
     assert few.get_marker() == "."
     np.testing.assert_array_equal(few.get_ydata(), tone.samples[8000:8080])
     assert few.get_xdata()[0] == 0.5
-    assert pictures.waveform(tone, seconds=0.1).axes[0].lines[0].get_marker() == ""
+    assert pictures.plot_waveform(tone, seconds=0.1).axes[0].lines[0].get_marker() == ""
 
 
 def test_all_channels_are_drawn(tone: Sound) -> None:
     stereo = Sound(np.stack([tone.samples, 0.25 - 0.25 * tone.samples], axis=1), 16_000)
-    outline = pictures.waveform(stereo, seconds=None).axes[0].collections[0].get_paths()[0].vertices
+    outline = (
+        pictures.plot_waveform(stereo, seconds=None).axes[0].collections[0].get_paths()[0].vertices
+    )
     assert outline[:, 1].max() == pytest.approx(1, abs=1e-4)
     assert outline[:, 1].min() == pytest.approx(-1, abs=1e-4)
-    left, right = pictures.waveform(stereo, seconds=0.1).axes[0].lines[:2]
+    left, right = pictures.plot_waveform(stereo, seconds=0.1).axes[0].lines[:2]
     np.testing.assert_array_equal(left.get_ydata(), stereo.samples[:1600, 0])
     np.testing.assert_array_equal(right.get_ydata(), stereo.samples[:1600, 1])
 
 
 def test_the_spectrum_peaks_at_the_tone(tone: Sound) -> None:
-    axes = pictures.spectrum(tone).axes[0]
+    axes = pictures.plot_spectrum(tone).axes[0]
     hertz, decibels = axes.lines[0].get_data()
     assert hertz[decibels.argmax()] == 1000
     assert axes.get_xlim() == (0, 8000)
@@ -56,7 +58,7 @@ def test_the_spectrum_peaks_at_the_tone(tone: Sound) -> None:
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_the_spectrogram_is_brightest_at_the_tone(tone: Sound, scale: pictures.Scale) -> None:
-    axes = pictures.spectrogram(tone, scale=scale, floor=-60).axes[0]
+    axes = pictures.plot_spectrogram(tone, scale=scale, floor=-60).axes[0]
     mesh = axes.collections[0]
     assert mesh.get_clim() == (-60, 0)
     levels = mesh.get_array()
@@ -73,7 +75,7 @@ def test_no_partial_falls_between_the_rows() -> None:
     bins = np.array([100, 301, 502, 703, 904, 1005])
     times = np.arange(16_000) / 16_000
     samples = 0.1 * np.sin(2 * np.pi * 7.8125 * bins[:, None] * times).sum(axis=0)
-    mesh = pictures.spectrogram(Sound(samples, 16_000)).axes[0].collections[0]
+    mesh = pictures.plot_spectrogram(Sound(samples, 16_000)).axes[0].collections[0]
     middle = mesh.get_array()[:, 15]
     edges = mesh.get_coordinates()[:, 0, 1]
     for hertz in 7.8125 * bins:
@@ -82,7 +84,7 @@ def test_no_partial_falls_between_the_rows() -> None:
 
 
 def test_log_axes_name_the_cs(tone: Sound) -> None:
-    figure = pictures.spectrogram(tone)
+    figure = pictures.plot_spectrogram(tone)
     figure.draw_without_rendering()
     names = figure.axes[0].child_axes[0]
     labels = [label.get_text() for label in names.get_yticklabels()]
@@ -93,7 +95,7 @@ def test_log_axes_name_the_cs(tone: Sound) -> None:
 
 
 def test_the_sheet_shows_title_and_facts(tone: Sound) -> None:
-    figure = pictures.sheet(Sound(0.5 * tone.samples, 16_000), "half a tone")
+    figure = pictures.plot_overview(Sound(0.5 * tone.samples, 16_000), "half a tone")
     assert [text.get_text() for text in figure.texts] == [
         "half a tone",
         "1.00 s  ·  16\u202f000 Hz  ·  peak −6.0 dBFS",
@@ -115,7 +117,7 @@ def test_the_sheet_shows_title_and_facts(tone: Sound) -> None:
     ids=["silence", "one sample", "three samples", "192 kHz", "100 Hz", "stereo"],
 )
 def test_every_sound_has_a_sheet(sound: Sound, tmp_path: Path) -> None:
-    path = pictures.save_figure(pictures.sheet(sound, "x"), tmp_path / "x.png")
+    path = pictures.save_figure(pictures.plot_overview(sound, "x"), tmp_path / "x.png")
     pixels = matplotlib.image.imread(path)
     assert pixels.shape == (990, 1650, 4)
     assert pixels[:, :, :3].std() > 0.05
@@ -123,18 +125,23 @@ def test_every_sound_has_a_sheet(sound: Sound, tmp_path: Path) -> None:
 
 def test_an_empty_sound_has_nothing_to_draw() -> None:
     empty = Sound(np.zeros(0), 16_000)
-    for draw in (pictures.waveform, pictures.spectrum, pictures.spectrogram, pictures.sheet):
+    for draw in (
+        pictures.plot_waveform,
+        pictures.plot_spectrum,
+        pictures.plot_spectrogram,
+        pictures.plot_overview,
+    ):
         with pytest.raises(SoundError, match="nothing to draw"):
             draw(empty)
 
 
 def test_a_stretch_behind_the_end_is_refused(tone: Sound) -> None:
     with pytest.raises(SoundError, match="from 2 s on, the sound is 1 s long"):
-        pictures.waveform(tone, start=2)
+        pictures.plot_waveform(tone, start=2)
 
 
 def test_pictures_are_written_by_suffix(tone: Sound, tmp_path: Path) -> None:
-    figure = pictures.waveform(tone)
+    figure = pictures.plot_waveform(tone)
     png = pictures.save_figure(figure, tmp_path / "a.png")
     svg = pictures.save_figure(figure, tmp_path / "a.svg")
     pdf = pictures.save_figure(figure, tmp_path / "a.PDF")
@@ -146,7 +153,7 @@ def test_pictures_are_written_by_suffix(tone: Sound, tmp_path: Path) -> None:
 
 
 def test_other_suffixes_and_missing_folders_are_told(tone: Sound, tmp_path: Path) -> None:
-    figure = pictures.waveform(tone)
+    figure = pictures.plot_waveform(tone)
     with pytest.raises(EarsError, match=r"names no picture format; use one of \.png"):
         pictures.save_figure(figure, tmp_path / "a.gif")
     with pytest.raises(EarsError, match="create the folder first"):
@@ -155,7 +162,7 @@ def test_other_suffixes_and_missing_folders_are_told(tone: Sound, tmp_path: Path
 
 def test_the_users_matplotlib_is_left_alone(tone: Sound) -> None:
     before = dict(matplotlib.rcParams)
-    pictures.png(pictures.strip(tone))
+    pictures.encode_png(pictures.plot_preview(tone))
     assert dict(matplotlib.rcParams) == before
 
 

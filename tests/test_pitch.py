@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechanical_ears.pitch import (
-    PIANO_HIGHEST,
-    PIANO_LOWEST,
+    PIANO_MAX_PITCH,
+    PIANO_MIN_PITCH,
     PITCH_COUNT,
     cents_between,
     hz_to_midi,
@@ -63,8 +63,8 @@ def test_frequencies_not_above_zero_are_refused(frequency: object) -> None:
 
 
 def test_the_piano_has_88_keys_from_a0_to_c8() -> None:
-    assert PIANO_HIGHEST - PIANO_LOWEST + 1 == 88
-    assert (midi_to_name(PIANO_LOWEST), midi_to_name(PIANO_HIGHEST)) == ("A0", "C8")
+    assert PIANO_MAX_PITCH - PIANO_MIN_PITCH + 1 == 88
+    assert (midi_to_name(PIANO_MIN_PITCH), midi_to_name(PIANO_MAX_PITCH)) == ("A0", "C8")
 
 
 def test_arrays_keep_their_shape() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.sound import FORMATS, Sound, sound_files
+from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 
 SIXTEEN_BITS = 2**-15  # one step
 
@@ -250,13 +250,13 @@ def test_folders_are_searched_for_sound_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("b/2.WAV", "a.flac", "c.mp3", "notes.txt"):
         (tmp_path / name).touch()
-    found = [str(file.relative_to(tmp_path)) for file in sound_files(tmp_path)]
+    found = [str(file.relative_to(tmp_path)) for file in find_sound_files(tmp_path)]
     assert found == ["a.flac", "b/2.WAV", "c.mp3"]
-    assert sound_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    assert find_sound_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
     (tmp_path / "empty").mkdir()
-    assert sound_files(tmp_path / "empty") == []
+    assert find_sound_files(tmp_path / "empty") == []
     with pytest.raises(SoundError, match="no such file or folder"):
-        sound_files(tmp_path / "absent")
+        find_sound_files(tmp_path / "absent")
 
 
 # --- resampling

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.files import write_atomically
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
-from mechanical_ears.spectra import FLOOR, Spectrogram, Spectrum
+from mechanical_ears.spectra import FLOOR_DB, Spectrogram, Spectrum
 
 Scale = Literal["linear", "log"]
 FORMATS = (".png", ".svg", ".pdf")
@@ -102,10 +102,10 @@ class Picture(Figure):
     """A matplotlib figure that notebooks show without pyplot."""
 
     def _repr_png_(self) -> bytes:
-        return png(self)
+        return encode_png(self)
 
 
-def styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
+def with_style(draw: Callable[P, Picture]) -> Callable[P, Picture]:
     """Draw in our style whatever the user's matplotlib is set to."""
 
     @wraps(draw)
@@ -116,8 +116,8 @@ def styled(draw: Callable[P, Picture]) -> Callable[P, Picture]:
     return styled
 
 
-@styled
-def waveform(sound: SoundLike, *, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
+@with_style
+def plot_waveform(sound: SoundLike, *, seconds: float | None = 0.1, start: float = 0.0) -> Picture:
     """Amplitude over time.
 
     Args:
@@ -133,8 +133,8 @@ def waveform(sound: SoundLike, *, seconds: float | None = 0.1, start: float = 0.
     return figure
 
 
-@styled
-def spectrum(sound: SoundLike, *, scale: Scale = "linear") -> Picture:
+@with_style
+def plot_spectrum(sound: SoundLike, *, scale: Scale = "linear") -> Picture:
     """Intensity of each frequency in the whole sound, in dB.
 
     Args:
@@ -145,15 +145,15 @@ def spectrum(sound: SoundLike, *, scale: Scale = "linear") -> Picture:
     figure = Picture(figsize=(8, 3))
     axes = figure.subplots()
     found = sound.spectrum()
-    axes.fill_between(found.frequencies, found.decibels(), FLOOR, color=WAVE, alpha=0.15, lw=0)
+    axes.fill_between(found.frequencies, found.decibels(), FLOOR_DB, color=WAVE, alpha=0.15, lw=0)
     axes.plot(found.frequencies, found.decibels(), color=WAVE)
-    axes.set(xlabel="frequency (Hz)", ylabel="intensity (dB)", ylim=(FLOOR, 3))
+    axes.set(xlabel="frequency (Hz)", ylabel="intensity (dB)", ylim=(FLOOR_DB, 3))
     _frequency_axis(axes, "x", sound.sample_rate, scale)
     return figure
 
 
-@styled
-def spectrogram(sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR) -> Picture:
+@with_style
+def plot_spectrogram(sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR_DB) -> Picture:
     """Level of each frequency at each time.
 
     Args:
@@ -168,8 +168,8 @@ def spectrogram(sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR)
     return figure
 
 
-@styled
-def strip(sound: SoundLike) -> Picture:
+@with_style
+def plot_preview(sound: SoundLike) -> Picture:
     """Waveform over spectrogram, small: what a notebook shows above its player."""
     figure = Picture(figsize=(7.6, 2.8))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
@@ -181,8 +181,8 @@ def strip(sound: SoundLike) -> Picture:
     return figure
 
 
-@styled
-def sheet(sound: SoundLike, title: str = "") -> Picture:
+@with_style
+def plot_overview(sound: SoundLike, title: str = "") -> Picture:
     """Everything at one look: waveform, close-up, spectrogram and spectrum.
 
     Args:
@@ -195,7 +195,7 @@ def sheet(sound: SoundLike, title: str = "") -> Picture:
     figure.text(0.012, 0.965, title, va="center", fontsize=14, fontweight="bold")
     figure.text(0.988, 0.965, _facts(sound), va="center", ha="right", alpha=0.75)
     grid = figure.subplots(2, 2, height_ratios=[1, 2.4], width_ratios=[2.6, 1])
-    whole, close, heard, strength = grid.flat
+    whole, close, below, right = grid.flat
 
     draw_waveform(whole, sound, seconds=None)
     whole.set(title="Waveform", xlabel="")
@@ -209,17 +209,18 @@ def sheet(sound: SoundLike, title: str = "") -> Picture:
     close.xaxis.set_major_locator(MaxNLocator(4))
     close.set_ylim(whole.get_ylim())
 
-    mesh = draw_spectrogram(heard, sound, notes=False)
-    heard.set(title="Spectrogram", xlim=whole.get_xlim())
-    _decibel_bar(figure, mesh, heard)
+    mesh = draw_spectrogram(below, sound, notes=False)
+    below.set(title="Spectrogram", xlim=whole.get_xlim())
+    _decibel_bar(figure, mesh, below)
 
     found = sound.spectrum()
-    strength.fill_betweenx(found.frequencies, found.decibels(), FLOOR, color=WAVE, alpha=0.15, lw=0)
-    strength.plot(found.decibels(), found.frequencies, color=WAVE)
-    strength.set(title="Spectrum", xlabel="intensity (dB)", xlim=(FLOOR, 3))
-    _frequency_axis(strength, "y", sound.sample_rate, "log")
-    strength.set(ylabel="")
-    strength.tick_params(axis="y", labelleft=False)
+    frequencies, levels = found.frequencies, found.decibels()
+    right.fill_betweenx(frequencies, levels, FLOOR_DB, color=WAVE, alpha=0.15, lw=0)
+    right.plot(levels, frequencies, color=WAVE)
+    right.set(title="Spectrum", xlabel="intensity (dB)", xlim=(FLOOR_DB, 3))
+    _frequency_axis(right, "y", sound.sample_rate, "log")
+    right.set(ylabel="")
+    right.tick_params(axis="y", labelleft=False)
     return figure
 
 
@@ -256,7 +257,12 @@ def draw_waveform(
 
 
 def draw_spectrogram(
-    axes: Axes, sound: SoundLike, *, scale: Scale = "log", floor: float = FLOOR, notes: bool = True
+    axes: Axes,
+    sound: SoundLike,
+    *,
+    scale: Scale = "log",
+    floor: float = FLOOR_DB,
+    notes: bool = True,
 ) -> ScalarMappable:
     """Draw the level of each frequency at each time; give what a colour bar needs.
 
@@ -274,7 +280,7 @@ def draw_spectrogram(
     highest = sound.sample_rate / 2
     space = np.geomspace if scale == "log" else np.linspace
     edges = space(_lowest(highest) if scale == "log" else 0.0, highest, _ROWS + 1)
-    rows = on_rows(levels, heard.frequencies, edges)
+    rows = pool_rows(levels, heard.frequencies, edges)
     mesh = axes.pcolormesh(columns, edges, rows, cmap=COLOURS, vmin=floor, vmax=0, rasterized=True)
     axes.set(xlabel="time (s)", xlim=(0, sound.seconds))
     axes.grid(False)
@@ -300,7 +306,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return path
 
 
-def png(figure: Figure) -> bytes:
+def encode_png(figure: Figure) -> bytes:
     """The bytes of a PNG file of a figure."""
     return _rendered(figure, "png")
 
@@ -312,7 +318,7 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-def on_rows(
+def pool_rows(
     levels: NDArray[np.float32], frequencies: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Levels (bins, frames) on the rows between ``edges`` in Hz: a picture loses no partial.

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 A4_FREQUENCY = 440.0  # Hz
 A4_MIDI = 69  # MIDI number
 PITCH_COUNT = 128  # MIDI numbers 0..127
-PIANO_LOWEST, PIANO_HIGHEST = 21, 108  # MIDI numbers of A0 and C8
+PIANO_MIN_PITCH, PIANO_MAX_PITCH = 21, 108  # MIDI numbers of A0 and C8
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

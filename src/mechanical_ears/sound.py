@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from mechanical_ears import spectra
 from mechanical_ears.errors import SoundError
 from mechanical_ears.files import write_atomically
-from mechanical_ears.spectra import HOP, WINDOW, Spectrogram, Spectrum
+from mechanical_ears.spectra import HOP_SAMPLES, WINDOW_SAMPLES, Spectrogram, Spectrum
 
 if TYPE_CHECKING:
     from mechanical_ears.pictures import Picture
@@ -188,7 +188,7 @@ class Sound:
             raise SoundError(f"{self.seconds:.3g} s hold no sample at {sample_rate} Hz")
         return Sound(np.asarray(samples, dtype=np.float32), sample_rate)
 
-    def spectrum(self, window: int = WINDOW, hop: int = HOP) -> Spectrum:
+    def spectrum(self, window: int = WINDOW_SAMPLES, hop: int = HOP_SAMPLES) -> Spectrum:
         """Intensity of each frequency in the whole sound: |STFT| of the mono mix, summed over time.
 
         Args:
@@ -197,7 +197,7 @@ class Sound:
         """
         return spectra.spectrum(self.mono().samples, self.sample_rate, window, hop)
 
-    def spectrogram(self, window: int = WINDOW, hop: int = HOP) -> Spectrogram:
+    def spectrogram(self, window: int = WINDOW_SAMPLES, hop: int = HOP_SAMPLES) -> Spectrogram:
         """Magnitude of each frequency at each time: |STFT| of the mono mix.
 
         Args:
@@ -218,7 +218,7 @@ class Sound:
         """
         from mechanical_ears import pictures
 
-        return pictures.waveform(self, seconds=seconds, start=start)
+        return pictures.plot_waveform(self, seconds=seconds, start=start)
 
     def play(self) -> None:
         """Play through the default audio device and wait for the end.
@@ -247,7 +247,7 @@ class Sound:
         from mechanical_ears import pictures
 
         wave = base64.b64encode(self._encode("WAV")).decode()
-        picture = base64.b64encode(pictures.png(pictures.strip(self))).decode()
+        picture = base64.b64encode(pictures.encode_png(pictures.plot_preview(self))).decode()
         description = f"sound of {self.seconds:.2f} s at {self.sample_rate} Hz"
         return (
             '<div style="max-width: 760px">'
@@ -314,7 +314,7 @@ def _checked_samples(values: ArrayLike) -> NDArray[np.float32]:
     return samples
 
 
-def sound_files(path: str | Path) -> list[Path]:
+def find_sound_files(path: str | Path) -> list[Path]:
     """Sound files in a folder and its subfolders, sorted, without hidden ones.
 
     Args:
@@ -338,7 +338,7 @@ def sound_files(path: str | Path) -> list[Path]:
     return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 
 
-def sound_seconds(path: str | Path) -> float:
+def read_duration(path: str | Path) -> float:
     """Length of a sound file in seconds, by its header."""
     import soundfile
 

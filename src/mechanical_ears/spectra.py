@@ -18,9 +18,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-WINDOW = 2048  # samples
-HOP = 512  # samples
-FLOOR = -80.0  # dB below the maximum
+WINDOW_SAMPLES = 2048  # samples
+HOP_SAMPLES = 512  # samples
+FLOOR_DB = -80.0  # dB below the maximum
 _BLOCK = 256  # frames transformed at a time, which bounds the memory of long sounds
 
 
@@ -36,7 +36,7 @@ class Spectrum:
     frequencies: NDArray[np.float64]
     intensities: NDArray[np.float32]
 
-    def decibels(self, floor: float = FLOOR) -> NDArray[np.float32]:
+    def decibels(self, floor: float = FLOOR_DB) -> NDArray[np.float32]:
         """Intensities in dB below the strongest, float32 (bins,) in [floor, 0]."""
         return _decibels(self.intensities, floor)
 
@@ -55,7 +55,7 @@ class Spectrogram:
     frequencies: NDArray[np.float64]
     times: NDArray[np.float64]
 
-    def decibels(self, floor: float = FLOOR) -> NDArray[np.float32]:
+    def decibels(self, floor: float = FLOOR_DB) -> NDArray[np.float32]:
         """Magnitudes in dB below the strongest, float32 (bins, frames) in [floor, 0].
 
         Silence is ``floor`` everywhere.
@@ -64,7 +64,10 @@ class Spectrogram:
 
 
 def stft(
-    samples: NDArray[np.float32], window: int = WINDOW, hop: int = HOP, centre: bool = True
+    samples: NDArray[np.float32],
+    window: int = WINDOW_SAMPLES,
+    hop: int = HOP_SAMPLES,
+    centre: bool = True,
 ) -> NDArray[np.complex64]:
     """Short-time Fourier transform.
 
@@ -94,14 +97,17 @@ def stft(
     return transform
 
 
-def fft_frequencies(sample_rate: int, window: int = WINDOW) -> NDArray[np.float64]:
+def fft_frequencies(sample_rate: int, window: int = WINDOW_SAMPLES) -> NDArray[np.float64]:
     """Frequencies of the STFT's bins in Hz, float64 (window // 2 + 1,)."""
     bins = np.arange(window // 2 + 1, dtype=np.float64)
     return bins * sample_rate / window
 
 
 def spectrum(
-    samples: NDArray[np.float32], sample_rate: int, window: int = WINDOW, hop: int = HOP
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    window: int = WINDOW_SAMPLES,
+    hop: int = HOP_SAMPLES,
 ) -> Spectrum:
     """Spectrum of a whole sound: the article's sum over frames of |STFT|.
 
@@ -116,7 +122,10 @@ def spectrum(
 
 
 def spectrogram(
-    samples: NDArray[np.float32], sample_rate: int, window: int = WINDOW, hop: int = HOP
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    window: int = WINDOW_SAMPLES,
+    hop: int = HOP_SAMPLES,
 ) -> Spectrogram:
     """Spectrogram of a sound: |STFT| with its axes.
 

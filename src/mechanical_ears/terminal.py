@@ -21,9 +21,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-console = Console(stderr=True)  # progress and notices; results go to stdout
+stderr_console = Console(stderr=True)  # progress and notices; results go to stdout
 PIPED_WIDTH = 130  # columns of a table that no terminal shows
-answers = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+stdout_console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def is_first_process() -> bool:
@@ -39,7 +39,7 @@ def _bar() -> Progress:
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console,
+        console=stderr_console,
         disable=not is_first_process(),
     )
 
@@ -132,7 +132,7 @@ class ImaginationBar(TrainingBar):
         )
 
 
-def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; numbers stand to the right."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(header):
@@ -140,4 +140,4 @@ def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object
         table.add_column(name, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    answers.print(table)
+    stdout_console.print(table)

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from mechanical_ears.corpus.filenames import NameLabels, kind_from_name, labels_from_name
+from mechanical_ears.corpus.filenames import (
+    NameLabels,
+    family_and_source_from_name,
+    labels_from_name,
+)
 from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.sound import Sound
@@ -80,7 +84,7 @@ def test_names_that_tell_no_pitch(stem: str) -> None:
     ],
 )
 def test_kinds_told_by_names(instrument: str, kind: tuple[str | None, str | None]) -> None:
-    assert kind_from_name(instrument) == kind
+    assert family_and_source_from_name(instrument) == kind
 
 
 def test_folder_is_walked_in_the_order_of_paths(tmp_path: Path) -> None:
@@ -121,8 +125,8 @@ def test_what_cannot_be_used_is_told_and_passed(tmp_path: Path) -> None:
     assert good.problem is None
     assert str(bad.problem).startswith(f"{tmp_path / 'B4.wav'}: is not a sound that can be read")
     assert str(nameless.problem) == (
-        f"{tmp_path / 'kick.wav'}: its name tells no pitch; "
-        'rename it like "Piano C4.wav" or "piano_060_100.wav", or write a labels.csv'
+        f"{tmp_path / 'kick.wav'}: the file name has no pitch; "
+        'rename it like "Piano C4.wav" or "piano_060_100.wav", or add a labels.csv'
     )
     assert (silent.note, silent.problem) == (None, None)
 

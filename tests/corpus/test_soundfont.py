@@ -18,10 +18,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from mechanical_ears.corpus import fluidsynth_renderer
-from mechanical_ears.corpus.corpus import Scanned
-from mechanical_ears.corpus.general_midi import PROGRAM_COUNT, PROGRAMS, kind_of
+from mechanical_ears.corpus.corpus import CorpusEntry
+from mechanical_ears.corpus.general_midi import PROGRAM_COUNT, PROGRAMS, family_and_source
 from mechanical_ears.corpus.sf2 import SoundFontFile
-from mechanical_ears.corpus.soundfont import LOUDEST, SoundFont, render_note
+from mechanical_ears.corpus.soundfont import MAX_PEAK, SoundFont, render_note
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import FAMILIES, SOURCES
 from mechanical_ears.pitch import cents_between, midi_to_hz
@@ -87,7 +87,7 @@ def _told(corpus: SoundFont, start: int = 0) -> list[tuple[int, str, bytes]]:
     return [_flat(scanned) for scanned in corpus.scan(start)]
 
 
-def _flat(scanned: Scanned) -> tuple[int, str, bytes]:
+def _flat(scanned: CorpusEntry) -> tuple[int, str, bytes]:
     assert scanned.problem is None
     note = scanned.note
     if note is None:
@@ -149,7 +149,7 @@ def test_a_note_too_loud_is_scaled_down_not_clipped(tmp_path: Path) -> None:
         {(0, 0, "Loud"): [zone(instrument=0)]},
     )
     samples = render_note(path, 0, 0, 69, 127).samples
-    assert np.abs(samples).max() == pytest.approx(LOUDEST, abs=1e-6)
+    assert np.abs(samples).max() == pytest.approx(MAX_PEAK, abs=1e-6)
     spectrum = np.abs(np.fft.rfft(np.hanning(16_000) * samples[16_000:32_000]))
     assert spectrum[1320] < spectrum[440] * 1e-4  # a clipped sine has a third partial
 
@@ -314,7 +314,7 @@ def test_fluidsynth_agrees_with_the_map_on_which_keys_sound() -> None:
         if preset.bank == 0 and not preset.coverage()[:, 100].all() and preset.regions
     ]
     assert partial
-    with fluidsynth_renderer.Player(SMALL) as player:
+    with fluidsynth_renderer.FluidSynthRenderer(SMALL) as player:
         for preset in partial[:6]:
             covered = preset.coverage()[:, 100]
             edges = np.flatnonzero(np.diff(covered.astype(int)))
@@ -334,7 +334,7 @@ def test_fluidr3_is_planned_grouped_and_does_not_clip() -> None:
     assert {names[40], names[110], "fluidr3_gm-008-040"} in groups
     assert max(map(len, groups)) == 21
     loudest = render_note(FLUID, 8, 26, 24, 127)  # of all at keys 24, 32, …, 104
-    assert 0.7 < np.abs(loudest.samples).max() < LOUDEST
+    assert 0.7 < np.abs(loudest.samples).max() < MAX_PEAK
 
 
 @needs_fluidsynth
@@ -400,4 +400,4 @@ def test_general_midi_in_nsynths_words() -> None:
     ],
 )
 def test_kinds_of_presets(bank: int, program: int, name: str, kind: tuple[str, str] | None) -> None:
-    assert kind_of(bank, program, name) == kind
+    assert family_and_source(bank, program, name) == kind

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mechanical_ears.corpus.soundfont import SoundFont
-from mechanical_ears.corpus.sounding_offsets import sounding_offset, sounding_table
+from mechanical_ears.corpus.sounding_offsets import load_sounding_offsets, sounding_offset
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.pitch import PITCH_COUNT
 
@@ -47,21 +47,21 @@ def _instruments() -> tuple[str, ...]:
 
 @pytest.mark.parametrize(("instrument", "key"), KNOWN)
 def test_known_sounds(instrument: str, key: int) -> None:
-    assert instrument in sounding_table()
+    assert instrument in load_sounding_offsets()
     assert sounding_offset(instrument, key) == KNOWN[instrument, key]
 
 
 def test_most_instruments_sound_at_their_key() -> None:
-    in_the_middle = [sounding_offset(instrument, 60) for instrument in sounding_table()]
+    in_the_middle = [sounding_offset(instrument, 60) for instrument in load_sounding_offsets()]
     assert in_the_middle.count(0) / len(in_the_middle) == pytest.approx(0.9, abs=0.02)
 
 
 def test_every_melodic_preset_is_in_the_table() -> None:
-    assert set(_instruments()) <= set(sounding_table())
+    assert set(_instruments()) <= set(load_sounding_offsets())
 
 
 def test_ranges_of_an_instrument_follow_each_other_over_all_keys() -> None:
-    for ranges in sounding_table().values():
+    for ranges in load_sounding_offsets().values():
         keys = [key for part in ranges for key in range(part.lowest_key, part.highest_key + 1)]
         assert keys == list(range(PITCH_COUNT))
         assert all(0 <= part.agreeing <= part.notes for part in ranges)

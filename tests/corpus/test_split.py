@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from mechanical_ears.corpus.split import SPLITS, components, split_instruments
+from mechanical_ears.corpus.split import SPLITS, connected_components, split_instruments
 from mechanical_ears.errors import CorpusError
 
 
 def test_components_join_through_chains():
     groups = [frozenset("ab"), frozenset("bc"), frozenset("de")]
-    assert components("abcdef", groups) == [("a", "b", "c"), ("d", "e"), ("f",)]
+    assert connected_components("abcdef", groups) == [("a", "b", "c"), ("d", "e"), ("f",)]
 
 
 def test_groups_with_foreign_instruments_are_cut_to_ours():
-    assert components("ab", [frozenset({"a", "elsewhere"})]) == [("a",), ("b",)]
+    assert connected_components("ab", [frozenset({"a", "elsewhere"})]) == [("a",), ("b",)]
 
 
 @settings(max_examples=60, deadline=None)

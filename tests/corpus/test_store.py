@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.corpus import store as store_module
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import CorpusError
@@ -34,12 +34,12 @@ class Ramps(Corpus):
     def scan(self, start=0):
         for index in range(start, self.count):
             if index in self.bad:
-                yield Scanned(index, problem=CorpusError("is bad", record=f"record {index}"))
+                yield CorpusEntry(index, problem=CorpusError("is bad", record=f"record {index}"))
             elif index in self.silent:
-                yield Scanned(index)
+                yield CorpusEntry(index)
             else:
                 audio = np.full(self.samples, index / 100, dtype=np.float32)
-                yield Scanned(
+                yield CorpusEntry(
                     index,
                     Note(
                         Sound(audio, self.sample_rate), pitch=index % 128, velocity=100,

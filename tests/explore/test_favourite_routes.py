@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.favourites import FILE, FavouriteError, Favourites
 from mechanical_ears.pitch import midi_to_hz
@@ -28,7 +28,7 @@ def test_a_soundfont_plays_in_fluidsynth(server, space, tmp_path):
     path = tmp_path / "made.sf2"
     path.write_bytes(answer.content)
     try:
-        player = Player(path)
+        player = FluidSynthRenderer(path)
     except EarsError as error:
         pytest.skip(str(error))
     for pitch in (48, 60, 72):

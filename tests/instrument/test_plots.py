@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from mechanical_ears.instrument.plots import instrument_picture
-from mechanical_ears.pictures import ACCENT, png
+from mechanical_ears.pictures import ACCENT, encode_png
 from support.toy_instruments import POWER, sampled
 
 
@@ -53,4 +53,4 @@ def test_loudness_follows_the_velocity(axes):
 
 
 def test_one_zone_is_drawn():
-    assert png(instrument_picture(sampled(1, (60,)))).startswith(b"\x89PNG")
+    assert encode_png(instrument_picture(sampled(1, (60,)))).startswith(b"\x89PNG")

@@ -5,7 +5,7 @@ import pytest
 
 from mechanical_ears.listening.frontend import extract_features
 from mechanical_ears.listening.periodicity import aperiodicity, weigh
-from mechanical_ears.pitch import PIANO_LOWEST, midi_to_hz
+from mechanical_ears.pitch import PIANO_MIN_PITCH, midi_to_hz
 
 TIME = np.arange(64_000) / 16_000
 
@@ -37,10 +37,10 @@ def heard(spectrum, *keys):
 def test_a_tone_is_periodic_at_its_key_and_below_but_not_above(midi):
     y = aperiodicity(power(midi, (1, 2, 3)))
     assert y.shape == (88,)
-    assert y[midi - PIANO_LOWEST] < 0.03
-    assert y[midi + 12 - PIANO_LOWEST] > 0.3
-    if midi - 12 >= PIANO_LOWEST:
-        assert y[midi - 12 - PIANO_LOWEST] < 0.05
+    assert y[midi - PIANO_MIN_PITCH] < 0.03
+    assert y[midi + 12 - PIANO_MIN_PITCH] > 0.3
+    if midi - 12 >= PIANO_MIN_PITCH:
+        assert y[midi - 12 - PIANO_MIN_PITCH] < 0.05
 
 
 def test_noise_has_no_period():
@@ -56,7 +56,7 @@ def test_noise_has_no_period():
 def test_the_signal_decides_where_the_network_cannot(midi, partials, decay):
     spectrum = power(midi, partials, decay)
     for other in (midi - 12, midi + 12, midi - 24, midi + 19, midi + 7):
-        if PIANO_LOWEST <= other <= 108:
+        if PIANO_MIN_PITCH <= other <= 108:
             assert heard(spectrum, midi, other) == midi
 
 

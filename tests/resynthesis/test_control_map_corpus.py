@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.cli import main
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import CorpusError
@@ -41,7 +41,7 @@ class Mixed(Corpus):
                 raise KeyboardInterrupt
             place = places[index]
             problem = place if isinstance(place, CorpusError) else None
-            yield Scanned(index, place if isinstance(place, Note) else None, problem)
+            yield CorpusEntry(index, place if isinstance(place, Note) else None, problem)
 
 
 def test_every_note_has_its_map(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.loops import seam
 from mechanical_ears.instrument.zones import Zone
@@ -38,7 +38,7 @@ class Fluid:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._player = Player(path)
+            self._player = FluidSynthRenderer(path)
         except EarsError as error:
             if "needs" in str(error):
                 pytest.skip(str(error))

@@ -197,7 +197,7 @@ def info(store: Positional[Path], *, json_lines: JsonLines = False) -> None:
     from mechanical_ears.corpus.store import Store
     from mechanical_ears.note import FAMILIES
     from mechanical_ears.pitch import midi_to_name
-    from mechanical_ears.terminal import show_table
+    from mechanical_ears.terminal import print_table
 
     opened = Store(store)
     names = [*FAMILIES, "unknown"]
@@ -233,6 +233,6 @@ def info(store: Positional[Path], *, json_lines: JsonLines = False) -> None:
     low, high = about["pitch_range"]
     rows = [(key.replace("_", " "), value) for key, value in about.items() if key != "families"]
     rows[5] = ("pitch range", f"{low}–{high} ({midi_to_name(low)}–{midi_to_name(high)})")
-    show_table(str(store), ("", ""), rows)
+    print_table(str(store), ("", ""), rows)
     header = ["family", *next(iter(families.values()))]
-    show_table("by family", header, [(name, *row.values()) for name, row in families.items()])
+    print_table("by family", header, [(name, *row.values()) for name, row in families.items()])

@@ -56,7 +56,7 @@ def imagination(
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
     from mechanical_ears.files import make_folder
     from mechanical_ears.imagining.model import Model
-    from mechanical_ears.terminal import progress_bar, show_table
+    from mechanical_ears.terminal import print_table, progress_bar
 
     plan = EvaluationPlan(instruments, notes, seed)
     store, imagination = open_store(corpus), Model(model)
@@ -94,7 +94,7 @@ def imagination(
         (row.figure, *row.values, row.target.partition(" (")[0], verdict[row.met]) for row in table
     ]
     title = f"{imagination.path} on {corpus} (*: resynthesised)"
-    show_table(title, ("", *SHORT_NAMES, "target", "met"), rows)
+    print_table(title, ("", *SHORT_NAMES, "target", "met"), rows)
     print(f"{output}: {sum(row.met is False for row in table)} of the targets are missed")
 
 
@@ -124,7 +124,7 @@ def article(
     from mechanical_ears.files import make_folder, write_json
     from mechanical_ears.listening.article_ears import ArticleEars
     from mechanical_ears.pictures import save_figure
-    from mechanical_ears.terminal import progress_bar, show_table
+    from mechanical_ears.terminal import print_table, progress_bar
 
     ears = ArticleEars(model / "model.onnx" if model.is_dir() else model)
     opened = open_corpus(corpus)
@@ -148,4 +148,4 @@ def article(
 
     parts = {"all": report.overall, **report.by_register, **report.by_family}
     header = ("", "notes", "exact", "top 5", "chroma", "within 1")
-    show_table(f"{model} on {corpus}", header, [row(*part) for part in parts.items()])
+    print_table(f"{model} on {corpus}", header, [row(*part) for part in parts.items()])

@@ -11,7 +11,7 @@ from tyro.conf import arg
 
 from mechanical_ears.cli.app import Output, app
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import SAMPLERS
+from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 
 if TYPE_CHECKING:
     from mechanical_ears.instrument.sampled import SampledInstrument
@@ -110,7 +110,7 @@ def imagine(
 
 def _open_sampler(what: str | Path) -> str | Path | SampledInstrument:
     """Open a sampler's instrument and print its warnings; return anything else unchanged."""
-    if Path(what).suffix.lower() not in SAMPLERS:
+    if Path(what).suffix.lower() not in SAMPLED_INSTRUMENT_SUFFIXES:
         return what
     from mechanical_ears.instrument.sampled import SampledInstrument
 

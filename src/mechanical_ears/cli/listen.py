@@ -47,11 +47,11 @@ def listen(
     from mechanical_ears.listening.ears import Ears
     from mechanical_ears.listening.plots import hearing_picture
     from mechanical_ears.pictures import save_figure
-    from mechanical_ears.sound import FORMATS, sound_files
+    from mechanical_ears.sound import FORMATS, find_sound_files
     from mechanical_ears.terminal import progress_bar
 
     ears = Ears(model)
-    files = [file for path in paths for file in sound_files(path)]
+    files = [file for path in paths for file in find_sound_files(path)]
     if not files:
         raise SoundError(
             "holds no sound files", path=paths[0], remedy=f"give {', '.join(FORMATS)} files"
@@ -104,7 +104,7 @@ def _article_keys(files: list[Path]) -> list[int]:
 def _show(hearings: dict[Path, Hearing], article: list[int] | None) -> None:
     """Print a table, and how often it agrees with the keys in the file names."""
     from mechanical_ears.corpus.filenames import labels_from_name
-    from mechanical_ears.terminal import show_table
+    from mechanical_ears.terminal import print_table
 
     rows, named = [], []
     for file, hearing in hearings.items():
@@ -129,7 +129,7 @@ def _show(hearings: dict[Path, Hearing], article: list[int] | None) -> None:
         header.append("article's")
         for row, pitch in zip(rows, article, strict=True):
             row.append(_key(pitch))
-    show_table("What the ears hear", header, rows)
+    print_table("What the ears hear", header, rows)
     for who, pitches in keys.items():
         judged = [pair for pair in zip(named, pitches, strict=True) if pair[0] is not None]
         if judged:

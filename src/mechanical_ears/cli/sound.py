@@ -39,8 +39,9 @@ def show(file: Positional[Path], *, output: MaybeOutput = None) -> None:
         file: sound file.
         output: PNG, SVG or PDF file to write; default: the sound's name with .png.
     """
-    from mechanical_ears.pictures import save_figure, sheet
+    from mechanical_ears.pictures import plot_overview, save_figure
     from mechanical_ears.sound import Sound
 
-    path = save_figure(sheet(Sound.load(file), file.name), output or file.with_suffix(".png"))
+    figure = plot_overview(Sound.load(file), file.name)
+    path = save_figure(figure, output or file.with_suffix(".png"))
     print(path)

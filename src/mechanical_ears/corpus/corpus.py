@@ -28,7 +28,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Scanned:
+class CorpusEntry:
     """One place of a corpus: a note, a place without a note, or a record that cannot be read.
 
     Attributes:
@@ -57,7 +57,7 @@ class Corpus(ABC):
         """Number of places, those with silent or bad notes counted in."""
 
     @abstractmethod
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the places from ``start`` to the end.
 
         A record that cannot be read is told as ``problem`` and the walk goes on behind it; where

@@ -35,9 +35,9 @@ from mechanical_ears.files import make_folder, write_error, write_json
 
 Progress = Callable[[int, int | None], None]
 
-CHUNK = 1 << 20  # bytes read at a time
-TIMEOUT = 60.0  # s without a byte until a connection counts as broken
-LONGEST_PAUSE = 60.0  # s between two tries
+CHUNK_BYTES = 1 << 20  # bytes read at a time
+TIMEOUT_SECONDS = 60.0  # s without a byte until a connection counts as broken
+MAX_PAUSE_SECONDS = 60.0  # s between two tries
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def download(
                     path=url,
                     remedy="check the network and run it again; it goes on where it stopped",
                 ) from error
-        time.sleep(min(pause * 2 ** max(in_vain - 1, 0), LONGEST_PAUSE))
+        time.sleep(min(pause * 2 ** max(in_vain - 1, 0), MAX_PAUSE_SECONDS))
 
 
 class _Fetch:
@@ -186,7 +186,7 @@ class _Fetch:
                 request.add_header("Range", f"bytes={self.done}-")
                 request.add_header("If-Range", self.remote.validator)
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                     self._receive(response)
             except urllib.error.HTTPError as error:
                 self._refused(error)
@@ -260,7 +260,7 @@ class _Fetch:
 
     def _copy(self, response: http.client.HTTPResponse, file: IO[bytes]) -> None:
         self.progress(self.done, self.remote.size)
-        while chunk := response.read1(CHUNK):
+        while chunk := response.read1(CHUNK_BYTES):
             try:
                 file.write(chunk)
                 file.flush()
@@ -313,7 +313,7 @@ class _Hashes:
             return
         with path.open("rb") as file:
             file.seek(self.seen)
-            while self.seen < size and (data := file.read(min(CHUNK, size - self.seen))):
+            while self.seen < size and (data := file.read(min(CHUNK_BYTES, size - self.seen))):
                 self.update(data)
 
     def mismatch(self) -> str:

@@ -94,7 +94,7 @@ def labels_from_name(stem: str) -> NameLabels | None:
     return None if match is None else _from_numbers(match)
 
 
-def kind_from_name(instrument: str) -> tuple[str | None, str | None]:
+def family_and_source_from_name(instrument: str) -> tuple[str | None, str | None]:
     """Family and source told by an instrument's name; None where it is not plain.
 
     NSynth's own names tell both (``bass_electronic_018``); other names the family at most, by a

@@ -68,7 +68,7 @@ _PROTOTYPES: dict[str, tuple[type | None, list[type]]] = {
 _starting = threading.Lock()  # FluidSynth builds its tables with the first synthesiser
 
 
-class Player:
+class FluidSynthRenderer:
     """A SoundFont, loaded, whose notes can be played one at a time.
 
     One thread may use a player at a time; players of several threads do not disturb each other.
@@ -144,7 +144,7 @@ class Player:
             self._library.delete_fluid_settings(self._settings)
             self._keeper = None
 
-    def __enter__(self) -> Player:
+    def __enter__(self) -> FluidSynthRenderer:
         return self
 
     def __exit__(

@@ -22,16 +22,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.filenames import kind_from_name, labels_from_name
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
+from mechanical_ears.corpus.filenames import family_and_source_from_name, labels_from_name
 from mechanical_ears.errors import CorpusError, SoundError
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, SOURCES, Note
 from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
-from mechanical_ears.sound import FORMATS, Sound, sound_files
+from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 
-LABELS = "labels.csv"
-PLAIN_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
-HASHED_BYTES = 1 << 30  # bytes of recordings up to which their provenance holds their SHA-256
+LABELS_FILE = "labels.csv"
+DEFAULT_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
+MAX_HASHED_BYTES = 1 << 30  # bytes of recordings up to which their provenance holds their SHA-256
 
 _PITCH_COLUMNS = ("pitch", "pitch_midi", "note")
 
@@ -77,7 +77,7 @@ class Folder(Corpus):
             raise CorpusError("no such folder", path=self.path)
         if not self.path.is_dir():
             raise CorpusError("is a file, not a folder of recordings", path=self.path)
-        own = self.path / LABELS
+        own = self.path / LABELS_FILE
         table = Path(labels) if labels is not None else own if own.exists() else None
         self._table = table
         self._recordings = (
@@ -95,9 +95,9 @@ class Folder(Corpus):
 
     @functools.cached_property
     def provenance(self) -> Provenance:  # type: ignore[override]
-        """The folder's name and, up to ``HASHED_BYTES``, the SHA-256 of what is read from it."""
+        """The folder's name and, up to ``MAX_HASHED_BYTES``, the SHA-256 of its files."""
         paths = [recording.path for recording in self._recordings if recording.path.exists()]
-        if sum(path.stat().st_size for path in paths) > HASHED_BYTES:
+        if sum(path.stat().st_size for path in paths) > MAX_HASHED_BYTES:
             paths = []
         files = {path.relative_to(self.path).as_posix(): _sha256(path) for path in paths}
         if self._table is not None:
@@ -108,14 +108,14 @@ class Folder(Corpus):
         """Number of recordings, those that cannot be used counted in."""
         return len(self._recordings)
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Read the recordings from ``start`` to the end; one that is all zeros holds no note."""
         for index in range(start, len(self)):
             recording = self._recordings[index]
             try:
-                yield Scanned(index, note=self._read(recording))
+                yield CorpusEntry(index, note=self._read(recording))
             except CorpusError as error:
-                yield Scanned(index, problem=error)
+                yield CorpusEntry(index, problem=error)
 
     def _read(self, recording: _Recording) -> Note | None:
         labels = recording.labels
@@ -139,20 +139,20 @@ class Folder(Corpus):
 
 def _from_names(folder: Path) -> list[_Recording]:
     """Every recording in the folder and below, sorted by path, labelled by its name."""
-    return [_Recording(path, _labels_of(path)) for path in sound_files(folder)]
+    return [_Recording(path, _labels_of(path)) for path in find_sound_files(folder)]
 
 
 def _labels_of(path: Path) -> _Labels | CorpusError:
     told = labels_from_name(path.stem)
     if told is None:
         return CorpusError(
-            "its name tells no pitch",
+            "the file name has no pitch",
             path=path,
-            remedy=f'rename it like "Piano C4.wav" or "piano_060_100.wav", or write a {LABELS}',
+            remedy=f'rename it like "Piano C4.wav" or "piano_060_100.wav", or add a {LABELS_FILE}',
         )
     instrument = told.instrument or path.resolve().parent.name
-    velocity = PLAIN_VELOCITY if told.velocity is None else told.velocity
-    return _Labels(told.pitch, velocity, instrument, *kind_from_name(instrument))
+    velocity = DEFAULT_VELOCITY if told.velocity is None else told.velocity
+    return _Labels(told.pitch, velocity, instrument, *family_and_source_from_name(instrument))
 
 
 def _from_table(folder: Path, table: Path) -> list[_Recording]:
@@ -200,7 +200,7 @@ def _from_row(folder: Path, cells: dict[str, str], pitch_column: str) -> _Record
     told = labels_from_name(path.stem)
     instrument = cells.get("instrument") or (told.instrument if told else "")
     instrument = instrument or path.resolve().parent.name
-    family, source = kind_from_name(instrument)
+    family, source = family_and_source_from_name(instrument)
     return _Recording(
         path,
         _Labels(
@@ -225,7 +225,7 @@ def _velocity(cells: dict[str, str]) -> int:
     if cells.get("velocity_low") and cells.get("velocity_high"):
         low, high = (_number(cells[name], name, 127) for name in ("velocity_low", "velocity_high"))
         return (low + high + 1) // 2
-    return PLAIN_VELOCITY
+    return DEFAULT_VELOCITY
 
 
 def _number(text: str, column: str, highest: int) -> int:

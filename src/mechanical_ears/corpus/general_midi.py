@@ -23,9 +23,9 @@ import re
 PROGRAM_COUNT = 128
 DRUM_BANK = 128
 
-Kind = tuple[str, str]  # family and source, in NSynth's words
+FamilyAndSource = tuple[str, str]  # family and source, in NSynth's words
 
-PROGRAMS: tuple[Kind | None, ...] = (
+PROGRAMS: tuple[FamilyAndSource | None, ...] = (
     # 0: pianos
     ("keyboard", "acoustic"),  # acoustic grand piano
     ("keyboard", "acoustic"),  # bright acoustic piano
@@ -166,7 +166,7 @@ PROGRAMS: tuple[Kind | None, ...] = (
 )
 
 # A name that plainly says otherwise than its program, in the banks of variations.
-_HINTS: tuple[tuple[str, Kind | None], ...] = (
+_HINTS: tuple[tuple[str, FamilyAndSource | None], ...] = (
     (r"\b(drum|kit|tom|cymbal|castanets|metronome|snare|blocks?|noise|hit)s?\b", None),
     (r"\b(sine|saw|square)\b.*", ("synth_lead", "synthetic")),
     (r"\b(ukulele|mandolin|banjo|koto|guitar)\b", ("guitar", "acoustic")),
@@ -177,7 +177,7 @@ _HINTS: tuple[tuple[str, Kind | None], ...] = (
 _PEDALLED = re.compile(r"\bexpr\b\.?", re.IGNORECASE)
 
 
-def kind_of(bank: int, program: int, name: str) -> Kind | None:
+def family_and_source(bank: int, program: int, name: str) -> FamilyAndSource | None:
     """Family and source of a preset; None for drums, sound effects and what velocity cannot play.
 
     Args:

@@ -17,15 +17,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from mechanical_ears.corpus.corpus import Corpus, Scanned
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry
 from mechanical_ears.corpus.nsynth_labels import (
     LABELS_FILE,
     example_labels,
     example_name,
     example_sound,
-    labelled_note,
-    parsed_labels,
-    provenance,
+    note_from_labels,
+    nsynth_provenance,
+    parse_labels,
 )
 from mechanical_ears.corpus.tfrecord import Example, TFRecordFile
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
@@ -48,7 +48,7 @@ class NSynthTFRecord(Corpus):
     def __init__(self, paths: str | Path | Sequence[str | Path]) -> None:
         several = [paths] if isinstance(paths, str | Path) else list(paths)
         self.paths = tuple(Path(path) for path in several)
-        self.provenance = provenance({})
+        self.provenance = nsynth_provenance({})
         self._count: int | None = None
         for path in self.paths:
             TFRecordFile(path)
@@ -70,27 +70,28 @@ class NSynthTFRecord(Corpus):
             except CorpusError as problem:
                 yield file, place + 1, problem
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the records from ``start`` on; those before it are passed over by their headers."""
         for index, (file, place, span) in enumerate(self._walk()):
             if index < start:
                 continue
             if isinstance(span, CorpusError):
-                yield Scanned(index, problem=span)
+                yield CorpusEntry(index, problem=span)
                 continue
             name = f"record {place}"
             try:
                 example = Example(file.record(span))
                 name += example_name(example)
-                yield Scanned(index, labelled_note(example_labels(example), example_sound(example)))
+                note = note_from_labels(example_labels(example), example_sound(example))
+                yield CorpusEntry(index, note)
             except EarsError as error:
                 yield _bad(index, error, file.path, name)
 
 
-def _bad(index: int, error: EarsError, path: Path, record: str) -> Scanned:
+def _bad(index: int, error: EarsError, path: Path, record: str) -> CorpusEntry:
     remedy = error.remedy or "skip bad records (--skip-bad)"
     problem = CorpusError(error.problem, path=path, record=record, remedy=remedy)
-    return Scanned(index, problem=problem)
+    return CorpusEntry(index, problem=problem)
 
 
 class NSynthFolder(Corpus):
@@ -118,13 +119,13 @@ class NSynthFolder(Corpus):
             ) from error
         except OSError as error:
             raise CorpusError(f"cannot be read: {error.strerror}", path=path) from error
-        self._labels = parsed_labels(text, path)
-        self.provenance = provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
+        self._labels = parse_labels(text, path)
+        self.provenance = nsynth_provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
 
     def __len__(self) -> int:
         return len(self._labels)
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the entries from ``start`` on."""
         for index, (name, labels) in enumerate(self._labels.items()):
             if index >= start:
@@ -140,7 +141,7 @@ def _scanned(
     source: Path,
     wav: Path,
     load: Callable[[], Sound],
-) -> Scanned:
+) -> CorpusEntry:
     """The note of one entry; an error in its labels names ``source``, in its sound ``wav``."""
     record = f'note "{name}"'
     try:
@@ -149,7 +150,7 @@ def _scanned(
         problem = error.problem if isinstance(error, EarsError) else str(error.strerror)
         return _bad(index, SoundError(problem), wav, record)
     try:
-        return Scanned(index, labelled_note(labels, sound))
+        return CorpusEntry(index, note_from_labels(labels, sound))
     except CorpusError as error:
         return _bad(index, error, source, record)
 
@@ -179,13 +180,13 @@ class NSynthArchive(Corpus):
                 remedy="give one of NSynth's jsonwav archives",
             )
         member, text = found
-        self._labels = parsed_labels(text, self.path / member)
-        self.provenance = provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
+        self._labels = parse_labels(text, self.path / member)
+        self.provenance = nsynth_provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
 
     def __len__(self) -> int:
         return len(self._labels)
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the notes from ``start`` on.
 
         An archive that is damaged behind its labels ends there, with the damage as the last thing
@@ -206,7 +207,7 @@ class NSynthArchive(Corpus):
                 index += 1
         except CorpusError as problem:
             if index >= start:
-                yield Scanned(index, problem=problem)
+                yield CorpusEntry(index, problem=problem)
             return
         for place, name in enumerate(missing, start=index):
             if place >= start:

@@ -42,12 +42,12 @@ _INTEGERS = ("note", "instrument", "pitch", "velocity", "sample_rate")
 _INDICES = {"instrument_family": FAMILIES, "instrument_source": SOURCES}
 
 
-def provenance(files: dict[str, str]) -> Provenance:
+def nsynth_provenance(files: dict[str, str]) -> Provenance:
     """NSynth's, with the SHA-256 of the files that were hashed."""
     return Provenance("NSynth", LICENCE, CITATION, files)
 
 
-def parsed_labels(text: bytes, path: Path) -> dict[str, object]:
+def parse_labels(text: bytes, path: Path) -> dict[str, object]:
     """The entries of examples.json by the name of the note; their labels are not checked yet.
 
     Raises:
@@ -73,7 +73,7 @@ def parsed_labels(text: bytes, path: Path) -> dict[str, object]:
     return labels
 
 
-def labelled_note(labels: object, sound: Sound) -> Note:
+def note_from_labels(labels: object, sound: Sound) -> Note:
     """The note of an entry in NSynth's vocabulary.
 
     Raises:

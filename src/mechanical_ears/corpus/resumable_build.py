@@ -37,14 +37,14 @@ from mechanical_ears.files import (
 if TYPE_CHECKING:
     import pyarrow
 
-PLAN: Final = "plan.json"
-PROGRESS: Final = "progress.json"
+PLAN_FILE: Final = "plan.json"
+PROGRESS_FILE: Final = "progress.json"
 
 Progress = Callable[[int, int], None]  # places done, places in all
 
 
 @dataclass
-class Report:
+class BuildReport:
     """What became of the places of a corpus.
 
     Attributes:
@@ -63,11 +63,11 @@ class Report:
         raise NotImplementedError
 
 
-AnyReport = TypeVar("AnyReport", bound=Report)
+ReportType = TypeVar("ReportType", bound=BuildReport)
 
 
 @dataclass(frozen=True)
-class Form:
+class BuildFormat:
     """What the files of a kind of build are called and hold.
 
     Attributes:
@@ -83,7 +83,7 @@ class Form:
     refusal: str
 
 
-class Build(Generic[AnyReport]):
+class Build(Generic[ReportType]):
     """A build under way.
 
     Attributes:
@@ -94,7 +94,12 @@ class Build(Generic[AnyReport]):
     """
 
     def __init__(
-        self, folder: Path, form: Form, plan: dict[str, Any], report: AnyReport, data: BinaryIO
+        self,
+        folder: Path,
+        form: BuildFormat,
+        plan: dict[str, Any],
+        report: ReportType,
+        data: BinaryIO,
     ) -> None:
         self.folder, self.plan, self.report, self.data = folder, plan, report, data
         self._form = form
@@ -119,7 +124,7 @@ class Build(Generic[AnyReport]):
             table = pa.Table.from_pylist(self._rows, schema=self._form.schema())
             write_table(self.folder / f"{self._form.rows}-{self._saved:09d}.parquet", table)
         self.report.next_place = next_place
-        write_json(self.folder / PROGRESS, asdict(self.report))
+        write_json(self.folder / PROGRESS_FILE, asdict(self.report))
         self._saved = self.report.written
         self._rows.clear()
 
@@ -142,11 +147,14 @@ class Build(Generic[AnyReport]):
     def clear(self, folder: Path) -> None:
         """Remove from the finished folder what only a build in progress needs."""
         chunks = folder.glob(f"{self._form.rows}-*.parquet")
-        for leftover in [*chunks, *(folder / name for name in (PLAN, PROGRESS, LOCK_FILE))]:
+        for leftover in [
+            *chunks,
+            *(folder / name for name in (PLAN_FILE, PROGRESS_FILE, LOCK_FILE)),
+        ]:
             leftover.unlink(missing_ok=True)
 
 
-def plan_of(
+def make_plan(
     corpus: Corpus, version: int, description: Mapping[str, object] | None, **more: object
 ) -> dict[str, Any]:
     """The plan of a build.
@@ -168,9 +176,9 @@ def plan_of(
 
 
 @contextmanager
-def building(
-    path: Path, form: Form, plan: dict[str, Any], report: AnyReport
-) -> Iterator[Build[AnyReport]]:
+def open_build(
+    path: Path, form: BuildFormat, plan: dict[str, Any], report: ReportType
+) -> Iterator[Build[ReportType]]:
     """Begin a build, or go on with one that was interrupted; what the block leaves is put in place.
 
     Args:
@@ -204,29 +212,29 @@ def building(
 
 
 def _resumed(
-    folder: Path, path: Path, form: Form, plan: dict[str, Any], report: AnyReport
-) -> AnyReport:
+    folder: Path, path: Path, form: BuildFormat, plan: dict[str, Any], report: ReportType
+) -> ReportType:
     """The report of an interrupted build, or the empty one of a new build."""
-    if (folder / PROGRESS).exists():
-        if json.loads((folder / PLAN).read_text()) != plan:
+    if (folder / PROGRESS_FILE).exists():
+        if json.loads((folder / PLAN_FILE).read_text()) != plan:
             raise CorpusError(
                 form.refusal,
                 path=path,
                 remedy=f"finish that with the same options, or remove {folder}",
             )
-        return type(report)(**json.loads((folder / PROGRESS).read_text()))
+        return type(report)(**json.loads((folder / PROGRESS_FILE).read_text()))
     for old in folder.iterdir():
         if old.name != LOCK_FILE:
             old.unlink()
-    write_json(folder / PLAN, plan)
+    write_json(folder / PLAN_FILE, plan)
     (folder / form.data).touch()
-    write_json(folder / PROGRESS, asdict(report))
+    write_json(folder / PROGRESS_FILE, asdict(report))
     return report
 
 
 def _began(folder: Path) -> bool:
     """Whether a build has got as far as its first chunk."""
-    file = folder / PROGRESS
+    file = folder / PROGRESS_FILE
     return file.exists() and json.loads(file.read_text())["next_place"] > 0
 
 

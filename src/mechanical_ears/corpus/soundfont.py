@@ -3,9 +3,9 @@
 Every note is played alone by FluidSynth (see ``fluid``) at one fixed gain, so that soft and loud
 keys, soft and loud instruments keep their differences, and resampled by soxr. The gain leaves the
 loudest notes of common General MIDI fonts below full scale; a note that would still pass
-``LOUDEST`` is scaled down to it. A note that stays below ``SILENCE`` is told as a place without a
-note. (Loudness falls with the square of velocity, 28 dB from 127 to 25, and a real note may peak
-at −70 dBFS; what is meant is a key that does not sound.)
+``MAX_PEAK`` is scaled down to it. A note that stays below ``SILENCE_AMPLITUDE`` is a key that does
+not sound; its entry has no note. (Loudness falls with the square of velocity, 28 dB from 127 to 25,
+and a real note may peak at −70 dBFS.)
 
 Which instruments a font holds, and what they are in NSynth's words, is in ``general_midi``; keys
 that no sample of a preset covers are not planned at all (see ``sf2``).
@@ -37,24 +37,26 @@ from queue import Empty, LifoQueue
 
 import numpy as np
 
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, Player
-from mechanical_ears.corpus.general_midi import kind_of
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
+from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
+from mechanical_ears.corpus.general_midi import family_and_source
 from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
-from mechanical_ears.corpus.split import components
+from mechanical_ears.corpus.split import connected_components
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.sound import Sound
 from mechanical_ears.workers import worker_count
 
-LOUDEST = 0.99  # of full scale, the highest peak of a note
-SILENCE = 10 ** (-80 / 20)  # of full scale (−80 dBFS), the peak below which a key does not sound
+MAX_PEAK = 0.99  # of full scale, the highest peak of a note
+SILENCE_AMPLITUDE = 10 ** (
+    -80 / 20
+)  # of full scale (−80 dBFS), the peak below which a key does not sound
 
 _CHUNK = 16  # notes that a worker renders in one go
 _AHEAD = 3  # chunks waiting for each worker
 
-_PIANO = range(PIANO_LOWEST, PIANO_HIGHEST + 1)
+_PIANO = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
 
 # By the beginning of the name that the font gives itself: licence and makers.
 _KNOWN = {
@@ -182,11 +184,11 @@ class SoundFont(Corpus):
         """Number of planned notes; the few that turn out silent are counted in."""
         return len(self._plan)
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Render the notes from ``start`` to the end, on all workers, told in order."""
         players = _Players(self._fonts)
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="soundfont")
-        waiting: deque[Future[list[Scanned]]] = deque()
+        waiting: deque[Future[list[CorpusEntry]]] = deque()
         try:
             for first in range(start, len(self), _CHUNK):
                 places = range(first, min(first + _CHUNK, len(self)))
@@ -210,7 +212,7 @@ class SoundFont(Corpus):
                     owners[fingerprint].add(instrument.name)
                     owners[f"named {font.samples[sample].recording}"].add(instrument.name)
         shared = [frozenset(names) for names in owners.values() if len(names) > 1]
-        joined = components(self.instruments, shared)
+        joined = connected_components(self.instruments, shared)
         return [frozenset(names) for names in joined if len(names) > 1]
 
     def _whole_plan(self) -> list[tuple[int, int, int]]:
@@ -235,17 +237,17 @@ class SoundFont(Corpus):
         text = f"{seed}:{self._instruments[number].name}:{pitch}:{velocity}"
         return hashlib.sha256(text.encode()).digest()
 
-    def _render_places(self, places: range, players: _Players) -> list[Scanned]:
+    def _render_places(self, places: range, players: _Players) -> list[CorpusEntry]:
         with players.borrowed() as mine:
-            return [Scanned(index, self._render_place(index, mine)) for index in places]
+            return [CorpusEntry(index, self._render_place(index, mine)) for index in places]
 
-    def _render_place(self, index: int, players: Sequence[Player]) -> Note | None:
+    def _render_place(self, index: int, players: Sequence[FluidSynthRenderer]) -> Note | None:
         number, pitch, velocity = self._plan[index]
         instrument = self._instruments[number]
         bank, program = instrument.preset.bank, instrument.preset.program
         player = players[instrument.font]
         sound = _render(player, bank, program, pitch, velocity, self._form)
-        if np.abs(sound.samples).max() < SILENCE:
+        if np.abs(sound.samples).max() < SILENCE_AMPLITUDE:
             return None
         return Note(
             sound=sound,
@@ -262,15 +264,15 @@ class _Players:
 
     def __init__(self, fonts: Sequence[SoundFontFile]) -> None:
         self._fonts = fonts
-        self._idle: LifoQueue[list[Player]] = LifoQueue()
+        self._idle: LifoQueue[list[FluidSynthRenderer]] = LifoQueue()
 
     @contextmanager
-    def borrowed(self) -> Iterator[list[Player]]:
+    def borrowed(self) -> Iterator[list[FluidSynthRenderer]]:
         """One set of players, for this thread alone while the block lasts."""
         try:
             mine = self._idle.get_nowait()
         except Empty:
-            mine = [Player(font.path) for font in self._fonts]
+            mine = [FluidSynthRenderer(font.path) for font in self._fonts]
         try:
             yield mine
         finally:
@@ -313,12 +315,12 @@ def render_note(
     _check_range("pitch", [pitch], 0, PITCH_COUNT - 1)
     _check_range("velocity", [velocity], 1, 127)
     form = _Form(sample_rate, hold_seconds, seconds)
-    with Player(SoundFontFile(font).path) as player:
+    with FluidSynthRenderer(SoundFontFile(font).path) as player:
         return _render(player, bank, program, pitch, velocity, form)
 
 
 def _render(
-    player: Player, bank: int, program: int, pitch: int, velocity: int, form: _Form
+    player: FluidSynthRenderer, bank: int, program: int, pitch: int, velocity: int, form: _Form
 ) -> Sound:
     mono = player.play(
         bank,
@@ -333,8 +335,8 @@ def _render(
     count = min(len(samples), len(resampled))
     samples[:count] = resampled[:count]
     peak = np.abs(samples).max()
-    if peak > LOUDEST:
-        samples *= np.float32(LOUDEST) / peak
+    if peak > MAX_PEAK:
+        samples *= np.float32(MAX_PEAK) / peak
     return Sound(samples, form.sample_rate)
 
 
@@ -351,7 +353,7 @@ def _open_fonts(paths: Sequence[Path]) -> list[SoundFontFile]:
                 remedy="give each font once, or rename one",
             )
         fonts[stem] = SoundFontFile(path)
-        Player(path).close()
+        FluidSynthRenderer(path).close()
     return list(fonts.values())
 
 
@@ -363,7 +365,7 @@ def _melodic_instruments(fonts: Sequence[SoundFontFile]) -> list[_Instrument]:
     instruments = []
     for number, font in enumerate(fonts):
         for preset in font.presets:
-            kind = kind_of(preset.bank, preset.program, preset.name)
+            kind = family_and_source(preset.bank, preset.program, preset.name)
             if kind is not None:
                 family, source = kind
                 place = f"{_stem(font.path)}-{preset.bank:03d}-{preset.program:03d}"

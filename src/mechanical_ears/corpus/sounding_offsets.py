@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("sounding_offsets.csv")
+TABLE_FILE = Path(__file__).with_name("sounding_offsets.csv")
 COLUMNS = (
     "instrument",
     "lowest_key",
@@ -49,10 +49,10 @@ class SoundingRange:
 
 
 @cache
-def sounding_table() -> dict[str, tuple[SoundingRange, ...]]:
+def load_sounding_offsets() -> dict[str, tuple[SoundingRange, ...]]:
     """The ranges of every instrument in the table, lowest keys first."""
     table: dict[str, list[SoundingRange]] = {}
-    with TABLE.open(encoding="utf-8", newline="") as file:
+    with TABLE_FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             low, high, offset, agreeing, notes = (row[name] for name in COLUMNS[1:])
             told = SoundingRange(
@@ -73,7 +73,7 @@ def sounding_offset(instrument: str, key: int) -> int | None:
     Returns:
         The offset in semitones; None where it is unclear or the instrument is not in the table.
     """
-    for keys in sounding_table().get(instrument, ()):
+    for keys in load_sounding_offsets().get(instrument, ()):
         if keys.lowest_key <= key <= keys.highest_key:
             return keys.offset
     return None

@@ -16,10 +16,10 @@ from mechanical_ears.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
 UNSPLIT = ""  # the name of the side of notes in a store that was never split
-TOLERANCE = 0.2  # how far a component may overfill a held-out side, relative to its share
+OVERFILL_TOLERANCE = 0.2  # how far a component may overfill a held-out side, relative to its share
 
 
-def components(
+def connected_components(
     instruments: Iterable[str], groups: Sequence[frozenset[str]]
 ) -> list[tuple[str, ...]]:
     """Join instruments through shared groups.
@@ -73,7 +73,7 @@ def split_instruments(
             remedy="give three numbers such as 0.8 0.1 0.1",
         )
     pools: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for component in components(note_counts, groups):
+    for component in connected_components(note_counts, groups):
         pools[families[component[0]] or ""].append(component)
     for pool in pools.values():
         pool.sort(key=lambda names: hashlib.sha256(f"{seed}/{names[0]}".encode()).digest())
@@ -84,7 +84,7 @@ def split_instruments(
         if turn < len(pool)
     ]
     total = sum(note_counts.values())
-    wanted = {side: share * total for side, share in zip(SPLITS, shares, strict=True)}
+    targets = {side: share * total for side, share in zip(SPLITS, shares, strict=True)}
     filled = dict.fromkeys(SPLITS, 0.0)
     sides: dict[str, str] = {}
     for component in in_turn:
@@ -92,12 +92,13 @@ def split_instruments(
         held_out = [
             side
             for side in SPLITS[1:]
-            if filled[side] < wanted[side] and filled[side] + size <= wanted[side] * (1 + TOLERANCE)
+            if filled[side] < targets[side]
+            and filled[side] + size <= targets[side] * (1 + OVERFILL_TOLERANCE)
         ]
-        side = min(held_out, key=lambda side: filled[side] / wanted[side], default=SPLITS[0])
+        side = min(held_out, key=lambda side: filled[side] / targets[side], default=SPLITS[0])
         filled[side] += size
         sides.update(dict.fromkeys(component, side))
-    missing = [side for side in SPLITS if wanted[side] and not filled[side]]
+    missing = [side for side in SPLITS if targets[side] and not filled[side]]
     if missing:
         raise CorpusError(
             f"{len(in_turn)} independent instruments are too few for the split {shares}: "

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.resumable_build import (
     Build,
-    Form,
+    BuildFormat,
+    BuildReport,
     Progress,
-    Report,
-    building,
-    plan_of,
+    make_plan,
+    open_build,
     write_table,
 )
 from mechanical_ears.corpus.split import SPLITS, UNSPLIT, split_instruments
@@ -46,11 +46,11 @@ FULL_SCALE = 32767  # int16 value of amplitude 1
 CHUNK_NOTES = 512  # notes written between two saves of the progress
 HEADER_BYTES = 128  # of audio.npy, before the samples
 HELD_OUT = "held-out"  # every note that is not in train
-EVERYTHING = "all"
+ALL_SIDES = "all"
 
 
 @dataclass
-class BuildReport(Report):
+class StoreReport(BuildReport):
     """What became of the places of a corpus.
 
     Attributes:
@@ -75,7 +75,7 @@ def build_store(
     skip_bad: bool = False,
     description: Mapping[str, object] | None = None,
     progress: Progress = lambda done, places: None,
-) -> BuildReport:
+) -> StoreReport:
     """Write a corpus to a store, or go on with one whose build was interrupted.
 
     Args:
@@ -94,9 +94,9 @@ def build_store(
         EarsError: the disk is full or read-only.
     """
     samples = round(seconds * corpus.sample_rate)
-    plan = plan_of(corpus, VERSION, description, samples=samples)
-    form = Form("audio.npy", "labels", _schema, "another corpus is being built there")
-    with building(Path(path), form, plan, BuildReport()) as build:
+    plan = make_plan(corpus, VERSION, description, samples=samples)
+    form = BuildFormat("audio.npy", "labels", _schema, "another corpus is being built there")
+    with open_build(Path(path), form, plan, StoreReport()) as build:
         build.cut(HEADER_BYTES + build.report.notes * samples * 2)
         _fill(build, corpus, samples, skip_bad, progress)
         _finish(build, corpus, samples, split, seed)
@@ -104,7 +104,7 @@ def build_store(
 
 
 def _fill(
-    build: Build[BuildReport],
+    build: Build[StoreReport],
     corpus: Corpus,
     samples: int,
     skip_bad: bool,
@@ -180,7 +180,7 @@ def _write_header(audio: BinaryIO, notes: int, samples: int) -> None:
 
 
 def _finish(
-    build: Build[BuildReport],
+    build: Build[StoreReport],
     corpus: Corpus,
     samples: int,
     split: tuple[float, float, float] | None,
@@ -316,7 +316,7 @@ class Store(Corpus):
         names = self._labels[column].to_pylist()
         return np.array([codes.get(name, -1) for name in names], dtype=np.int8)
 
-    def rows(self, side: str = EVERYTHING) -> NDArray[np.int64]:
+    def rows(self, side: str = ALL_SIDES) -> NDArray[np.int64]:
         """Row numbers of one side of the split, int64 (rows,).
 
         The notes of a store that was never split are what its user takes them for: to train on as
@@ -328,7 +328,7 @@ class Store(Corpus):
         Raises:
             CorpusError: no such side, or it is empty.
         """
-        if side == EVERYTHING:
+        if side == ALL_SIDES:
             chosen = np.ones(len(self), dtype=np.bool_)
         elif side == HELD_OUT:
             chosen = self.side != SPLITS[0]
@@ -339,7 +339,7 @@ class Store(Corpus):
         else:
             raise CorpusError(
                 f'there is no side "{side}" of a split',
-                remedy=f"use one of {', '.join([*SPLITS, HELD_OUT, EVERYTHING])}",
+                remedy=f"use one of {', '.join([*SPLITS, HELD_OUT, ALL_SIDES])}",
             )
         rows = np.flatnonzero(chosen)
         if not len(rows):
@@ -366,7 +366,7 @@ class Store(Corpus):
             note_id=label["note"],
         )
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the notes from row ``start``."""
         for row in range(start, len(self)):
-            yield Scanned(row, self.note(row))
+            yield CorpusEntry(row, self.note(row))

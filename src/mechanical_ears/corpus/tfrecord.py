@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import write_atomically
 
-HEADER_SIZE = 12  # bytes: the length and its CRC
-FOOTER_SIZE = 4  # bytes: the CRC of the data
+HEADER_BYTES = 12  # bytes: the length and its CRC
+FOOTER_BYTES = 4  # bytes: the CRC of the data
 CRC_MASK_DELTA = 0xA282EAD8
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types
@@ -94,7 +94,7 @@ class TFRecordFile:
         data, size = self._data, len(self._data)
         position = index = 0
         while position < size:
-            start = position + HEADER_SIZE
+            start = position + HEADER_BYTES
             if start > size:
                 raise self._cut_off(index)
             length, crc = _header.unpack_from(data, position)
@@ -105,7 +105,7 @@ class TFRecordFile:
                     record=f"record {index}",
                     remedy="download it again",
                 )
-            position = start + length + FOOTER_SIZE
+            position = start + length + FOOTER_BYTES
             if position > size:
                 raise self._cut_off(index)
             yield start, start + length

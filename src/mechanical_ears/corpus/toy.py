@@ -12,8 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
-from mechanical_ears.corpus.toy_voices import LAST_FADE, RECIPES, Recipe, Timbre, Touch, envelope
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
+from mechanical_ears.corpus.toy_voices import (
+    FADE_SECONDS,
+    RECIPES,
+    KeyPress,
+    Recipe,
+    Timbre,
+    envelope,
+)
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
@@ -97,8 +104,8 @@ class Toy(Corpus):
                 )
         for velocity in velocities:
             _check("velocity", velocity, 1, 127)
-        if seconds < 4 * LAST_FADE:
-            raise CorpusError(f'"seconds" is {seconds}, below {4 * LAST_FADE}')
+        if seconds < 4 * FADE_SECONDS:
+            raise CorpusError(f'"seconds" is {seconds}, below {4 * FADE_SECONDS}')
         self._shape = (instruments, len(pitches), len(velocities))
         different = math.prod(self._shape)
         if count > different:
@@ -120,10 +127,10 @@ class Toy(Corpus):
         """Number of notes."""
         return len(self._order)
 
-    def scan(self, start: int = 0) -> Iterator[Scanned]:
+    def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Walk the notes from ``start`` to the end."""
         for index in range(start, len(self)):
-            yield Scanned(index, self.note(index))
+            yield CorpusEntry(index, self.note(index))
 
     def note(self, index: int) -> Note:
         """Note number ``index``, made anew at every call.
@@ -147,7 +154,7 @@ class Toy(Corpus):
         )
 
     def _sound(self, instrument: _Instrument, pitch: int, velocity: int, index: int) -> Sound:
-        touch = Touch(
+        touch = KeyPress(
             frequency=midi_to_hz(pitch),
             force=velocity / 127,
             count=self._samples,

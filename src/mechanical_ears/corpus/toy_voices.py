@@ -37,7 +37,7 @@ from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 _SOFT_TILT = 9.0  # dB per octave that the softest touch is darker than the hardest
 _C4 = 261.6  # Hz
 _FLOOR = -80.0  # dB below the strongest partial, where partials are left out
-LAST_FADE = 0.05  # s, in which every note reaches zero
+FADE_SECONDS = 0.05  # s, in which every note reaches zero
 _BLOCK = 256  # samples, one factor of the partial bank
 _LOOP_RATE = 44_100.0  # Hz, at which the plucked string's loop is thought to run
 _ALIAS = 1e-3  # amplitude that the first sideband beyond half the sample rate may have
@@ -49,7 +49,7 @@ Samples = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Touch:
+class KeyPress:
     """One key press: f0 in Hz, force 0..1, length in samples, rate in Hz, the note's own chance."""
 
     frequency: float
@@ -104,7 +104,7 @@ class Timbre:
 
 
 def _bank(
-    touch: Touch, frequencies: Samples, amplitudes: Samples, decays: float | Samples = 0.0
+    touch: KeyPress, frequencies: Samples, amplitudes: Samples, decays: float | Samples = 0.0
 ) -> Samples:
     """Sum of damped partials with chance phases.
 
@@ -124,7 +124,7 @@ def _bank(
     return samples
 
 
-def _noise(touch: Touch, gains: Callable[[Samples], Samples]) -> Samples:
+def _noise(touch: KeyPress, gains: Callable[[Samples], Samples]) -> Samples:
     """Gaussian noise with ``gains`` (of frequencies in Hz), scaled to a mean square of 1."""
     bins = np.arange(touch.count // 2 + 1, dtype=np.float64)
     frequencies = bins * touch.rate / touch.count
@@ -136,25 +136,25 @@ def _noise(touch: Touch, gains: Callable[[Samples], Samples]) -> Samples:
     return noise
 
 
-def _drawbars(timbre: Timbre, touch: Touch) -> Samples:
+def _drawbars(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers(8)
     numbers = numbers[numbers != 7]  # an organ has no drawbar for the seventh
     return _bank(touch, numbers * touch.frequency, timbre.amplitudes(numbers, touch.force))
 
 
-def _bowed(timbre: Timbre, touch: Touch) -> Samples:
+def _bowed(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers()
     return _bank(touch, numbers * touch.frequency, timbre.amplitudes(numbers, touch.force))
 
 
-def _reed(timbre: Timbre, touch: Touch) -> Samples:
+def _reed(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers()
     amplitudes = timbre.amplitudes(numbers, touch.force)
     amplitudes[1::2] *= 0.15 * timbre.shape
     return _bank(touch, numbers * touch.frequency, amplitudes)
 
 
-def _sung(timbre: Timbre, touch: Touch) -> Samples:
+def _sung(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers()
     frequencies = numbers * touch.frequency
     formants = np.array([300 + 500 * timbre.shape, 2200 - 1300 * timbre.shape, 2800])  # Hz
@@ -163,7 +163,7 @@ def _sung(timbre: Timbre, touch: Touch) -> Samples:
     return _bank(touch, frequencies, vowel * timbre.amplitudes(numbers, touch.force))
 
 
-def _hammered(timbre: Timbre, touch: Touch) -> Samples:
+def _hammered(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers()
     stiffness = (0.5 + 5 * timbre.shape) * 1e-4 * touch.frequency / _C4
     stretch = np.sqrt((1 + stiffness * numbers**2) / (1 + stiffness))
@@ -172,7 +172,7 @@ def _hammered(timbre: Timbre, touch: Touch) -> Samples:
     return _bank(touch, numbers * touch.frequency * stretch, amplitudes, decays)
 
 
-def _plucked(timbre: Timbre, touch: Touch) -> Samples:
+def _plucked(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers()
     frequencies = numbers * touch.frequency
     place = 0.08 + 0.2 * timbre.shape  # of the string's length, where it is plucked
@@ -183,7 +183,7 @@ def _plucked(timbre: Timbre, touch: Touch) -> Samples:
     return _bank(touch, frequencies, amplitudes, decays)
 
 
-def _bar(timbre: Timbre, touch: Touch) -> Samples:
+def _bar(timbre: Timbre, touch: KeyPress) -> Samples:
     ratios = np.array([1.0, 3.9 + 0.2 * timbre.shape, 9.2 + timbre.shape])  # a tuned wooden bar
     amplitudes = timbre.amplitudes(ratios, touch.force)
     decays = timbre.damping(touch.frequency) * ratios
@@ -192,7 +192,7 @@ def _bar(timbre: Timbre, touch: Touch) -> Samples:
     return tone + 0.1 * touch.force * knock * np.exp(-touch.times / 0.008)
 
 
-def _blown(timbre: Timbre, touch: Touch) -> Samples:
+def _blown(timbre: Timbre, touch: KeyPress) -> Samples:
     numbers = touch.numbers(12)
     tone = _bank(touch, numbers * touch.frequency, timbre.amplitudes(numbers, touch.force))
 
@@ -203,7 +203,7 @@ def _blown(timbre: Timbre, touch: Touch) -> Samples:
     return tone + (0.02 + 0.06 * timbre.shape) * _noise(touch, breath)
 
 
-def _modulated(timbre: Timbre, touch: Touch, indices: Samples) -> Samples:
+def _modulated(timbre: Timbre, touch: KeyPress, indices: Samples) -> Samples:
     modulator = 1 + round(2 * timbre.shape)
     sidebands = math.floor((touch.rate / 2 - touch.frequency) / (modulator * touch.frequency))
     first = max(0, sidebands) + 1  # the first that would lie beyond half the sample rate
@@ -214,15 +214,15 @@ def _modulated(timbre: Timbre, touch: Touch, indices: Samples) -> Samples:
     return voice
 
 
-def _brass(timbre: Timbre, touch: Touch) -> Samples:
+def _brass(timbre: Timbre, touch: KeyPress) -> Samples:
     return _modulated(timbre, touch, 1 - 0.7 * np.exp(-touch.times / (3 * timbre.attack)))
 
 
-def _lead(timbre: Timbre, touch: Touch) -> Samples:
+def _lead(timbre: Timbre, touch: KeyPress) -> Samples:
     return _modulated(timbre, touch, np.full(touch.count, 1.2))
 
 
-def _tines(timbre: Timbre, touch: Touch) -> Samples:
+def _tines(timbre: Timbre, touch: KeyPress) -> Samples:
     fall = np.exp(-timbre.damping(touch.frequency) * touch.times)
     return fall * _modulated(timbre, touch, np.sqrt(fall))
 
@@ -250,7 +250,7 @@ def _filtered(samples: Samples, rate: int, cutoffs: Samples, resonance: float) -
     return total.reshape(-1)[3 * _HOP : 3 * _HOP + len(samples)]
 
 
-def _synthesised(timbre: Timbre, touch: Touch, lowest: float, fall: float) -> Samples:
+def _synthesised(timbre: Timbre, touch: KeyPress, lowest: float, fall: float) -> Samples:
     """A subtractive voice.
 
     Args:
@@ -274,15 +274,15 @@ def _synthesised(timbre: Timbre, touch: Touch, lowest: float, fall: float) -> Sa
     return faded
 
 
-def _synthesised_bass(timbre: Timbre, touch: Touch) -> Samples:
+def _synthesised_bass(timbre: Timbre, touch: KeyPress) -> Samples:
     return _synthesised(timbre, touch, 0.3, 40 * max(0.0, timbre.shape - 0.3))
 
 
-def _synthesised_lead(timbre: Timbre, touch: Touch) -> Samples:
+def _synthesised_lead(timbre: Timbre, touch: KeyPress) -> Samples:
     return _synthesised(timbre, touch, 2.0, 0.0)
 
 
-def _synthesised_strings(timbre: Timbre, touch: Touch) -> Samples:
+def _synthesised_strings(timbre: Timbre, touch: KeyPress) -> Samples:
     return _synthesised(timbre, touch, 1.0, 0.0)
 
 
@@ -292,7 +292,7 @@ class Recipe:
 
     family: str
     source: str
-    voice: Callable[[Timbre, Touch], Samples]
+    voice: Callable[[Timbre, KeyPress], Samples]
     tilt: tuple[float, float]  # dB per octave
     attack: tuple[float, float]  # s
     struck: bool = False  # falls silent by itself
@@ -344,7 +344,7 @@ RECIPES = (
 )
 
 
-def envelope(touch: Touch, attack: float, release: float) -> Samples:
+def envelope(touch: KeyPress, attack: float, release: float) -> Samples:
     """How a key press begins and ends: (samples,) in 0..1, zero at both ends.
 
     Args:
@@ -357,6 +357,6 @@ def envelope(touch: Touch, attack: float, release: float) -> Samples:
     levels[hold:] = np.exp(-math.log(1000) / release / touch.rate * np.arange(touch.count - hold))
     rise = min(round(attack * touch.rate), hold)
     levels[:rise] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(rise) / rise)
-    last = round(LAST_FADE * touch.rate)
+    last = round(FADE_SECONDS * touch.rate)
     levels[-last:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, last + 1) / last)
     return levels

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.corpus.corpus import Corpus
-from mechanical_ears.corpus.store import EVERYTHING, Store, as_float
+from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.listening.article_ears import NOTE_SAMPLES, as_note_audio
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
@@ -117,7 +117,7 @@ def evaluate(
     hear: Hear,
     corpus: Corpus,
     *,
-    side: str = EVERYTHING,
+    side: str = ALL_SIDES,
     skip_bad: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PitchReport:

@@ -12,7 +12,7 @@ from mechanical_ears.evaluation.measurements import Measured, Notes
 from mechanical_ears.evaluation.pitch_accuracy import PitchReport
 from mechanical_ears.evaluation.playability import family_confusion
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
-from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, styled
+from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, with_style
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.spectra import stft
 
@@ -32,7 +32,7 @@ def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], 
     return mean, directions * signs[:, None]
 
 
-@styled
+@with_style
 def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title: str) -> Picture:
     """Real and generated notes in the plane in which training notes vary most."""
     mean, directions = principal_plane(real["train"].features)
@@ -55,7 +55,7 @@ def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title:
     return picture
 
 
-@styled
+@with_style
 def families_picture(generated: Measured, unseen: Measured, title: str) -> Picture:
     """Families asked for and heard, of generated notes and of unseen real ones; rows sum to 1."""
     picture = Picture(figsize=(12, 5.6))
@@ -83,7 +83,7 @@ def families_picture(generated: Measured, unseen: Measured, title: str) -> Pictu
     return picture
 
 
-@styled
+@with_style
 def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
     """A sheet of spectrograms: instruments in columns and rows, their keys above each other."""
     keys = len(instruments[0])
@@ -112,7 +112,7 @@ def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
     return picture
 
 
-@styled
+@with_style
 def confusion_picture(report: PitchReport, title: str) -> Picture:
     """Draw the confusions of a report; each row (a labelled key) sums to 1."""
     counts = report.confusion

@@ -20,7 +20,7 @@ from mechanical_ears.explore.service import Studio
 from mechanical_ears.explore.worker_tasks import SAMPLE_RATE
 from mechanical_ears.imagining.imagine import MAX_DEVIATIONS
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH
 
 T = TypeVar("T")
 
@@ -117,8 +117,8 @@ async def about(here: Here) -> schemas.About:
         sample_rate=SAMPLE_RATE,
         seconds=NOTE_SECONDS,
         held=HOLD_SECONDS,
-        lowest=PIANO_LOWEST,
-        highest=PIANO_HIGHEST,
+        lowest=PIANO_MIN_PITCH,
+        highest=PIANO_MAX_PITCH,
         layers=LAYERS,
         polyphony=POLYPHONY,
         formats=FORMATS,

@@ -13,7 +13,7 @@ import numpy as np
 
 from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import SAMPLERS
+from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.imagining.likeness import likeness, recording
 from mechanical_ears.imagining.loudness_match import match_loudness
@@ -241,7 +241,7 @@ def _open(model: Model, source: Source) -> Source:
     if not isinstance(source, str | Path):
         return source
     path = Path(source)
-    if path.suffix.lower() in SAMPLERS:
+    if path.suffix.lower() in SAMPLED_INSTRUMENT_SUFFIXES:
         return _open_sampler_file(path)
     if path.suffix == ".json" or (path / FILE).exists():
         return ImaginedInstrument.load(path, model)

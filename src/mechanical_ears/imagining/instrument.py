@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
 from mechanical_ears.errors import EarsError
-from mechanical_ears.files import SAMPLERS, write_atomically, write_json
+from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES, write_atomically, write_json
 from mechanical_ears.imagining.instrument_hearing import (
     InstrumentHearing,
     predict_notes,
@@ -38,7 +38,7 @@ from mechanical_ears.imagining.postprocess import settled
 from mechanical_ears.imagining.recording_detail import detailed
 from mechanical_ears.imagining.residual import Residual, from_bytes, louder
 from mechanical_ears.note import NOTE_SECONDS
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
@@ -252,7 +252,7 @@ class ImaginedInstrument:
             velocities: MIDI velocities (n,).
             round_robin: number of the repetition.
         """
-        keys = np.clip(np.asarray(pitches, dtype=np.float64), PIANO_LOWEST, PIANO_HIGHEST)
+        keys = np.clip(np.asarray(pitches, dtype=np.float64), PIANO_MIN_PITCH, PIANO_MAX_PITCH)
         timbres = np.tile(self.timbre, (len(keys), 1))
         if round_robin:
             for row, key in enumerate(keys):
@@ -351,7 +351,7 @@ class ImaginedInstrument:
             EarsError: the file is missing, damaged, of a newer version, or of other weights.
         """
         path = Path(path)
-        if path.suffix.lower() in SAMPLERS:
+        if path.suffix.lower() in SAMPLED_INSTRUMENT_SUFFIXES:
             import mechanical_ears
 
             _warn("ImaginedInstrument.load of a sampler's file", "mechanical_ears.open_instrument")

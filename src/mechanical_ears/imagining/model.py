@@ -26,7 +26,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH
 from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -148,7 +148,7 @@ class Model:
             velocities: MIDI velocities (n,), 1..127.
         """
         keys = np.atleast_1d(np.asarray(pitches, dtype=np.float32))
-        keys = np.clip(keys, PIANO_LOWEST, PIANO_HIGHEST)
+        keys = np.clip(keys, PIANO_MIN_PITCH, PIANO_MAX_PITCH)
         forces = np.clip(np.asarray(velocities, dtype=np.float32), 1, 127)
         given = {
             "timbre": np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE_SIZE)),
@@ -169,7 +169,7 @@ class Model:
             velocities: MIDI velocities (n,), 1..127.
         """
         given = {name: getattr(outlines, name) for name in GRID_SHAPES}
-        keys = np.clip(np.asarray(pitches, dtype=np.float32), PIANO_LOWEST, PIANO_HIGHEST)
+        keys = np.clip(np.asarray(pitches, dtype=np.float32), PIANO_MIN_PITCH, PIANO_MAX_PITCH)
         given |= {"pitch": keys, "velocity": np.asarray(velocities, dtype=np.float32)}
         told = self._batched(self._encoder, ENCODER, ["timbre", "family"], given)
         shares = np.exp(told["family"] - told["family"].max(axis=1, keepdims=True))

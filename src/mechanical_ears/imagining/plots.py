@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.prediction import Hearing
-from mechanical_ears.pictures import Picture, draw_spectrogram, draw_waveform, styled
+from mechanical_ears.pictures import Picture, draw_spectrogram, draw_waveform, with_style
 from mechanical_ears.pitch import midi_to_name
 from mechanical_ears.resynthesis.spectral_distance import SpectralDistance
 from mechanical_ears.sound import Sound
 
 
-@styled
+@with_style
 def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, SpectralDistance]]) -> Picture:
     """Draw notes with what became of them, a row for each.
 
@@ -42,7 +42,7 @@ def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, SpectralDistance]])
     return picture
 
 
-@styled
+@with_style
 def instrument_picture(
     instrument: ImaginedInstrument,
     pitches: Sequence[int],

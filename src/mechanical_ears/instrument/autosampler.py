@@ -41,7 +41,7 @@ from mechanical_ears.instrument.zones import (
     bands,
     spread,
 )
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, midi_to_hz, midi_to_name
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, midi_to_hz, midi_to_name
 from mechanical_ears.sound import Sound
 from mechanical_ears.workers import worker_count
 
@@ -81,8 +81,8 @@ class SamplingPlan:
             is kept, which a file of samples might not hold.
     """
 
-    lowest: int = PIANO_LOWEST
-    highest: int = PIANO_HIGHEST
+    lowest: int = PIANO_MIN_PITCH
+    highest: int = PIANO_MAX_PITCH
     every: int = 3
     layers: int = 3
     seconds: float = 4.0

@@ -23,7 +23,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.corpus.filenames import kind_from_name
+from mechanical_ears.corpus.filenames import family_and_source_from_name
 from mechanical_ears.instrument.autosampler import (
     FALLS,
     UNHEARD,
@@ -349,7 +349,7 @@ def _instrument(
                     response=Response(power=touch.power),
                 )
             )
-    family, _ = kind_from_name(name)
+    family, _ = family_and_source_from_name(name)
     return SampledInstrument(name=name, zones=tuple(zones), samples=to_peak(samples), family=family)
 
 

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import VELOCITIES, Zone
-from mechanical_ears.pictures import ACCENT, COLOURS, INK, WAVE, Picture, styled
+from mechanical_ears.pictures import ACCENT, COLOURS, INK, WAVE, Picture, with_style
 from mechanical_ears.pitch import midi_to_name
 
 SIZE: Final = (11.0, 6.6)  # inches
@@ -23,7 +23,7 @@ SHOWN: Final = 3  # keys whose loudness is drawn
 LOUD: Final = 100  # MIDI velocity of the sample that is drawn
 
 
-@styled
+@with_style
 def instrument_picture(instrument: SampledInstrument) -> Picture:
     """Zones over keys and velocities, tuning and loudness, and the sample of a middle key."""
     picture = Picture(figsize=SIZE)

@@ -35,7 +35,7 @@ from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Prediction
 from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
-from mechanical_ears.sound import FORMATS, Sound, sound_files
+from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 from mechanical_ears.workers import worker_count
 
 BATCH: Final = 8  # files that are heard together
@@ -146,7 +146,7 @@ def hear_folder(folder: str | Path, progress: Progress | None = None) -> FolderH
     if not folder.is_dir():
         problem = "is a file, not a folder" if folder.exists() else "no such folder"
         raise InstrumentError(problem, path=folder, remedy="give a folder of recordings")
-    files = sound_files(folder)
+    files = find_sound_files(folder)
     if not files:
         raise InstrumentError(
             "holds no recordings", path=folder, remedy=f"give {', '.join(FORMATS)} files"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.files import SAMPLERS
+from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 from mechanical_ears.instrument.loops import unrolled
 from mechanical_ears.instrument.zones import Envelope, InstrumentError, Zone
 from mechanical_ears.note import NOTE_SECONDS, Note
@@ -106,11 +106,11 @@ class SampledInstrument:
         from mechanical_ears.instrument.formats.sfz_reader import read_sfz
 
         path = Path(path)
-        if path.suffix.lower() not in SAMPLERS:
+        if path.suffix.lower() not in SAMPLED_INSTRUMENT_SUFFIXES:
             raise InstrumentError(
                 "is no instrument that can be read",
                 path=path,
-                remedy=f"give one of {', '.join(SAMPLERS)}",
+                remedy=f"give one of {', '.join(SAMPLED_INSTRUMENT_SUFFIXES)}",
             )
         return read_sfz(path) if path.suffix.lower() == ".sfz" else read_sf2(path, preset)
 

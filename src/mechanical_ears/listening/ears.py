@@ -31,7 +31,7 @@ from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.listening.periodicity import weigh
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Hearing, Prediction
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
-from mechanical_ears.sound import Sound, sound_seconds
+from mechanical_ears.sound import Sound, read_duration
 from mechanical_ears.workers import worker_count
 
 SHIPPED: Final = Path(__file__).parent / "weights" / "listener.onnx"
@@ -125,7 +125,7 @@ class Ears:
                 continue
             hearing = next(hearings)
             if sound.seconds >= MAX_SECONDS:
-                hearing = replace(hearing, duration=sound_seconds(path))
+                hearing = replace(hearing, duration=read_duration(path))
             results.append((path, hearing))
         return results
 

@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.listening.frontend import PITCH_WINDOW, SAMPLE_RATE, layout
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, midi_to_hz
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, midi_to_hz
 
-PIANO: Final = slice(PIANO_LOWEST, PIANO_HIGHEST + 1)
+PIANO: Final = slice(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
 FINER: Final = 2  # lags a sample
 REACH: Final = 60.0  # cents to each side of a key at which its period is looked for
 MOST: Final = 2.0  # of y that makes a difference
@@ -50,7 +50,8 @@ LEANING: Final = 0.1
 def _lags() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """What each lag's autocorrelation is multiplied by (lags,), and where the keys' lags lie."""
     rate = FINER * SAMPLE_RATE
-    periods = rate / np.array([midi_to_hz(key) for key in range(PIANO_LOWEST, PIANO_HIGHEST + 1)])
+    keys = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
+    periods = rate / np.array([midi_to_hz(key) for key in keys])
     reach = 2 ** (REACH / 1200)
     first = np.minimum(np.ceil(periods / reach), np.rint(periods)).astype(np.int64)
     last = np.maximum(np.floor(periods * reach), np.rint(periods)).astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mechanical_ears.pictures import Picture, draw_spectrogram, styled
+from mechanical_ears.pictures import Picture, draw_spectrogram, with_style
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 
@@ -13,7 +13,7 @@ MOST_NOTES = 24  # that are legible on one sheet
 COLUMNS = 6
 
 
-@styled
+@with_style
 def hearing_picture(pitches: Mapping[Path, int | None], words: Mapping[Path, str]) -> Picture:
     """Draw up to 24 sounds with a line where the fundamental of the heard key would lie.
 

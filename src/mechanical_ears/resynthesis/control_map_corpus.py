@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mechanical_ears.corpus.corpus import Corpus, Provenance, Scanned
+from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.resumable_build import (
     Build,
-    Form,
+    BuildFormat,
+    BuildReport,
     Progress,
-    Report,
-    building,
-    plan_of,
+    make_plan,
+    open_build,
     write_table,
 )
 from mechanical_ears.corpus.split import UNSPLIT
@@ -57,7 +57,7 @@ _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREAD
 
 
 @dataclass
-class ControlMapReport(Report):
+class ControlMapReport(BuildReport):
     """What became of the places of a corpus.
 
     Attributes:
@@ -113,9 +113,9 @@ def build_control_maps(
     """
     if workers is not None and workers < 1:
         raise CorpusError(f'"workers" is {workers}, not above 0')
-    plan = plan_of(corpus, VERSION, description)
-    form = Form("maps.bin", "rows", _schema, "maps of another corpus are being built there")
-    with building(Path(path), form, plan, ControlMapReport()) as build:
+    plan = make_plan(corpus, VERSION, description)
+    form = BuildFormat("maps.bin", "rows", _schema, "maps of another corpus are being built there")
+    with open_build(Path(path), form, plan, ControlMapReport()) as build:
         build.cut(build.report.bytes)
         told = _side_teller(corpus, sides)
         _fill(build, corpus, workers or worker_count(), told, progress)
@@ -187,7 +187,7 @@ def _add(
     report.poor += row["poor"]
 
 
-def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Scanned, _Made]]:
+def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[CorpusEntry, _Made]]:
     """The places of a corpus from ``start`` on, in order, taken apart by so many processes."""
     if workers == 1:
         for scanned in corpus.scan(start):
@@ -196,7 +196,7 @@ def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Sca
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # what the workers' NumPy reads at import
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    waiting: deque[tuple[Scanned, Future[_Made]]] = deque()
+    waiting: deque[tuple[CorpusEntry, Future[_Made]]] = deque()
     try:
         for scanned in corpus.scan(start):
             waiting.append((scanned, pool.submit(_take_apart, scanned)))
@@ -215,7 +215,7 @@ def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Sca
                 os.environ[name] = value
 
 
-def _take_apart(scanned: Scanned) -> _Made:
+def _take_apart(scanned: CorpusEntry) -> _Made:
     if scanned.problem is not None:
         return _Made(problem=str(scanned.problem))
     if scanned.note is None:

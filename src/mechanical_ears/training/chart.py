@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mechanical_ears.pictures import ACCENT, INK, WAVE, Picture, styled
+from mechanical_ears.pictures import ACCENT, INK, WAVE, Picture, with_style
 from mechanical_ears.pitch import PITCH_COUNT
 
 
-@styled
+@with_style
 def accuracy_chart(log: Sequence[dict[str, Any]], title: str) -> Picture:
     """Draw ``accuracy`` and ``validation_accuracy`` of the log's lines, and the line of chance."""
     epochs = [line["epoch"] for line in log]

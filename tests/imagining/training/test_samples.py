@@ -17,7 +17,7 @@ from mechanical_ears.imagining.training.samples import (
     write_sheet,
 )
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.pictures import png
+from mechanical_ears.pictures import encode_png
 from mechanical_ears.sound import Sound
 from support.toy_latents import toy_codec
 
@@ -48,7 +48,9 @@ def test_the_ears_hear_the_keys_that_were_asked_for(trained):
     assert [len(row) for row in sheet.sounds] == [3] * 12
     pitches = np.array([[heard.pitch or 0 for heard in row] for row in sheet.hearings])
     assert (pitches == KEYS).mean() > 0.8, "a string is a string at every key"
-    assert png(sheet_picture(sheet, "round 10")) == png(sheet_picture(sheet, "round 10"))
+    assert encode_png(sheet_picture(sheet, "round 10")) == encode_png(
+        sheet_picture(sheet, "round 10")
+    )
 
 
 def test_the_same_instruments_each_time(trained):

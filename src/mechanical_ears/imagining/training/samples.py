@@ -23,7 +23,7 @@ from mechanical_ears.imagining.training.networks import Condition, Networks
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.prediction import Hearing
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
-from mechanical_ears.pictures import COLOURS, Picture, on_rows, save_figure, styled
+from mechanical_ears.pictures import COLOURS, Picture, pool_rows, save_figure, with_style
 from mechanical_ears.pitch import midi_to_name
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
@@ -92,7 +92,7 @@ def make_sheet(players: Networks, codec: Codec, seed: int) -> Sheet:
     )
 
 
-@styled
+@with_style
 def sheet_picture(sheet: Sheet, title: str) -> Picture:
     """Draw a sheet: a spectrogram of each note, all in one image, which is quick.
 
@@ -152,7 +152,7 @@ def _spectrogram(sound: Sound) -> NDArray[np.float32]:
     heard = sound.spectrogram()
     levels = heard.decibels(FLOOR)
     edges = np.geomspace(LOWEST, sound.sample_rate / 2, ROWS + 1)
-    rows = on_rows(levels, heard.frequencies, edges)
+    rows = pool_rows(levels, heard.frequencies, edges)
     starts = (np.arange(COLUMNS) * rows.shape[1]) // COLUMNS
     return np.asarray(np.maximum.reduceat(rows, starts, axis=1))
 

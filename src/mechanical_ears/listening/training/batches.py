@@ -21,7 +21,7 @@ from mechanical_ears.listening.training import effects
 from mechanical_ears.listening.training.augment import Augmentation, augment
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.training.network import BINS_PER_SEMITONE
-from mechanical_ears.pitch import PIANO_HIGHEST, PIANO_LOWEST, PITCH_COUNT
+from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.training.feed import Batch
 
 LN10 = math.log(10)
@@ -83,7 +83,7 @@ def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels
     What the move uncovers at an end of the axis is silent.
     """
     key = labels.key + by
-    on_piano = (key >= PIANO_LOWEST) & (key <= PIANO_HIGHEST) & (labels.key != UNKNOWN)
+    on_piano = (key >= PIANO_MIN_PITCH) & (key <= PIANO_MAX_PITCH) & (labels.key != UNKNOWN)
     by = by * on_piano
     sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
     return (
