@@ -14,8 +14,8 @@ from harness import ROOT, markdown_table, write_section
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.store import ALL_SIDES
-from mechanical_ears.evaluation.pitch_accuracy import Accuracy, evaluate
-from mechanical_ears.evaluation.plots import confusion_picture
+from mechanical_ears.evaluation.pitch_accuracy import Accuracy, evaluate_pitch
+from mechanical_ears.evaluation.plots import plot_confusion
 from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.pictures import save_figure
 
@@ -44,10 +44,10 @@ def main() -> None:
     rows = []
     details = ""
     for name, (corpus, side) in sets.items():
-        report = evaluate(ears.probabilities, corpus, side=side)
+        report = evaluate_pitch(ears.probabilities, corpus, side=side)
         rows.append(_row(name, report.overall))
         if "nsynth-dev" in name:
-            save_figure(confusion_picture(report, name), PICTURES / "article-confusion.png")
+            save_figure(plot_confusion(report, name), PICTURES / "article-confusion.png")
             parts = {**report.by_register, **report.by_family}
             details = markdown_table(_HEADER, [_row(*part) for part in parts.items()])
     log = [json.loads(line) for line in (chosen.run / "log.jsonl").read_text().splitlines()]

@@ -39,7 +39,13 @@ from torch.nn import functional
 from mechanical_ears.corpus.store import Store, as_float
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.measurements import Notes
-from mechanical_ears.evaluation.note_sets import TRAIN, UNSEEN, Asked, Player, open_store
+from mechanical_ears.evaluation.note_sets import (
+    TRAIN,
+    UNSEEN,
+    NoteGenerator,
+    NoteRequests,
+    open_store,
+)
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
@@ -98,7 +104,7 @@ def sounds(picture: Tensor) -> Tensor:
     return torch.istft(spectrum, WINDOW, HOP, window=window(), length=SAMPLES)
 
 
-def asked_numbers(asked: Asked) -> Tensor:
+def asked_numbers(asked: NoteRequests) -> Tensor:
     """What notes are asked for as numbers, (n, 140)."""
     key = functional.one_hot(torch.from_numpy(asked.pitch), 128)
     family = functional.one_hot(torch.from_numpy(asked.family).clamp_min(0), len(FAMILIES))
@@ -212,12 +218,12 @@ def descend(adam: torch.optim.Adam, loss: Tensor) -> None:
     adam.step()
 
 
-def asked_of(store: Store, rows: NDArray[np.int64]) -> Asked:
+def asked_of(store: Store, rows: NDArray[np.int64]) -> NoteRequests:
     """What notes of a store were played as; each an instrument of its own."""
     labels = (
         getattr(store, name)[rows].astype(np.int64) for name in ("family", "pitch", "velocity")
     )
-    return Asked(np.arange(len(rows)), *labels)
+    return NoteRequests(np.arange(len(rows)), *labels)
 
 
 def train(store: Store, run_path: Path, seconds: float, seed: int) -> Game:
@@ -255,11 +261,13 @@ def train(store: Store, run_path: Path, seconds: float, seed: int) -> Game:
 
 
 @torch.no_grad()
-def play(generator: Generator, asked: Asked, seed: int = 0) -> Iterator[Notes]:
+def play(generator: Generator, asked: NoteRequests, seed: int = 0) -> Iterator[Notes]:
     """Play what is asked for; an instrument is one z."""
     for first in range(0, len(asked), TOGETHER):
         part = slice(first, first + TOGETHER)
-        some = Asked(*(getattr(asked, name)[part] for name in Asked.__dataclass_fields__))
+        some = NoteRequests(
+            *(getattr(asked, name)[part] for name in NoteRequests.__dataclass_fields__)
+        )
         z = [
             np.random.default_rng([seed, int(each)]).standard_normal(Z) for each in some.instrument
         ]
@@ -269,7 +277,7 @@ def play(generator: Generator, asked: Asked, seed: int = 0) -> Iterator[Notes]:
         yield Notes(audio, some.pitch, some.velocity, some.family, names)
 
 
-def player(run_path: Path) -> Player:
+def player(run_path: Path) -> NoteGenerator:
     """What plays with the newest checkpoint of a run, see benchmarks/imagination.py."""
     kept = sorted(run_path.glob("checkpoint-*.safetensors"), key=lambda file: file.stat().st_mtime)
     if not kept:

@@ -8,8 +8,8 @@ real notes, and by two pitch trackers of other projects. The others stand below 
 their own with the first draw of each seed, as the first model does once more, and with the minutes
 that their run folders tell of their training. A model is a folder of weights; without one the
 shipped weights are measured.
-Another generator takes part as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a `Player`
-that makes audio.
+Another generator takes part as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a
+`NoteGenerator` that makes audio.
 
 Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
 kept in ``.peers/cache/imagination``, or found where `ears evaluate imagination` kept them
@@ -39,33 +39,33 @@ from mechanical_ears.evaluation.imagination import (
     Evaluation,
     EvaluationPlan,
     Progress,
-    Real,
-    evaluate,
-    measure_real,
+    RealNotes,
+    evaluate_generator,
+    measure_real_notes,
+    sample_instruments,
     set_size,
-    sheet_instruments,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measurements import Notes, measure
+from mechanical_ears.evaluation.measurements import Notes, measure_notes
 from mechanical_ears.evaluation.note_sets import (
     TRAIN,
     UNSEEN,
-    Asked,
-    Player,
-    imagination_player,
+    NoteGenerator,
+    NoteRequests,
+    imagined_note_generator,
+    model_digest,
     open_store,
-    player_mark,
-    random_asked,
+    random_requests,
     random_rows,
-    real,
-    resynthesised,
+    read_notes,
+    resynthesise_notes,
 )
-from mechanical_ears.evaluation.report import Row, explained, markdown, write_report
-from mechanical_ears.evaluation.report import rows as report_rows
+from mechanical_ears.evaluation.report import Row, explain, to_markdown, write_report
+from mechanical_ears.evaluation.report import report_rows as report_rows
 from mechanical_ears.imagining.model import SHIPPED, Model
 from mechanical_ears.note import NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import midi_to_hz
-from mechanical_ears.set_metrics import realism
+from mechanical_ears.set_metrics import compare_sets
 from mechanical_ears.sound import Sound
 from tracking import NoteFolder
 
@@ -118,13 +118,15 @@ def measure_all(options: argparse.Namespace) -> None:
     count = set_size(store, plan)
     players, marks = named_players(options.models, options.players, options.seed)
     network = EvaluationNetwork.load()
-    known = measure_real(store, network, plan, cache=options.real, progress=shown("real notes"))
+    known = measure_real_notes(
+        store, network, plan, cache=options.real, progress=shown("real notes")
+    )
     first, *others = players
     evaluations: dict[str, Evaluation] = {}
     for name, player in players.items():
         begin = time.process_time()
         mark = marks.get(name)
-        evaluations[name] = evaluate(
+        evaluations[name] = evaluate_generator(
             player,
             store,
             known,
@@ -136,7 +138,7 @@ def measure_all(options: argparse.Namespace) -> None:
         )
         print(f"{name}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
     main_one = evaluations[first]
-    sheet = sheet_instruments(players[first], store, plan)
+    sheet = sample_instruments(players[first], store, plan)
     folder = options.report or CACHE / "report"
     table = write_report(folder, main_one, known, sheet, {"model": first}, f"Imagination: {first}")
     PICTURES.mkdir(exist_ok=True)
@@ -144,7 +146,7 @@ def measure_all(options: argparse.Namespace) -> None:
         target = PICTURES / f"imagination-{picture}.png"
         target.write_bytes((folder / f"{picture}.png").read_bytes())
         slim_picture(target)
-    parts = [explained(main_one), markdown(table)]
+    parts = [explain(main_one), to_markdown(table)]
     if options.tracked:
         parts += tracked(store, players[first], plan, count, options.tracked)
     if others:
@@ -168,7 +170,7 @@ def measure_all(options: argparse.Namespace) -> None:
 
 def named_players(
     models: Sequence[str], others: Sequence[str], seed: int
-) -> tuple[dict[str, Player], dict[str, str]]:
+) -> tuple[dict[str, NoteGenerator], dict[str, str]]:
     """What plays, by name, in the order of the command; and marks of the models' weights."""
     folders = [given.partition("=")[::2] for given in models or [f"shipped={SHIPPED}"]]
     places = [(given.partition("=")[0], given.partition("=")[2].partition(":")) for given in others]
@@ -178,12 +180,12 @@ def named_players(
         sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
     opened = {name: Model(folder) for name, folder in folders}
     chosen, alone = next(iter(opened)), len(opened) + len(places) == 1
-    players = {chosen: imagination_player(opened[chosen], seed)}
-    marks = {chosen: player_mark(opened[chosen])}
+    players = {chosen: imagined_note_generator(opened[chosen], seed)}
+    marks = {chosen: model_digest(opened[chosen])}
     for name, each in {} if alone else opened.items():
         first_draw = f"{name}{FIRST_DRAWS}" if name == chosen else name
-        players[first_draw] = imagination_player(each, seed, draw=0)
-        marks[first_draw] = f"{player_mark(each)}-first"
+        players[first_draw] = imagined_note_generator(each, seed, draw=0)
+        marks[first_draw] = f"{model_digest(each)}-first"
     for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))
     return players, marks
@@ -202,19 +204,21 @@ def shown(what: str) -> Progress:
     return progress
 
 
-def tracked(store: Store, player: Player, plan: EvaluationPlan, count: int, most: int) -> list[str]:
+def tracked(
+    store: Store, player: NoteGenerator, plan: EvaluationPlan, count: int, most: int
+) -> list[str]:
     """What trackers of other projects hear in generated and in real notes of the middle keys."""
-    asked = random_asked(store, plan.instruments, count, plan.seed)
+    asked = random_requests(store, plan.instruments, count, plan.seed)
     some = middle(asked.pitch, most)
-    played = Asked(
+    played = NoteRequests(
         asked.instrument[some], asked.family[some], asked.pitch[some], asked.velocity[some]
     )
     sets: dict[str, Iterator[Notes]] = {GENERATED: player(played)}
     for name, side in (("train", TRAIN), ("unseen", UNSEEN)):
         rows = random_rows(store, side, count, plan.seed)
         rows = rows[middle(store.pitch[rows], most)]
-        sets[f"{name} resynthesised"] = resynthesised(real(store, rows))
-        sets[name] = real(store, rows)
+        sets[f"{name} resynthesised"] = resynthesise_notes(read_notes(store, rows))
+        sets[name] = read_notes(store, rows)
     shares: dict[str, dict[str, tuple[float, float]]] = {tracker: {} for tracker in TRACKERS}
     counts = []
     for name, batches in sets.items():
@@ -288,7 +292,7 @@ def ablation(evaluations: dict[str, Evaluation], minutes: dict[str, str]) -> lis
     ]
 
 
-def sensitivity(store: Store, network: EvaluationNetwork, known: Real, seed: int) -> list[str]:
+def sensitivity(store: Store, network: EvaluationNetwork, known: RealNotes, seed: int) -> list[str]:
     """Whether the distances notice what is wrong with notes: real ones, made worse."""
     count = min(SPOILED_NOTES, len(known.others))
     rows = random_rows(store, TRAIN, len(known.others), seed)[:: len(known.others) // count]
@@ -302,10 +306,10 @@ def sensitivity(store: Store, network: EvaluationNetwork, known: Real, seed: int
                     [spoil(row, key) for row, key in zip(batch.audio, batch.pitch, strict=True)]
                 ),
             )
-            for batch in real(store, rows)
+            for batch in read_notes(store, rows)
         )
-        found = measure(batches, network, look_for_faults=False)
-        told = realism(reference, found.features)
+        found = measure_notes(batches, network, look_for_faults=False)
+        told = compare_sets(reference, found.features)
         table.append(
             [
                 name,

@@ -47,7 +47,7 @@ from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
-from mechanical_ears.evaluation.pitch_accuracy import evaluate
+from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch
 from mechanical_ears.listening.frontend import BINS, FLOOR, PITCH_FRAMES, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.pitch import PITCH_COUNT
@@ -333,7 +333,7 @@ def compete(
     network.eval()
     result["heard_right"] = {}
     for name, (corpus, side) in held_out.items():
-        overall = evaluate(partial(hear, network), corpus, side=side).overall
+        overall = evaluate_pitch(partial(hear, network), corpus, side=side).overall
         result["heard_right"][name] = [overall.notes, overall.exact, overall.chroma]
     print(json.dumps({"contender": contender.name, **result}))
     log.add(asked, network, result)

@@ -25,7 +25,7 @@ from hearing import MIDDLE, RECORDINGS, read_notes
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.ears import Ears
 from mechanical_ears.listening.prediction import Hearing
-from mechanical_ears.listening.training.augment import HARD, augment
+from mechanical_ears.listening.training.augment import STRESS_TESTS, augment
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.sound import Sound
@@ -176,7 +176,7 @@ def hardship(ears: Ears, sets: dict[str, list[Note]]) -> str:
         chosen = notes[:HARDENED_NOTES]
         labelled = np.array([note.pitch for note in chosen])
         audio = torch.from_numpy(np.stack([_padded(note) for note in chosen]))
-        stations = {"as it is": None, **HARD}
+        stations = {"as it is": None, **STRESS_TESTS}
         columns[name] = {}
         for station, how in stations.items():
             changed = audio
@@ -196,7 +196,7 @@ def hardship(ears: Ears, sets: dict[str, list[Note]]) -> str:
     header = ["", *(text for name in names for text in (f"{name}, key %", "change, points"))]
     return (
         f"The first {HARDENED_NOTES} notes of each set, changed in one way at its hard end "
-        "(`listening/augment.py`, `HARD`): noise at 20 dB SNR, only the first 0.2 s, "
+        "(`listening/augment.py`, `STRESS_TESTS`): noise at 20 dB SNR, only the first 0.2 s, "
         "−30 dB …\n\n" + markdown_table(header, rows)
     )
 

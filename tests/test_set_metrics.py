@@ -5,17 +5,17 @@ import pytest
 
 from mechanical_ears.set_metrics import (
     bins_apart,
-    centres,
+    compare_sets,
     density_coverage,
     frechet_distance,
     gaussian_distance,
     inception_score,
     kernel_distance,
+    kmeans_centres,
     mean_entropy,
     nearest_distances,
     neighbour_distances,
     precision_recall,
-    realism,
 )
 
 
@@ -122,7 +122,7 @@ def test_bins_by_the_z_test():
 def test_centres_of_clear_groups():
     places = np.array([[0.0, 0.0], [30.0, 0.0], [0.0, 30.0]])
     points = np.concatenate([place + cloud(n, 100, 2) for n, place in enumerate(places)])
-    found = centres(points, 3)
+    found = kmeans_centres(points, 3)
     assert nearest_distances(places, found).max() < 0.5
 
 
@@ -145,8 +145,8 @@ def test_inception_score_and_entropy():
 
 
 def test_all_at_once():
-    same = realism(cloud(0).astype(np.float32), cloud(1).astype(np.float32))
-    other = realism(cloud(0), cloud(1, place=3))
+    same = compare_sets(cloud(0).astype(np.float32), cloud(1).astype(np.float32))
+    other = compare_sets(cloud(0), cloud(1, place=3))
     assert same.frechet < 0.1 < other.frechet
     assert (same.real, same.generated) == (1000, 1000)
     assert min(same.precision, same.recall, same.coverage) > 0.85
@@ -164,4 +164,4 @@ def test_all_at_once():
 )
 def test_what_cannot_be_compared(real, generated, words):
     with pytest.raises(ValueError, match=words):
-        realism(real, generated)
+        compare_sets(real, generated)

@@ -47,14 +47,14 @@ Doubles = NDArray[np.float64]
 
 PRECISION_NEIGHBOUR: Final = 3
 DENSITY_NEIGHBOUR: Final = 5
-BINS: Final = 50
-SIGNIFICANT: Final = 1.959964  # standard errors, 5 % on both sides
-BLOCK: Final = 1024  # points whose distances are in memory at once
-ROUNDS: Final = 50  # of k-means, at most
+BIN_COUNT: Final = 50
+Z_CRITICAL: Final = 1.959964  # standard errors, 5 % on both sides
+BLOCK_POINTS: Final = 1024  # points whose distances are in memory at once
+MAX_ROUNDS: Final = 50  # of k-means, at most
 
 
 @dataclass(frozen=True)
-class Realism:
+class SetMetrics:
     """How two sets of notes compare; see the module.
 
     Attributes:
@@ -80,7 +80,7 @@ class Realism:
     bins_apart: float
 
 
-def realism(real: Floats, generated: Floats, *, seed: int = 0) -> Realism:
+def compare_sets(real: Floats, generated: Floats, *, seed: int = 0) -> SetMetrics:
     """All figures of two sets.
 
     Args:
@@ -93,15 +93,17 @@ def realism(real: Floats, generated: Floats, *, seed: int = 0) -> Realism:
             that is not finite.
     """
     for name, points in (("real", real), ("generated", generated)):
-        if points.ndim != 2 or len(points) < BINS:
-            raise ValueError(f"{name} has the shape {points.shape}, not ({BINS} or more, features)")
+        if points.ndim != 2 or len(points) < BIN_COUNT:
+            raise ValueError(
+                f"{name} has the shape {points.shape}, not ({BIN_COUNT} or more, features)"
+            )
         if not np.isfinite(points).all():
             raise ValueError(f"{name} holds a number that is not finite")
     if real.shape[1] != generated.shape[1]:
         raise ValueError(f"{real.shape[1]} features against {generated.shape[1]}")
     precision, recall = precision_recall(real, generated)
     density, coverage = density_coverage(real, generated)
-    return Realism(
+    return SetMetrics(
         real=len(real),
         generated=len(generated),
         frechet=frechet_distance(real, generated),
@@ -159,7 +161,7 @@ def precision_recall(
 
     def covered(points: Floats, by: Floats) -> float:
         radii = neighbour_distances(by, neighbour)
-        inside = [(squares <= radii**2).any(axis=1) for squares in _squares(points, by)]
+        inside = [(squares <= radii**2).any(axis=1) for squares in _squared_distances(points, by)]
         return float(np.concatenate(inside).mean())
 
     return covered(generated, real), covered(real, generated)
@@ -171,7 +173,7 @@ def density_coverage(
     """How many balls of the real each generated note lies in, and the share of balls with one."""
     radii = neighbour_distances(real, neighbour)
     count, filled = 0, np.zeros(len(real), dtype=np.bool_)
-    for squares in _squares(generated, real):
+    for squares in _squared_distances(generated, real):
         inside = squares <= radii**2
         count += int(inside.sum())
         filled |= inside.any(axis=0)
@@ -189,29 +191,31 @@ def neighbour_distances(points: Floats, neighbour: int) -> Doubles:
     return np.concatenate(
         [
             np.sqrt(np.partition(squares, neighbour, axis=1)[:, neighbour])
-            for squares in _squares(points, points)
+            for squares in _squared_distances(points, points)
         ]
     )
 
 
 def nearest_distances(points: Floats, others: Floats) -> Doubles:
     """Distance of each point (points, features) to the nearest of others (others, features)."""
-    return np.concatenate([np.sqrt(squares.min(axis=1)) for squares in _squares(points, others)])
+    return np.concatenate(
+        [np.sqrt(squares.min(axis=1)) for squares in _squared_distances(points, others)]
+    )
 
 
-def bins_apart(real: Floats, generated: Floats, bins: int = BINS, *, seed: int = 0) -> float:
+def bins_apart(real: Floats, generated: Floats, bins: int = BIN_COUNT, *, seed: int = 0) -> float:
     """Share of the real notes' k-means cells that hold another share of the generated ones."""
-    cells = centres(real, bins, seed)
+    cells = kmeans_centres(real, bins, seed)
     ours, theirs = (
-        np.bincount(_nearest(points, cells), minlength=bins) for points in (real, generated)
+        np.bincount(_nearest_indices(points, cells), minlength=bins) for points in (real, generated)
     )
     pooled = (ours + theirs) / (len(real) + len(generated))
     error = np.sqrt(pooled * (1 - pooled) * (1 / len(real) + 1 / len(generated)))
     difference = np.abs(ours / len(real) - theirs / len(generated))
-    return float((difference > SIGNIFICANT * error).mean())
+    return float((difference > Z_CRITICAL * error).mean())
 
 
-def centres(points: Floats, count: int, seed: int = 0) -> Doubles:
+def kmeans_centres(points: Floats, count: int, seed: int = 0) -> Doubles:
     """Centres (count, features) of k-means: Lloyd's rounds from k-means++'s first choice."""
     chance = np.random.default_rng(seed)
     values = np.asarray(points, dtype=np.float64)
@@ -224,8 +228,8 @@ def centres(points: Floats, count: int, seed: int = 0) -> Doubles:
         squares = np.minimum(squares, np.square(values - chosen[-1]).sum(axis=1))
     middles = np.stack(chosen)
     belongs = np.full(len(values), -1)
-    for _ in range(ROUNDS):
-        nearest = _nearest(values, middles)
+    for _ in range(MAX_ROUNDS):
+        nearest = _nearest_indices(values, middles)
         if np.array_equal(nearest, belongs):
             break
         belongs = nearest
@@ -260,7 +264,7 @@ def _entropy(probabilities: Floats) -> Doubles:
     return np.asarray(-(values * np.log(np.maximum(values, 1e-300))).sum(axis=1))
 
 
-def _squares(points: Floats, others: Floats) -> Iterator[Doubles]:
+def _squared_distances(points: Floats, others: Floats) -> Iterator[Doubles]:
     """Squared distances (points, others), a block of points at a time.
 
     Both are moved to the others' middle first: |x − y|² = |x|² + |y|² − 2 x·y loses fewer digits
@@ -269,11 +273,13 @@ def _squares(points: Floats, others: Floats) -> Iterator[Doubles]:
     middle = np.asarray(others, dtype=np.float64).mean(axis=0)
     there = np.asarray(others, dtype=np.float64) - middle
     lengths = np.square(there).sum(axis=1)
-    for first in range(0, len(points), BLOCK):
-        here = np.asarray(points[first : first + BLOCK], dtype=np.float64) - middle
+    for first in range(0, len(points), BLOCK_POINTS):
+        here = np.asarray(points[first : first + BLOCK_POINTS], dtype=np.float64) - middle
         squares = np.square(here).sum(axis=1)[:, None] + lengths - 2 * here @ there.T
         yield np.maximum(squares, 0)
 
 
-def _nearest(points: Floats, others: Floats) -> NDArray[np.int64]:
-    return np.concatenate([squares.argmin(axis=1) for squares in _squares(points, others)])
+def _nearest_indices(points: Floats, others: Floats) -> NDArray[np.int64]:
+    return np.concatenate(
+        [squares.argmin(axis=1) for squares in _squared_distances(points, others)]
+    )

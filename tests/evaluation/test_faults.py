@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.faults import clicks, faults
+from mechanical_ears.evaluation.faults import find_clicks, find_faults
 from mechanical_ears.loudness import SILENCE, loudness
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
@@ -43,49 +43,49 @@ def test_an_inserted_click_is_found_where_it_is(place, kind):
         sound[at] += 0.3
     else:
         sound[at:] += 0.3 * np.exp(-np.arange(len(sound) - at) / 100).astype(np.float32)
-    (found,) = clicks(sound, RATE)
+    (found,) = find_clicks(sound, RATE)
     assert found == pytest.approx(place, abs=0.003)
-    assert faults(sound, RATE).clicks == 1
+    assert find_faults(sound, RATE).clicks == 1
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_clean_notes_do_not_click(rate):
     for frequency in (27.5, 110.0, 880.0, 4186.0):
-        told = faults(tone(frequency, 60, rate=rate), rate)
-        assert told == faults(0.01 * tone(frequency, 60, rate=rate), rate)
+        told = find_faults(tone(frequency, 60, rate=rate), rate)
+        assert told == find_faults(0.01 * tone(frequency, 60, rate=rate), rate)
         assert (told.clicks, told.offset, told.clipped, told.silent) == (0, False, False, False)
 
 
 def test_pulses_and_noise_are_no_clicks():
     for frequency in (27.5, 41.2, 110.0):
-        assert clicks(pulses(frequency), RATE) == []
+        assert find_clicks(pulses(frequency), RATE) == []
     noise = np.random.default_rng(0).standard_normal(64_000).astype(np.float32)
-    assert clicks(0.1 * noise, RATE) == []
+    assert find_clicks(0.1 * noise, RATE) == []
 
 
 def test_toy_notes_and_examples_are_clean():
     sounds = [note.sound for note in Toy(24, instruments=12)]
     sounds += [Sound.load(file) for file in sorted(EXAMPLES.glob("*.flac"))]
-    told = [faults(sound.samples, sound.sample_rate) for sound in sounds]
+    told = [find_faults(sound.samples, sound.sample_rate) for sound in sounds]
     assert sum(one.clicks > 0 for one in told) <= 3  # key-ups of electric guitars that are cut off
     assert not any(one.clipped or one.silent for one in told)
 
 
 def test_a_cut_note_has_a_step_at_its_end():
-    assert faults(tone()[:40_010], RATE).clicks == 1
-    assert faults(np.concatenate([tone()[:32_000], tone()[40_005:]]), RATE).clicks == 1
+    assert find_faults(tone()[:40_010], RATE).clicks == 1
+    assert find_faults(np.concatenate([tone()[:32_000], tone()[40_005:]]), RATE).clicks == 1
 
 
 def test_offset_clipping_and_silence():
     sound = tone()
-    assert faults(sound + np.float32(0.02 * np.abs(sound).max()), RATE).offset
-    assert not faults(sound + np.float32(0.005 * np.abs(sound).max()), RATE).offset
-    assert faults(sound * (1.001 / np.abs(sound).max()), RATE).clipped
-    assert not faults(sound * (0.999 / np.abs(sound).max()), RATE).clipped
-    assert faults(sound * 1e-4, RATE).silent
-    assert faults(np.zeros(64_000, np.float32), RATE).silent
+    assert find_faults(sound + np.float32(0.02 * np.abs(sound).max()), RATE).offset
+    assert not find_faults(sound + np.float32(0.005 * np.abs(sound).max()), RATE).offset
+    assert find_faults(sound * (1.001 / np.abs(sound).max()), RATE).clipped
+    assert not find_faults(sound * (0.999 / np.abs(sound).max()), RATE).clipped
+    assert find_faults(sound * 1e-4, RATE).silent
+    assert find_faults(np.zeros(64_000, np.float32), RATE).silent
     sound[5] = np.nan
-    assert faults(sound, RATE).silent
+    assert find_faults(sound, RATE).silent
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

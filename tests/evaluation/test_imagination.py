@@ -13,15 +13,15 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.evaluation.imagination import (
     SETS,
     EvaluationPlan,
-    evaluate,
-    measure_real,
-    sheet_instruments,
+    evaluate_generator,
+    measure_real_notes,
+    sample_instruments,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
 from mechanical_ears.evaluation.measurements import Notes
-from mechanical_ears.evaluation.note_sets import open_store, real
-from mechanical_ears.evaluation.plots import instruments_picture
-from mechanical_ears.evaluation.report import markdown, rows
+from mechanical_ears.evaluation.note_sets import open_store, read_notes
+from mechanical_ears.evaluation.plots import plot_instruments
+from mechanical_ears.evaluation.report import report_rows, to_markdown
 from mechanical_ears.pitch import midi_to_hz
 
 OPTIONS = ["--instruments", "10", "--notes", "50"]
@@ -74,7 +74,7 @@ def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):
 def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store, measured_real):
     """A copier: whatever it is asked for, it plays notes of training instruments as they are."""
     store, network, plan = open_store(toy_store), EvaluationNetwork.load(), EvaluationPlan(10, 50)
-    known = measure_real(store, network, plan, cache=measured_real)
+    known = measure_real_notes(store, network, plan, cache=measured_real)
     train = store.rows("train")
     names = np.unique(store.instrument[train])
 
@@ -93,17 +93,17 @@ def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store
                 ]
                 for at in some
             ]
-            yield from real(store, np.array(picked))
+            yield from read_notes(store, np.array(picked))
 
-    evaluation = evaluate(copy, store, known, network, plan)
+    evaluation = evaluate_generator(copy, store, known, network, plan)
     made = evaluation.sets["generated"]
     assert made.novelty.share == 0
     assert made.to_train.precision > 0.8
     assert made.velocity.louder == 1
-    table = {row.figure: row for row in rows(evaluation)}
+    table = {row.figure: row for row in report_rows(evaluation)}
     assert table["instruments that are new"].met is False
     assert table["notes that clip"].met is True
-    assert markdown(rows(evaluation)).count("\n") == len(table) + 1
+    assert to_markdown(report_rows(evaluation)).count("\n") == len(table) + 1
 
 
 def test_a_sheet_of_whatever_plays(toy_store):
@@ -116,12 +116,12 @@ def test_a_sheet_of_whatever_plays(toy_store):
         names = np.array([f"saw {number}" for number in asked.instrument])
         yield Notes(np.float32(audio), asked.pitch, asked.velocity, asked.family, names)
 
-    sheet = sheet_instruments(sawtooth, store, EvaluationPlan(30, 50))
+    sheet = sample_instruments(sawtooth, store, EvaluationPlan(30, 50))
     assert len(sheet) == 24
     for number, notes in enumerate(sheet):
         assert list(notes.pitch) == [45, 60, 76]
         assert {*notes.instrument} == {f"saw {number}"}
-    pixels = instruments_picture(sheet[:3], "three")
+    pixels = plot_instruments(sheet[:3], "three")
     assert len([axes for axes in pixels.axes if axes.images]) == 9
 
 

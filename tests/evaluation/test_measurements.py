@@ -6,7 +6,12 @@ import pytest
 from mechanical_ears.corpus.filenames import labels_from_name
 from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.judge import EvaluationNetwork
-from mechanical_ears.evaluation.measurements import Measured, Notes, joined, measure
+from mechanical_ears.evaluation.measurements import (
+    NoteMeasurements,
+    Notes,
+    concatenate,
+    measure_notes,
+)
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
@@ -46,12 +51,12 @@ def tones(keys, cents=0.0, level=0.1):
 def test_cents_loudness_and_faults(network):
     notes = tones([45, 60, 72], cents=7)
     notes.audio[1, 30_000] += 0.5
-    told = measure([notes, tones([60], level=0.05)], network)
+    told = measure_notes([notes, tones([60], level=0.05)], network)
     np.testing.assert_allclose(told.cents, [7, 7, 7, 0], atol=0.1)
     assert list(told.clicks) == [0, 1, 0, 0]
     assert told.loudness[1] - told.loudness[3] == pytest.approx(6.02, abs=0.2)
     assert not (told.silent | told.clipped | told.offset).any()
-    assert list(measure([notes], network, look_for_faults=False).clicks) == [-1] * 3
+    assert list(measure_notes([notes], network, look_for_faults=False).clicks) == [-1] * 3
 
 
 def test_what_the_network_hears_of_the_examples(network):
@@ -64,7 +69,9 @@ def test_what_the_network_hears_of_the_examples(network):
         np.array([file.stem for file in EXAMPLES]),
     )
     done = []
-    told = measure([notes[:5], notes[5:]], network, look_for_faults=False, progress=done.append)
+    told = measure_notes(
+        [notes[:5], notes[5:]], network, look_for_faults=False, progress=done.append
+    )
     assert done == [5, len(notes)]
     assert (told.keys.argmax(axis=1) == notes.pitch).mean() > 0.8
     np.testing.assert_allclose(told.keys.sum(axis=1), 1, atol=1e-5)
@@ -73,20 +80,20 @@ def test_what_the_network_hears_of_the_examples(network):
     assert told.features.shape == (len(notes), 256)
     assert told.features.min() >= 0
     # batches do not matter
-    whole = measure([notes], network, look_for_faults=False)
+    whole = measure_notes([notes], network, look_for_faults=False)
     np.testing.assert_allclose(told.features, whole.features, atol=1e-4)
 
 
 def test_saved_and_loaded(network, tmp_path):
-    told = measure([tones([50, 62])], network)
+    told = measure_notes([tones([50, 62])], network)
     told.save(tmp_path / "told.npz")
-    again = Measured.load(tmp_path / "told.npz")
+    again = NoteMeasurements.load(tmp_path / "told.npz")
     assert np.array_equal(again.features, told.features)
     assert list(again.instrument) == ["tone", "tone"]
-    assert len(joined([told, again[:1]])) == 3
+    assert len(concatenate([told, again[:1]])) == 3
     (tmp_path / "told.npz").write_bytes(b"PK nothing")
     with pytest.raises(EarsError, match=r"told\.npz: is damaged .*; remove it"):
-        Measured.load(tmp_path / "told.npz")
+        NoteMeasurements.load(tmp_path / "told.npz")
 
 
 def test_notes_of_another_shape_are_refused(network):
@@ -96,4 +103,4 @@ def test_notes_of_another_shape_are_refused(network):
     with pytest.raises(ValueError, match='"pitch" is of 2 notes'):
         Notes(one.audio, np.array([1, 2]), one.velocity, one.family, one.instrument)
     with pytest.raises(ValueError, match="no note to measure"):
-        measure([], network)
+        measure_notes([], network)

@@ -10,16 +10,16 @@ from mechanical_ears.evaluation.note_sets import (
     GRID_KEYS,
     GRID_VELOCITY,
     code_digest,
-    grid_asked,
+    grid_requests,
     grid_rows,
-    imagination_player,
+    imagined_note_generator,
+    model_digest,
     open_store,
-    player_mark,
-    random_asked,
+    random_requests,
     random_rows,
-    real,
-    resynthesis_mark,
-    resynthesised,
+    read_notes,
+    resynthesis_digest,
+    resynthesise_notes,
 )
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.model import Model
@@ -73,7 +73,7 @@ def test_an_instrument_of_few_keys_gives_the_nearest(tmp_path):
 
 
 def test_notes_asked_for_are_like_training_notes(store):
-    asked = random_asked(store, 50, 200, seed=1)
+    asked = random_requests(store, 50, 200, seed=1)
     assert len(asked) == 200
     assert np.array_equal(np.bincount(asked.instrument), np.full(50, 4))
     assert (np.diff(asked.instrument) >= 0).all()
@@ -85,7 +85,7 @@ def test_notes_asked_for_are_like_training_notes(store):
 
 
 def test_the_grid_that_is_asked_for(store):
-    grid = grid_asked(random_asked(store, 7, 20, seed=1))
+    grid = grid_requests(random_requests(store, 7, 20, seed=1))
     assert len(grid) == 7 * 9
     for number in range(7):
         mine = grid.instrument == number
@@ -96,7 +96,10 @@ def test_the_grid_that_is_asked_for(store):
 
 def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
     rows = random_rows(store, "train", 12, 0)
-    (before,), (after,) = list(real(store, rows)), list(resynthesised(real(store, rows)))
+    (before,), (after,) = (
+        list(read_notes(store, rows)),
+        list(resynthesise_notes(read_notes(store, rows))),
+    )
     assert np.array_equal(before.pitch, after.pitch)
     assert np.array_equal(before.instrument, store.instrument[rows])
     apart = [
@@ -111,16 +114,16 @@ def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
 
 
 def test_silent_notes_cannot_be_resynthesised(store):
-    (batch,) = list(real(store, random_rows(store, "train", 2, 0)))
+    (batch,) = list(read_notes(store, random_rows(store, "train", 2, 0)))
     batch.audio[0] = 0
-    (made,) = list(resynthesised(iter([batch])))
+    (made,) = list(resynthesise_notes(iter([batch])))
     assert list(made.instrument) == [batch.instrument[1]]
 
 
 def test_what_is_asked_for_is_played(store, toy_weights):
     imagination = Model(toy_weights)
-    asked = random_asked(store, 3, 7, seed=0)
-    played = list(imagination_player(imagination, seed=2)(asked))
+    asked = random_requests(store, 3, 7, seed=0)
+    played = list(imagined_note_generator(imagination, seed=2)(asked))
     assert [len(part) for part in played] == [3, 2, 2]
     assert np.array_equal(np.concatenate([part.pitch for part in played]), asked.pitch)
     instrument = imagine(2_000_001, family=FAMILIES[asked.family[3]], model=imagination)
@@ -129,10 +132,10 @@ def test_what_is_asked_for_is_played(store, toy_weights):
 
 
 def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
-    mark = player_mark(Model(toy_weights))
-    assert mark == player_mark(Model(toy_weights))
+    mark = model_digest(Model(toy_weights))
+    assert mark == model_digest(Model(toy_weights))
     other = write_toy(tmp_path / "other", licence="another")
-    assert player_mark(Model(other)) != mark
+    assert model_digest(Model(other)) != mark
     assert code_digest("resynthesis.synthesis.sine_bank") != code_digest(
         "resynthesis.synthesis.timeline"
     )
@@ -141,7 +144,7 @@ def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
         code_digest("resynthesis.control_map_file", "resynthesis.control_map"),
     )
     assert alone == more  # which it imports
-    assert len(resynthesis_mark()) == 12
+    assert len(resynthesis_digest()) == 12
 
 
 def test_stores_that_cannot_serve(tmp_path):

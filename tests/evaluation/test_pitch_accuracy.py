@@ -7,8 +7,8 @@ import pytest
 
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.pitch_accuracy import evaluate, measure
-from mechanical_ears.evaluation.plots import confusion_picture
+from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch, pitch_report
+from mechanical_ears.evaluation.plots import plot_confusion
 
 
 def answers(heard):
@@ -24,7 +24,7 @@ def test_known_answers():
     pitch = np.array([60, 60, 72, 30, 100])
     heard = [60, 72, 73, 31, 97]  # right; an octave off; +1; +1; −3 (so 100 is fourth of the five)
     family = np.array([0, 0, 1, -1, 1])
-    report = measure(answers(heard), pitch, family)
+    report = pitch_report(answers(heard), pitch, family)
     assert report.overall.notes == 5
     assert report.overall.exact == pytest.approx(1 / 5)
     assert report.overall.top5 == pytest.approx(2 / 5)
@@ -52,16 +52,16 @@ def test_store_and_corpus_give_the_same_report(tmp_path):
         bins = (np.abs(audio).max(axis=1) * 127).round().astype(int)
         return answers(bins)
 
-    from_store, from_corpus = evaluate(loudest, store), evaluate(loudest, corpus)
+    from_store, from_corpus = evaluate_pitch(loudest, store), evaluate_pitch(loudest, corpus)
     assert from_store.overall == from_corpus.overall
     np.testing.assert_array_equal(from_store.confusion, from_corpus.confusion)
-    held_out = evaluate(loudest, store, side="held-out")
+    held_out = evaluate_pitch(loudest, store, side="held-out")
     assert held_out.overall.notes == len(store.rows("held-out")) < 60
 
 
 def test_picture_shows_the_shares_of_each_labelled_key():
-    report = measure(answers([60, 61, 62]), np.array([60, 60, 62]), np.array([0, 0, 0]))
-    axes = confusion_picture(report, "three notes").axes[0]
+    report = pitch_report(answers([60, 61, 62]), np.array([60, 60, 62]), np.array([0, 0, 0]))
+    axes = plot_confusion(report, "three notes").axes[0]
     shown = axes.get_images()[0].get_array()
     assert (shown[60, 60], shown[60, 61], shown[62, 62]) == (0.5, 0.5, 1)
     assert axes.get_xlim() == (59.5, 62.5)

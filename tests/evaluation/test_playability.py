@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.measurements import NoteMeasurements
 from mechanical_ears.evaluation.note_sets import GRID_KEYS, GRID_VELOCITY
-from mechanical_ears.evaluation.novelty import instrument_embeddings, novelty
+from mechanical_ears.evaluation.novelty import instrument_embeddings, measure_novelty
 from mechanical_ears.evaluation.playability import (
-    consistency,
     family_confusion,
     fault_shares,
-    heard,
+    prediction_metrics,
+    timbre_consistency,
     velocity_steps,
 )
 
@@ -31,7 +31,9 @@ def made(count, **given):
         "clicks": np.zeros(count, dtype=np.int64),
         **{name: np.zeros(count, np.bool_) for name in ("offset", "clipped", "silent")},
     }
-    return Measured(**{**values, **{name: np.asarray(value) for name, value in given.items()}})
+    return NoteMeasurements(
+        **{**values, **{name: np.asarray(value) for name, value in given.items()}}
+    )
 
 
 def placed(*places):
@@ -44,7 +46,7 @@ def placed(*places):
 def test_what_is_heard():
     keys = np.eye(128, dtype=np.float32)[[60, 72, 61, 60]]
     keys[3] = 1 / 128
-    told = heard(
+    told = prediction_metrics(
         made(
             4,
             keys=keys,
@@ -57,7 +59,7 @@ def test_what_is_heard():
     assert told.pitch_entropy == pytest.approx(np.log(128) / 4)
     assert told.family == pytest.approx(2 / 3)
     assert (told.cents, told.unclear) == (2.0, 0.25)
-    assert np.isnan(heard(made(2, family=[-1, -1])).family)
+    assert np.isnan(prediction_metrics(made(2, family=[-1, -1])).family)
 
 
 def test_families_taken_for_others():
@@ -76,18 +78,18 @@ def test_consistency():
         instrument=["a"] * 5 + ["b"] * 4,
         embedding=placed(*places),
     )
-    told = consistency(grid)
+    told = timbre_consistency(grid)
     assert (told.within, told.between, told.ratio) == pytest.approx((1, 10, 0.1))
     other_touch = made(1, velocity=[25], pitch=[GRID_KEYS[1]], embedding=placed((99, 99)))
-    both = Measured(
+    both = NoteMeasurements(
         **{
             name: np.concatenate([getattr(grid, name), getattr(other_touch, name)])
             for name in vars(grid)
         }
     )
-    assert consistency(both) == told
+    assert timbre_consistency(both) == told
     with pytest.raises(ValueError, match="too few"):
-        consistency(grid[:5])
+        timbre_consistency(grid[:5])
 
 
 def test_velocity_steps():
@@ -135,18 +137,18 @@ def test_copies_are_not_new_and_strangers_are():
     chance = np.random.default_rng(0)
     known = chance.standard_normal((200, 64))
     strangers = chance.standard_normal((101, 64))
-    told = novelty(strangers, strangers, known)
+    told = measure_novelty(strangers, strangers, known)
     assert told.share == pytest.approx(0.95, abs=0.011)
     assert (told.instruments, told.strangers) == (101, 101)
     copies = known[:50] + 0.1 * chance.standard_normal((50, 64))
-    assert novelty(copies, strangers, known).share == 0
-    assert novelty(100 + strangers, strangers, known).share == 1
+    assert measure_novelty(copies, strangers, known).share == 0
+    assert measure_novelty(100 + strangers, strangers, known).share == 1
 
 
 def test_the_threshold_is_the_percentile_of_strangers():
     known, strangers = np.zeros((1, 1)), np.arange(101.0)[:, None]
-    told = novelty(np.array([[4.9], [-5.0], [7.0]]), strangers, known)
+    told = measure_novelty(np.array([[4.9], [-5.0], [7.0]]), strangers, known)
     assert told.threshold == pytest.approx(5)
     assert (told.share, told.median) == (pytest.approx(2 / 3), 5)
     with pytest.raises(ValueError, match="no instruments"):
-        novelty(np.zeros((0, 1)), strangers, known)
+        measure_novelty(np.zeros((0, 1)), strangers, known)

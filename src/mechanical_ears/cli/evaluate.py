@@ -46,13 +46,17 @@ def imagination(
     """
     from mechanical_ears.evaluation.imagination import (
         EvaluationPlan,
-        evaluate,
-        measure_real,
+        evaluate_generator,
+        measure_real_notes,
+        sample_instruments,
         set_size,
-        sheet_instruments,
     )
     from mechanical_ears.evaluation.judge import EvaluationNetwork
-    from mechanical_ears.evaluation.note_sets import imagination_player, open_store, player_mark
+    from mechanical_ears.evaluation.note_sets import (
+        imagined_note_generator,
+        model_digest,
+        open_store,
+    )
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
     from mechanical_ears.files import make_folder
     from mechanical_ears.imagining.model import Model
@@ -63,21 +67,23 @@ def imagination(
     network = EvaluationNetwork.load(judge)
     set_size(store, plan)  # raises before the long work starts
     make_folder(output)
-    player = imagination_player(imagination, seed)
+    player = imagined_note_generator(imagination, seed)
     with progress_bar("measuring real notes") as move:
-        known = measure_real(store, network, plan, cache=real or output / "real", progress=move)
+        known = measure_real_notes(
+            store, network, plan, cache=real or output / "real", progress=move
+        )
     with progress_bar("measuring imagined notes") as move:
-        evaluation = evaluate(
+        evaluation = evaluate_generator(
             player,
             store,
             known,
             network,
             plan,
             cache=output / "imagined",
-            mark=player_mark(imagination),
+            mark=model_digest(imagination),
             progress=move,
         )
-    sheet = sheet_instruments(player, store, plan)
+    sheet = sample_instruments(player, store, plan)
     about = {
         "model": str(imagination.path),
         "sha256": imagination.sha256,
@@ -119,8 +125,8 @@ def article(
         skip_bad: skip records that cannot be read.
     """
     from mechanical_ears.corpus.open_corpus import open_corpus
-    from mechanical_ears.evaluation.pitch_accuracy import evaluate as evaluate_pitch
-    from mechanical_ears.evaluation.plots import confusion_picture
+    from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch
+    from mechanical_ears.evaluation.plots import plot_confusion
     from mechanical_ears.files import make_folder, write_json
     from mechanical_ears.listening.article_ears import ArticleEars
     from mechanical_ears.pictures import save_figure
@@ -136,7 +142,7 @@ def article(
     if output is not None:
         make_folder(output)
         write_json(output / "report.json", values)
-        picture = confusion_picture(report, f"{model.name} on {corpus.name}")
+        picture = plot_confusion(report, f"{model.name} on {corpus.name}")
         save_figure(picture, output / "confusion.png")
     if json_lines:
         print(json.dumps(values, ensure_ascii=False))

@@ -9,7 +9,7 @@ from mechanical_ears.cli.app import Output, train_app
 from mechanical_ears.training.device import Accelerator, Precision
 
 if TYPE_CHECKING:
-    from mechanical_ears.listening.training.train import ListenerTraining, Subject
+    from mechanical_ears.listening.training.train import ListenerTraining, TrainingTask
     from mechanical_ears.training.device import Hardware
 
 
@@ -80,11 +80,11 @@ def listener(
         accelerator: device to compute on; auto selects a GPU if there is one.
         precision: number format; auto selects bf16 on CUDA GPUs.
     """
-    from mechanical_ears.listening.training.train import LISTENER, ListenerTraining
+    from mechanical_ears.listening.training.train import LISTENER_TASK, ListenerTraining
     from mechanical_ears.training.device import Hardware
 
     training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
-    _train(LISTENER, training, output, Hardware(accelerator, precision))
+    _train(LISTENER_TASK, training, output, Hardware(accelerator, precision))
 
 
 @train_app.command
@@ -114,12 +114,12 @@ def judge(
         accelerator: device to compute on; auto selects a GPU if there is one.
         precision: number format; auto selects bf16 on CUDA GPUs.
     """
-    from mechanical_ears.evaluation.judge import JUDGE
+    from mechanical_ears.evaluation.judge import JUDGE_TASK
     from mechanical_ears.listening.training.train import ListenerTraining
     from mechanical_ears.training.device import Hardware
 
     training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
-    _train(JUDGE, training, output, Hardware(accelerator, precision))
+    _train(JUDGE_TASK, training, output, Hardware(accelerator, precision))
 
 
 @train_app.command
@@ -174,7 +174,9 @@ def imagination(
         )
 
 
-def _train(subject: Subject, training: ListenerTraining, output: Path, hardware: Hardware) -> None:
+def _train(
+    subject: TrainingTask, training: ListenerTraining, output: Path, hardware: Hardware
+) -> None:
     from mechanical_ears.listening.training.train import train_listener
     from mechanical_ears.terminal import TrainingBar, is_first_process
 

@@ -27,21 +27,21 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-BLOCK: Final = 0.001  # s
-NEAR, FAR = 6, 64  # blocks to each side, between which neighbours lie
-STANDS_OUT: Final = 4.0  # times the neighbours' maximum
-LEAST_ERROR: Final = 1e-3  # of the peak, −60 dB
-LEAST_HERE: Final = 0.05  # of the peak within 64 ms, −26 dB
+BLOCK_SECONDS: Final = 0.001  # s
+NEAR_BLOCKS, FAR_BLOCKS = 6, 64  # blocks to each side, between which neighbours lie
+CLICK_RATIO: Final = 4.0  # times the neighbours' maximum
+MIN_ERROR: Final = 1e-3  # of the peak, −60 dB
+MIN_LOCAL_ERROR: Final = 0.05  # of the peak within 64 ms, −26 dB
 ORDER: Final = 64  # samples from which the next one is predicted
-PREDICTED: Final = 0.1  # s that one prediction serves; it is fitted to twice as much around
-RIDGE: Final = 1e-7  # of the power, taken for noise: no prediction is without error
-ATTACK: Final = 0.05  # s
-RELEASED: Final = 0.01  # s
-STEP: Final = 0.02  # of the peak, −34 dB, that the first and the last sample may have
-OFFSET: Final = 0.01  # of the peak, −40 dB, from which a mean is an offset
+HOP_SECONDS: Final = 0.1  # s that one prediction serves; it is fitted to twice as much around
+REGULARISATION: Final = 1e-7  # of the power, taken for noise: no prediction is without error
+ATTACK_SECONDS: Final = 0.05  # s
+RELEASE_SECONDS: Final = 0.01  # s
+MAX_EDGE: Final = 0.02  # of the peak, −34 dB, that the first and the last sample may have
+MAX_OFFSET: Final = 0.01  # of the peak, −40 dB, from which a mean is an offset
 OFFSET_SECONDS: Final = 0.5  # s, of the Hann windows in which means are taken
-FULL: Final = 1.0  # full scale, beyond which files clip
-SILENT: Final = 1e-3  # peak, −60 dBFS, below which there is nothing to hear
+FULL_SCALE: Final = 1.0  # full scale, beyond which files clip
+SILENCE_PEAK: Final = 1e-3  # peak, −60 dBFS, below which there is nothing to hear
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Faults:
     silent: bool
 
 
-def faults(samples: NDArray[np.float32], sample_rate: int) -> Faults:
+def find_faults(samples: NDArray[np.float32], sample_rate: int) -> Faults:
     """Look for faults in a note.
 
     Args:
@@ -70,42 +70,47 @@ def faults(samples: NDArray[np.float32], sample_rate: int) -> Faults:
     """
     finite = bool(np.isfinite(samples).all())
     peak = float(np.abs(samples).max()) if finite and len(samples) else 0.0
-    if peak < SILENT:
+    if peak < SILENCE_PEAK:
         return Faults(0, offset=False, clipped=False, silent=True)
-    edges = int(abs(samples[0]) > STEP * peak) + int(abs(samples[-1]) > STEP * peak)
+    edges = int(abs(samples[0]) > MAX_EDGE * peak) + int(abs(samples[-1]) > MAX_EDGE * peak)
     return Faults(
-        clicks=edges + len(clicks(samples, sample_rate)),
-        offset=bool(_offset(samples, sample_rate) > OFFSET * peak),
-        clipped=peak > FULL,
+        clicks=edges + len(find_clicks(samples, sample_rate)),
+        offset=bool(_largest_mean(samples, sample_rate) > MAX_OFFSET * peak),
+        clipped=peak > FULL_SCALE,
         silent=False,
     )
 
 
-def clicks(samples: NDArray[np.float32], sample_rate: int) -> list[float]:
+def find_clicks(samples: NDArray[np.float32], sample_rate: int) -> list[float]:
     """Where it clicks, s, beside the attack and the edges; see the module."""
-    size = round(BLOCK * sample_rate)
+    size = round(BLOCK_SECONDS * sample_rate)
     count = len(samples) // size
     if count < 2:
         return []
     errors = _prediction_errors(samples, sample_rate)[: count * size]
     blocks = errors.reshape(count, size).max(axis=1)
-    reach = FAR - NEAR + 1  # blocks on each side
-    sides = sliding_window_view(np.pad(blocks, FAR), reach).max(axis=1)
-    before, after = sides[:count], sides[FAR + NEAR : FAR + NEAR + count]
+    reach = FAR_BLOCKS - NEAR_BLOCKS + 1  # blocks on each side
+    sides = sliding_window_view(np.pad(blocks, FAR_BLOCKS), reach).max(axis=1)
+    before, after = (
+        sides[:count],
+        sides[FAR_BLOCKS + NEAR_BLOCKS : FAR_BLOCKS + NEAR_BLOCKS + count],
+    )
     levels = np.abs(samples[: count * size]).reshape(count, size).max(axis=1)
-    here = sliding_window_view(np.pad(levels, FAR), 2 * FAR + 1).max(axis=1)
-    least = np.maximum(LEAST_ERROR * levels.max(), LEAST_HERE * here)
-    found = (blocks > STANDS_OUT * np.maximum(before, after)) & (blocks > least)
-    found[: round(ATTACK / BLOCK)] = False
-    found[-round(RELEASED / BLOCK) :] = False
+    here = sliding_window_view(np.pad(levels, FAR_BLOCKS), 2 * FAR_BLOCKS + 1).max(axis=1)
+    least = np.maximum(MIN_ERROR * levels.max(), MIN_LOCAL_ERROR * here)
+    found = (blocks > CLICK_RATIO * np.maximum(before, after)) & (blocks > least)
+    found[: round(ATTACK_SECONDS / BLOCK_SECONDS)] = False
+    found[-round(RELEASE_SECONDS / BLOCK_SECONDS) :] = False
     places = np.flatnonzero(found)
-    new = np.diff(places, prepend=-NEAR) >= NEAR  # a click on the border of two blocks is one
+    new = (
+        np.diff(places, prepend=-NEAR_BLOCKS) >= NEAR_BLOCKS
+    )  # a click on the border of two blocks is one
     return [float(place * size / sample_rate) for place in places[new]]
 
 
 def _prediction_errors(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """How far each sample is from what was to be expected, float64 (samples,)."""
-    hop = round(PREDICTED * sample_rate)
+    hop = round(HOP_SECONDS * sample_rate)
     count = -(-len(samples) // hop)
     padded = np.zeros((count + 1) * hop + ORDER)
     padded[hop // 2 + ORDER :][: len(samples)] = samples
@@ -113,7 +118,7 @@ def _prediction_errors(samples: NDArray[np.float32], sample_rate: int) -> NDArra
     size = 2 * hop + ORDER
     spectra = np.fft.rfft(around, size + size % 2)
     alike = np.fft.irfft(spectra.real**2 + spectra.imag**2)[:, : ORDER + 1]  # autocorrelation
-    alike[:, 0] = alike[:, 0] * (1 + RIDGE) + 1e-30
+    alike[:, 0] = alike[:, 0] * (1 + REGULARISATION) + 1e-30
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
     weights = np.linalg.solve(alike[:, lags], alike[:, 1:, None])  # of 1, 2, … samples before
     middle = padded[hop // 2 : hop // 2 + ORDER + count * hop]
@@ -122,7 +127,7 @@ def _prediction_errors(samples: NDArray[np.float32], sample_rate: int) -> NDArra
     return np.asarray(np.abs(samples - expected))
 
 
-def _offset(samples: NDArray[np.float32], sample_rate: int) -> float:
+def _largest_mean(samples: NDArray[np.float32], sample_rate: int) -> float:
     """The largest mean of the windows, half overlapping, at least one."""
     size = min(round(OFFSET_SECONDS * sample_rate), len(samples))
     window = np.hanning(size + 2)[1:-1]

@@ -28,33 +28,38 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError
-from mechanical_ears.evaluation.measurements import Measured, Notes, joined, measure
+from mechanical_ears.evaluation.measurements import (
+    NoteMeasurements,
+    Notes,
+    concatenate,
+    measure_notes,
+)
 from mechanical_ears.evaluation.note_sets import (
     TRAIN,
     UNSEEN,
-    Asked,
-    Player,
-    grid_asked,
+    NoteGenerator,
+    NoteRequests,
+    grid_requests,
     grid_rows,
-    random_asked,
+    random_requests,
     random_rows,
-    real,
-    resynthesis_mark,
-    resynthesised,
+    read_notes,
+    resynthesis_digest,
+    resynthesise_notes,
 )
-from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, novelty
+from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, measure_novelty
 from mechanical_ears.evaluation.playability import (
-    Consistency,
     FaultShares,
-    Heard,
+    PredictionMetrics,
+    TimbreConsistency,
     VelocitySteps,
-    consistency,
     fault_shares,
-    heard,
+    prediction_metrics,
+    timbre_consistency,
     velocity_steps,
 )
 from mechanical_ears.files import make_folder
-from mechanical_ears.set_metrics import BINS, Realism, frechet_distance, realism
+from mechanical_ears.set_metrics import BIN_COUNT, SetMetrics, compare_sets, frechet_distance
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
@@ -63,9 +68,9 @@ VERSION: Final = 1  # of what is measured; measured notes of another one are mea
 GENERATED: Final = "generated"
 SETS: Final = (GENERATED, "train resynthesised", "train", "unseen resynthesised", "unseen")
 
-SHEET_INSTRUMENTS: Final = 24
-SHEET_KEYS: Final = (45, 60, 76)  # MIDI numbers
-SHEET_VELOCITY: Final = 100
+SAMPLE_INSTRUMENTS: Final = 24
+SAMPLE_KEYS: Final = (45, 60, 76)  # MIDI numbers
+SAMPLE_VELOCITY: Final = 100
 
 Progress = Callable[[int, int], None]  # notes done, notes in all
 
@@ -90,7 +95,7 @@ class EvaluationPlan:
     def __post_init__(self) -> None:
         for name, value, least in (
             ("instruments", self.instruments, 2),
-            ("notes", self.notes, BINS),
+            ("notes", self.notes, BIN_COUNT),
             ("seed", self.seed, 0),
         ):
             if value < least:
@@ -98,7 +103,7 @@ class EvaluationPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Real:
+class RealNotes:
     """Real notes, measured.
 
     Attributes:
@@ -107,9 +112,9 @@ class Real:
         others: other training notes, to which sets are compared.
     """
 
-    notes: Mapping[str, Measured]
-    grids: Mapping[str, Measured]
-    others: Measured
+    notes: Mapping[str, NoteMeasurements]
+    grids: Mapping[str, NoteMeasurements]
+    others: NoteMeasurements
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +132,11 @@ class Figures:
         faults: of random notes.
     """
 
-    to_train: Realism
-    to_unseen: Realism | None
+    to_train: SetMetrics
+    to_unseen: SetMetrics | None
     embeddings_to_unseen: float | None
-    heard: Heard
-    consistency: Consistency
+    heard: PredictionMetrics
+    consistency: TimbreConsistency
     velocity: VelocitySteps
     novelty: Novelty | None
     faults: FaultShares
@@ -151,34 +156,34 @@ class Evaluation:
 
     plan: EvaluationPlan
     sets: Mapping[str, Figures]
-    by_instrument: Realism
-    generated: Measured
-    generated_grid: Measured
+    by_instrument: SetMetrics
+    generated: NoteMeasurements
+    generated_grid: NoteMeasurements
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "plan": asdict(self.plan),
-            "sets": {name: _plain(asdict(figures)) for name, figures in self.sets.items()},
+            "sets": {name: _to_json(asdict(figures)) for name, figures in self.sets.items()},
             "train halves without a common instrument": asdict(self.by_instrument),
         }
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """Without what JSON does not know: NaN, which stands for a figure that does not exist."""
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _to_json(part) for key, part in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def measure_real(
+def measure_real_notes(
     store: Store,
     network: EvaluationNetwork,
     plan: EvaluationPlan,
     *,
     cache: Path | None = None,
     progress: Progress = lambda done, total: None,
-) -> Real:
+) -> RealNotes:
     """Measure the real notes of a store, as they are and resynthesised.
 
     Args:
@@ -201,10 +206,10 @@ def measure_real(
         chosen[name] = random_rows(store, side, count, plan.seed)
         chosen[f"{name} grid"] = grid_rows(store, side)
     total, done = sum(map(len, chosen.values())), 0
-    found: dict[str, Measured] = {}
+    found: dict[str, NoteMeasurements] = {}
 
-    def made(name: str, rows: NDArray[np.int64], before: int) -> Measured:
-        return measure(
+    def made(name: str, rows: NDArray[np.int64], before: int) -> NoteMeasurements:
+        return measure_notes(
             _notes(store, rows, "resynthesised" in name),
             network,
             look_for_faults=name in SETS,
@@ -213,12 +218,12 @@ def measure_real(
 
     for name, rows in chosen.items():
         drawn = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        made_by = f"-{resynthesis_mark()}" if "resynthesised" in name else ""
+        made_by = f"-{resynthesis_digest()}" if "resynthesised" in name else ""
         file = f"{name}{drawn}{made_by}-{mark}"
-        found[name] = _kept(cache, file, partial(made, name, rows, done))
+        found[name] = _cached(cache, file, partial(made, name, rows, done))
         done += len(rows)
         progress(done, total)
-    return Real(
+    return RealNotes(
         {name: found[name] for name in SETS[1:]},
         {name: found[f"{name} grid"] for name in SETS[1:]},
         found["other train"],
@@ -226,17 +231,19 @@ def measure_real(
 
 
 def _notes(store: Store, rows: NDArray[np.int64], again: bool) -> Iterator[Notes]:
-    return resynthesised(real(store, rows)) if again else real(store, rows)
+    return resynthesise_notes(read_notes(store, rows)) if again else read_notes(store, rows)
 
 
-def _kept(cache: Path | None, name: str, make: Callable[[], Measured]) -> Measured:
+def _cached(
+    cache: Path | None, name: str, make: Callable[[], NoteMeasurements]
+) -> NoteMeasurements:
     """Measured notes from the cache, or made and kept there."""
     if cache is None:
         return make()
     file = make_folder(cache) / f"{name.replace(' ', '-')}.npz"
     if not file.exists():
         make().save(file)
-    return Measured.load(file)
+    return NoteMeasurements.load(file)
 
 
 def set_size(store: Store, plan: EvaluationPlan) -> int:
@@ -246,9 +253,9 @@ def set_size(store: Store, plan: EvaluationPlan) -> int:
         CorpusError: too few.
     """
     count = min(plan.notes, *(len(store.rows(side)) // 2 for side in (TRAIN, UNSEEN)))
-    if count < BINS:
+    if count < BIN_COUNT:
         raise CorpusError(
-            f"has fewer than {2 * BINS} notes on a side of its split",
+            f"has fewer than {2 * BIN_COUNT} notes on a side of its split",
             path=store.path,
             remedy="build a larger store",
         )
@@ -265,10 +272,10 @@ def _fingerprint(store: Store, network: EvaluationNetwork) -> str:
     return digest.hexdigest()[:12]
 
 
-def evaluate(
-    player: Player,
+def evaluate_generator(
+    player: NoteGenerator,
     store: Store,
-    real_notes: Real,
+    real_notes: RealNotes,
     network: EvaluationNetwork,
     plan: EvaluationPlan,
     *,
@@ -289,19 +296,19 @@ def evaluate(
         mark: what tells this player from others in that folder (`player_mark`).
         progress: called now and then.
     """
-    asked = random_asked(store, plan.instruments, len(real_notes.others), plan.seed)
-    on_grid = grid_asked(asked)
+    asked = random_requests(store, plan.instruments, len(real_notes.others), plan.seed)
+    on_grid = grid_requests(asked)
     total = len(asked) + len(on_grid)
     told = f"{mark}-{plan.instruments}-{len(asked)}-{plan.seed}-{_fingerprint(store, network)}"
-    generated = _kept(
+    generated = _cached(
         cache,
         f"generated-{told}",
-        lambda: measure(player(asked), network, progress=lambda done: progress(done, total)),
+        lambda: measure_notes(player(asked), network, progress=lambda done: progress(done, total)),
     )
-    grid = _kept(
+    grid = _cached(
         cache,
         f"generated-grid-{told}",
-        lambda: measure(
+        lambda: measure_notes(
             player(on_grid),
             network,
             look_for_faults=False,
@@ -315,32 +322,34 @@ def evaluate(
         sets={
             name: _figures(name, notes[name], grids[name], real_notes, plan.seed) for name in SETS
         },
-        by_instrument=_halves_apart(
-            joined([real_notes.notes["train"], real_notes.others]), plan.seed
+        by_instrument=_compare_halves(
+            concatenate([real_notes.notes["train"], real_notes.others]), plan.seed
         ),
         generated=generated,
         generated_grid=grid,
     )
 
 
-def sheet_instruments(player: Player, store: Store, plan: EvaluationPlan) -> list[Notes]:
+def sample_instruments(player: NoteGenerator, store: Store, plan: EvaluationPlan) -> list[Notes]:
     """Three keys of the first of the instruments that a plan draws by lot, to be looked at."""
-    asked = random_asked(store, plan.instruments, set_size(store, plan), plan.seed)
+    asked = random_requests(store, plan.instruments, set_size(store, plan), plan.seed)
     numbers, firsts = (
-        part[:SHEET_INSTRUMENTS] for part in np.unique(asked.instrument, return_index=True)
+        part[:SAMPLE_INSTRUMENTS] for part in np.unique(asked.instrument, return_index=True)
     )
-    sheet = Asked(
-        np.repeat(numbers, len(SHEET_KEYS)),
-        np.repeat(asked.family[firsts], len(SHEET_KEYS)),
-        np.tile(SHEET_KEYS, len(numbers)),
-        np.full(len(numbers) * len(SHEET_KEYS), SHEET_VELOCITY),
+    sheet = NoteRequests(
+        np.repeat(numbers, len(SAMPLE_KEYS)),
+        np.repeat(asked.family[firsts], len(SAMPLE_KEYS)),
+        np.tile(SAMPLE_KEYS, len(numbers)),
+        np.full(len(numbers) * len(SAMPLE_KEYS), SAMPLE_VELOCITY),
     )
     played = [part[row : row + 1] for part in player(sheet) for row in range(len(part))]
-    keys = len(SHEET_KEYS)
-    return [_together(played[first : first + keys]) for first in range(0, len(played), keys)]
+    keys = len(SAMPLE_KEYS)
+    return [
+        _concatenate_notes(played[first : first + keys]) for first in range(0, len(played), keys)
+    ]
 
 
-def _together(parts: Sequence[Notes]) -> Notes:
+def _concatenate_notes(parts: Sequence[Notes]) -> Notes:
     return Notes(
         **{
             part.name: np.concatenate([getattr(each, part.name) for each in parts])
@@ -349,41 +358,43 @@ def _together(parts: Sequence[Notes]) -> Notes:
     )
 
 
-def _figures(name: str, notes: Measured, grid: Measured, real_notes: Real, seed: int) -> Figures:
+def _figures(
+    name: str, notes: NoteMeasurements, grid: NoteMeasurements, real_notes: RealNotes, seed: int
+) -> Figures:
     unseen = real_notes.notes["unseen"]
     return Figures(
-        to_train=realism(real_notes.others.features, notes.features, seed=seed),
+        to_train=compare_sets(real_notes.others.features, notes.features, seed=seed),
         to_unseen=(
             None
             if name.startswith("unseen")
-            else realism(unseen.features, notes.features, seed=seed)
+            else compare_sets(unseen.features, notes.features, seed=seed)
         ),
         embeddings_to_unseen=(
             None
             if name.startswith("unseen")
             else frechet_distance(unseen.embedding, notes.embedding)
         ),
-        heard=heard(notes),
-        consistency=consistency(grid),
+        heard=prediction_metrics(notes),
+        consistency=timbre_consistency(grid),
         velocity=velocity_steps(grid),
         novelty=_novelty(name, grid, real_notes),
         faults=fault_shares(notes),
     )
 
 
-def _novelty(name: str, grid: Measured, real_notes: Real) -> Novelty | None:
+def _novelty(name: str, grid: NoteMeasurements, real_notes: RealNotes) -> Novelty | None:
     """Novelty of a set; of resynthesised training instruments as if they were imagined."""
     means = {key: instrument_embeddings(each)[1] for key, each in real_notes.grids.items()}
     if name == "train":
         return None
     copies = name == "train resynthesised"
     known = [means["train"]] if copies else [means["train"], means["train resynthesised"]]
-    return novelty(
+    return measure_novelty(
         instrument_embeddings(grid)[1], means["unseen resynthesised"], np.concatenate(known)
     )
 
 
-def _halves_apart(train: Measured, seed: int) -> Realism:
+def _compare_halves(train: NoteMeasurements, seed: int) -> SetMetrics:
     """Training notes in two halves by instrument, families in turn, compared."""
     names, firsts = np.unique(train.instrument, return_index=True)
     chance = np.random.default_rng([seed, len(names)])
@@ -392,4 +403,4 @@ def _halves_apart(train: Measured, seed: int) -> Realism:
     ours = np.isin(train.instrument, names[order[::2]])
     size = min(int(ours.sum()), int((~ours).sum()))
     one, other = (chance.permutation(train.features[part])[:size] for part in (ours, ~ours))
-    return realism(one, other, seed=seed)
+    return compare_sets(one, other, seed=seed)

@@ -32,7 +32,7 @@ from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.augment import Augmentation
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.listening.training.publish import save_weights
-from mechanical_ears.listening.training.train import Subject, Trained
+from mechanical_ears.listening.training.train import TrainedNetwork, TrainingTask
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI, PITCH_COUNT
 
@@ -42,12 +42,12 @@ WINDOW: Final = 4096  # samples, 256 ms
 BANDS: Final = 200
 BANDS_PER_OCTAVE: Final = 24
 LOWEST_MIDI: Final = 20  # of the first band
-DEPTH: Final = 70.0  # dB below the maximum that are seen
-NOTHING: Final = 1e-10  # power of the loudest place below which a note is silent
+RANGE_DB: Final = 70.0  # dB below the maximum that are seen
+SILENCE_POWER: Final = 1e-10  # power of the loudest place below which a note is silent
 EMBEDDING: Final = 64
 CHANNELS: Final = (16, 32, 64, 96)
 STRIDES: Final = ((1, 2), (2, 2), (2, 2), (1, 2))  # frames and bands, of the blocks
-JUDGES_AUGMENTATION = Augmentation(
+AUGMENTATION = Augmentation(
     resynthesis_chance=0.4, noise_chance=0.6, level_chance=0.35, gain_chance=0.35
 )
 
@@ -70,9 +70,9 @@ class JudgeFrontEnd(nn.Module):
         """See the class; a tuple, as networks take what a front end returns."""
         frames = functional.pad(audio, (0, WINDOW))[:, self.places] * self.window
         power = torch.fft.rfft(frames).abs().square() @ self.filters
-        loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(NOTHING)
-        decibels = 10 * (power / loudest).clamp_min(10 ** (-DEPTH / 10)).log10()
-        return (1 + decibels / DEPTH,)
+        loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE_POWER)
+        decibels = 10 * (power / loudest).clamp_min(10 ** (-RANGE_DB / 10)).log10()
+        return (1 + decibels / RANGE_DB,)
 
 
 def _filters() -> Tensor:
@@ -207,7 +207,7 @@ class EvaluationNetwork:
         )
 
 
-def _publish(path: Path, trained: Trained) -> None:
+def _publish(path: Path, trained: TrainedNetwork) -> None:
     """Write weights in half precision, with what is known of them."""
     told = {
         name: value if isinstance(value, str) else json.dumps(value)
@@ -217,12 +217,12 @@ def _publish(path: Path, trained: Trained) -> None:
     save_weights(trained.network, path, told)
 
 
-JUDGE = Subject(
+JUDGE_TASK = TrainingTask(
     name="judge",
     network=Judge,
     embedding=EMBEDDING,
     front_end=JudgeFrontEnd,
-    augmentation=JUDGES_AUGMENTATION,
+    augmentation=AUGMENTATION,
     moves=False,
     publish=_publish,
     file="judge.safetensors",

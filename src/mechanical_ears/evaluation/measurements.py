@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.evaluation.faults import faults
+from mechanical_ears.evaluation.faults import find_faults
 from mechanical_ears.files import write_atomically
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.loudness import loudness
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
 
 SAMPLES: Final = round(NOTE_SAMPLE_RATE * NOTE_SECONDS)
-HEARD_AT_ONCE: Final = 32  # notes
-CLEAR: Final = 0.5  # salience from which a pitch is measured
+BATCH_NOTES: Final = 32  # notes
+MIN_SALIENCE: Final = 0.5  # salience from which a pitch is measured
 
 Progress = Callable[[int], None]  # notes done
 
@@ -77,7 +77,7 @@ class Notes:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class NoteMeasurements:
     """What was measured of n notes.
 
     Attributes:
@@ -110,9 +110,11 @@ class Measured:
     def __len__(self) -> int:
         return len(self.pitch)
 
-    def __getitem__(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Measured:
+    def __getitem__(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> NoteMeasurements:
         """Some of the notes."""
-        return Measured(**{part.name: getattr(self, part.name)[which] for part in fields(self)})
+        return NoteMeasurements(
+            **{part.name: getattr(self, part.name)[which] for part in fields(self)}
+        )
 
     def save(self, path: Path) -> None:
         """Write a .npz file."""
@@ -120,7 +122,7 @@ class Measured:
             np.savez(temporary, **{part.name: getattr(self, part.name) for part in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> Measured:
+    def load(cls, path: Path) -> NoteMeasurements:
         """Read a file that `save` wrote.
 
         Raises:
@@ -133,19 +135,21 @@ class Measured:
             raise EarsError(f"is damaged ({error})", path=path, remedy="remove it") from error
 
 
-def joined(parts: Sequence[Measured]) -> Measured:
+def concatenate(parts: Sequence[NoteMeasurements]) -> NoteMeasurements:
     """Several sets as one."""
-    names = [part.name for part in fields(Measured)]
-    return Measured(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    names = [part.name for part in fields(NoteMeasurements)]
+    return NoteMeasurements(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    )
 
 
-def measure(
+def measure_notes(
     batches: Iterable[Notes],
     network: EvaluationNetwork,
     *,
     look_for_faults: bool = True,
     progress: Progress = lambda done: None,
-) -> Measured:
+) -> NoteMeasurements:
     """Measure notes.
 
     Args:
@@ -160,16 +164,20 @@ def measure(
     parts = []
     done = 0
     for batch in batches:
-        for first in range(0, len(batch), HEARD_AT_ONCE):
-            parts.append(_measured(batch[first : first + HEARD_AT_ONCE], network, look_for_faults))
+        for first in range(0, len(batch), BATCH_NOTES):
+            parts.append(
+                _measure_batch(batch[first : first + BATCH_NOTES], network, look_for_faults)
+            )
             done += len(parts[-1])
             progress(done)
     if not parts:
         raise ValueError("there is no note to measure")
-    return joined(parts)
+    return concatenate(parts)
 
 
-def _measured(notes: Notes, network: EvaluationNetwork, look_for_faults: bool) -> Measured:
+def _measure_batch(
+    notes: Notes, network: EvaluationNetwork, look_for_faults: bool
+) -> NoteMeasurements:
     import torch
 
     caught: list[torch.Tensor] = []
@@ -180,8 +188,8 @@ def _measured(notes: Notes, network: EvaluationNetwork, look_for_faults: bool) -
         told = network.hear(torch.from_numpy(np.ascontiguousarray(notes.audio)))
     finally:
         hook.remove()
-    found = [faults(row, NOTE_SAMPLE_RATE) for row in notes.audio] if look_for_faults else []
-    return Measured(
+    found = [find_faults(row, NOTE_SAMPLE_RATE) for row in notes.audio] if look_for_faults else []
+    return NoteMeasurements(
         pitch=notes.pitch,
         velocity=notes.velocity,
         family=notes.family,
@@ -201,6 +209,6 @@ def _measured(notes: Notes, network: EvaluationNetwork, look_for_faults: bool) -
 
 def _cents(audio: NDArray[np.float32], pitch: int) -> float:
     refined = refine(audio, NOTE_SAMPLE_RATE, pitch)
-    if refined.salience < CLEAR:
+    if refined.salience < MIN_SALIENCE:
         return float("nan")
     return cents_between(refined.frequency, midi_to_hz(pitch))

@@ -35,14 +35,14 @@ GRID_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers
 GRID_VELOCITY: Final = 100
 TRAIN: Final = SPLITS[0]  # the side of the split that trainings see
 UNSEEN: Final = HELD_OUT  # and that they do not
-KEY_REACH: Final = 5  # semitones that a real instrument's key may lie beside one of them
-BATCH: Final = 32  # notes
+MAX_KEY_DISTANCE: Final = 5  # semitones that a real instrument's key may lie beside one of them
+BATCH_NOTES: Final = 32  # notes
 PACKAGE: Final = Path(__file__).parents[1]
-IMPORTED: Final = r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import"
+IMPORT_PATTERN: Final = r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import"
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class NoteRequests:
     """Notes that a generator is asked for.
 
     Attributes:
@@ -61,7 +61,7 @@ class Asked:
         return len(self.instrument)
 
 
-Player = Callable[[Asked], Iterator[Notes]]  # plays what is asked for, in its order
+NoteGenerator = Callable[[NoteRequests], Iterator[Notes]]  # plays what is asked for, in its order
 
 
 def open_store(path: str | Path) -> Store:
@@ -111,7 +111,7 @@ def grid_rows(store: Store, side: str) -> NDArray[np.int64]:
         mine = rows[which == number]
         mine = mine[np.isin(store.velocity[mine], VELOCITIES)]
         found = {_nearest_row(store, mine, key) for key in GRID_KEYS} - {None}
-        found |= {*_ladder(store, mine, number)}
+        found |= {*_velocity_rows(store, mine, number)}
         chosen += sorted(row for row in found if row is not None)
     return np.array(chosen, dtype=np.int64)
 
@@ -120,29 +120,29 @@ def _nearest_row(store: Store, mine: NDArray[np.int64], key: int) -> int | None:
     """The row of an instrument's note at the grid's velocity whose key is nearest; None too far."""
     mine = mine[store.velocity[mine] == GRID_VELOCITY]
     apart = np.abs(store.pitch[mine].astype(np.int64) - key)
-    return int(mine[apart.argmin()]) if len(mine) and apart.min() <= KEY_REACH else None
+    return int(mine[apart.argmin()]) if len(mine) and apart.min() <= MAX_KEY_DISTANCE else None
 
 
-def _ladder(store: Store, mine: NDArray[np.int64], number: int) -> list[int]:
+def _velocity_rows(store: Store, mine: NDArray[np.int64], number: int) -> list[int]:
     """Rows of all velocities of the key that has the most of them near the instrument's own."""
     if not len(mine):
         return []
     keys, counts = np.unique(store.pitch[mine], return_counts=True)
-    apart = np.abs(keys.astype(np.int64) - _ladder_key(number))
-    far = np.maximum(apart, KEY_REACH)  # within reach only velocities count
+    apart = np.abs(keys.astype(np.int64) - _velocity_key(number))
+    far = np.maximum(apart, MAX_KEY_DISTANCE)  # within reach only velocities count
     best = np.lexsort((-counts, far))[0]
     return [int(row) for row in mine[store.pitch[mine] == keys[best]]]
 
 
-def _ladder_key(number: int) -> int:
+def _velocity_key(number: int) -> int:
     """The key of which instrument ``number`` plays all velocities."""
     return GRID_KEYS[number % len(GRID_KEYS)]
 
 
-def real(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
+def read_notes(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
     """Notes of a store as they are."""
-    for first in range(0, len(rows), BATCH):
-        part = rows[first : first + BATCH]
+    for first in range(0, len(rows), BATCH_NOTES):
+        part = rows[first : first + BATCH_NOTES]
         yield Notes(
             audio=as_float(store.audio[part]),
             pitch=store.pitch[part].astype(np.int64),
@@ -152,11 +152,11 @@ def real(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
         )
 
 
-def resynthesised(batches: Iterator[Notes]) -> Iterator[Notes]:
+def resynthesise_notes(batches: Iterator[Notes]) -> Iterator[Notes]:
     """Notes out of their outlines, at their keys; those that cannot be taken apart are left out."""
     for batch in batches:
         pairs = zip(batch.audio, batch.pitch.tolist(), strict=True)
-        made = [_resynthesis(audio, key) for audio, key in pairs]
+        made = [_resynthesise(audio, key) for audio, key in pairs]
         kept = np.array([row for row, audio in enumerate(made) if audio is not None], np.int64)
         if len(kept):
             audio = np.stack([audio for audio in made if audio is not None])
@@ -164,7 +164,7 @@ def resynthesised(batches: Iterator[Notes]) -> Iterator[Notes]:
             yield Notes(audio, some.pitch, some.velocity, some.family, some.instrument)
 
 
-def _resynthesis(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | None:
+def _resynthesise(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | None:
     from mechanical_ears.resynthesis.analysis.analyse import analyse
     from mechanical_ears.resynthesis.control_grid import to_control_grid, to_control_maps
     from mechanical_ears.resynthesis.synthesis.render import render
@@ -175,10 +175,10 @@ def _resynthesis(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | 
     except SoundError:
         return None
     made = render(found, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
-    return fitted(made.samples)
+    return fit_length(made.samples)
 
 
-def fitted(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def fit_length(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Samples cut or padded to the length of a note."""
     row = np.zeros(SAMPLES, dtype=np.float32)
     count = min(len(samples), SAMPLES)
@@ -186,7 +186,7 @@ def fitted(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return row
 
 
-def random_asked(store: Store, instruments: int, notes: int, seed: int) -> Asked:
+def random_requests(store: Store, instruments: int, notes: int, seed: int) -> NoteRequests:
     """Random notes of so many instruments, about the same number of each.
 
     Families are in the shares of the training notes; an instrument's keys and velocities are those
@@ -201,7 +201,7 @@ def random_asked(store: Store, instruments: int, notes: int, seed: int) -> Asked
     instrument = np.sort(np.arange(notes) % instruments)
     family = families[instrument].astype(np.int64)
     like = np.array([chance.choice(of_family[code]) for code in family])
-    return Asked(
+    return NoteRequests(
         instrument,
         family,
         store.pitch[like].astype(np.int64),
@@ -209,13 +209,13 @@ def random_asked(store: Store, instruments: int, notes: int, seed: int) -> Asked
     )
 
 
-def grid_asked(asked: Asked) -> Asked:
+def grid_requests(asked: NoteRequests) -> NoteRequests:
     """The grid of the instruments of other notes asked for."""
     numbers, firsts = np.unique(asked.instrument, return_index=True)
     softer = [force for force in VELOCITIES if force != GRID_VELOCITY]
-    keys = [[*GRID_KEYS, *[_ladder_key(number)] * len(softer)] for number in numbers.tolist()]
+    keys = [[*GRID_KEYS, *[_velocity_key(number)] * len(softer)] for number in numbers.tolist()]
     size = len(GRID_KEYS) + len(softer)
-    return Asked(
+    return NoteRequests(
         np.repeat(numbers, size),
         np.repeat(asked.family[firsts], size),
         np.array(keys, dtype=np.int64).ravel(),
@@ -223,7 +223,7 @@ def grid_asked(asked: Asked) -> Asked:
     )
 
 
-def player_mark(imagination: Model) -> str:
+def model_digest(imagination: Model) -> str:
     """Digest of all that decides how an imagination sounds: its weights and the code that plays."""
     files = (imagination.path / name for name in (MAPPER, GENERATOR))
     weights = b"".join(file.read_bytes() for file in files)
@@ -231,7 +231,7 @@ def player_mark(imagination: Model) -> str:
     return hashlib.sha256(weights + code.encode()).hexdigest()[:12]
 
 
-def resynthesis_mark() -> str:
+def resynthesis_digest() -> str:
     """Digest of the code that decides how resynthesised notes sound."""
     modules = ("analysis.analyse", "control_grid", "synthesis.render")
     return code_digest(*(f"resynthesis.{name}" for name in modules))[:12]
@@ -256,7 +256,9 @@ def _is_folder(module: str) -> bool:
     return PACKAGE.joinpath(*module.split(".")).is_dir()
 
 
-def imagination_player(imagination: Model, seed: int = 0, draw: int | None = None) -> Player:
+def imagined_note_generator(
+    imagination: Model, seed: int = 0, draw: int | None = None
+) -> NoteGenerator:
     """What plays instruments drawn by lot: number i is the one of the seed ``seed`` · 10⁶ + i.
 
     Args:
@@ -266,7 +268,7 @@ def imagination_player(imagination: Model, seed: int = 0, draw: int | None = Non
     """
     from mechanical_ears.imagining.imagine import imagine
 
-    def play(asked: Asked) -> Iterator[Notes]:
+    def play(asked: NoteRequests) -> Iterator[Notes]:
         bounds = np.flatnonzero(np.diff(asked.instrument, prepend=-1, append=-1))
         for first, last in pairwise(bounds.tolist()):
             number, family = int(asked.instrument[first]), FAMILIES[asked.family[first]]
@@ -277,7 +279,7 @@ def imagination_player(imagination: Model, seed: int = 0, draw: int | None = Non
             pairs = [(float(key), int(force)) for key, force in zip(keys, velocities, strict=True)]
             sounds = instrument.notes(pairs, NOTE_SECONDS, NOTE_SAMPLE_RATE)
             yield Notes(
-                audio=np.stack([fitted(sound.samples) for sound in sounds]),
+                audio=np.stack([fit_length(sound.samples) for sound in sounds]),
                 pitch=keys,
                 velocity=velocities,
                 family=asked.family[first:last],

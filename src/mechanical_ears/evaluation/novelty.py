@@ -19,11 +19,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.measurements import NoteMeasurements
 from mechanical_ears.evaluation.note_sets import GRID_VELOCITY
 from mechanical_ears.set_metrics import Floats, nearest_distances
 
-PERCENTILE: Final = 5.0  # of the strangers' distances, from which an instrument is new
+THRESHOLD_PERCENTILE: Final = 5.0  # of the strangers' distances, from which an instrument is new
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Novelty:
     strangers: int
 
 
-def instrument_embeddings(grid: Measured) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+def instrument_embeddings(grid: NoteMeasurements) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     """Names of instruments (n,), sorted, and the mean embeddings (n, 64) of their grid's notes."""
     notes = grid[grid.velocity == GRID_VELOCITY]
     names, which = np.unique(notes.instrument, return_inverse=True)
@@ -54,7 +54,7 @@ def instrument_embeddings(grid: Measured) -> tuple[NDArray[np.str_], NDArray[np.
     return names, sums / np.bincount(which)[:, None]
 
 
-def novelty(generated: Floats, strangers: Floats, known: Floats) -> Novelty:
+def measure_novelty(generated: Floats, strangers: Floats, known: Floats) -> Novelty:
     """How new instruments are.
 
     Args:
@@ -67,7 +67,7 @@ def novelty(generated: Floats, strangers: Floats, known: Floats) -> Novelty:
     """
     if not (len(generated) and len(strangers) and len(known)):
         raise ValueError("there are no instruments to compare")
-    threshold = float(np.percentile(nearest_distances(strangers, known), PERCENTILE))
+    threshold = float(np.percentile(nearest_distances(strangers, known), THRESHOLD_PERCENTILE))
     distances = nearest_distances(generated, known)
     return Novelty(
         instruments=len(generated),

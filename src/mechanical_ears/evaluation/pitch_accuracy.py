@@ -23,10 +23,10 @@ from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import PITCH_COUNT
 
 REGISTERS = ((0, 39), (40, 59), (60, 83), (84, 127))  # MIDI numbers, both ends included
-TOP = 5
+TOP_KEYS = 5
 BATCH_NOTES = 64
 
-Hear = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (batch, 64000) → (batch, 128)
+PredictKeys = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (batch, 64000) → (batch, 128)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PitchReport:
         }
 
 
-def measure(
+def pitch_report(
     probabilities: NDArray[np.float32], pitch: NDArray[np.int64], family: NDArray[np.int64]
 ) -> PitchReport:
     """Figures of what was heard.
@@ -86,7 +86,7 @@ def measure(
     if not len(pitch):
         raise ValueError("there is no note to measure")
     heard = probabilities.argmax(axis=1)
-    likeliest = np.argpartition(probabilities, -TOP, axis=1)[:, -TOP:]
+    likeliest = np.argpartition(probabilities, -TOP_KEYS, axis=1)[:, -TOP_KEYS:]
     right = np.stack(
         [
             heard == pitch,
@@ -113,8 +113,8 @@ def measure(
     )
 
 
-def evaluate(
-    hear: Hear,
+def evaluate_pitch(
+    hear: PredictKeys,
     corpus: Corpus,
     *,
     side: str = ALL_SIDES,
@@ -135,7 +135,7 @@ def evaluate(
     """
     heard, pitches, families = [], [], []
     done = 0
-    for audio, pitch, family, total in _walk(corpus, side, skip_bad):
+    for audio, pitch, family, total in _labelled_batches(corpus, side, skip_bad):
         heard.append(hear(audio))
         pitches.append(pitch)
         families.append(family)
@@ -143,13 +143,13 @@ def evaluate(
         progress(done, total)
     if not done:
         raise CorpusError("holds no note", path=corpus.provenance.title)
-    return measure(np.concatenate(heard), np.concatenate(pitches), np.concatenate(families))
+    return pitch_report(np.concatenate(heard), np.concatenate(pitches), np.concatenate(families))
 
 
-_Piece = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]
+_LabelledBatch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]
 
 
-def _walk(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_Piece]:
+def _labelled_batches(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_LabelledBatch]:
     """Batches of audio, pitch, family, and the number of places in all."""
     fits = isinstance(corpus, Store) and corpus.sample_rate == NOTE_SAMPLE_RATE
     if isinstance(corpus, Store) and fits and corpus.audio.shape[1] == NOTE_SAMPLES:
@@ -165,7 +165,7 @@ def _walk(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_Piece]:
     labels: list[tuple[int, int]] = []
     total = len(corpus) if wanted is None else len(wanted)
 
-    def piece() -> _Piece:
+    def piece() -> _LabelledBatch:
         pitch, family = np.array(labels, dtype=np.int64).T
         return np.stack(audio_rows), pitch, family, total
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measurements import Measured
+from mechanical_ears.evaluation.measurements import NoteMeasurements
 from mechanical_ears.evaluation.note_sets import GRID_KEYS, GRID_VELOCITY
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.set_metrics import inception_score, mean_entropy
 
 
 @dataclass(frozen=True)
-class Heard:
+class PredictionMetrics:
     """What the evaluation network hears in notes.
 
     Attributes:
@@ -49,7 +49,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Consistency:
+class TimbreConsistency:
     """How alike the keys of an instrument are.
 
     Attributes:
@@ -94,13 +94,13 @@ class FaultShares:
     silent: float
 
 
-def heard(measured: Measured) -> Heard:
-    """What the evaluation network hears; see `Heard`."""
+def prediction_metrics(measured: NoteMeasurements) -> PredictionMetrics:
+    """What the evaluation network hears; see `PredictionMetrics`."""
     keys = measured.keys.argmax(axis=1)
     known = measured.family >= 0
     families = measured.families.argmax(axis=1) == measured.family
     cents = np.abs(measured.cents[np.isfinite(measured.cents)])
-    return Heard(
+    return PredictionMetrics(
         notes=len(measured),
         pitch=float((keys == measured.pitch).mean()),
         pitch_but_octave=float(((keys - measured.pitch) % 12 == 0).mean()),
@@ -113,7 +113,7 @@ def heard(measured: Measured) -> Heard:
     )
 
 
-def family_confusion(measured: Measured) -> NDArray[np.int64]:
+def family_confusion(measured: NoteMeasurements) -> NDArray[np.int64]:
     """Notes by family asked for (row) and heard (column), int64 (11, 11)."""
     confusion = np.zeros((len(FAMILIES), len(FAMILIES)), dtype=np.int64)
     known = measured.family >= 0
@@ -121,7 +121,7 @@ def family_confusion(measured: Measured) -> NDArray[np.int64]:
     return confusion
 
 
-def consistency(grid: Measured) -> Consistency:
+def timbre_consistency(grid: NoteMeasurements) -> TimbreConsistency:
     """How alike the keys of an instrument are; see the module.
 
     Args:
@@ -147,10 +147,10 @@ def consistency(grid: Measured) -> Consistency:
     if not len(steps) or not len(pairs):
         raise ValueError("there are too few keys or instruments to compare")
     within, between = float(steps.mean()), float(pairs.mean())
-    return Consistency(within, between, within / between if between else float("inf"))
+    return TimbreConsistency(within, between, within / between if between else float("inf"))
 
 
-def velocity_steps(measured: Measured) -> VelocitySteps:
+def velocity_steps(measured: NoteMeasurements) -> VelocitySteps:
     """What a harder touch does, on all keys of which there are two velocities.
 
     Raises:
@@ -171,7 +171,7 @@ def velocity_steps(measured: Measured) -> VelocitySteps:
     )
 
 
-def fault_shares(measured: Measured) -> FaultShares:
+def fault_shares(measured: NoteMeasurements) -> FaultShares:
     """Shares of notes with a fault, of those that were looked at.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.evaluation.measurements import Measured, Notes
+from mechanical_ears.evaluation.measurements import NoteMeasurements, Notes
 from mechanical_ears.evaluation.pitch_accuracy import PitchReport
 from mechanical_ears.evaluation.playability import family_confusion
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
@@ -16,11 +16,11 @@ from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, with
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.spectra import stft
 
-COLUMNS: Final = 8  # instruments beside each other on a sheet
-SHOWN: Final = 70.0  # dB below a note's maximum
+SAMPLE_COLUMNS: Final = 8  # instruments beside each other on a sheet
+RANGE_DB: Final = 70.0  # dB below a note's maximum
 WINDOW, HOP = 1024, 400  # samples at 16 kHz
-HIGHEST: Final = 6000.0  # Hz that a sheet shows
-DOTS: Final = 1500  # of a set in the plane
+MAX_FREQUENCY: Final = 6000.0  # Hz that a sheet shows
+MAX_POINTS: Final = 1500  # of a set in the plane
 
 
 def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
@@ -33,7 +33,9 @@ def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], 
 
 
 @with_style
-def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title: str) -> Picture:
+def plot_embeddings(
+    generated: NoteMeasurements, real: Mapping[str, NoteMeasurements], title: str
+) -> Picture:
     """Real and generated notes in the plane in which training notes vary most."""
     mean, directions = principal_plane(real["train"].features)
     panels = {
@@ -43,9 +45,9 @@ def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title:
     }
     picture = Picture(figsize=(12, 4.4))
     axes = picture.subplots(1, 3, sharex=True, sharey=True)
-    ground = (real["train"].features[:DOTS] - mean) @ directions.T
+    ground = (real["train"].features[:MAX_POINTS] - mean) @ directions.T
     for place, (name, (notes, faint, colour)) in zip(axes, panels.items(), strict=True):
-        points = (notes.features[:DOTS] - mean) @ directions.T
+        points = (notes.features[:MAX_POINTS] - mean) @ directions.T
         place.scatter(*ground.T, s=3, color=faint, linewidths=0)
         place.scatter(*points.T, s=3, color=colour, alpha=0.6, linewidths=0)
         place.set(title=f"{name} ({len(notes):,} notes)", xlabel="first principal component")
@@ -56,7 +58,7 @@ def embeddings_picture(generated: Measured, real: Mapping[str, Measured], title:
 
 
 @with_style
-def families_picture(generated: Measured, unseen: Measured, title: str) -> Picture:
+def plot_families(generated: NoteMeasurements, unseen: NoteMeasurements, title: str) -> Picture:
     """Families asked for and heard, of generated notes and of unseen real ones; rows sum to 1."""
     picture = Picture(figsize=(12, 5.6))
     sets = {"generated": generated, "unseen instruments": unseen}
@@ -84,23 +86,23 @@ def families_picture(generated: Measured, unseen: Measured, title: str) -> Pictu
 
 
 @with_style
-def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
+def plot_instruments(instruments: Sequence[Notes], title: str) -> Picture:
     """A sheet of spectrograms: instruments in columns and rows, their keys above each other."""
     keys = len(instruments[0])
-    bands = -(-len(instruments) // COLUMNS)
-    picture = Picture(figsize=(1.75 * COLUMNS, 1.0 * keys * bands + 0.5))
-    panels = picture.subplots(bands * keys, COLUMNS, squeeze=False, sharex=True, sharey=True)
+    bands = -(-len(instruments) // SAMPLE_COLUMNS)
+    picture = Picture(figsize=(1.75 * SAMPLE_COLUMNS, 1.0 * keys * bands + 0.5))
+    panels = picture.subplots(bands * keys, SAMPLE_COLUMNS, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat:
         axes.set_axis_off()
     for number, notes in enumerate(instruments):
-        band, column = divmod(number, COLUMNS)
+        band, column = divmod(number, SAMPLE_COLUMNS)
         for key in range(keys):
             axes = panels[band * keys + key, column]
             level = 20 * np.log10(np.abs(stft(notes.audio[key], WINDOW, HOP)) + 1e-9)
-            level = level[: round(HIGHEST * WINDOW / NOTE_SAMPLE_RATE)]
+            level = level[: round(MAX_FREQUENCY * WINDOW / NOTE_SAMPLE_RATE)]
             top = float(level.max())
             axes.imshow(
-                level, aspect="auto", origin="lower", vmin=top - SHOWN, vmax=top, cmap=COLOURS
+                level, aspect="auto", origin="lower", vmin=top - RANGE_DB, vmax=top, cmap=COLOURS
             )
             if key == 0:
                 axes.set_title(f"{number} {FAMILIES[notes.family[0]]}", fontsize=7.5)
@@ -113,7 +115,7 @@ def instruments_picture(instruments: Sequence[Notes], title: str) -> Picture:
 
 
 @with_style
-def confusion_picture(report: PitchReport, title: str) -> Picture:
+def plot_confusion(report: PitchReport, title: str) -> Picture:
     """Draw the confusions of a report; each row (a labelled key) sums to 1."""
     counts = report.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

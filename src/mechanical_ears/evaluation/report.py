@@ -20,26 +20,26 @@ from mechanical_ears.evaluation.imagination import (
     SETS,
     Evaluation,
     Figures,
-    Real,
+    RealNotes,
 )
 from mechanical_ears.evaluation.measurements import Notes
 from mechanical_ears.evaluation.plots import (
-    embeddings_picture,
-    families_picture,
-    instruments_picture,
+    plot_embeddings,
+    plot_families,
+    plot_instruments,
 )
 from mechanical_ears.files import make_folder, write_json, write_text
 from mechanical_ears.pictures import save_figure
 
 FRECHET_FACTOR: Final = 1.3  # times that of training instruments to unseen ones
-LEAST_PRECISION, LEAST_RECALL = 0.9, 0.7
+MIN_PRECISION, MIN_RECALL = 0.9, 0.7
 PITCH_MARGIN: Final = 0.01  # below resynthesised real notes
 ENTROPY_MARGIN: Final = 0.05  # nats above them
 FAMILY_MARGIN: Final = 0.05  # below real notes
-MOST_CENTS: Final = 1.0
+MAX_CENTS: Final = 1.0
 CONSISTENCY_FACTOR: Final = 1.1
-LEAST_LOUDER: Final = 0.995
-LEAST_NEW: Final = 0.95
+MIN_LOUDER: Final = 0.995
+MIN_NEW: Final = 0.95
 
 SHORT_NAMES: Final = ("generated", "train*", "train", "unseen*", "unseen")  # *: resynthesised
 
@@ -63,7 +63,7 @@ class Row:
     met: bool | None
 
 
-def rows(evaluation: Evaluation) -> list[Row]:
+def report_rows(evaluation: Evaluation) -> list[Row]:
     """The table of an evaluation."""
     sets = evaluation.sets
     seen, unseen, strangers = (sets[n] for n in ("train", "unseen", "unseen resynthesised"))
@@ -116,15 +116,15 @@ def rows(evaluation: Evaluation) -> list[Row]:
             "precision",
             lambda f: f.to_train.precision,
             percent,
-            f"≥ {percent(LEAST_PRECISION)}",
-            lambda v: v >= LEAST_PRECISION,
+            f"≥ {percent(MIN_PRECISION)}",
+            lambda v: v >= MIN_PRECISION,
         ),
         row(
             "recall",
             lambda f: f.to_train.recall,
             percent,
-            f"≥ {percent(LEAST_RECALL)}",
-            lambda v: v >= LEAST_RECALL,
+            f"≥ {percent(MIN_RECALL)}",
+            lambda v: v >= MIN_RECALL,
         ),
         row("density", lambda f: f.to_train.density, _digits(2)),
         row("coverage", lambda f: f.to_train.coverage, percent),
@@ -156,8 +156,8 @@ def rows(evaluation: Evaluation) -> list[Row]:
             "cents beside the key",
             lambda f: f.heard.cents,
             _digits(2),
-            f"≤ {MOST_CENTS:g}",
-            lambda v: v <= MOST_CENTS,
+            f"≤ {MAX_CENTS:g}",
+            lambda v: v <= MAX_CENTS,
         ),
         row("cents beside the key, 90 % of notes", lambda f: f.heard.cents_90, _digits(2)),
         row(
@@ -171,16 +171,16 @@ def rows(evaluation: Evaluation) -> list[Row]:
             "velocity steps that are louder",
             lambda f: f.velocity.louder,
             percent,
-            f"≥ {percent(LEAST_LOUDER)}",
-            lambda v: v >= LEAST_LOUDER,
+            f"≥ {percent(MIN_LOUDER)}",
+            lambda v: v >= MIN_LOUDER,
         ),
         row("dB louder for 25 velocities", lambda f: f.velocity.decibels, _digits(1)),
         row(
             "instruments that are new",
             lambda f: None if f.novelty is None else f.novelty.share,
             percent,
-            f"≥ {percent(LEAST_NEW)}",
-            lambda v: v >= LEAST_NEW,
+            f"≥ {percent(MIN_NEW)}",
+            lambda v: v >= MIN_NEW,
         ),
         row(
             "distance to nearest training instrument",
@@ -207,7 +207,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def markdown(table: Sequence[Row]) -> str:
+def to_markdown(table: Sequence[Row]) -> str:
     """The table in Markdown."""
     header = ["figure", *SETS, "target", "met"]
     verdict = {None: "", True: "yes", False: "no"}
@@ -219,7 +219,7 @@ def markdown(table: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def explained(evaluation: Evaluation) -> str:
+def explain(evaluation: Evaluation) -> str:
     """What the table's columns and figures stand on, in Markdown."""
     made, halves = evaluation.sets[GENERATED], evaluation.by_instrument
     new = made.novelty
@@ -242,7 +242,7 @@ def explained(evaluation: Evaluation) -> str:
 def write_report(
     folder: Path,
     evaluation: Evaluation,
-    real_notes: Real,
+    real_notes: RealNotes,
     instruments: Sequence[Notes],
     about: dict[str, Any],
     title: str,
@@ -263,7 +263,7 @@ def write_report(
     Raises:
         EarsError: the folder cannot be written.
     """
-    table = rows(evaluation)
+    table = report_rows(evaluation)
     make_folder(folder)
     write_json(
         folder / "report.json",
@@ -281,11 +281,13 @@ def write_report(
             ],
         },
     )
-    write_text(folder / "report.md", f"# {title}\n\n{explained(evaluation)}\n\n{markdown(table)}\n")
+    write_text(
+        folder / "report.md", f"# {title}\n\n{explain(evaluation)}\n\n{to_markdown(table)}\n"
+    )
     pictures = {
-        "embeddings": embeddings_picture(evaluation.generated, real_notes.notes, title),
-        "families": families_picture(evaluation.generated, real_notes.notes["unseen"], title),
-        "instruments": instruments_picture(instruments, title),
+        "embeddings": plot_embeddings(evaluation.generated, real_notes.notes, title),
+        "families": plot_families(evaluation.generated, real_notes.notes["unseen"], title),
+        "instruments": plot_instruments(instruments, title),
     }
     for name, picture in pictures.items():
         save_figure(picture, folder / f"{name}.png")

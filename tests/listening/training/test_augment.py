@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mechanical_ears.listening.training import effects
-from mechanical_ears.listening.training.augment import HARD, NONE, Augmentation, augment
-from mechanical_ears.listening.training.effects import NOISES
-from mechanical_ears.listening.training.lossy_codec import _dct_iv, lossy
+from mechanical_ears.listening.training.augment import NONE, STRESS_TESTS, Augmentation, augment
+from mechanical_ears.listening.training.effects import NOISE_KINDS
+from mechanical_ears.listening.training.lossy_codec import _dct_iv, lossy_codec
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
 from mechanical_ears.note import QUALITIES
 
@@ -159,7 +159,7 @@ def test_convolution_is_linear_and_not_circular():
 
 @pytest.mark.parametrize("decay", [0.1, 0.6, 1.5])
 def test_rooms_decay_as_asked(decay):
-    tails = effects.room(torch.full((8,), decay), torch.full((8,), -6.0), 1.5, seeded())
+    tails = effects.room_response(torch.full((8,), decay), torch.full((8,), -6.0), 1.5, seeded())
     assert (tails[:, 0] == 1).all()
     tails = tails[:, 1:]
     torch.testing.assert_close(db(tails.square().sum(1)), torch.full((8,), -6.0), atol=0.01, rtol=0)
@@ -193,8 +193,8 @@ def test_clipping():
 
 @pytest.mark.parametrize(("kind", "slope"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)])
 def test_noise_falls_with_frequency_by_its_colour(kind, slope):
-    kinds = torch.full((8,), NOISES.index(kind))
-    noise = effects.noises(kinds, torch.full((8,), 50.0), 64_000, seeded())
+    kinds = torch.full((8,), NOISE_KINDS.index(kind))
+    noise = effects.make_noise(kinds, torch.full((8,), 50.0), 64_000, seeded())
     power = torch.fft.rfft(noise).abs().square().mean(0)
     octaves = [
         power[round(low / 0.25) : round(2 * low / 0.25)].mean() for low in (250, 500, 1000, 2000)
@@ -204,20 +204,20 @@ def test_noise_falls_with_frequency_by_its_colour(kind, slope):
 
 @pytest.mark.parametrize("mains", [50.0, 60.0])
 def test_hum_is_the_mains_and_its_partials(mains):
-    hum = effects.noises(torch.tensor([3]), torch.tensor([mains]), 64_000, seeded())[0]
+    hum = effects.make_noise(torch.tensor([3]), torch.tensor([mains]), 64_000, seeded())[0]
     power = torch.fft.rfft(hum).abs().square()
     partials = (torch.arange(1, 21) * mains * 4).long()
     assert power[partials].sum() / power.sum() == pytest.approx(1, abs=1e-4)
     assert (power[partials] > 0).all()
 
 
-@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 @pytest.mark.parametrize("snr", [0.0, 20.0, 60.0])
 def test_noise_is_as_loud_as_asked_where_the_note_is(kind, snr):
     note = torch.zeros(2, 2 * RATE)
     note[:, 800:] = sine(440.0, 2.0)[:-800]
-    noise = effects.noises(
-        torch.full((2,), NOISES.index(kind)), torch.tensor([50.0, 60.0]), 2 * RATE, seeded()
+    noise = effects.make_noise(
+        torch.full((2,), NOISE_KINDS.index(kind)), torch.tensor([50.0, 60.0]), 2 * RATE, seeded()
     )
     first, end = torch.tensor([800, 800]), torch.tensor([4000, 32_000])
     added = effects.add_noise(note, noise, torch.full((2,), snr), first, end) - note
@@ -239,19 +239,19 @@ def test_dct_iv_is_the_formula():
 @pytest.mark.parametrize("samples", [64_000, 576, 1000, 1])
 def test_a_codec_of_endless_bit_rate_loses_nothing(samples):
     notes = white(2, samples)
-    kept = lossy(notes, torch.full((2,), 150.0), torch.full((2,), 9000.0))
+    kept = lossy_codec(notes, torch.full((2,), 150.0), torch.full((2,), 9000.0))
     torch.testing.assert_close(kept, notes, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("margin", [12.0, 18.0, 24.0])
 def test_codec_noise_lies_under_the_sound_by_its_margin(margin):
     notes = white()
-    loss = lossy(notes, torch.full((4,), margin), torch.full((4,), 9000.0)) - notes
+    loss = lossy_codec(notes, torch.full((4,), margin), torch.full((4,), 9000.0)) - notes
     assert db(notes.square().mean() / loss.square().mean()) == pytest.approx(margin, abs=1.0)
 
 
 def test_codec_keeps_nothing_above_its_cutoff():
-    kept = lossy(white(1), torch.tensor([20.0]), torch.tensor([4000.0]))[0]
+    kept = lossy_codec(white(1), torch.tensor([20.0]), torch.tensor([4000.0]))[0]
     power = torch.fft.rfft(kept[1000:-1000] * torch.hann_window(14_000)).abs().square()
     hertz = torch.fft.rfftfreq(14_000, 1 / RATE)
     assert db(power[hertz > 4200].mean() / power[hertz < 3800].mean()) < -50
@@ -259,8 +259,8 @@ def test_codec_keeps_nothing_above_its_cutoff():
 
 def test_codec_drops_what_is_masked():
     loud, soft = sine(1000.0), sine(1200.0, amplitude=0.0005)
-    kept = lossy((loud + soft)[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
-    alone = lossy(soft[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
+    kept = lossy_codec((loud + soft)[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
+    alone = lossy_codec(soft[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
     assert level_at(alone, 1200) == pytest.approx(level_at(soft, 1200), abs=2)
     assert level_at(kept, 1000) == pytest.approx(level_at(loud, 1000), abs=1)
 
@@ -306,16 +306,16 @@ def test_the_same_generator_gives_the_same_notes(notes, how):
     assert (other.audio != first.audio).any(dim=1).all()
 
 
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("name", STRESS_TESTS)
 def test_hard_ends_change_the_sound_and_stay_in_range(notes, name):
     audio, keys = notes
-    hard = augment(audio, keys, HARD[name], seeded())
+    hard = augment(audio, keys, STRESS_TESTS[name], seeded())
     assert torch.isfinite(hard.audio).all()
     assert hard.audio.abs().max() <= 1 + 1e-6
     assert (hard.audio - audio).abs().amax(1).min() > 1e-4
 
 
-@pytest.mark.parametrize("how", [Augmentation(), EVERYTHING, *HARD.values()])
+@pytest.mark.parametrize("how", [Augmentation(), EVERYTHING, *STRESS_TESTS.values()])
 def test_silence_and_one_sample_stay_finite(how):
     for samples in (1, 5, 4000):
         silent = augment(torch.zeros(3, samples), torch.tensor([0, 60, 127]), how, seeded())
@@ -329,27 +329,27 @@ def test_silence_and_one_sample_stay_finite(how):
 
 def test_labels_tell_what_was_done(notes):
     audio, keys = notes
-    flat = augment(audio, keys, HARD["flat"], seeded())
+    flat = augment(audio, keys, STRESS_TESTS["flat"], seeded())
     assert (flat.cents == -40).all()
-    late = augment(audio, keys, HARD["late"], seeded())
+    late = augment(audio, keys, STRESS_TESTS["late"], seeded())
     assert (late.start == -1600).all()
     assert (late.length == RATE - 1600).all()
     assert (late.audio[:, :1600] == 0).all()
     torch.testing.assert_close(late.audio[:, 1600:-80], audio[:, :-1680])
-    skipped = augment(audio, keys, HARD["no attack"], seeded())
+    skipped = augment(audio, keys, STRESS_TESTS["no attack"], seeded())
     assert (skipped.start == 960).all()
     assert (skipped.length == RATE - 960).all()
     torch.testing.assert_close(skipped.audio[:, : RATE - 1040], audio[:, 960:-80])
-    short = augment(audio, keys, HARD["short"], seeded())
+    short = augment(audio, keys, STRESS_TESTS["short"], seeded())
     assert (short.length == 3200).all()
     assert (short.audio[:, 3200:] == 0).all()
-    quiet = augment(audio, keys, HARD["quiet"], seeded())
+    quiet = augment(audio, keys, STRESS_TESTS["quiet"], seeded())
     torch.testing.assert_close(quiet.audio, audio * 10**-1.5)
 
 
 def test_a_cut_note_is_cut_after_the_silence_before_it(notes):
     audio, keys = notes
-    how = replace(HARD["late"], cut_chance=1.0, cut=(0.1, 0.1))
+    how = replace(STRESS_TESTS["late"], cut_chance=1.0, cut=(0.1, 0.1))
     sound = augment(audio, keys, how, seeded())
     assert (sound.length == 1600).all()
     assert sound.audible.all()
@@ -359,7 +359,7 @@ def test_a_cut_note_is_cut_after_the_silence_before_it(notes):
 
 def test_a_note_that_swells_too_late_is_not_audible():
     swelling = torch.cat([torch.zeros(8000), sine(440.0, 0.5)])[None]
-    assert not augment(swelling, torch.tensor([69]), HARD["short"], seeded()).audible.any()
+    assert not augment(swelling, torch.tensor([69]), STRESS_TESTS["short"], seeded()).audible.any()
 
 
 def test_qualities_that_no_longer_hold(notes):
@@ -370,7 +370,7 @@ def test_qualities_that_no_longer_hold(notes):
         "no attack": {"percussive"},
     }
     for name, names in lost.items():
-        holds = augment(audio, keys, HARD[name], seeded()).qualities
+        holds = augment(audio, keys, STRESS_TESTS[name], seeded()).qualities
         expected = [quality not in names for quality in QUALITIES]
         assert (holds == torch.tensor(expected)).all()
 
@@ -378,8 +378,10 @@ def test_qualities_that_no_longer_hold(notes):
 def test_low_passes_spare_the_fundamental():
     key = torch.tensor([103])  # 3136 Hz
     note = sine(3135.96)[None]
-    how = replace(HARD["low-pass"], spared=1.5)
-    spared, lost = (augment(note, key, one, seeded()).audio for one in (how, HARD["low-pass"]))
+    how = replace(STRESS_TESTS["low-pass"], spared=1.5)
+    spared, lost = (
+        augment(note, key, one, seeded()).audio for one in (how, STRESS_TESTS["low-pass"])
+    )
     assert level_at(spared[0], 3136) > level_at(note[0], 3136) - 0.5
     assert level_at(lost[0], 3136) < level_at(note[0], 3136) - 7
 

@@ -7,7 +7,7 @@ import torch
 
 from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, extract_features
 from mechanical_ears.listening.training import batches as lessons
-from mechanical_ears.listening.training.batches import without_pitch
+from mechanical_ears.listening.training.batches import remove_pitch
 from mechanical_ears.listening.training.labels import UNKNOWN, Labels
 from mechanical_ears.listening.training.network import (
     BINS_PER_SEMITONE,
@@ -22,10 +22,10 @@ from mechanical_ears.listening.training.publish import (
     INPUTS,
     OUTPUTS,
     PITCHED,
-    Published,
+    CalibratedListener,
     export_listener,
 )
-from mechanical_ears.listening.training.train import loss_of
+from mechanical_ears.listening.training.train import listener_loss
 from mechanical_ears.pitch import midi_to_hz
 
 
@@ -85,9 +85,11 @@ def test_features_are_the_normalised_input_and_the_output_of_the_trunk(listener)
 def test_unknown_labels_cost_nothing(listener):
     told = listener(*example_inputs(4))
     instruments = torch.zeros(4, 7)
-    nothing = loss_of(told, instruments, labels(4, pitched=(told.pitched > 0).float()))
+    nothing = listener_loss(told, instruments, labels(4, pitched=(told.pitched > 0).float()))
     assert nothing.item() < 0.3
-    one = loss_of(told, instruments, labels(4, key=torch.tensor([60, UNKNOWN, UNKNOWN, UNKNOWN])))
+    one = listener_loss(
+        told, instruments, labels(4, key=torch.tensor([60, UNKNOWN, UNKNOWN, UNKNOWN]))
+    )
     same = torch.nn.functional.cross_entropy(told.key[:1], torch.tensor([60]))
     pitched = torch.nn.functional.binary_cross_entropy_with_logits(told.pitched, torch.ones(4))
     torch.testing.assert_close(one, same + 0.3 * pitched)
@@ -96,7 +98,7 @@ def test_unknown_labels_cost_nothing(listener):
 def test_what_has_no_single_pitch_loses_its_labels():
     audio = torch.randn(64, 2000, generator=torch.Generator().manual_seed(0)) * 0.1
     keys = torch.arange(64) + 30
-    changed, told = without_pitch(audio, labels(64, key=keys), torch.Generator().manual_seed(1))
+    changed, told = remove_pitch(audio, labels(64, key=keys), torch.Generator().manual_seed(1))
     lost = told.pitched == 0
     assert 10 <= int(lost.sum()) <= 13
     assert (told.key[lost] == UNKNOWN).all()
@@ -107,7 +109,7 @@ def test_what_has_no_single_pitch_loses_its_labels():
 
 def test_blended_notes_stand_in_unison(monkeypatch):
     """Each note is one partial at its key: the other's comes to lie on it, or it stays alone."""
-    monkeypatch.setattr(lessons, "BLENDED_CHANCE", 1.0)
+    monkeypatch.setattr(lessons, "BLEND_CHANCE", 1.0)
     keys = torch.tensor([50, 55, 60, 52, 90])
     families = torch.tensor([3, 3, 3, 5, 3])  # another family, and one too far away
     pitch_map = torch.zeros(5, 2, BINS)
@@ -118,7 +120,7 @@ def test_blended_notes_stand_in_unison(monkeypatch):
     known = labels(
         5, key=keys, sounding=keys, family=families, velocity=torch.tensor([1, 1, 2, 1, 1])
     )
-    (mixed, courses, levels), told = lessons.blended(
+    (mixed, courses, levels), told = lessons.blend(
         (pitch_map, envelope, level), known, torch.Generator().manual_seed(0)
     )
     torch.testing.assert_close(mixed, pitch_map, atol=1e-6, rtol=0)
@@ -132,7 +134,7 @@ def test_blended_notes_stand_in_unison(monkeypatch):
 
 def test_the_published_file_tells_what_torch_tells(listener, tmp_path):
     known = torch.nn.functional.normalize(torch.randn(5, listener.shape.embedding), dim=1)
-    published = Published(listener, dict.fromkeys((*CALIBRATED, PITCHED), 1.3), known)
+    published = CalibratedListener(listener, dict.fromkeys((*CALIBRATED, PITCHED), 1.3), known)
     export_listener(published, tmp_path / "model.onnx", {"instruments": ["a", "ü"]})
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert session.get_modelmeta().custom_metadata_map["instruments"] == '["a", "ü"]'

@@ -29,23 +29,23 @@ import torch
 from torch import Tensor
 
 from mechanical_ears.listening.training import effects
-from mechanical_ears.listening.training.lossy_codec import lossy
+from mechanical_ears.listening.training.lossy_codec import lossy_codec
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
 from mechanical_ears.note import QUALITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI
 
 Range = tuple[float, float]
 
-WIDEST_CENTS = 40.0  # either way, so that the key stays the nearest
-PEAK = -30.0  # dB of full scale, to which notes are brought before the gain
+MAX_CENTS = 40.0  # either way, so that the key stays the nearest
+PEAK_DB = -30.0  # dB of full scale, to which notes are brought before the gain
 TELEPHONE = (300.0, 3400.0)  # Hz
-PEAKS = 3  # hills and valleys of an equaliser
+PEAK_COUNT = 3  # hills and valleys of an equaliser
 PEAK_CENTRES = (80.0, 7000.0)  # Hz
 PEAK_WIDTHS = (0.5, 1.5)  # octaves
 MAINS = (50.0, 60.0)  # Hz
-DULL = 4000.0  # Hz: below this band limit nobody can tell a bright sound
-COLOURED = 3.0  # dB an octave: beyond this tilt bright and dark are the equaliser's
-LEAST_POWER = 1e-5  # of the note's mean power; a kept part below it holds no note
+BRIGHTNESS_CUTOFF = 4000.0  # Hz: below this band limit nobody can tell a bright sound
+MAX_TILT = 3.0  # dB an octave: beyond this tilt bright and dark are the equaliser's
+MIN_POWER = 1e-5  # of the note's mean power; a kept part below it holds no note
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Augmentation:
     clip: Range = (0.0, 12.0)  # dB
     noise_chance: float = 0.5
     noise: Range = (0.0, 60.0)  # dB
-    noises: tuple[str, ...] = effects.NOISES
+    noises: tuple[str, ...] = effects.NOISE_KINDS
     lossy_chance: float = 0.2
     lossy_margin: Range = (6.0, 24.0)  # dB
     lossy_cutoff: Range = (3000.0, 8000.0)  # Hz
@@ -133,17 +133,17 @@ class Augmentation:
                 raise ValueError(f"{field.name} is {value}, below 0")
             if field.name in _LOGARITHMIC and value[0] <= 0:
                 raise ValueError(f"{field.name} is {value}, not above 0")
-        if max(map(abs, self.detune)) > WIDEST_CENTS:
-            raise ValueError(f"detune is {self.detune}, beyond ±{WIDEST_CENTS:g} cents")
+        if max(map(abs, self.detune)) > MAX_CENTS:
+            raise ValueError(f"detune is {self.detune}, beyond ±{MAX_CENTS:g} cents")
         swing = (2 ** (self.chorus_depth[1] / 1200) - 1) / (math.pi * self.chorus_rate[0])
-        if self.chorus_delay[1] + swing > effects.LONGEST_DELAY:
+        if self.chorus_delay[1] + swing > effects.MAX_DELAY_SECONDS:
             raise ValueError(
                 f"chorus_delay is {self.chorus_delay}: with its swing of {swing:.3f} s the copy "
-                f"comes more than {effects.LONGEST_DELAY} s late"
+                f"comes more than {effects.MAX_DELAY_SECONDS} s late"
             )
-        strangers = set(self.noises) - set(effects.NOISES)
+        strangers = set(self.noises) - set(effects.NOISE_KINDS)
         if strangers or not self.noises:
-            raise ValueError(f"noises is {self.noises}, need some of {effects.NOISES}")
+            raise ValueError(f"noises is {self.noises}, need some of {effects.NOISE_KINDS}")
 
 
 _LOGARITHMIC = {"chorus_rate", "low_pass", "high_pass", "reverb_time", "lossy_cutoff", "cut"}
@@ -162,8 +162,8 @@ def _only(station: str, **ends: float) -> Augmentation:
     return replace(NONE, **changed | {f"{station}_chance": 1.0})
 
 
-HARD = {
-    **{kind: replace(_only("noise", noise=20.0), noises=(kind,)) for kind in effects.NOISES},
+STRESS_TESTS = {
+    **{kind: replace(_only("noise", noise=20.0), noises=(kind,)) for kind in effects.NOISE_KINDS},
     "telephone": _only("telephone"),
     "short": _only("cut", cut=0.2),
     "quiet": _only("gain", gain=-30.0),
@@ -186,7 +186,7 @@ HARD = {
 
 
 @dataclass(frozen=True, eq=False)
-class Augmented:
+class AugmentedNotes:
     """Notes after their way, with what their labels must follow; all on the audio's device.
 
     Attributes:
@@ -209,7 +209,7 @@ class Augmented:
 
 
 @dataclass(frozen=True, eq=False)
-class _Way:
+class _Parameters:
     """What was drawn for the notes of a batch, on the CPU; each tensor (batch,) unless told."""
 
     detuned: Tensor
@@ -245,7 +245,11 @@ class _Way:
     def qualities(self) -> Tensor:
         """Which labels still hold, bool (batch, 10)."""
         slope, low = self.colour[0], self.colour[4]
-        dull = (low < DULL) | (slope.abs() > COLOURED) | (self.coded & (self.codec[1] < DULL))
+        dull = (
+            (low < BRIGHTNESS_CUTOFF)
+            | (slope.abs() > MAX_TILT)
+            | (self.coded & (self.codec[1] < BRIGHTNESS_CUTOFF))
+        )
         spoilt = {
             "bright": dull,
             "dark": dull,
@@ -261,7 +265,7 @@ class _Way:
         return torch.stack([~spoilt.get(quality, never) for quality in QUALITIES], dim=1)
 
 
-class _Draw:
+class _Sampler:
     """Random numbers for a batch of notes, on the CPU."""
 
     def __init__(self, generator: torch.Generator, batch: int, clean_chance: float) -> None:
@@ -295,8 +299,10 @@ class _Draw:
         return int(torch.randint(2**62, (), generator=self._generator))
 
 
-def _draw_way(how: Augmentation, pitch: Tensor, samples: int, generator: torch.Generator) -> _Way:
-    draw = _Draw(generator, len(pitch), how.clean_chance)
+def _sample_parameters(
+    how: Augmentation, pitch: Tensor, samples: int, generator: torch.Generator
+) -> _Parameters:
+    draw = _Sampler(generator, len(pitch), how.clean_chance)
     lowest_cutoff = how.spared * A4_FREQUENCY * torch.exp2((pitch.cpu() - A4_MIDI) / 12)
     detuned, skipped, late = (
         draw.chosen(chance) for chance in (how.detune_chance, how.skip_chance, how.late_chance)
@@ -304,14 +310,14 @@ def _draw_way(how: Augmentation, pitch: Tensor, samples: int, generator: torch.G
     begin = draw.uniform(how.skip) * skipped - draw.uniform(how.late) * (late & ~skipped)
     cut = draw.chosen(how.cut_chance)
     kept = (draw.logarithmic(how.cut) * RATE).round()
-    coloured, colour = _draw_colour(draw, how, lowest_cutoff)
+    coloured, colour = _sample_filters(draw, how, lowest_cutoff)
     codec_cutoff = torch.maximum(draw.logarithmic(how.lossy_cutoff), lowest_cutoff)
-    kinds = [effects.NOISES.index(name) for name in how.noises]
-    return _Way(
+    kinds = [effects.NOISE_KINDS.index(name) for name in how.noises]
+    return _Parameters(
         detuned=detuned,
         cents=draw.uniform(how.detune) * detuned,
         doubled=draw.chosen(how.chorus_chance),
-        chorus=_draw_chorus(draw, how),
+        chorus=_sample_chorus(draw, how),
         coloured=coloured,
         colour=colour,
         wet=draw.chosen(how.reverb_chance),
@@ -333,15 +339,15 @@ def _draw_way(how: Augmentation, pitch: Tensor, samples: int, generator: torch.G
     )
 
 
-def _draw_chorus(draw: _Draw, how: Augmentation) -> tuple[Tensor, ...]:
+def _sample_chorus(draw: _Sampler, how: Augmentation) -> tuple[Tensor, ...]:
     """The arguments of `effects.chorus`."""
     rate, depth = draw.logarithmic(how.chorus_rate), draw.uniform(how.chorus_depth)
     delay = draw.uniform(how.chorus_delay) + effects.swing(rate, depth)
     return delay, rate, depth, draw.uniform(how.chorus_level)
 
 
-def _draw_colour(
-    draw: _Draw, how: Augmentation, lowest_cutoff: Tensor
+def _sample_filters(
+    draw: _Sampler, how: Augmentation, lowest_cutoff: Tensor
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Which notes are filtered, and how: what is not chosen does nothing."""
     tilted, peaked = draw.chosen(how.tilt_chance), draw.chosen(how.peaks_chance)
@@ -353,9 +359,9 @@ def _draw_colour(
     high = torch.where(telephone, high.clamp(min=TELEPHONE[0]), high)
     colour = (
         draw.uniform(how.tilt) * tilted,
-        draw.uniform(how.peaks, PEAKS) * peaked[:, None],
-        draw.logarithmic(PEAK_CENTRES, PEAKS),
-        draw.uniform(PEAK_WIDTHS, PEAKS),
+        draw.uniform(how.peaks, PEAK_COUNT) * peaked[:, None],
+        draw.logarithmic(PEAK_CENTRES, PEAK_COUNT),
+        draw.uniform(PEAK_WIDTHS, PEAK_COUNT),
         torch.maximum(low, lowest_cutoff),
         high,
     )
@@ -364,7 +370,7 @@ def _draw_colour(
 
 def augment(
     audio: Tensor, pitch: Tensor, augmentation: Augmentation, generator: torch.Generator
-) -> Augmented:
+) -> AugmentedNotes:
     """Send each note of a batch its own way.
 
     Args:
@@ -374,44 +380,44 @@ def augment(
         generator: on the CPU, wherever the audio is.
     """
     samples, device = audio.shape[1], audio.device
-    way = _draw_way(augmentation, pitch, samples, generator)
+    way = _sample_parameters(augmentation, pitch, samples, generator)
     grain = torch.Generator(device).manual_seed(way.seed)
     sound = audio.clone()
 
     def coloured(notes: Tensor, *colour: Tensor) -> Tensor:
-        return effects.convolve(notes, _colour(*colour))
+        return effects.convolve(notes, _filter_response(*colour))
 
     def in_a_room(notes: Tensor, decay: Tensor, level: Tensor, *colour: Tensor) -> Tensor:
-        tail = effects.room(decay, level, augmentation.reverb_time[1], grain)
-        return effects.convolve(notes, _colour(*colour), tail)
+        tail = effects.room_response(decay, level, augmentation.reverb_time[1], grain)
+        return effects.convolve(notes, _filter_response(*colour), tail)
 
     def in_noise(
         notes: Tensor, snr: Tensor, kind: Tensor, mains: Tensor, first: Tensor, last: Tensor
     ) -> Tensor:
-        noise = effects.noises(kind, mains, samples, grain)
+        noise = effects.make_noise(kind, mains, samples, grain)
         return effects.add_noise(notes, noise, snr, first, last)
 
     def from_magnitudes(notes: Tensor, blur: Tensor) -> Tensor:
-        return effects.resynthesise(notes, blur, grain)
+        return effects.blur_phases(notes, blur, grain)
 
-    _alter(sound, way.resynthesised, from_magnitudes, way.blur)
-    _alter(sound, way.detuned, effects.detune, way.cents)
-    _alter(sound, way.doubled, effects.chorus, *way.chorus)
-    _alter(sound, way.coloured & ~way.wet, coloured, *way.colour)
-    _alter(sound, way.wet, in_a_room, *way.place, *way.colour)
+    _apply(sound, way.resynthesised, from_magnitudes, way.blur)
+    _apply(sound, way.detuned, effects.detune, way.cents)
+    _apply(sound, way.doubled, effects.chorus, *way.chorus)
+    _apply(sound, way.coloured & ~way.wet, coloured, *way.colour)
+    _apply(sound, way.wet, in_a_room, *way.place, *way.colour)
 
     begin, end = way.place_of(samples)
     power = sound.square().mean(1)
-    _alter(sound, way.start != 0, effects.shift, way.start)
-    audible = effects.power(sound, begin.to(device), end.to(device)) > LEAST_POWER * power
+    _apply(sound, way.start != 0, effects.shift, way.start)
+    audible = effects.power(sound, begin.to(device), end.to(device)) > MIN_POWER * power
 
-    _alter(sound, way.clipped, effects.clip, *way.overdrive)
-    _alter(sound, way.noisy, in_noise, *way.noise, begin, end)
-    _alter(sound, way.coded, lossy, *way.codec)
-    _alter(sound, end < samples, effects.cut, end)
-    _alter(sound, way.levelled, effects.level, torch.full_like(way.gain, PEAK))
+    _apply(sound, way.clipped, effects.clip, *way.overdrive)
+    _apply(sound, way.noisy, in_noise, *way.noise, begin, end)
+    _apply(sound, way.coded, lossy_codec, *way.codec)
+    _apply(sound, end < samples, effects.cut, end)
+    _apply(sound, way.levelled, effects.level, torch.full_like(way.gain, PEAK_DB))
 
-    return Augmented(
+    return AugmentedNotes(
         audio=effects.gain(sound, way.gain.to(device)),
         cents=way.cents.to(device),
         start=way.start.to(device),
@@ -421,7 +427,7 @@ def augment(
     )
 
 
-def _colour(
+def _filter_response(
     slope: Tensor, gain: Tensor, centre: Tensor, width: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
     """All filters of each note as one impulse response."""
@@ -429,7 +435,7 @@ def _colour(
     return effects.minimum_phase(equaliser + effects.low_pass(low) + effects.high_pass(high))
 
 
-def _alter(
+def _apply(
     sound: Tensor, which: Tensor, effect: Callable[..., Tensor], *parameters: Tensor
 ) -> None:
     """Let an effect work, in place, on those notes for which it was chosen."""

@@ -26,19 +26,19 @@ from mechanical_ears.training.feed import Batch
 
 LN10 = math.log(10)
 UNPITCHED_SHARE = 0.2  # of the notes of a batch, made into noise, silence or chords
-CHORDS = 0.75  # of those: chords are harder to tell from notes than noise is
-DYADS = 0.3  # of the chords of other notes, that have two notes instead of three
-COLOURS = 3  # of noise: white, pink, brown
+CHORD_SHARE = 0.75  # of those: chords are harder to tell from notes than noise is
+DYAD_SHARE = 0.3  # of the chords of other notes, that have two notes instead of three
+NOISE_COLOURS = 3  # of noise: white, pink, brown
 TRIADS = ((3, 7), (4, 7), (5, 9), (4, 10))  # semitones above a note, of its own chords
-MOVED_CHANCE = 0.4  # that a pitch map is moved by up to …
-MOVED = 4  # … so many semitones either way
-BLENDED_CHANCE = 0.3  # that a note is blended with another of its family …
-BLENDED_REACH = 12  # … no more than so many semitones away …
-BLENDED_LEVEL = 10.0  # … and so many dB louder or softer at the most
+TRANSPOSE_CHANCE = 0.4  # that a pitch map is moved by up to …
+MAX_TRANSPOSITION = 4  # … so many semitones either way
+BLEND_CHANCE = 0.3  # that a note is blended with another of its family …
+MAX_BLEND_DISTANCE = 12  # … no more than so many semitones away …
+MAX_BLEND_LEVEL = 10.0  # … and so many dB louder or softer at the most
 
 
 @torch.no_grad()
-def prepare(
+def prepare_batch(
     batch: Batch,
     labeller: Labeller,
     front_end: nn.Module,
@@ -59,7 +59,7 @@ def prepare(
     """
     device = next(front_end.buffers()).device
     labels = labeller.of(batch.notes).to(device)
-    audio, labels = without_pitch(batch.audio_on(device), labels, generator)
+    audio, labels = remove_pitch(batch.audio_on(device), labels, generator)
     changed = augment(audio, labels.key.clamp_min(0), how, generator)
     labels = replace(
         labels,
@@ -71,13 +71,15 @@ def prepare(
     heard: tuple[Tensor, ...] = front_end(changed.audio)
     if not moves:
         return heard, labels
-    by = torch.randint(-MOVED, MOVED + 1, (len(audio),), generator=generator)
-    by *= torch.rand(len(audio), generator=generator) < MOVED_CHANCE
-    pitch_map, labels = moved(heard[0], labels, by.to(device))
-    return blended((pitch_map, *heard[1:]), labels, generator)
+    by = torch.randint(
+        -MAX_TRANSPOSITION, MAX_TRANSPOSITION + 1, (len(audio),), generator=generator
+    )
+    by *= torch.rand(len(audio), generator=generator) < TRANSPOSE_CHANCE
+    pitch_map, labels = transpose(heard[0], labels, by.to(device))
+    return blend((pitch_map, *heard[1:]), labels, generator)
 
 
-def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels]:
+def transpose(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels]:
     """Pitch maps moved by ``by`` (batch,) semitones, with their labels, where keys stay on a piano.
 
     What the move uncovers at an end of the axis is silent.
@@ -87,12 +89,12 @@ def moved(pitch_map: Tensor, labels: Labels, by: Tensor) -> tuple[Tensor, Labels
     by = by * on_piano
     sounding = torch.where(labels.sounding == UNKNOWN, UNKNOWN, labels.sounding + by)
     return (
-        _transposed(pitch_map, by),
+        _shift_spectra(pitch_map, by),
         replace(labels, key=labels.key + by, sounding=sounding.clamp(UNKNOWN, PITCH_COUNT - 1)),
     )
 
 
-def blended(
+def blend(
     heard: tuple[Tensor, ...], labels: Labels, generator: torch.Generator
 ) -> tuple[tuple[Tensor, ...], Labels]:
     """Some notes that sound at their key with another such of their family over them, in unison.
@@ -104,10 +106,10 @@ def blended(
     """
     count, device = len(labels.key), labels.key.device
     chance = torch.rand(count, count, generator=generator).to(device)
-    chosen = torch.rand(count, generator=generator).to(device) < BLENDED_CHANCE
-    level = (torch.rand(count, generator=generator).to(device) * 2 - 1) * BLENDED_LEVEL
+    chosen = torch.rand(count, generator=generator).to(device) < BLEND_CHANCE
+    level = (torch.rand(count, generator=generator).to(device) * 2 - 1) * MAX_BLEND_LEVEL
     away = labels.key[:, None] - labels.key
-    alike = (labels.family[:, None] == labels.family) & (away.abs() <= BLENDED_REACH)
+    alike = (labels.family[:, None] == labels.family) & (away.abs() <= MAX_BLEND_DISTANCE)
     plain = (labels.key != UNKNOWN) & (labels.sounding == labels.key) & (labels.family != UNKNOWN)
     alike &= plain[:, None] & plain & ~torch.eye(count, dtype=torch.bool, device=device)
     partner = torch.where(alike, chance, -1).argmax(dim=1)
@@ -115,8 +117,8 @@ def blended(
     partner, level = partner[rows], level[rows]
     by = labels.key[rows] - labels.key[partner]
     pitch_map, envelope = heard[0].clone(), heard[1].clone()
-    pitch_map[rows] = _laid_over(heard[0][rows], _transposed(heard[0][partner], by), level)
-    envelope[rows] = _laid_over(heard[1][rows], heard[1][partner], level)
+    pitch_map[rows] = _add_levels(heard[0][rows], _shift_spectra(heard[0][partner], by), level)
+    envelope[rows] = _add_levels(heard[1][rows], heard[1][partner], level)
 
     def agreed(values: Tensor, others: Tensor) -> Tensor:
         changed = values.clone()
@@ -132,7 +134,7 @@ def blended(
     )
 
 
-def _transposed(pitch_map: Tensor, by: Tensor) -> Tensor:
+def _shift_spectra(pitch_map: Tensor, by: Tensor) -> Tensor:
     """Pitch maps (batch, frames, bins) moved up by ``by`` (batch,) semitones; silence follows."""
     places = torch.arange(BINS, device=by.device) - BINS_PER_SEMITONE * by[:, None]
     inside = (places >= 0) & (places < BINS)
@@ -140,7 +142,7 @@ def _transposed(pitch_map: Tensor, by: Tensor) -> Tensor:
     return pitch_map.gather(2, taken) * inside[:, None]
 
 
-def _laid_over(heard: Tensor, other: Tensor, level: Tensor) -> Tensor:
+def _add_levels(heard: Tensor, other: Tensor, level: Tensor) -> Tensor:
     """Powers of two pictures of sound added, the other ``level`` (batch,) dB louder."""
     power, added = (torch.exp((each - 1) * (FLOOR * 0.1 * LN10)) for each in (heard, other))
     total = power + added * torch.exp(level * (0.1 * LN10))[:, None, None]
@@ -148,7 +150,7 @@ def _laid_over(heard: Tensor, other: Tensor, level: Tensor) -> Tensor:
     return (1 + (total / loudest).log10() * (10 / FLOOR)).clamp_min(0)
 
 
-def without_pitch(
+def remove_pitch(
     audio: Tensor, labels: Labels, generator: torch.Generator
 ) -> tuple[Tensor, Labels]:
     """Make the first notes of a batch into chords, noise and silence, which have no single pitch.
@@ -162,24 +164,24 @@ def without_pitch(
     if count < 4:
         return audio, labels
     audio = audio.clone()
-    chords = round(CHORDS * (count - 1))
+    chords = round(CHORD_SHARE * (count - 1))
     noises = count - 1 - chords
     gains = torch.rand(chords, 2, 1, generator=generator).to(audio.device) * 0.6 + 0.7
     partner = torch.randint(count, len(audio), (chords, 2), generator=generator)
     peak = audio.abs().amax(dim=1, keepdim=True).clamp_min(1e-4)
     even = audio / peak
     clash = (labels.key[:chords, None].cpu() - labels.key[partner].cpu()) % 12
-    clash[:, 1] *= torch.rand(chords, generator=generator) >= DYADS
+    clash[:, 1] *= torch.rand(chords, generator=generator) >= DYAD_SHARE
     heard = (clash != 0).to(audio.device)  # an octave or a unison is one pitch
     others = even[partner]
     for place in range(0, chords, 2):  # each second chord is the note's own
         triad = TRIADS[int(torch.randint(len(TRIADS), (), generator=generator))]
-        others[place] = torch.stack([_played_faster(even[place], above) for above in triad])
+        others[place] = torch.stack([_speed_up(even[place], above) for above in triad])
         heard[place] = True
     mixed = even[:chords] + (gains * heard[:, :, None] * others).sum(dim=1)
     audio[:chords] = mixed * peak[:chords] / 2
-    colour = torch.randint(COLOURS, (noises,), generator=generator)
-    noise = effects.noises(colour, torch.full((noises,), 50.0), audio.shape[1], generator)
+    colour = torch.randint(NOISE_COLOURS, (noises,), generator=generator)
+    noise = effects.make_noise(colour, torch.full((noises,), 50.0), audio.shape[1], generator)
     noise *= 0.1 / noise.square().mean(dim=1, keepdim=True).sqrt()
     audio[chords : chords + noises] = noise.to(audio.device)
     audio[chords + noises] = 0
@@ -189,7 +191,7 @@ def without_pitch(
     return audio, labels.without(lost)
 
 
-def _played_faster(audio: Tensor, semitones: int) -> Tensor:
+def _speed_up(audio: Tensor, semitones: int) -> Tensor:
     """Audio (samples,) played so much faster that it sounds higher; silence after its end."""
     shorter = functional.interpolate(
         audio[None, None], scale_factor=2 ** (-semitones / 12), mode="linear"

@@ -29,18 +29,18 @@ from torch import Tensor
 
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
 
-FILTER = 4096  # samples of a filter's response: a grid of 3.9 Hz
-DEEPEST = -90.0  # dB, where the stop bands of filters end
+FILTER_SAMPLES = 4096  # samples of a filter's response: a grid of 3.9 Hz
+MIN_GAIN_DB = -90.0  # dB, where the stop bands of filters end
 ORDER = 4  # of the Butterworth band limits: 24 dB an octave
-PIVOT = 1000.0  # Hz, which a tilt leaves alone
-STEEPEST = 24.0  # dB, where a tilt levels out
-NOISES = ("white", "pink", "brown", "hum")
-LOWEST_NOISE = 20.0  # Hz, where pink and brown noise begin
+PIVOT_FREQUENCY = 1000.0  # Hz, which a tilt leaves alone
+MAX_TILT_DB = 24.0  # dB, where a tilt levels out
+NOISE_KINDS = ("white", "pink", "brown", "hum")
+MIN_NOISE_FREQUENCY = 20.0  # Hz, where pink and brown noise begin
 HUM_PARTIALS = 20  # of the mains' frequency
-FADE = 0.005  # s, at the end of what is kept
+FADE_SECONDS = 0.005  # s, at the end of what is kept
 VOCODER_WINDOW = 1024  # samples, in which a sound is resynthesised
-LONGEST_DELAY = 0.06  # s
-WIDEST_DETUNING = 100.0  # cents
+MAX_DELAY_SECONDS = 0.06  # s
+MAX_DETUNING_CENTS = 100.0  # cents
 _TINY = 1e-12  # keeps silence from being divided by zero
 
 
@@ -72,7 +72,7 @@ def detune(audio: Tensor, cents: Tensor) -> Tensor:
     """
     time = torch.arange(audio.shape[1], device=audio.device, dtype=torch.float32)
     lead = torch.expm1(cents.to(torch.float32) * (math.log(2) / 1200))[:, None] * time
-    return _read(_spline(audio), lead)
+    return _interpolate(_spline(audio), lead)
 
 
 def chorus(audio: Tensor, delay: Tensor, rate: Tensor, depth: Tensor, level: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def chorus(audio: Tensor, delay: Tensor, rate: Tensor, depth: Tensor, level: Ten
     time = torch.arange(audio.shape[1], device=audio.device, dtype=torch.float32) / RATE
     turn = 2 * math.pi * rate[:, None]
     late = delay[:, None] + swing(rate, depth)[:, None] * torch.sin(turn * time)
-    copy = _read(_spline(audio), -RATE * late)
+    copy = _interpolate(_spline(audio), -RATE * late)
     return audio + ratio(level)[:, None] * copy
 
 
@@ -97,7 +97,7 @@ def swing(rate: Tensor, depth: Tensor) -> Tensor:
     return torch.expm1(depth * (math.log(2) / 1200)) / (2 * math.pi * rate)
 
 
-def resynthesise(audio: Tensor, blur: Tensor, generator: torch.Generator) -> Tensor:
+def blur_phases(audio: Tensor, blur: Tensor, generator: torch.Generator) -> Tensor:
     """Build the sound anew from its short-time magnitudes with inexact phases.
 
     What a vocoder, a codec or a network loses when it makes sound from a spectrogram (Griffin and
@@ -138,11 +138,11 @@ def _spline(audio: Tensor) -> Tensor:
 
 
 def _margins(samples: int) -> tuple[int, int]:
-    widest = 2 ** (WIDEST_DETUNING / 1200) - 1
-    return math.ceil(LONGEST_DELAY * RATE) + 2, math.ceil(widest * samples) + 4
+    widest = 2 ** (MAX_DETUNING_CENTS / 1200) - 1
+    return math.ceil(MAX_DELAY_SECONDS * RATE) + 2, math.ceil(widest * samples) + 4
 
 
-def _read(spline: Tensor, lead: Tensor) -> Tensor:
+def _interpolate(spline: Tensor, lead: Tensor) -> Tensor:
     """The sound at sample n + lead[n]; lead: float32 (batch, samples)."""
     before, _ = _margins(lead.shape[1])
     lead = 2 * lead
@@ -163,8 +163,8 @@ def tilt(slope: Tensor) -> Tensor:
     Returns:
         Decibels, float32 (batch, FILTER // 2 + 1).
     """
-    octaves = torch.log2(_frequencies(slope.device) / PIVOT)
-    return (slope[:, None] * octaves).clamp(-STEEPEST, STEEPEST)
+    octaves = torch.log2(_frequencies(slope.device) / PIVOT_FREQUENCY)
+    return (slope[:, None] * octaves).clamp(-MAX_TILT_DB, MAX_TILT_DB)
 
 
 def peaks(gain: Tensor, centre: Tensor, width: Tensor) -> Tensor:
@@ -193,13 +193,13 @@ def high_pass(cutoff: Tensor) -> Tensor:
 
 
 def _butterworth(beyond: Tensor) -> Tensor:
-    return (-10 * torch.log10(1 + beyond ** (2 * ORDER))).clamp(min=DEEPEST)
+    return (-10 * torch.log10(1 + beyond ** (2 * ORDER))).clamp(min=MIN_GAIN_DB)
 
 
 def _frequencies(device: torch.device) -> Tensor:
     """Hz of a filter's grid; its first stands for 0 Hz, half a step up."""
-    steps = torch.arange(FILTER // 2 + 1, device=device, dtype=torch.float32)
-    return steps.clamp(min=0.5) * (RATE / FILTER)
+    steps = torch.arange(FILTER_SAMPLES // 2 + 1, device=device, dtype=torch.float32)
+    return steps.clamp(min=0.5) * (RATE / FILTER_SAMPLES)
 
 
 def minimum_phase(decibels: Tensor) -> Tensor:
@@ -211,15 +211,19 @@ def minimum_phase(decibels: Tensor) -> Tensor:
     Returns:
         float32 (batch, FILTER).
     """
-    cepstrum = torch.fft.irfft(decibels.clamp(min=DEEPEST) * (math.log(10) / 20), FILTER)
-    fold = torch.zeros(FILTER, device=decibels.device)
-    fold[1 : FILTER // 2] = 2
-    fold[0] = fold[FILTER // 2] = 1
-    response: Tensor = torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), FILTER)
+    cepstrum = torch.fft.irfft(
+        decibels.clamp(min=MIN_GAIN_DB) * (math.log(10) / 20), FILTER_SAMPLES
+    )
+    fold = torch.zeros(FILTER_SAMPLES, device=decibels.device)
+    fold[1 : FILTER_SAMPLES // 2] = 2
+    fold[0] = fold[FILTER_SAMPLES // 2] = 1
+    response: Tensor = torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), FILTER_SAMPLES)
     return response
 
 
-def room(decay: Tensor, level: Tensor, longest: float, generator: torch.Generator) -> Tensor:
+def room_response(
+    decay: Tensor, level: Tensor, longest: float, generator: torch.Generator
+) -> Tensor:
     """Impulse response of a room: the direct sound and a decaying tail of noise.
 
     Args:
@@ -271,7 +275,7 @@ def shift(audio: Tensor, start: Tensor) -> Tensor:
 def cut(audio: Tensor, end: Tensor) -> Tensor:
     """Silence from sample ``end`` on, after a fade of 5 ms."""
     time = torch.arange(audio.shape[1], device=audio.device)
-    return audio * ((end[:, None] - time) / (FADE * RATE)).clamp(0, 1)
+    return audio * ((end[:, None] - time) / (FADE_SECONDS * RATE)).clamp(0, 1)
 
 
 def clip(audio: Tensor, over: Tensor, hard: Tensor) -> Tensor:
@@ -290,11 +294,11 @@ def clip(audio: Tensor, over: Tensor, hard: Tensor) -> Tensor:
     return peak * torch.where(hard[:, None], driven.clamp(-1, 1), torch.tanh(driven))
 
 
-def noises(kind: Tensor, mains: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+def make_noise(kind: Tensor, mains: Tensor, samples: int, generator: torch.Generator) -> Tensor:
     """Noise, shaped in the frequency domain.
 
     Args:
-        kind: int64 (batch,), place in ``NOISES``: white (power per Hz equal), pink (−3 dB an
+        kind: int64 (batch,), place in ``NOISE_KINDS``: white (power per Hz equal), pink (−3 dB an
             octave), brown (−6 dB an octave), hum (the mains with 20 partials of random levels).
         mains: Hz, 50 or 60, (batch,); taken to the nearest of the steps that ``samples`` allow.
         samples: length.
@@ -306,8 +310,8 @@ def noises(kind: Tensor, mains: Tensor, samples: int, generator: torch.Generator
     device, batch, length = kind.device, len(kind), fast_length(samples)
     bins = length // 2 + 1
     frequency = torch.arange(bins, device=device) * (RATE / length)
-    octaves = frequency.clamp(min=LOWEST_NOISE) / LOWEST_NOISE
-    heard = (frequency >= LOWEST_NOISE).to(torch.float32)
+    octaves = frequency.clamp(min=MIN_NOISE_FREQUENCY) / MIN_NOISE_FREQUENCY
+    heard = (frequency >= MIN_NOISE_FREQUENCY).to(torch.float32)
     shapes = [torch.ones_like(octaves), heard * octaves**-0.5, heard / octaves]
     shape = torch.stack([*shapes, torch.zeros_like(octaves)])
     grain = torch.randn(batch, bins, 2, device=device, generator=generator)
@@ -316,7 +320,7 @@ def noises(kind: Tensor, mains: Tensor, samples: int, generator: torch.Generator
     partial = torch.arange(1, HUM_PARTIALS + 1, device=device)
     place = (mains[:, None] * partial * (length / RATE)).round().to(torch.int64)
     lines = torch.randn(batch, HUM_PARTIALS, 2, device=device, generator=generator)
-    humming = (kind == NOISES.index("hum"))[:, None] & (place < bins)
+    humming = (kind == NOISE_KINDS.index("hum"))[:, None] & (place < bins)
     spectrum.scatter_add_(
         1,
         place.clamp(max=bins - 1),

@@ -17,7 +17,7 @@ from mechanical_ears.note import VELOCITIES
 from mechanical_ears.pitch import PITCH_COUNT
 from mechanical_ears.training.feed import Notes
 
-SYNTHESISED = "toy"  # title of the corpus of our own synthesised notes
+SYNTHETIC_TITLE = "toy"  # title of the corpus of our own synthesised notes
 UNKNOWN = -1  # a label that nobody gave
 
 
@@ -97,7 +97,7 @@ class Labeller:
 def _columns(store: Store, numbers: dict[str, int]) -> dict[str, NDArray[Any]]:
     key = store.pitch.astype(np.int64)
     steps = np.abs(store.velocity[:, None].astype(np.int64) - np.array(VELOCITIES))
-    true = store.provenance.title == SYNTHESISED  # those sound at their key by construction
+    true = store.provenance.title == SYNTHETIC_TITLE  # those sound at their key by construction
     offsets = [
         0 if true else sounding_offset(name, pitch)
         for name, pitch in zip(store.instrument.tolist(), key.tolist(), strict=True)

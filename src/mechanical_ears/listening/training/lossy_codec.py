@@ -31,7 +31,7 @@ _UPWARD, _DOWNWARD = 10.0, 25.0  # dB a Bark by which masking falls, to higher a
 _TINY = 1e-12  # the finest step, for silence
 
 
-def lossy(audio: Tensor, margin: Tensor, cutoff: Tensor) -> Tensor:
+def lossy_codec(audio: Tensor, margin: Tensor, cutoff: Tensor) -> Tensor:
     """Encode and decode.
 
     Args:

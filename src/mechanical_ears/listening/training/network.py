@@ -15,10 +15,11 @@ stands:
                      heard key and over all places, the spectrum seen from the heard key, the
                      envelope and the level
 
-Most instruments sound at their key; those that do not are learned one by one, and what was learned
+Most instruments sound at their key. Those that do not are learned one by one, and what was learned
 of an organ must not move the keys of an unknown synthesiser by an octave. So, after training, the
-logits of a key are leaned on what sounds: log p(key) + ``LEANING`` · log p(sounding). (Chosen on
-validation and training presets: 0.3 is the greatest weight that costs no training preset its key.)
+sounding pitch is added to the logits of the key: log p(key) + ``SOUNDING_WEIGHT`` ·
+log p(sounding). (Chosen on validation and training presets: 0.3 is the greatest weight that costs
+no training preset its key.)
 
 How often families come is not the same in the training fonts (an eighth are leads of synthesisers)
 and in use; logits of families are moved half way (``FAMILY_PRIOR``) from the one to NSynth's own
@@ -56,8 +57,8 @@ BINS_PER_SEMITONE: Final = BINS_PER_OCTAVE // 12
 SEMITONES: Final = BINS // BINS_PER_SEMITONE  # places, from MIDI 19 to 118
 BELOW_KEY: Final = 2 * BINS_PER_OCTAVE  # bins below the heard key that are seen from it
 ABOVE_KEY: Final = 5 * BINS_PER_OCTAVE + BINS_PER_SEMITONE  # bins from it up: 32 partials
-TIMES: Final = (4, 10, 17, 24)  # pitch-map frames at which attack, body, hold and end stop
-LEANING: Final = 0.3  # weight of the sounding pitch in the key that is told, see above
+SEGMENT_ENDS: Final = (4, 10, 17, 24)  # pitch-map frames at which attack, body, hold and end stop
+SOUNDING_WEIGHT: Final = 0.3  # weight of the sounding pitch in the key that is told, see above
 FAMILY_PRIOR: Final = 0.5  # of the way to how often families come in use
 NSYNTH_NOTES: Final = {  # of each family in all of NSynth (Engel et al. 2017, table 2)
     "bass": 68_955,
@@ -72,7 +73,7 @@ NSYNTH_NOTES: Final = {  # of each family in all of NSynth (Engel et al. 2017, t
     "synth_lead": 5_501,
     "vocal": 10_753,
 }
-WIDE_BAND: Final = BINS_PER_OCTAVE // 3  # bins of a band of the absolute spectrum: 4 semitones
+FORMANT_BAND: Final = BINS_PER_OCTAVE // 3  # bins of a band of the absolute spectrum: 4 semitones
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,14 @@ class SemitoneBlock(nn.Module):
         norm = self.norm
         widened, narrowed = cast("nn.Conv1d", self.mix[0]), cast("nn.Conv1d", self.mix[2])
         reached = functional.batch_norm(
-            _one_high(self.reach, features, 24),
+            _conv1d(self.reach, features, 24),
             norm.running_mean,
             norm.running_var,
             norm.weight,
             norm.bias,
             norm.training,
         )
-        return features + _one_high(narrowed, functional.relu(_one_high(widened, reached)))
+        return features + _conv1d(narrowed, functional.relu(_conv1d(widened, reached)))
 
 
 class Listener(nn.Module):
@@ -160,16 +161,16 @@ class Listener(nn.Module):
         self.first = nn.Sequential(
             nn.Conv2d(len(HARMONICS), shape.first, (3, 5), (2, 1), (1, 2)), nn.ReLU()
         )
-        self.second = _normalised(shape.first, shape.middle, (2, BINS_PER_SEMITONE), (1, 0))
-        self.third = _normalised(shape.middle, shape.wide, (1, 1), (1, 1))
+        self.second = _conv_norm_relu(shape.first, shape.middle, (2, BINS_PER_SEMITONE), (1, 0))
+        self.third = _conv_norm_relu(shape.middle, shape.wide, (1, 1), (1, 1))
         self.telling = nn.Linear(shape.wide, 1)
         self.join = nn.Conv1d(2 * shape.wide, shape.wide, 1)
         self.blocks = nn.ModuleList(SemitoneBlock(shape.wide) for _ in range(shape.blocks))
         self.key = nn.Conv1d(shape.wide, 1, 1)
         self.sounding = nn.Conv1d(shape.wide, 1, 1)
         self.beyond = nn.Parameter(torch.full((2,), -6.0))  # logits of keys off the axis
-        self.partials = _dense(len(TIMES) * (BELOW_KEY + ABOVE_KEY), 128, shape.dropout / 2)
-        self.formants = _dense(len(TIMES) * (BINS // WIDE_BAND), 64, shape.dropout / 2)
+        self.partials = _dense(len(SEGMENT_ENDS) * (BELOW_KEY + ABOVE_KEY), 128, shape.dropout / 2)
+        self.formants = _dense(len(SEGMENT_ENDS) * (BINS // FORMANT_BAND), 64, shape.dropout / 2)
         self.course = _dense(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128, shape.dropout / 2)
         told = 3 * shape.wide + 128 + 64 + 128 + 1
         self.trunk = nn.Sequential(
@@ -215,17 +216,17 @@ class Listener(nn.Module):
         weight = self.telling(features.amax(dim=3).transpose(1, 2)).softmax(dim=1)
         weighted = weight.transpose(1, 2)[:, None] @ features
         strongest = features.amax(dim=2, keepdim=True)
-        joined = functional.relu(_one_high(self.join, torch.cat([weighted, strongest], dim=1)))
+        joined = functional.relu(_conv1d(self.join, torch.cat([weighted, strongest], dim=1)))
         for block in self.blocks:
             joined = block(joined)
         joined = functional.relu(joined)
-        key = _one_high(self.key, joined)[:, 0, 0]
-        sounding = _one_high(self.sounding, joined)[:, 0, 0]
+        key = _conv1d(self.key, joined)[:, 0, 0]
+        sounding = _conv1d(self.sounding, joined)[:, 0, 0]
         places = joined[:, :, 0]
         heard = key.softmax(dim=1)
         at_key = (places @ heard[:, :, None])[:, :, 0]
-        spectra = spectra_in_time(pitch_map)
-        formants = functional.avg_pool1d(spectra, WIDE_BAND)
+        spectra = segment_spectra(pitch_map)
+        formants = functional.avg_pool1d(spectra, FORMANT_BAND)
         norm, *layers = self.trunk
         before = norm(
             torch.cat(
@@ -233,7 +234,7 @@ class Listener(nn.Module):
                     at_key,
                     places.mean(dim=2),
                     places.amax(dim=2),
-                    self.partials(seen_from_key(spectra, heard.detach()).flatten(1)),
+                    self.partials(align_to_key(spectra, heard.detach()).flatten(1)),
                     self.formants(formants.flatten(1)),
                     self.course(envelope.flatten(1)),
                     level[:, None],
@@ -246,7 +247,7 @@ class Listener(nn.Module):
             hidden = layer(hidden)
         family = self.family(hidden)
         if not self.training:
-            key = key + LEANING * sounding.log_softmax(dim=1)
+            key = key + SOUNDING_WEIGHT * sounding.log_softmax(dim=1)
             family = family + self.family_shift
         output = ListenerOutput(
             key=self._all_keys(key, 0),
@@ -283,16 +284,16 @@ def harmonic_stack(pitch_map: Tensor) -> Tensor:
     return torch.cat([wide[..., below + by : below + by + bins] for by in shifts], dim=1)
 
 
-def spectra_in_time(pitch_map: Tensor) -> Tensor:
+def segment_spectra(pitch_map: Tensor) -> Tensor:
     """Mean spectra of attack, body, hold and end: (batch, frames, bins) → (batch, 4, bins)."""
     frames = torch.arange(pitch_map.shape[1], device=pitch_map.device)
-    ends = torch.tensor(TIMES, device=pitch_map.device)
+    ends = torch.tensor(SEGMENT_ENDS, device=pitch_map.device)
     begins = functional.pad(ends[:-1], (1, 0))
     taken = (frames >= begins[:, None]) & (frames < ends[:, None])
     return (taken / (ends - begins)[:, None]).to(pitch_map.dtype) @ pitch_map
 
 
-def seen_from_key(spectra: Tensor, heard: Tensor) -> Tensor:
+def align_to_key(spectra: Tensor, heard: Tensor) -> Tensor:
     """Move spectra so that the heard key always stands at the same place.
 
     Args:
@@ -315,7 +316,7 @@ def seen_from_key(spectra: Tensor, heard: Tensor) -> Tensor:
     return seen.transpose(1, 2).flatten(2)
 
 
-def _one_high(conv: nn.Conv1d, features: Tensor, padding: int = 0) -> Tensor:
+def _conv1d(conv: nn.Conv1d, features: Tensor, padding: int = 0) -> Tensor:
     """A convolution along an axis of (batch, channels, 1, places), a picture one place high.
 
     ONNX Runtime does these faster, and keeps its own order of channels from one to the next.
@@ -328,7 +329,7 @@ def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, outputs), nn.ReLU())
 
 
-def _normalised(
+def _conv_norm_relu(
     inputs: int, outputs: int, stride: tuple[int, int], padding: tuple[int, int]
 ) -> nn.Sequential:
     return nn.Sequential(

@@ -31,16 +31,16 @@ from mechanical_ears.training.feed import Notes, batches
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")
 PITCHED = "pitched"  # calibrated, too
 TEMPERATURES = torch.logspace(-0.7, 0.7, 57)  # that are tried
-NOTES_AN_INSTRUMENT = 8  # whose mean embedding stands for it
+INSTRUMENT_NOTES = 8  # whose mean embedding stands for it
 UNPITCHED_IN_USE = 0.005  # share of recordings without a single pitch that is reckoned with
-BATCH = 64  # notes
+BATCH_NOTES = 64  # notes
 INPUTS = ("pitch_map", "envelope", "level")
 OUTPUTS = ("key", "sounding", "pitched", "family", "source", "velocity", "qualities", "nearness")
 
-Hear = Callable[[Tensor], ListenerOutput]  # audio float32 (batch, 64000) → logits
+PredictNotes = Callable[[Tensor], ListenerOutput]  # audio float32 (batch, 64000) → logits
 
 
-class Published(nn.Module):
+class CalibratedListener(nn.Module):
     """The listener with its calibration and the instruments it knows.
 
     Args:
@@ -125,17 +125,19 @@ def calibrate(answers: Iterable[tuple[ListenerOutput, Labels]]) -> dict[str, flo
 
 
 @torch.no_grad()
-def mean_embeddings(hear: Hear, notes: Notes, labeller: Labeller) -> Tensor:
+def mean_embeddings(hear: PredictNotes, notes: Notes, labeller: Labeller) -> Tensor:
     """Mean embedding of each instrument that has notes here; float32 (instruments, embedding)."""
     numbers = labeller.of(notes).instrument
     chosen = torch.cat(
         [
-            torch.nonzero(numbers == number)[:NOTES_AN_INSTRUMENT, 0]
+            torch.nonzero(numbers == number)[:INSTRUMENT_NOTES, 0]
             for number in range(len(labeller.instruments))
         ]
     )
     few = notes.take(chosen.numpy())
-    told = [hear(batch.audio_on(torch.device("cpu"))).embedding for batch in batches(few, BATCH)]
+    told = [
+        hear(batch.audio_on(torch.device("cpu"))).embedding for batch in batches(few, BATCH_NOTES)
+    ]
     embeddings, owners = torch.cat(told), numbers[chosen]
     sums = torch.zeros(len(labeller.instruments), embeddings.shape[1])
     sums.index_add_(0, owners, embeddings)
@@ -158,7 +160,9 @@ def save_weights(network: nn.Module, path: Path, told: Mapping[str, str]) -> Non
         save_file(weights, temporary, metadata=dict(told))
 
 
-def export_listener(published: Published, path: Path, properties: Mapping[str, object]) -> None:
+def export_listener(
+    published: CalibratedListener, path: Path, properties: Mapping[str, object]
+) -> None:
     """Write the ONNX file, whole or not at all.
 
     Args:

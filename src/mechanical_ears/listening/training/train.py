@@ -32,7 +32,7 @@ from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.augment import Augmentation
-from mechanical_ears.listening.training.batches import UNPITCHED_SHARE, prepare
+from mechanical_ears.listening.training.batches import UNPITCHED_SHARE, prepare_batch
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.training.network import (
@@ -43,7 +43,7 @@ from mechanical_ears.listening.training.network import (
     ListenerShape,
 )
 from mechanical_ears.listening.training.publish import (
-    Published,
+    CalibratedListener,
     calibrate,
     export_listener,
     mean_embeddings,
@@ -63,7 +63,7 @@ from mechanical_ears.training.schedules import (
 )
 from mechanical_ears.workers import worker_count
 
-WEIGHTS = {
+LOSS_WEIGHTS = {
     "key": 1.0,
     "sounding": 0.5,
     "family": 0.5,
@@ -82,11 +82,11 @@ AUGMENTATION = Augmentation(
 )
 COSINE_SCALE = 16.0  # of the instrument head's logits
 FAMILY_SMOOTHING = 0.1  # of the family's labels, which are a matter of taste at their borders
-AVERAGED = 0.05  # of all steps, over which the weights are averaged
+AVERAGE_SHARE = 0.05  # of all steps, over which the weights are averaged
 VALIDATION_BATCH = 64  # notes
-VALIDATED = 2000  # validation notes that are heard after each round
-WARM_UP = 300  # steps until the learning rate is reached
-LEAST_RATE = 0.01  # of the learning rate, at the end
+VALIDATION_NOTES = 2000  # validation notes that are heard after each round
+WARM_UP_STEPS = 300  # steps until the learning rate is reached
+LAST_RATE = 0.01  # of the learning rate, at the end
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class ListenerTraining:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainingTask:
     """What is trained to hear: the listener, or another network that tells the same.
 
     Attributes:
@@ -133,12 +133,12 @@ class Subject:
     front_end: Callable[[], nn.Module]
     augmentation: Augmentation
     moves: bool
-    publish: Callable[[Path, Trained], None]
+    publish: Callable[[Path, TrainedNetwork], None]
     file: str
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedNetwork:
     """A network after its training, on the CPU.
 
     Attributes:
@@ -154,7 +154,7 @@ class Trained:
     properties: Mapping[str, object]
 
 
-class Learner(nn.Module):
+class InstrumentClassifier(nn.Module):
     """A network that hears notes, with the head that goes after training.
 
     Args:
@@ -175,7 +175,7 @@ class Learner(nn.Module):
         return told, COSINE_SCALE * near
 
 
-def loss_of(
+def listener_loss(
     told: ListenerOutput, instruments: Tensor, labels: Labels, families: Tensor | None = None
 ) -> Tensor:
     """The loss of a batch, over the labels that are known.
@@ -211,7 +211,7 @@ def loss_of(
         "pitched": functional.binary_cross_entropy_with_logits(told.pitched, labels.pitched),
         "instrument": known(instruments, labels.instrument),
     }
-    return torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+    return torch.stack([LOSS_WEIGHTS[name] * part for name, part in parts.items()]).sum()
 
 
 def train_listener(
@@ -219,7 +219,7 @@ def train_listener(
     run_path: Path,
     observer: Observer,
     hardware: Hardware | None = None,
-    subject: Subject | None = None,
+    subject: TrainingTask | None = None,
 ) -> list[Figures]:
     """Train, or go on with a training, until all rounds are done.
 
@@ -235,7 +235,7 @@ def train_listener(
         TrainingError: the run folder is another's, a checkpoint is damaged, or the loss is no
             longer a number.
     """
-    subject = subject or LISTENER
+    subject = subject or LISTENER_TASK
     stores = [Store(path) for path in training.corpora]
     train = Notes.of(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
     validation = shuffled(Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES), training.seed, 0)
@@ -251,42 +251,42 @@ def train_listener(
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "epochs"), writes=fabric.is_global_zero)
     with closing(run), torch_settings(threads=threads):
-        averaged, labeller = _learn(training, subject, run, fabric, (train, validation), observer)
+        averaged, labeller = _train(training, subject, run, fabric, (train, validation), observer)
         if fabric.is_global_zero:
             _publish(run, subject, averaged.cpu(), labeller, (train, validation), training.seed)
     return run.log()
 
 
-def _learn(
+def _train(
     training: ListenerTraining,
-    subject: Subject,
+    subject: TrainingTask,
     run: RunFolder,
     fabric: Any,
     notes: tuple[Notes, Notes],
     observer: Observer,
-) -> tuple[Learner, Labeller]:
+) -> tuple[InstrumentClassifier, Labeller]:
     """The rounds that are still to do; the averaged weights after them."""
     train, validation = notes
     labeller = Labeller(train.stores)
     torch.manual_seed(training.seed)
-    learner = Learner(subject.network(), len(labeller.instruments), subject.embedding)
+    learner = InstrumentClassifier(subject.network(), len(labeller.instruments), subject.embedding)
     round_notes = min(training.epoch_notes, len(train))
     whole, rest = divmod(round_notes, training.batch_size)
     steps: int = whole + (rest >= fabric.world_size)  # each process has a part of every batch
-    horizon = AVERAGED * training.epochs * steps + 1
+    horizon = AVERAGE_SHARE * training.epochs * steps + 1
 
     def newest_share(update: int) -> float:
         return max(1 / horizon, 9 / (10 + update))  # young averages learn fast
 
     average = moving_average(learner, newest_share)
-    averaged = cast("Learner", average.module)
+    averaged = cast("InstrumentClassifier", average.module)
     adam = torch.optim.AdamW(
         learner.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
     state: State = {"learner": learner, "averaged": averaged, "optimiser": adam}
     done = run.resume(state)
     set_updates(average, done * steps)
-    factor = warm_up_cosine(WARM_UP, training.epochs * steps, LEAST_RATE)
+    factor = warm_up_cosine(WARM_UP_STEPS, training.epochs * steps, LAST_RATE)
     scheduler = schedule(adam, factor, done * steps)
     network, optimiser = fabric.setup(compiled(learner, fabric.device), adam)
     average.to(fabric.device)
@@ -303,7 +303,7 @@ def _learn(
         network.train()
         total, right, count = 0.0, 0, 0
         prepared = (
-            prepare(
+            prepare_batch(
                 batch,
                 labeller,
                 front_end,
@@ -315,7 +315,7 @@ def _learn(
         )
         for step, (heard, labels) in enumerate(ahead(prepared)):
             told, instruments = network(heard)
-            loss = loss_of(told, instruments, labels, families)
+            loss = listener_loss(told, instruments, labels, families)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=2.0)
@@ -337,7 +337,7 @@ def _learn(
         figures = {
             "loss": total / steps,
             "accuracy": right / max(count, 1),
-            **validate(averaged, front_end, validation.take(slice(0, VALIDATED)), labeller),
+            **validate(averaged, front_end, validation.take(slice(0, VALIDATION_NOTES)), labeller),
             "notes_per_second": round(speed, 1),
             "seconds": round(time.perf_counter() - started, 2),
             "device": str(fabric.device),
@@ -368,8 +368,8 @@ def family_shift(notes: Notes) -> Tensor:
 
 def _publish(
     run: RunFolder,
-    subject: Subject,
-    averaged: Learner,
+    subject: TrainingTask,
+    averaged: InstrumentClassifier,
     labeller: Labeller,
     notes: tuple[Notes, Notes],
     seed: int,
@@ -387,7 +387,7 @@ def _publish(
         return told
 
     lessons = (
-        prepare(batch, labeller, front_end, subject.augmentation, generator, moves=False)
+        prepare_batch(batch, labeller, front_end, subject.augmentation, generator, moves=False)
         for batch in batches(validation, VALIDATION_BATCH)
     )
     temperatures = calibrate((averaged(heard)[0], labels) for heard, labels in lessons)
@@ -401,12 +401,12 @@ def _publish(
         "instruments": labeller.instruments,
     }
     means = mean_embeddings(hear, train, labeller)
-    trained = Trained(averaged.listener, temperatures, means, properties)
+    trained = TrainedNetwork(averaged.listener, temperatures, means, properties)
     subject.publish(run.path / subject.file, trained)
 
 
-def _publish_listener(path: Path, trained: Trained) -> None:
-    published = Published(
+def _publish_listener(path: Path, trained: TrainedNetwork) -> None:
+    published = CalibratedListener(
         trained.network, trained.temperatures, trained.instruments, pitched_shift(UNPITCHED_SHARE)
     )
     export_listener(published, path, trained.properties)
@@ -416,7 +416,7 @@ def _publish_listener(path: Path, trained: Trained) -> None:
 
 @torch.no_grad()
 def validate(
-    learner: Learner, front_end: nn.Module, notes: Notes, labeller: Labeller
+    learner: InstrumentClassifier, front_end: nn.Module, notes: Notes, labeller: Labeller
 ) -> dict[str, float]:
     """Figures on notes that are not learned from, as they are: loss and shares that are right."""
     learner.eval()
@@ -429,19 +429,21 @@ def validate(
         loss = float(functional.cross_entropy(told.key, labels.key))
         figures = {
             "validation_loss": (loss, len(key)),
-            "validation_accuracy": _share(key == labels.key, labels.key != UNKNOWN),
-            "validation_chroma": _share((key - labels.key) % 12 == 0, labels.key != UNKNOWN),
-            "validation_sounding": _share(
+            "validation_accuracy": _correct_share(key == labels.key, labels.key != UNKNOWN),
+            "validation_chroma": _correct_share(
+                (key - labels.key) % 12 == 0, labels.key != UNKNOWN
+            ),
+            "validation_sounding": _correct_share(
                 told.sounding.argmax(dim=1) == labels.sounding, labels.sounding != UNKNOWN
             ),
-            "validation_family": _share(
+            "validation_family": _correct_share(
                 told.family.argmax(dim=1) == labels.family, labels.family != UNKNOWN
             ),
-            "validation_velocity": _share(
+            "validation_velocity": _correct_share(
                 (told.velocity.argmax(dim=1) - labels.velocity).abs() <= 1,
                 labels.velocity != UNKNOWN,
             ),
-            "validation_pitched": _share(told.pitched > 0, labels.key != UNKNOWN),
+            "validation_pitched": _correct_share(told.pitched > 0, labels.key != UNKNOWN),
         }
         for name, (mean, count) in figures.items():
             total = sums.setdefault(name, [0.0, 0.0])
@@ -450,12 +452,12 @@ def validate(
     return {name: round(total / max(count, 1), 5) for name, (total, count) in sums.items()}
 
 
-def _share(right: Tensor, known: Tensor) -> tuple[float, int]:
+def _correct_share(right: Tensor, known: Tensor) -> tuple[float, int]:
     count = int(known.sum())
     return (float(right[known].float().mean()) if count else 0.0), count
 
 
-LISTENER = Subject(
+LISTENER_TASK = TrainingTask(
     name="listener",
     network=Listener,
     embedding=ListenerShape().embedding,
