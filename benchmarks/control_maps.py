@@ -44,7 +44,7 @@ from mechanical_ears.spectra import stft
 from tracking import NoteFolder
 
 if TYPE_CHECKING:
-    from mechanical_ears.resynthesis.differentiable.magnitude import ControlMapBatch
+    from mechanical_ears.resynthesis.differentiable.control_map_batch import ControlMapBatch
 
 COMMAND = "python benchmarks/control_maps.py"
 FONTS = Path("/usr/share/sounds/sf2")
@@ -365,9 +365,9 @@ def magnitude(notes: Sequence[Note]) -> None:
 
     from mechanical_ears.listening.frontend import FLOOR, FrontEndFeatures, extract_features
     from mechanical_ears.resynthesis.control_grid import GRID_FRAMES
+    from mechanical_ears.resynthesis.differentiable.control_map_batch import map_batch
     from mechanical_ears.resynthesis.differentiable.magnitude import (
         MagnitudeRender,
-        map_batch,
         render_magnitude,
     )
 

@@ -10,7 +10,7 @@ scale has −3.01 LUFS.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -46,7 +46,7 @@ def loudness(samples: NDArray[np.float32], sample_rate: int) -> float:
     return max(SILENCE, OFFSET + 10 * float(np.log10(max(loudest, 1e-30))))
 
 
-@cache
+@lru_cache(maxsize=8)
 def _gain(samples: int, sample_rate: int) -> NDArray[np.float32]:
     turns = np.arange(samples // 2 + 1) * (sample_rate / samples / _RATE)
     delay = np.exp(-2j * np.pi * turns)

@@ -26,7 +26,7 @@ from mechanical_ears.cli.app import app
 from mechanical_ears.cli.old_spellings import to_new_spellings
 from mechanical_ears.errors import EarsError
 
-TRAIN_EXTRA = {"torch", "lightning", "safetensors", "pyarrow", "fluidsynth", "google_crc32c"}
+TRAIN_EXTRA = {"torch", "lightning", "pyarrow", "fluidsynth", "google_crc32c"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

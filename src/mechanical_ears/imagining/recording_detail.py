@@ -42,6 +42,7 @@ from mechanical_ears.resynthesis.control_map import (
     ControlMap,
     frame_times,
 )
+from mechanical_ears.resynthesis.interpolation import interpolation
 
 RELEASED: Final = 0.05  # s after the key-up, from which a recording tells its release
 FREE: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of a release that it does not tell
@@ -130,10 +131,7 @@ def _between(
     grid: NDArray[np.float64], rows: NDArray[np.float32], moments: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Rows (…, frames of the grid) at other moments, (…, moments)."""
-    at = np.interp(moments, grid, np.arange(len(grid)))
-    before = np.minimum(at.astype(np.int64), len(grid) - 2)
-    share = at - before
-    return np.asarray(rows[..., before] * (1 - share) + rows[..., before + 1] * share)
+    return interpolation(grid, moments, np.float64)(rows)
 
 
 def _modes(

@@ -37,7 +37,6 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.resynthesis import control_map_file as storage
 from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, ControlMap
-from mechanical_ears.resynthesis.tensors import DAMAGE, tensor_bytes, tensors
 
 DEPTH: Final = 80.0  # dB below the loudest moment, where the soft floor lies
 MOST: Final = 40.0  # dB, that are carried of a difference of levels
@@ -244,7 +243,9 @@ def to_bytes(carried: Residual) -> bytes:
         f"map {place}": np.frombuffer(storage.to_bytes(found), dtype=np.int8)
         for place, found in enumerate(carried.maps)
     }
-    return tensor_bytes({**arrays, **halves, **maps}, {"format": FORMAT, "version": VERSION})
+    return storage.write_tensors(
+        {**arrays, **halves, **maps}, {"format": FORMAT, "version": VERSION}
+    )
 
 
 def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
@@ -254,7 +255,7 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
         EarsError: the bytes are damaged, something else or of a newer version.
     """
     try:
-        about, arrays = tensors(data)
+        arrays, about = storage.read_tensors(data)
         if about.get("format") != FORMAT:
             raise ValueError("it is another file")
         if about.get("version") != VERSION:
@@ -279,7 +280,7 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
         maps = tuple(
             storage.from_bytes(arrays[f"map {place}"].tobytes(), path) for place in range(kept)
         )
-    except DAMAGE as error:
+    except storage.DAMAGE as error:
         raise EarsError(
             f"is not what an instrument carries, or damaged ({error})",
             path=path,

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -243,7 +243,7 @@ class _Measured:
     salience: float
 
 
-@cache
+@lru_cache(maxsize=MOST_PARTIALS)
 def _numbers(count: int) -> tuple[Floats, Floats]:
     """Numbers n of the first partials (count,), and 1, n² − 1 and its square (count, 3)."""
     numbers = np.arange(1.0, count + 1)

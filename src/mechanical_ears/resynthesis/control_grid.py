@@ -1,19 +1,20 @@
-"""Outlines: control maps on the one grid that all notes share, which is what a network can learn.
+"""Control grids: control maps on one grid that all notes share, for networks to learn.
 
-A `ControlMap` has as many frames as its note deserves, phases, and partials that are multiples of
-a part of its pitch. An outline has none of that: 96 frames of the partials and 48 of the noise over
-4 s with the key let go after 3, whatever the recording; partial m is the m-th multiple of the
-pitch; and what lies elsewhere, the modes of a bell and the odd halves of an organ's 16-foot stop,
-stands in eight slots, each for a range of ratios to the pitch and for the strongest in it. Where a
-note has more frames, an outline holds the mean power between the middles of its own.
+A `ControlMap` has as many frames as its note needs, phases, and partials that may be multiples of a
+fraction of its pitch. A grid has none of that: 96 frames of the partials and 48 of the noise over
+4 s with the key-up at 3 s, whatever the recording; partial m is the m-th multiple of the pitch; and
+what is elsewhere, the modes of a bell and the odd halves of an organ's 16-foot stop, is in eight
+slots, each for a range of ratios to the pitch and for the strongest in it. Where a map has more
+frames, a grid has the mean power between the midpoints of its own frames.
 
-What a recording of a low rate cannot tell is marked: partials and noise above half its sample rate.
+Partials and noise above half the sample rate of a recording are unknown: `known_mask` marks them
+and `fill_unknown` extrapolates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -35,38 +36,41 @@ from mechanical_ears.resynthesis.control_map import (
     SINGLES,
     ControlMap,
     ControlMapError,
+    band_centres,
     band_edges,
     frame_times,
     group_positions,
     stiff_string_ratios,
 )
+from mechanical_ears.resynthesis.decibels import SILENCE_POWER, power_to_db
+from mechanical_ears.resynthesis.interpolation import interpolation
 
 PARTIAL_ROWS: Final = SINGLES + GROUPS
 GRID_FRAMES: Final = 96  # of partials and slots
 GRID_NOISE_FRAMES: Final = 48
 SLOTS: Final = MODES
 SLOT_EDGES: Final = (0.0, 0.4, 0.8, 2.0, 3.0, 4.5, 7.0, 12.0, np.inf)  # ratios to the pitch
-SLOT_CENTRES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # of those that are empty
-MIN_STIFFNESS: Final = 1e-7  # B, of the stiffness that stands for an ideal string
-STIFF: Final = -6.5  # log10 of B, above which a string is not taken for ideal
-SLOPE_ROWS: Final = 12  # known rows whose slope unknown ones follow
-USUAL_SLOPE: Final = -12.0  # dB an octave, where too few are known
-SLOPES: Final = (-30.0, -3.0)  # dB an octave, at the outside
-_POWER_OF_SILENCE: Final = 10 ** (SILENCE_DB / 10)
+SLOT_CENTRES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # ratios, of empty slots
+MIN_STIFFNESS: Final = 1e-7  # B, that an ideal string has in a grid
+IDEAL_STIFFNESS: Final = -6.5  # log10 of B, up to which a string is ideal
+SLOPE_ROWS: Final = 12  # known rows whose slope is extrapolated
+DEFAULT_SLOPE: Final = -12.0  # dB per octave, where too few are known
+SLOPE_RANGE: Final = (-30.0, -3.0)  # dB per octave
+MAX_LATE: Final = 0.05  # s after the end of a map, from where a grid is silent
 
 
 @dataclass(frozen=True, eq=False)
 class ControlGrid:
-    """Outlines of n notes.
+    """Control maps of n notes on one grid.
 
     Attributes:
-        partials: float32 (n, 64, 96), dB; rows as in `ControlMap` without the modes.
-        slots: float32 (n, 8, 96), dB.
-        noise: float32 (n, 40, 48), dB.
-        cents: float32 (n, 96), how far the note lies above its pitch.
-        fine: float32 (n, 336), dB, of the partials above those with rows of their own.
-        offsets: float32 (n, 48), cents by which the first partials miss the formula.
-        stiffness: float32 (n,), log10 of the inharmonicity B, at least −7.
+        partials: dB, float32 (n, 64, 96); rows as in `ControlMap` without the modes.
+        slots: dB, float32 (n, 8, 96).
+        noise: dB, float32 (n, 40, 48).
+        cents: float32 (n, 96), how far the note is above its pitch.
+        fine: dB, float32 (n, 336), of the partials above those with rows of their own.
+        offsets: cents, float32 (n, 48), of the first partials from the formula.
+        stiffness: log10 of the inharmonicity B, float32 (n,), at least −7.
         ratios: float32 (n, 8), of the slots to the pitch.
     """
 
@@ -82,9 +86,9 @@ class ControlGrid:
     def __len__(self) -> int:
         return len(self.stiffness)
 
-    def __getitem__(self, which: slice | NDArray[np.int64] | list[int]) -> ControlGrid:
+    def __getitem__(self, index: slice | NDArray[np.int64] | list[int]) -> ControlGrid:
         """Some of the notes."""
-        return ControlGrid(**{part.name: getattr(self, part.name)[which] for part in fields(self)})
+        return ControlGrid(**{name: getattr(self, name)[index] for name in GRID_SHAPES})
 
 
 GRID_SHAPES: Final[dict[str, tuple[int, ...]]] = {
@@ -99,231 +103,231 @@ GRID_SHAPES: Final[dict[str, tuple[int, ...]]] = {
 }
 
 
-def concatenate_grids(parts: Sequence[ControlGrid]) -> ControlGrid:
-    """Several batches of outlines as one."""
-    names = [part.name for part in fields(ControlGrid)]
+def concatenate_grids(grids: Sequence[ControlGrid]) -> ControlGrid:
+    """Several grids as one batch."""
     return ControlGrid(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        **{name: np.concatenate([getattr(grid, name) for grid in grids]) for name in GRID_SHAPES}
     )
 
 
 @cache
 def grid_times() -> NDArray[np.float64]:
-    """Where the frames of the partials stand, s, float64 (96,)."""
+    """Times of the frames of the partials, s, float64 (96,)."""
     return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES)
 
 
 @cache
 def grid_noise_times() -> NDArray[np.float64]:
-    """Where the frames of the noise stand, s, float64 (48,)."""
+    """Times of the frames of the noise, s, float64 (48,)."""
     return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_NOISE_FRAMES)
 
 
-def to_control_grid(controls: ControlMap) -> ControlGrid:
-    """The outline of a map, a batch of one.
+def to_control_grid(control_map: ControlMap) -> ControlGrid:
+    """The grid of a map, a batch of one.
 
-    A note held longer or shorter than 3 s is laid onto the grid by its attack, what its key is held
-    for, and its release; what the grid asks for behind its end is silent.
+    Attack and release of a note held longer or shorter than 3 s are placed as they are, and the
+    sustain between is stretched; behind its end the grid is silent.
     """
-    places = _places(controls, grid_times())
-    rows = controls.partials.astype(np.float64)
-    power = _means(controls.times, 10 ** (rows / 10), places, controls.seconds)
-    singles, slots, ratios, offsets = _at_the_pitch(controls, power)
-    partials = np.concatenate([singles, power[SINGLES : SINGLES + GROUPS]])
-    noise_power = 10 ** (controls.noise.astype(np.float64) / 10)
-    noise_places = _places(controls, grid_noise_times())
-    noise = _means(controls.noise_times, noise_power, noise_places, controls.seconds)
-    middles = np.clip(places, 0, controls.seconds)
-    cents = np.interp(middles, controls.times, controls.cents.astype(np.float64))
-    fine = controls.fine.astype(np.float32)
-    if controls.divisor > 1:  # numbers run over parts of the pitch: their fine structure is lost
-        partials[SINGLES:] = _POWER_OF_SILENCE
+    times = _map_times(control_map, grid_times())
+    rows = 10 ** (control_map.partials.astype(np.float64) / 10)
+    power = _mean_power(control_map.times, rows, times, control_map.seconds)
+    harmonics = _at_harmonics(control_map, power)
+    partials = np.concatenate([harmonics.singles, power[SINGLES:PARTIAL_ROWS]])
+    fine = control_map.fine.astype(np.float32)
+    if control_map.divisor > 1:  # the envelope runs over multiples of a fraction of the pitch
+        partials[SINGLES:] = SILENCE_POWER
         fine = np.zeros_like(fine)
-    stiffness = np.log10(max(controls.inharmonicity, MIN_STIFFNESS))
+    noise_rows = 10 ** (control_map.noise.astype(np.float64) / 10)
+    noise_times = _map_times(control_map, grid_noise_times())
+    noise = _mean_power(control_map.noise_times, noise_rows, noise_times, control_map.seconds)
+    inside = np.clip(times, 0, control_map.seconds)
+    cents = np.interp(inside, control_map.times, control_map.cents.astype(np.float64))
+    stiffness = np.log10(max(control_map.inharmonicity, MIN_STIFFNESS))
     return ControlGrid(
-        partials=_decibels(partials)[None],
-        slots=_decibels(slots)[None],
-        noise=_decibels(noise)[None],
+        partials=power_to_db(partials)[None],
+        slots=power_to_db(harmonics.slots)[None],
+        noise=power_to_db(noise)[None],
         cents=cents.astype(np.float32)[None],
         fine=fine[None],
-        offsets=offsets.astype(np.float32)[None],
+        offsets=harmonics.offsets.astype(np.float32)[None],
         stiffness=np.array([stiffness], dtype=np.float32),
-        ratios=ratios.astype(np.float32)[None],
+        ratios=harmonics.ratios.astype(np.float32)[None],
     )
 
 
-def known_mask(controls: ControlMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which partials (64,) and bands of noise (40,) the recording's sample rate lets one know."""
-    highest = min(0.98 * controls.sample_rate / 2, MAX_FREQUENCY)
-    numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
-    places = controls.frequency * stiff_string_ratios(numbers, controls.inharmonicity)
-    return places < highest, band_edges()[1:] <= max(highest, 0.49 * controls.sample_rate)
+def known_mask(control_map: ControlMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which partials (64,) and bands of noise (40,) are below half the sample rate."""
+    highest = min(0.98 * control_map.sample_rate / 2, MAX_FREQUENCY)
+    ratios = stiff_string_ratios(_row_numbers(), control_map.inharmonicity)
+    bands = band_edges()[1:] <= max(highest, 0.49 * control_map.sample_rate)
+    return control_map.frequency * ratios < highest, bands
+
+
+def _row_numbers() -> NDArray[np.float64]:
+    """Partial numbers of the rows of partials, float64 (64,)."""
+    return np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
 
 
 def to_control_maps(
-    outlines: ControlGrid, pitches: NDArray[np.float64] | Sequence[float]
+    grid: ControlGrid, pitches: NDArray[np.float64] | Sequence[float]
 ) -> list[ControlMap]:
-    """The maps of outlines, each at a pitch.
+    """The maps of a grid, each at a pitch.
 
     Args:
-        outlines: of n notes.
-        pitches: MIDI numbers, (n,), at which they sound.
+        grid: of n notes.
+        pitches: MIDI numbers, (n,).
 
     Raises:
-        ControlsError: an outline holds what no map can.
+        ControlMapError: a number of pitches other than n, or values that no map can have.
     """
+    if len(pitches) != len(grid):
+        raise ControlMapError(f"{len(pitches)} pitches for {len(grid)} notes")
     times = frame_times(NOTE_SECONDS, HOLD_SECONDS, FRAME_COUNTS[0])
+    at_times = interpolation(grid_times(), times)
     noise_times = frame_times(NOTE_SECONDS, HOLD_SECONDS, NOISE_FRAMES)
-    rows = np.concatenate([outlines.partials, outlines.slots], axis=1)
-    partials = np.maximum(_between(grid_times(), rows, times), SILENCE_DB)
-    noise = np.maximum(_between(grid_noise_times(), outlines.noise, noise_times), SILENCE_DB)
-    cents = _between(grid_times(), outlines.cents, times)
-    empty = np.asarray((outlines.slots <= SILENCE_DB).all(axis=2))
-    stiffness = np.where(outlines.stiffness > STIFF, 10.0**outlines.stiffness, 0.0)
-    if len(pitches) != len(outlines):
-        raise ControlMapError(f"{len(pitches)} pitches for {len(outlines)} outlines")
+    rows = np.concatenate([grid.partials, grid.slots], axis=1)
+    partials = np.maximum(at_times(rows), SILENCE_DB)
+    noise = interpolation(grid_noise_times(), noise_times)(grid.noise)
+    noise = np.maximum(noise, SILENCE_DB)
+    cents = at_times(grid.cents)
+    empty = np.asarray((grid.slots <= SILENCE_DB).all(axis=2))
+    stiffness = np.where(grid.stiffness > IDEAL_STIFFNESS, 10.0**grid.stiffness, 0.0)
     return [
         ControlMap(
-            frequency=midi_to_hz(float(pitches[number])),
-            inharmonicity=float(stiffness[number]),
+            frequency=midi_to_hz(float(pitches[index])),
+            inharmonicity=float(stiffness[index]),
             divisor=1,
             seconds=NOTE_SECONDS,
             key_up=HOLD_SECONDS,
             sample_rate=round(2.2 * MAX_FREQUENCY),
             onset=0.0,
-            cents=cents[number].astype(np.float16),
-            partials=partials[number].astype(np.float16),
+            cents=cents[index].astype(np.float16),
+            partials=partials[index].astype(np.float16),
             phases=np.zeros((SINGLES + MODES, FRAME_COUNTS[0]), dtype=np.int8),
-            noise=noise[number].astype(np.float16),
-            offsets=outlines.offsets[number].astype(np.float16),
-            fine=outlines.fine[number].astype(np.float16),
-            modes=np.where(empty[number], 0, outlines.ratios[number]).astype(np.float32),
+            noise=noise[index].astype(np.float16),
+            offsets=grid.offsets[index].astype(np.float16),
+            fine=grid.fine[index].astype(np.float16),
+            modes=np.where(empty[index], 0, grid.ratios[index]).astype(np.float32),
         )
-        for number in range(len(outlines))
+        for index in range(len(grid))
     ]
 
 
-def _places(controls: ControlMap, times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where in a map the grid's moments lie, s: attack and release as they are, the hold bent."""
-    held = min(controls.key_up, HOLD_SECONDS)
+def _map_times(control_map: ControlMap, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times in a map, s, of times in the grid: attack and release as they are."""
+    held = min(control_map.key_up, HOLD_SECONDS)
     attack = min(0.5 * held, 1.0)
-    ends = (0.0, attack, HOLD_SECONDS, NOTE_SECONDS)
-    return np.interp(times, ends, (0.0, attack, controls.key_up, controls.key_up + 1.0))
+    grid_points = (0.0, attack, HOLD_SECONDS, NOTE_SECONDS)
+    map_points = (0.0, attack, control_map.key_up, control_map.key_up + 1.0)
+    return np.interp(times, grid_points, map_points)
 
 
-def _means(
-    own: NDArray[np.float64],
+def _mean_power(
+    frames: NDArray[np.float64],
     power: NDArray[np.float64],
-    places: NDArray[np.float64],
-    end: float,
+    times: NDArray[np.float64],
+    seconds: float,
 ) -> NDArray[np.float64]:
-    """Mean powers (rows, places) around places, of rows (rows, frames) at moments ``own``."""
-    middles = (places[1:] + places[:-1]) / 2
-    edges = np.concatenate([[places[0]], middles, [places[-1]]])
-    steps = np.diff(own) * (power[:, 1:] + power[:, :-1]) / 2
-    summed = np.concatenate([np.zeros((len(power), 1)), np.cumsum(steps, axis=1)], axis=1)
-    inside = np.clip(edges, own[0], own[-1])
-    at = np.interp(inside, own, np.arange(len(own)))
-    before = np.minimum(at.astype(np.int64), len(own) - 2)
-    share = at - before
-    width = own[before + 1] - own[before]
-    first, second = power[:, before], power[:, before + 1]
-    value = first + (second - first) * share
-    sums = summed[:, before] + width * share * (first + value) / 2
-    lengths = np.diff(inside)
-    means = np.diff(sums, axis=1) / np.maximum(lengths, 1e-9)
-    exact = value[:, :-1]  # a cell without length, at the ends
-    means = np.where(lengths > 1e-6, means, exact)
-    means[:, places > end + 0.05] = _POWER_OF_SILENCE
+    """Mean power from midpoint to midpoint around each time.
+
+    Args:
+        frames: s, float64 (frames,), of the map.
+        power: float64 (rows, frames), linear between frames.
+        times: s, float64 (times,), in the map.
+        seconds: s, end of the map, behind which all is silent.
+
+    Returns:
+        float64 (rows, times).
+    """
+    midpoints = (times[1:] + times[:-1]) / 2
+    edges = np.clip(np.concatenate([times[:1], midpoints, times[-1:]]), frames[0], frames[-1])
+    steps = np.diff(frames) * (power[:, 1:] + power[:, :-1]) / 2
+    integral = np.concatenate([np.zeros((len(power), 1)), np.cumsum(steps, axis=1)], axis=1)
+    at_edges = interpolation(frames, edges, np.float64)
+    value = at_edges(power)
+    before = at_edges.before
+    width = np.diff(frames)[before] * at_edges.fraction
+    integral = integral[:, before] + width * (power[:, before] + value) / 2
+    lengths = np.diff(edges)
+    means = np.diff(integral, axis=1) / np.maximum(lengths, 1e-9)
+    means = np.where(lengths > 1e-6, means, value[:, :-1])  # cells without length, at the ends
+    means[:, times > seconds + MAX_LATE] = SILENCE_POWER
     return np.asarray(means)
 
 
-def _at_the_pitch(
-    controls: ControlMap, power: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Singles (48, frames), slots (8, frames), their ratios (8,), offsets (48,): divisor 1."""
-    divisor = controls.divisor
-    singles = np.full((SINGLES, power.shape[1]), _POWER_OF_SILENCE)
+@dataclass(frozen=True, eq=False)
+class _Harmonics:
+    """A map's partials as multiples of its pitch, and what is elsewhere.
+
+    Attributes:
+        singles: power, float64 (48, frames).
+        offsets: cents, float64 (48,).
+        slots: power, float64 (8, frames).
+        ratios: float64 (8,), of the slots.
+    """
+
+    singles: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    slots: NDArray[np.float64]
+    ratios: NDArray[np.float64]
+
+
+def _at_harmonics(control_map: ControlMap, power: NDArray[np.float64]) -> _Harmonics:
+    """Sort rows of power (72, frames) into multiples of the pitch and slots."""
+    divisor, frames = control_map.divisor, power.shape[1]
+    multiples = np.arange(divisor, SINGLES + 1, divisor) - 1  # rows
+    singles = np.full((SINGLES, frames), SILENCE_POWER)
+    singles[: len(multiples)] = power[multiples]
     offsets = np.zeros(SINGLES)
-    own = controls.offsets.astype(np.float64)
-    whole = np.arange(divisor, SINGLES + 1, divisor) - 1  # rows that are multiples of the pitch
-    singles[: len(whole)] = power[whole]
-    offsets[: len(whole)] = own[whole]
-    ratios = controls.frequencies / controls.frequency
-    elsewhere = np.setdiff1d(np.arange(SINGLES), whole)
-    candidates = np.concatenate([elsewhere, np.arange(ROWS - MODES, ROWS)])
-    if divisor == 1:
-        candidates = np.arange(ROWS - MODES, ROWS)
-    places = np.concatenate([ratios[:SINGLES], np.zeros(GROUPS), ratios[PARTIALS:]])[candidates]
-    slots = np.full((SLOTS, power.shape[1]), _POWER_OF_SILENCE)
-    found = np.array(SLOT_CENTRES)
-    strength = power[candidates].mean(axis=1)
+    offsets[: len(multiples)] = control_map.offsets.astype(np.float64)[multiples]
+    others = np.setdiff1d(np.r_[:SINGLES, PARTIAL_ROWS:ROWS], multiples)
+    ratios = control_map.frequencies / control_map.frequency
+    ratios = np.concatenate([ratios[:SINGLES], np.zeros(GROUPS), ratios[PARTIALS:]])[others]
+    strength = power[others].mean(axis=1)
+    slots = np.full((SLOTS, frames), SILENCE_POWER)
+    slot_ratios = np.array(SLOT_CENTRES)
     for slot in range(SLOTS):
-        mine = (places > SLOT_EDGES[slot]) & (places <= SLOT_EDGES[slot + 1])
-        if mine.any():
-            best = np.flatnonzero(mine)[strength[mine].argmax()]
-            slots[slot], found[slot] = power[candidates[best]], places[best]
-    return singles, slots, found, offsets
-
-
-def _decibels(power: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.asarray(10 * np.log10(np.maximum(power, _POWER_OF_SILENCE)), dtype=np.float32)
-
-
-def _between(
-    own: NDArray[np.float64], rows: NDArray[np.float32], times: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Rows (…, frames) at other moments: (…, moments)."""
-    at = np.interp(times, own, np.arange(len(own)))
-    before = np.minimum(at.astype(np.int64), len(own) - 2)
-    share = (at - before).astype(np.float32)
-    return np.asarray(rows[..., before] * (1 - share) + rows[..., before + 1] * share)
+        inside = (ratios > SLOT_EDGES[slot]) & (ratios <= SLOT_EDGES[slot + 1])
+        if inside.any():
+            best = np.flatnonzero(inside)[strength[inside].argmax()]
+            slots[slot], slot_ratios[slot] = power[others[best]], ratios[best]
+    return _Harmonics(singles, offsets, slots, slot_ratios)
 
 
 def fill_unknown(
-    outlines: ControlGrid, partials: NDArray[np.bool_], noise: NDArray[np.bool_]
+    grid: ControlGrid, known_partials: NDArray[np.bool_], known_bands: NDArray[np.bool_]
 ) -> ControlGrid:
-    """Outlines with what is not known drawn on from what is.
+    """Extrapolate the rows that are unknown.
 
-    Rows behind the last known one go on from its level along the slope, in dB an octave, that the
-    upper known rows have between them: what a bright or dull instrument would likely do.
+    Rows behind the last known one continue from its level along the slope, in dB per octave, of the
+    upper known rows: what a bright or dull instrument would likely do.
 
     Args:
-        outlines: of n notes.
-        partials: bool (n, 64), the rows that are known; see `known_mask`.
-        noise: bool (n, 40), the bands that are.
+        grid: of n notes.
+        known_partials: bool (n, 64), from `known_mask`.
+        known_bands: bool (n, 40).
     """
-    numbers = np.log2(np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()]))
-    edges = band_edges()
-    centres = np.log2((edges[1:] + edges[:-1]) / 2)
-    drawn_partials, drawn_noise = outlines.partials.copy(), outlines.noise.copy()
-    for number in range(len(outlines)):
-        _draw_on(drawn_partials[number], partials[number], numbers)
-        _draw_on(drawn_noise[number], noise[number], centres)
-    return ControlGrid(
-        **{
-            **{part.name: getattr(outlines, part.name) for part in fields(outlines)},
-            "partials": drawn_partials,
-            "noise": drawn_noise,
-        }
-    )
+    partials, noise = grid.partials.copy(), grid.noise.copy()
+    for index in range(len(grid)):
+        _extrapolate(partials[index], known_partials[index], np.log2(_row_numbers()))
+        _extrapolate(noise[index], known_bands[index], np.log2(band_centres()))
+    return replace(grid, partials=partials, noise=noise)
 
 
-def _draw_on(
-    rows: NDArray[np.float32], known_rows: NDArray[np.bool_], octaves: NDArray[np.float64]
+def _extrapolate(
+    rows: NDArray[np.float32], known: NDArray[np.bool_], octaves: NDArray[np.float64]
 ) -> None:
     """Fill rows (rows, frames) behind the last known one, in place."""
-    count = int(known_rows.sum())  # the known ones come first
+    count = int(known.sum())  # the known ones come first
     if count in (0, len(rows)):
         return
     first = max(0, count - SLOPE_ROWS)
     means = np.maximum(rows[first:count].mean(axis=1), SILENCE_DB)
-    slope = USUAL_SLOPE
+    slope = DEFAULT_SLOPE
     if count - first > 2:
-        places = octaves[first:count] - octaves[first:count].mean()
-        slope = float(places @ (means - means.mean()) / (places @ places))
-    slope = float(np.clip(slope, *SLOPES))
-    start = rows[max(0, count - 3) : count].mean(axis=0)
-    middle = octaves[max(0, count - 3) : count].mean()
-    further = (octaves[count:] - middle)[:, None] * np.float32(slope)
-    rows[count:] = np.maximum(start + further, SILENCE_DB)
+        centred = octaves[first:count] - octaves[first:count].mean()
+        slope = float(centred @ (means - means.mean()) / (centred @ centred))
+    slope = float(np.clip(slope, *SLOPE_RANGE))
+    last = slice(max(0, count - 3), count)
+    distance = (octaves[count:] - octaves[last].mean())[:, None] * np.float32(slope)
+    rows[count:] = np.maximum(rows[last].mean(axis=0) + distance, SILENCE_DB)

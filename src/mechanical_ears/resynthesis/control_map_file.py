@@ -1,15 +1,19 @@
-"""Control maps on disk, as safetensors (see ``tensors``).
+"""Control maps on disk, as safetensors files.
 
-Rows that are silent throughout are not stored. Version 1 is written; a newer one is refused.
+Rows that are silent throughout are not stored. Version 1 is written; other versions are refused.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from mechanical_ears.files import write_atomically
 from mechanical_ears.resynthesis.control_map import (
@@ -24,9 +28,9 @@ from mechanical_ears.resynthesis.control_map import (
     ControlMap,
     ControlMapError,
 )
-from mechanical_ears.resynthesis.tensors import DAMAGE, tensor_bytes, tensors
 
 FORMAT: Final = "mechanical-ears-controls"
+DAMAGE: Final = (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError)
 _SCALARS: Final = {
     "frequency": float,
     "inharmonicity": float,
@@ -39,35 +43,61 @@ _SCALARS: Final = {
 _REMEDY: Final = "write it again with: ears resynthesise FILE --controls MAP"
 
 
-def to_bytes(controls: ControlMap) -> bytes:
+def write_tensors(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file; the same bytes for the same arrays and metadata."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    data = safetensors.numpy.save(contiguous, dict(metadata))
+    length, header = _header(data)
+    header["__metadata__"] = dict(metadata)  # which the library writes in a random order
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return data[:8] + text.ljust(length) + data[8 + length :]
+
+
+def read_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and metadata of the bytes of a safetensors file.
+
+    Raises:
+        One of `DAMAGE`: the bytes are damaged or something else.
+    """
+    arrays = safetensors.numpy.load(data)
+    return arrays, _header(data)[1].get("__metadata__", {})
+
+
+def _header(data: bytes) -> tuple[int, dict[str, Any]]:
+    """Length and content of the header of a valid file."""
+    length = int.from_bytes(data[:8], "little")
+    return length, json.loads(data[8 : 8 + length])
+
+
+def to_bytes(control_map: ControlMap) -> bytes:
     """A map as the bytes of a safetensors file."""
-    heard = np.flatnonzero((controls.partials > SILENCE_DB).any(axis=1))
-    singles = int(np.searchsorted(heard, SINGLES))
-    filled = int(heard[singles - 1]) + 1 if singles else 0  # rows of the singles up to the last
-    above = (heard >= SINGLES) & (heard < ROWS - MODES)
-    upper = ROWS - MODES if above.any() else SINGLES
-    modes = int(np.count_nonzero(controls.modes))
-    loud = np.flatnonzero((controls.noise > SILENCE_DB).any(axis=1))
+    sounding = np.flatnonzero((control_map.partials > SILENCE_DB).any(axis=1))
+    singles = int(np.searchsorted(sounding, SINGLES))
+    stored = int(sounding[singles - 1]) + 1 if singles else 0  # singles up to the last that sounds
+    has_envelope = ((sounding >= SINGLES) & (sounding < ROWS - MODES)).any()
+    envelope_end = ROWS - MODES if has_envelope else SINGLES
+    modes = int(np.count_nonzero(control_map.modes))
+    bands = np.flatnonzero((control_map.noise > SILENCE_DB).any(axis=1))
     arrays: dict[str, NDArray[Any]] = {
-        "modes": controls.modes[:modes],
-        "cents": controls.cents if controls.cents.any() else controls.cents[:0],
-        "singles": controls.partials[:filled],
-        "envelope": controls.partials[SINGLES:upper],
-        "free": controls.partials[ROWS - MODES :][:modes],
-        "noise": controls.noise[: int(loud[-1]) + 1 if len(loud) else 0],
-        "offsets": controls.offsets[:filled],
-        "fine": controls.fine if upper > SINGLES else controls.fine[:0],
-        "phases": controls.phases[:filled],
-        "free_phases": controls.phases[SINGLES:][:modes],
+        "modes": control_map.modes[:modes],
+        "cents": control_map.cents if control_map.cents.any() else control_map.cents[:0],
+        "singles": control_map.partials[:stored],
+        "envelope": control_map.partials[SINGLES:envelope_end],
+        "free": control_map.partials[ROWS - MODES :][:modes],
+        "noise": control_map.noise[: int(bands[-1]) + 1 if len(bands) else 0],
+        "offsets": control_map.offsets[:stored],
+        "fine": control_map.fine if has_envelope else control_map.fine[:0],
+        "phases": control_map.phases[:stored],
+        "free_phases": control_map.phases[SINGLES:][:modes],
     }
-    scalars = {name: repr(kind(getattr(controls, name))) for name, kind in _SCALARS.items()}
-    about = {
+    scalars = {name: repr(kind(getattr(control_map, name))) for name, kind in _SCALARS.items()}
+    metadata = {
         "format": FORMAT,
         "version": str(VERSION),
-        "frames": str(len(controls.cents)),
+        "frames": str(len(control_map.cents)),
         **scalars,
     }
-    return tensor_bytes(arrays, about)
+    return write_tensors(arrays, metadata)
 
 
 def from_bytes(data: bytes, path: str | Path | None = None) -> ControlMap:
@@ -78,34 +108,35 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> ControlMap:
         path: named in errors.
 
     Raises:
-        ControlsError: the bytes are damaged, something else, or of a newer version.
+        ControlMapError: the bytes are damaged, something else, or of another version.
     """
     try:
-        told, arrays = tensors(data)
+        arrays, metadata = read_tensors(data)
     except DAMAGE as error:
         raise ControlMapError(
-            f"is no control map, or damaged ({error})", path=path, remedy=_REMEDY
+            f"is not a control map, or is damaged ({error})", path=path, remedy=_REMEDY
         ) from error
-    if told.get("format") != FORMAT:
+    if metadata.get("format") != FORMAT:
         raise ControlMapError(
-            "is a safetensors file, but no control map", path=path, remedy=_REMEDY
+            "is a safetensors file, but not a control map", path=path, remedy=_REMEDY
         )
-    if told.get("version") != str(VERSION):
+    if metadata.get("version") != str(VERSION):
         raise ControlMapError(
-            f"is a map of version {told.get('version')}, this program reads {VERSION}",
+            f"is a map of version {metadata.get('version')}, this program reads {VERSION}",
             path=path,
             remedy="update mechanical-ears",
         )
     try:
-        return _assembled(told, arrays)
+        return _assemble(arrays, metadata)
     except DAMAGE as error:
         raise ControlMapError(f"is damaged ({error!r})", path=path, remedy=_REMEDY) from error
     except ControlMapError as error:
         raise ControlMapError(f"is damaged: {error}", path=path, remedy=_REMEDY) from error
 
 
-def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> ControlMap:
-    frames = int(told["frames"])
+def _assemble(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> ControlMap:
+    """A map with the rows that are not stored."""
+    frames = int(metadata["frames"])
     if not 1 <= frames <= 1 << 16:
         raise ValueError(f"{frames} frames")
     partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float16)
@@ -115,16 +146,16 @@ def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Control
     fine = np.zeros(PARTIALS - SINGLES, dtype=np.float16)
     modes = np.zeros(MODES, dtype=np.float32)
     cents = np.zeros(frames, dtype=np.float16)
-    filled, free = len(arrays["singles"]), len(arrays["free"])
-    partials[:filled], offsets[:filled] = arrays["singles"], arrays["offsets"]
-    phases[:filled] = arrays["phases"]
+    stored, mode_count = len(arrays["singles"]), len(arrays["free"])
+    partials[:stored], offsets[:stored] = arrays["singles"], arrays["offsets"]
+    phases[:stored] = arrays["phases"]
     partials[SINGLES : SINGLES + len(arrays["envelope"])] = arrays["envelope"]
-    partials[ROWS - MODES :][:free], modes[:free] = arrays["free"], arrays["modes"]
-    phases[SINGLES:][:free] = arrays["free_phases"]
+    partials[ROWS - MODES :][:mode_count], modes[:mode_count] = arrays["free"], arrays["modes"]
+    phases[SINGLES:][:mode_count] = arrays["free_phases"]
     noise[: len(arrays["noise"])] = arrays["noise"]
     fine[: len(arrays["fine"])] = arrays["fine"]
     cents[: len(arrays["cents"])] = arrays["cents"]
-    scalars: dict[str, Any] = {name: kind(told[name]) for name, kind in _SCALARS.items()}
+    scalars: dict[str, Any] = {name: kind(metadata[name]) for name, kind in _SCALARS.items()}
     return ControlMap(
         **scalars,
         cents=cents,
@@ -137,7 +168,7 @@ def _assembled(told: dict[str, str], arrays: dict[str, NDArray[Any]]) -> Control
     )
 
 
-def save_control_map(controls: ControlMap, path: str | Path) -> Path:
+def save_control_map(control_map: ControlMap, path: str | Path) -> Path:
     """Write a map to a .safetensors file.
 
     Raises:
@@ -145,15 +176,16 @@ def save_control_map(controls: ControlMap, path: str | Path) -> Path:
     """
     path = Path(path)
     with write_atomically(path) as temporary:
-        temporary.write_bytes(to_bytes(controls))
+        temporary.write_bytes(to_bytes(control_map))
     return path
 
 
 def load_control_map(path: str | Path) -> ControlMap:
-    """Read a map.
+    """Read a map from a .safetensors file.
 
     Raises:
-        ControlsError: there is no such file, it is damaged, something else, or of a newer version.
+        ControlMapError: there is no such file, it is damaged, something else, or of another
+            version.
     """
     path = Path(path)
     if not path.is_file():

@@ -21,12 +21,8 @@ from mechanical_ears.resynthesis.control_grid import (
     to_control_maps,
 )
 from mechanical_ears.resynthesis.control_map import BANDS, NOISE_FRAMES, band_edges
-from mechanical_ears.resynthesis.differentiable.magnitude import (
-    MagnitudeRender,
-    grid_batch,
-    map_batch,
-    render_magnitude,
-)
+from mechanical_ears.resynthesis.differentiable.control_map_batch import grid_batch, map_batch
+from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender, render_magnitude
 from mechanical_ears.resynthesis.synthesis.render import render
 from support.toy_control_maps import plain
 

@@ -14,7 +14,7 @@ from mechanical_ears.imagining.training.latents import tensors
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, band_edges
-from mechanical_ears.resynthesis.differentiable.magnitude import grid_batch
+from mechanical_ears.resynthesis.differentiable.control_map_batch import grid_batch
 from mechanical_ears.resynthesis.differentiable.waveform import Waveform
 from mechanical_ears.resynthesis.synthesis.render import render
 from support.toy_model import plucked

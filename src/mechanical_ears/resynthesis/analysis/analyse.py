@@ -1,19 +1,20 @@
-"""Taking a note apart: from a recording to its control map.
+"""Analyse a recording of a note: its control map.
 
-    recording → onset → f_1 and B (listening/f0.py) → c(t) (glide.py) → divisor, offsets, modes
-              (series.py) → spectra around the frames (windows.py) → noise (noise.py)
-              → amplitudes and phases (partials.py)
+    recording → onset → f_1 and B (listening/f0.py) → series of partials, offsets, modes
+              (partial_frequencies.py) → c(t) (pitch_track.py) → noise (noise_floor.py)
+              → amplitudes and phases (framed_spectra.py, partial_amplitudes.py)
 
-The frames' windows last four periods of the base, the shortest that tell partials apart, and at
-least 12 ms and the distance of two frames. Of the power that is read at a partial's frequency, what
-the noise around it explains is taken away. Phases are told beside the one that the partial would
-have by its frequency alone,
+The windows around the frames last four periods of the partials' spacing, the shortest that separate
+partials, and at least 12 ms and the distance of two frames. From the power at a partial's
+frequency, the power that the noise around it explains is subtracted. Phases are relative to the one
+that the partial would have by its frequency alone,
 
     θ_m(t) = arg X_m(t) − 2π f_m u(t)        u(t) = ∫ 2^(c/1200) dt
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,21 +24,20 @@ from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import RefinedPitch, refine
 from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
-from mechanical_ears.resynthesis.analysis.framed_spectra import windows
-from mechanical_ears.resynthesis.analysis.noise_floor import cap, noise_levels
-from mechanical_ears.resynthesis.analysis.partial_amplitudes import apart, decibels, envelope
+from mechanical_ears.resynthesis.analysis.framed_spectra import framed_spectra
+from mechanical_ears.resynthesis.analysis.noise_floor import noise_density, noise_upper_bound
+from mechanical_ears.resynthesis.analysis.partial_amplitudes import fit_envelope, separate_modes
 from mechanical_ears.resynthesis.analysis.partial_frequencies import (
-    Base,
     LongSpectrum,
-    Series,
-    find_base,
-    find_series,
+    PartialSeries,
+    SeriesDeviations,
+    find_deviations,
+    find_partial_series,
     long_spectrum,
 )
-from mechanical_ears.resynthesis.analysis.pitch_track import PitchTrack, track_pitch, warp
+from mechanical_ears.resynthesis.analysis.pitch_track import PitchTrack, track_pitch
 from mechanical_ears.resynthesis.control_map import (
     ATTACK_SHARE,
-    BANDS,
     FRAME_COUNTS,
     GROUPS,
     MAX_ROWS,
@@ -55,77 +55,91 @@ from mechanical_ears.resynthesis.control_map import (
     frame_times,
     stiff_string_ratios,
 )
-from mechanical_ears.resynthesis.synthesis.timeline import Between, between
+from mechanical_ears.resynthesis.decibels import db_to_power, power_to_db
+from mechanical_ears.resynthesis.interpolation import interpolation
+from mechanical_ears.resynthesis.time_warp import warp_time
 from mechanical_ears.sound import Sound
 
-PERIODS: Final = 4.0  # of the base, in a window
-SHORTEST: Final = 0.012  # s, of a window
-LONGEST: Final = 0.22  # s
-NOISE_SHORTEST: Final = 0.020  # s, of a window that looks for noise
-NOISE_EXPLAINS: Final = 1.0  # times its power, up to which a partial is noise
-LEAST_SECONDS: Final = 0.02  # s, that can be analysed
-LATE: Final = 0.02  # s, an onset before which belongs to the note
-SURE: Final = 0.8  # salience from which the key given is not doubted
-SURER: Final = 1.15  # times the salience that another key must have
-OTHER_KEYS: Final = (-1.0, 1.0, -2.0, 2.0)  # semitones: presets sound off their key
-MODE_APART: Final = 14.0  # Hz from a partial, for the fewest frames: nearer ones are beats
+WINDOW_PERIODS: Final = 4.0  # of the partials' spacing
+MIN_WINDOW, MAX_WINDOW = 0.012, 0.22  # s
+MIN_NOISE_WINDOW: Final = 0.020  # s, of windows in which noise is measured
+NOISE_MARGIN: Final = 1.0  # times the noise's power, up to which a partial is noise
+MIN_SECONDS: Final = 0.02  # s, of a sound that can be analysed
+MIN_ONSET: Final = 0.02  # s; an earlier onset is the start of the recording
+SURE_SALIENCE: Final = 0.8  # from which the pitch given is not questioned
+MIN_SALIENCE_GAIN: Final = 1.15  # times the salience that another pitch must have
+OTHER_PITCHES: Final = (-1.0, 1.0, -2.0, 2.0)  # semitones: presets sound off their key
+MODE_DISTANCE: Final = 14.0  # Hz from a partial, for the fewest frames: nearer ones are beats
 RIDGE, SHORT_RIDGE = 0.02, 0.2  # of the sustain, and where windows are short
-BEATS: Final = 5.0  # Hz by which partials may move, for the fewest frames: phases follow them
+STEADY_HZ: Final = 5.0  # Hz by which partials may move, for the fewest frames: phases follow them
 MODE_PERIODS: Final = 1.5  # of the distance of a mode, that windows of the sustain last
-AUDIBLE: Final = 20_500.0  # Hz, above which no partial is analysed
+MAX_PARTIAL_HZ: Final = 20_500.0  # Hz, of partials that are analysed
+FALL_DB: Final = 6.0  # dB in 100 ms, of a release
 
 
 def analyse(
-    what: Note | Sound, pitch: float | None = None, *, key_up: float | None = None
+    recording: Note | Sound, pitch: float | None = None, *, key_up: float | None = None
 ) -> ControlMap:
-    """Take a note apart.
+    """Analyse a recording of one note.
 
     Args:
-        what: a recording of one note, of any rate and length. A `Note` tells its key, and where it
-            is 4 s long, that its key was held for 3 s, as in NSynth.
-        pitch: MIDI number at which it sounds, exact to a semitone or two; a wrong octave is told by
-            the partials between. None asks the ears.
-        key_up: s, where the key was let go; None guesses.
+        recording: of any sample rate and length. A `Note` has its pitch, and where it is 4 s long,
+            its key was held for 3 s, as in NSynth.
+        pitch: MIDI number, right to a semitone or two; in a wrong octave the partials between are
+            found. None lets the ears predict it.
+        key_up: s, where the key was released; None estimates it.
 
     Raises:
-        SoundError: there is nothing to take apart: silence, too short a sound, or no single pitch.
+        SoundError: the sound is silent, too short, or has no single pitch.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mechanical_ears import Sound, analyse
+        >>> time = np.arange(32_000) / 16_000
+        >>> sound = 0.1 * np.sin(2 * np.pi * 220 * time) + 0.05 * np.sin(2 * np.pi * 440 * time)
+        >>> control_map = analyse(Sound(sound.astype(np.float32), 16_000), pitch=57)
+        >>> round(control_map.frequency, 1)
+        220.0
+        >>> control_map.partials[:2, 72].round().tolist()  # dB
+        [-20.0, -26.0]
     """
-    sound = what.sound if isinstance(what, Note) else what
+    sound = recording.sound if isinstance(recording, Note) else recording
     rate = sound.sample_rate
-    start = find_onset(sound.samples, rate) if sound.seconds >= LEAST_SECONDS else 0
+    start = find_onset(sound.samples, rate) if sound.seconds >= MIN_SECONDS else 0
     if start is None:
         raise SoundError("is silent", remedy="give a recording of a note")
-    start = start if start > LATE * rate else 0
+    start = start if start > MIN_ONSET * rate else 0
     samples = sound.samples[start:]
     seconds = len(samples) / rate
-    if seconds < LEAST_SECONDS:
+    if seconds < MIN_SECONDS:
         raise SoundError(
-            f"lasts {seconds * 1000:.3g} ms", remedy=f"give {LEAST_SECONDS * 1000:g} ms or more"
+            f"lasts {seconds * 1000:.3g} ms", remedy=f"give {MIN_SECONDS * 1000:g} ms or more"
         )
-    if isinstance(what, Note):
-        pitch = what.pitch if pitch is None else pitch
+    if isinstance(recording, Note):
+        pitch = recording.pitch if pitch is None else pitch
         if key_up is None and abs(sound.seconds - NOTE_SECONDS) < 0.01:
             key_up = HOLD_SECONDS
     if pitch is None:
-        pitch = _heard_pitch(sound)
-    key_up = _guessed_key_up(samples, rate) if key_up is None else key_up - start / rate
+        pitch = _predict_pitch(sound)
+    key_up = _estimate_key_up(samples, rate) if key_up is None else key_up - start / rate
     return _analyse(samples, rate, pitch, min(max(key_up, 0.2 * seconds), seconds), start / rate)
 
 
-def _heard_pitch(sound: Sound) -> float:
-    """The MIDI number at which the ears hear a sound."""
+def _predict_pitch(sound: Sound) -> float:
+    """The MIDI number that the ears predict."""
     from mechanical_ears.listening.ears import listen
     from mechanical_ears.pitch import hz_to_midi
 
     frequency = listen(sound).frequency
     if frequency is None:
         raise SoundError(
-            "has no single pitch that the ears hear", remedy="give the pitch, as a MIDI number"
+            "has no single pitch that the ears can detect",
+            remedy="give the pitch, as a MIDI number",
         )
     return hz_to_midi(frequency)
 
 
-def _guessed_key_up(samples: NDArray[np.float32], rate: int) -> float:
+def _estimate_key_up(samples: NDArray[np.float32], rate: int) -> float:
     """Where the level begins to fall for the last time, faster than 60 dB/s and twice as before."""
     block = max(1, round(0.02 * rate))
     count = len(samples) // block
@@ -136,187 +150,197 @@ def _guessed_key_up(samples: NDArray[np.float32], rate: int) -> float:
     level = 10 * np.log10(np.maximum(power, 1e-7 * power.max()))
     reach = 5  # blocks, 100 ms
     fall = level[:-reach] - level[reach:]
-    steep = np.flatnonzero(fall > 6.0)
+    steep = np.flatnonzero(fall > FALL_DB)
     if not len(steep):
         return seconds
     last = int(steep[-1])
-    while last > 0 and fall[last - 1] > 6.0:
+    while last > 0 and fall[last - 1] > FALL_DB:
         last -= 1
     before = (level[max(0, last - 25)] - level[last]) / 5 if last >= 25 else 0.0
     return (last + 1) * block / rate if fall[last : last + 3].max() > 2 * before else seconds
 
 
-def _refined(samples: NDArray[np.float32], rate: int, pitch: float) -> RefinedPitch:
-    """The exact frequency near the key given, or near one beside it that fits far better."""
-    given = refine(samples, rate, pitch)
-    if given.salience >= SURE:
-        return given
-    others = [refine(samples, rate, pitch + step) for step in OTHER_KEYS]
-    best = max(others, key=lambda refined: refined.salience)
-    return best if best.salience > SURER * given.salience else given
+def _refine_pitch(samples: NDArray[np.float32], rate: int, pitch: float) -> RefinedPitch:
+    """The exact frequency near a pitch, or near one beside it that fits far better."""
+    refined = refine(samples, rate, pitch)
+    if refined.salience >= SURE_SALIENCE:
+        return refined
+    others = [refine(samples, rate, pitch + step) for step in OTHER_PITCHES]
+    best = max(others, key=lambda other: other.salience)
+    return best if best.salience > MIN_SALIENCE_GAIN * refined.salience else refined
 
 
 def _analyse(
-    samples: NDArray[np.float32], rate: int, pitch: float, key_up: float, begins: float
+    samples: NDArray[np.float32], rate: int, pitch: float, key_up: float, onset: float
 ) -> ControlMap:
+    """The map of a note that begins with its first sample."""
     seconds = len(samples) / rate
-    refined = _refined(samples, rate, pitch)
-    frequency = refined.frequency
+    refined = _refine_pitch(samples, rate, pitch)
     spectrum = long_spectrum(samples, rate)
-    base = find_base(spectrum, refined)
-    frames, series = _frames(rate, base, spectrum)
+    series = find_partial_series(spectrum, refined)
+    frames, deviations = _choose_frames(rate, series, spectrum)
     finer = frames / FRAME_COUNTS[0]
-    whole = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
-    course = track_pitch(samples, rate, frequency, whole, BEATS * finer)
-    if course.moves:
-        series = find_series(spectrum, base, steady=False, apart=MODE_APART * finer)
+    ratios = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
+    track = track_pitch(samples, rate, refined.frequency, ratios, STEADY_HZ * finer)
+    if track.moves:
+        deviations = find_deviations(
+            spectrum, series, steady=False, mode_distance=MODE_DISTANCE * finer
+        )
     times = frame_times(seconds, key_up, frames)
     noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
-    cents = course.at(times)
-    partials = _partials(base, series.offsets, 0.985 * min(rate / 2, AUDIBLE))
-    modes = series.modes[series.modes > 0]
-    asked = np.concatenate([partials, modes])
-    levels = _noise(samples, rate, np.sort(asked), base.spacing, noise_times, key_up, course)
-    read, gain = _read(samples, rate, asked, len(modes), base.spacing, times, cents)
-    power = _without_noise(read, gain, asked, levels, between(noise_times, times))
+    cents = track.at(times)
+    partials = _partials_below(0.985 * min(rate / 2, MAX_PARTIAL_HZ), series, deviations.offsets)
+    modes = deviations.modes[deviations.modes > 0]
+    sinusoids = np.concatenate([partials, modes])
+    density = _noise(samples, rate, np.sort(sinusoids), series.spacing, noise_times, key_up, track)
+    found = _sinusoids(samples, rate, sinusoids, len(modes), series.spacing, times, cents)
+    at_frames = interpolation(noise_times, times).rows(density.astype(np.float32))
+    power = _subtract_noise(found, sinusoids, at_frames)
 
     singles = min(SINGLES, len(partials))
     rows = np.full((ROWS, frames), SILENCE_DB)
-    rows[SINGLES:-MODES], fine = envelope(power[SINGLES : len(partials)])
-    own = np.r_[:singles, len(partials) : len(asked)]  # those with rows of their own
-    rows[np.r_[:singles, ROWS - MODES : ROWS - MODES + len(modes)]] = decibels(power[own])
+    rows[SINGLES:-MODES], fine = fit_envelope(power[SINGLES : len(partials)])
+    own = np.r_[:singles, len(partials) : len(sinusoids)]  # those with rows of their own
+    rows[np.r_[:singles, ROWS - MODES : ROWS - MODES + len(modes)]] = power_to_db(power[own])
     middles = (np.rint(times * rate) - 0.5) / rate
-    turns = np.angle(read[:, own]).T / (2 * np.pi)
-    turns -= np.outer(asked[own], warp(times, cents, middles))
+    turns = np.angle(found.amplitudes[:, own]).T / (2 * np.pi)
+    turns -= np.outer(sinusoids[own], warp_time(times, cents, middles))
     phases = np.zeros((SINGLES + MODES, frames), dtype=np.uint8)
-    places = np.r_[:singles, SINGLES : SINGLES + len(modes)]
-    phases[places] = np.rint(turns * PHASE_STEPS).astype(np.int64) % PHASE_STEPS
+    phase_rows = np.r_[:singles, SINGLES : SINGLES + len(modes)]
+    phases[phase_rows] = np.rint(turns * PHASE_STEPS).astype(np.int64) % PHASE_STEPS
     silent = rows.max(axis=1) <= SILENCE_DB
     phases[silent[np.r_[:SINGLES, ROWS - MODES : ROWS]]] = 0
-    ratios = np.zeros(MODES, dtype=np.float32)
-    ratios[: len(modes)] = modes / frequency
-    loudness = levels + 10 * np.log10(np.diff(band_edges()))
+    mode_ratios = np.zeros(MODES, dtype=np.float32)
+    mode_ratios[: len(modes)] = modes / refined.frequency
+    noise = density + 10 * np.log10(np.diff(band_edges()))
     return ControlMap(
-        frequency=frequency,
-        inharmonicity=base.inharmonicity,
-        divisor=base.divisor,
+        frequency=refined.frequency,
+        inharmonicity=series.inharmonicity,
+        divisor=series.divisor,
         seconds=seconds,
         key_up=key_up,
         sample_rate=rate,
-        onset=begins,
+        onset=onset,
         cents=cents.astype(np.float16),
         partials=np.maximum(rows, SILENCE_DB).astype(np.float16),
         phases=phases.view(np.int8),
-        noise=np.maximum(loudness, SILENCE_DB).T.astype(np.float16),
-        offsets=np.where(silent[:SINGLES], 0, series.offsets).astype(np.float16),
+        noise=np.maximum(noise, SILENCE_DB).T.astype(np.float16),
+        offsets=np.where(silent[:SINGLES], 0, deviations.offsets).astype(np.float16),
         fine=fine.astype(np.float16),
-        modes=ratios,
+        modes=mode_ratios,
     )
 
 
-def _frames(rate: int, base: Base, spectrum: LongSpectrum) -> tuple[int, Series]:
-    """How many frames a note gets, the more the fewer rows it fills, and what it has if steady."""
-    count = min(rate / 2, AUDIBLE) / base.spacing
+def _choose_frames(
+    rate: int, series: PartialSeries, spectrum: LongSpectrum
+) -> tuple[int, SeriesDeviations]:
+    """Number of frames, the more the fewer rows a note fills, and its deviations if steady."""
+    count = min(rate / 2, MAX_PARTIAL_HZ) / series.spacing
     rows = count if count <= SINGLES else SINGLES + GROUPS
-    for frames, most in zip(FRAME_COUNTS[::-1], (*MAX_ROWS[::-1], np.inf), strict=True):
-        if rows <= most:
-            apart = MODE_APART * frames / FRAME_COUNTS[0]
-            series = find_series(spectrum, base, steady=True, apart=apart)
-            if rows + np.count_nonzero(series.modes) <= most:
+    for frames, max_rows in zip(FRAME_COUNTS[::-1], (*MAX_ROWS[::-1], np.inf), strict=True):
+        if rows <= max_rows:
+            distance = MODE_DISTANCE * frames / FRAME_COUNTS[0]
+            deviations = find_deviations(spectrum, series, steady=True, mode_distance=distance)
+            if rows + np.count_nonzero(deviations.modes) <= max_rows:
                 break
-    return frames, series
+    return frames, deviations
 
 
-def _partials(base: Base, offsets: NDArray[np.float64], highest: float) -> NDArray[np.float64]:
-    """Frequencies of the partials up to ``highest`` Hz, of a note that does not move."""
-    numbers = np.arange(1, PARTIALS + 1) / base.divisor
-    places = base.frequency * stiff_string_ratios(numbers, base.inharmonicity)
-    places[:SINGLES] *= np.exp2(offsets / 1200)
-    return places[: int(np.argmax(places >= highest)) if places[-1] >= highest else PARTIALS]
+def _partials_below(
+    highest: float, series: PartialSeries, offsets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean frequencies of the partials up to ``highest`` Hz."""
+    partials = series.frequencies
+    partials[:SINGLES] *= np.exp2(offsets / 1200)
+    return partials[: int(np.argmax(partials >= highest)) if partials[-1] >= highest else PARTIALS]
 
 
 def _noise(
     samples: NDArray[np.float32],
     rate: int,
     partials: NDArray[np.float64],
-    base: float,
+    spacing: float,
     times: NDArray[np.float64],
     key_up: float,
-    course: PitchTrack,
+    track: PitchTrack,
 ) -> NDArray[np.float64]:
-    """Levels of the noise, dB of the mean square of 1 Hz, float64 (112, bands)."""
-    length = min(max(PERIODS / base, NOISE_SHORTEST), LONGEST)
-    moving = np.exp2(course.at(times) / 1200) if course.moves else None
-    levels = noise_levels(windows(samples, rate, times, length), partials, moving)
-    return np.minimum(levels, cap(samples, rate, partials, base, times, key_up))
+    """Density of the noise, dB of the mean square per Hz, float64 (112, bands)."""
+    window = min(max(WINDOW_PERIODS / spacing, MIN_NOISE_WINDOW), MAX_WINDOW)
+    ratios = np.exp2(track.at(times) / 1200) if track.moves else None
+    density = noise_density(framed_spectra(samples, rate, times, window), partials, ratios)
+    return np.minimum(density, noise_upper_bound(samples, rate, partials, spacing, times, key_up))
 
 
-def _read(
+@dataclass(frozen=True, eq=False)
+class _Sinusoids:
+    """Partials and modes over time.
+
+    Attributes:
+        amplitudes: complex64 (frames, partials).
+        noise_gains: of the windows, float64 (frames, 1).
+    """
+
+    amplitudes: NDArray[np.complex64]
+    noise_gains: NDArray[np.float64]
+
+
+def _sinusoids(
     samples: NDArray[np.float32],
     rate: int,
-    asked: NDArray[np.float64],
+    frequencies: NDArray[np.float64],
     modes: int,
-    base: float,
+    spacing: float,
     times: NDArray[np.float64],
     cents: NDArray[np.float64],
-) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
-    """What stands at partials and modes.
+) -> _Sinusoids:
+    """Measure partials and modes.
 
     Args:
         samples: float32 (samples,).
         rate: Hz.
-        asked: Hz, float64 (partials,), the last of them modes.
+        frequencies: Hz, float64 (partials,), the last of them modes.
         modes: how many.
-        base: Hz, the distance between partials.
+        spacing: Hz, between partials.
         times: s, float64 (frames,).
         cents: float64 (frames,).
-
-    Returns:
-        complex64 (frames, partials), and the noise gains of the windows, float64 (frames, 1).
     """
     frames = len(times)
-    read = np.empty((frames, len(asked)), dtype=np.complex64)
-    gain = np.empty((frames, 1))
+    amplitudes = np.empty((frames, len(frequencies)), dtype=np.complex64)
+    noise_gains = np.empty((frames, 1))
     first, last = round(ATTACK_SHARE * frames), frames - round(RELEASE_SHARE * frames)
-    alone = MODE_PERIODS / (MODE_APART * frames / FRAME_COUNTS[0]) if modes else 0.0
-    short = min(max(PERIODS / base, SHORTEST, alone / 2), LONGEST)
+    mode_window = MODE_PERIODS / (MODE_DISTANCE * frames / FRAME_COUNTS[0]) if modes else 0.0
+    short = min(max(WINDOW_PERIODS / spacing, MIN_WINDOW, mode_window / 2), MAX_WINDOW)
     step = float(np.diff(times[first:last]).max())
-    is_mode = np.arange(len(asked)) >= len(asked) - modes
+    long = min(max(short, step, mode_window), MAX_WINDOW)
+    is_mode = np.arange(len(frequencies)) >= len(frequencies) - modes
     attack = (slice(0, first), short, SHORT_RIDGE)
-    sustain = (slice(first, last), min(max(short, step, alone), LONGEST), RIDGE)
+    sustain = (slice(first, last), long, RIDGE)
     release = (slice(last, frames), short, SHORT_RIDGE)
-    for zone, length, ridge in (attack, sustain, release):
-        parts = windows(samples, rate, times[zone], length)
-        moving = np.exp2(cents[zone] / 1200)
-        read[zone] = parts.read(moving[:, None] * asked if cents.any() else asked)
+    for part, window, ridge in (attack, sustain, release):
+        spectra = framed_spectra(samples, rate, times[part], window)
+        ratios = np.exp2(cents[part] / 1200)
+        moving = ratios[:, None] * frequencies if cents.any() else frequencies
+        amplitudes[part] = spectra.amplitudes(moving)
         if modes:
-            read[zone] = apart(read[zone], asked, is_mode, parts.length, ridge)
-        gain[zone] = parts.noise_gain
-    return read, gain
+            amplitudes[part] = separate_modes(
+                amplitudes[part], frequencies, is_mode, spectra.window_seconds, ridge
+            )
+        noise_gains[part] = spectra.noise_gain
+    return _Sinusoids(amplitudes, noise_gains)
 
 
-def _without_noise(
-    read: NDArray[np.complex64],
-    gain: NDArray[np.float64],
-    asked: NDArray[np.float64],
-    levels: NDArray[np.float64],
-    lies: Between,
+def _subtract_noise(
+    sinusoids: _Sinusoids, frequencies: NDArray[np.float64], density: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Power of what is read, less what the noise around it explains, float32 (partials, frames).
+    """Power of partials and modes less that of the noise around, float32 (partials, frames).
 
     Args:
-        read: complex64 (frames, partials).
-        gain: float64 (frames, 1), of the windows.
-        asked: Hz, float64 (partials,).
-        levels: dB, float64 (noise frames, bands).
-        lies: where the frames lie between those of the noise.
+        sinusoids: as measured.
+        frequencies: Hz, float64 (partials,).
+        density: dB, float32 (frames, bands).
     """
-    power = read.real**2 + read.imag**2
-    place = np.interp(asked, band_centres(), np.arange(BANDS))
-    low = np.minimum(place.astype(np.int64), BANDS - 2)
-    share = (place - low).astype(np.float32)
-    told = lies(levels.astype(np.float32))
-    around = told[:, low] * (1 - share) + told[:, low + 1] * share
-    explained = np.exp2(around * np.float32(np.log2(10) / 10)) * gain.astype(np.float32)
-    rest = np.where(power > NOISE_EXPLAINS * explained, power - explained, 0)
+    power = sinusoids.amplitudes.real**2 + sinusoids.amplitudes.imag**2
+    around = interpolation(band_centres(), frequencies)(density)
+    noise = db_to_power(around) * sinusoids.noise_gains.astype(np.float32)
+    rest = np.where(power > NOISE_MARGIN * noise, power - noise, 0)
     return np.ascontiguousarray(rest.T, dtype=np.float32)

@@ -1,13 +1,13 @@
 """Noise with a given spectrum that changes over time.
 
-Blocks of N samples, half of one over the other, each made from random phases φ and the levels
-S(f, t) of the bands, in mean square a Hz,
+Blocks of N samples overlap by half. Each is made from random phases φ and the density S(f, t) of
+the noise, in mean square per Hz, interpolated between the bands,
 
     Y[k] = N · √(S(f_k, t) · rate / 2N) · e^(iφ_k)
 
-weighted by a half-period sine: its squares add to one, and so do the powers of independent blocks
-(Serra and Smith, "Spectral modeling synthesis", 1990). The weighted blocks have their mean taken
-off, in the shape of the weights, so that the noise does not lie beside zero.
+and windowed with a half-period sine: its squares sum to one, and so do the powers of independent
+blocks (Serra and Smith, "Spectral modeling synthesis", 1990). The mean of each windowed block is
+removed, in the shape of the window, so that the noise has no offset.
 """
 
 from __future__ import annotations
@@ -19,56 +19,60 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.resynthesis.control_map import BANDS, SILENCE_DB, band_centres, band_edges
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, band_centres, band_edges
+from mechanical_ears.resynthesis.decibels import db_to_amplitude
+from mechanical_ears.resynthesis.interpolation import interpolation
 
-BLOCK: Final = 0.018  # s, about
-PHASES: Final = 4096  # steps of a random phase in a turn
+BLOCK_SECONDS: Final = 0.018  # s, about
+NOISE_PHASES: Final = 4096  # steps of a random phase in a turn
 
 
 @cache
-def _turn() -> NDArray[np.complex64]:
-    """The unit circle in steps."""
-    return np.asarray(np.exp(2j * np.pi * np.arange(PHASES) / PHASES), dtype=np.complex64)
+def _unit_circle() -> NDArray[np.complex64]:
+    """e^(iφ) for each step of a phase."""
+    turns = np.arange(NOISE_PHASES) / NOISE_PHASES
+    return np.asarray(np.exp(2j * np.pi * turns), dtype=np.complex64)
 
 
 def block_samples(sample_rate: int) -> int:
     """Samples in a block, a power of two."""
-    return 1 << max(4, round(math.log2(BLOCK * sample_rate)))
+    return 1 << max(4, round(math.log2(BLOCK_SECONDS * sample_rate)))
 
 
-def hiss(
-    levels: NDArray[np.float32], scale: float, count: int, sample_rate: int, seed: int
+def render_noise(
+    levels: NDArray[np.float32], frequency_scale: float, count: int, sample_rate: int, seed: int
 ) -> NDArray[np.float32]:
-    """Noise.
+    """Render noise in bands.
 
     Args:
-        levels: float32 (blocks, 40), dB, mean square of the bands at the middles of blocks, which
+        levels: dB, mean square of each band, float32 (blocks, 40), at the middles of blocks, which
             are half a block apart, the first at time 0.
-        scale: factor on all frequencies.
+        frequency_scale: factor on all frequencies.
         count: samples.
         sample_rate: Hz.
         seed: of the random phases.
+
+    Returns:
+        float32 (count,).
     """
     size = block_samples(sample_rate)
     half = size // 2
-    loud = np.flatnonzero((levels > SILENCE_DB).any(axis=0))
-    if not len(loud):
+    sounding = np.flatnonzero((levels > SILENCE_DB).any(axis=0))
+    if not len(sounding):
         return np.zeros(count, dtype=np.float32)
-    highest = min(float(band_edges()[loud[-1] + 1]) * scale, 0.49 * sample_rate)
-    frequencies = np.arange(min(int(highest * size / sample_rate), half) + 1) * (sample_rate / size)
-    density = levels - (10 * np.log10(np.diff(band_edges()) * scale)).astype(np.float32)
-    bands = np.interp(frequencies / scale, band_centres(), np.arange(BANDS))
-    low = np.minimum(bands.astype(np.int64), BANDS - 2)
-    share = (bands - low).astype(np.float32)
-    shape = density[:, low] * (1 - share) + density[:, low + 1] * share
-    shape += np.float32(20 * np.log10(size * np.sqrt(sample_rate / (2 * size))))
-    magnitudes = np.exp2(shape * np.float32(np.log2(10) / 20))
+    highest = min(float(band_edges()[sounding[-1] + 1]) * frequency_scale, 0.49 * sample_rate)
+    bins = np.arange(min(int(highest * size / sample_rate), half) + 1) * (sample_rate / size)
+    widths = (10 * np.log10(np.diff(band_edges()) * frequency_scale)).astype(np.float32)
+    decibels = interpolation(band_centres(), bins / frequency_scale)(levels - widths)
+    decibels += np.float32(20 * np.log10(size * np.sqrt(sample_rate / (2 * size))))
+    magnitudes = db_to_amplitude(decibels)
     magnitudes[:, 0] = 0
-    random = np.random.default_rng(seed).integers(0, PHASES, magnitudes.shape, dtype=np.uint16)
-    blocks = np.fft.irfft(magnitudes * _turn()[random], size)
-    weights = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
-    blocks *= weights
-    blocks -= (blocks.sum(axis=1) / weights.sum())[:, None] * weights
+    rng = np.random.default_rng(seed)
+    phases = rng.integers(0, NOISE_PHASES, magnitudes.shape, dtype=np.uint16)
+    blocks = np.fft.irfft(magnitudes * _unit_circle()[phases], size)
+    window = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
+    blocks *= window
+    blocks -= (blocks.sum(axis=1) / window.sum())[:, None] * window
     sound = np.zeros((len(blocks) + 1, half), dtype=np.float32)
     sound[:-1] += blocks[:, :half]
     sound[1:] += blocks[:, half:]

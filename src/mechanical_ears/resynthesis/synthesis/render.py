@@ -1,17 +1,16 @@
-"""Putting a note together again: from a control map to a sound, at any pitch, length and rate.
+"""Render a control map: a note as sound, at any pitch, length and sample rate.
 
-    rows at hops of 2 or 4 ms (timeline.py) → sines → warp by the f0 track (sines.py)
-                                            → noise (hiss.py)                          → sum → fades
+    rows at hops of 2 or 4 ms (timeline.py) → sines, warped by the pitch track (sine_bank.py)
+                                            → noise (noise_bands.py)            → sum → fades
 
-Amplitudes are interpolated linearly. With phases, it is the complex amplitudes that are,
+Amplitudes are interpolated linearly. With phases, the complex amplitudes are,
 
     z(t) = (1 − s) z_i + s z_{i+1}        a(t) = (1 − s) |z_i| + s |z_{i+1}|
 
-and as long as a partial turns little from frame to frame (|z| > 0.6 a), z is lengthened to a, which
-a chord of the circle falls short of; where it turns further, the beat's null stays.
+and as long as a partial turns little from frame to frame (|z| > 0.6 a), z is scaled to the length
+a, which a chord of the circle falls short of; where it turns further, the null of the beat stays.
 
-The first partial sounds at the pitch that is asked for, exactly; partials that would pass half the
-sample rate are left out.
+The first partial has exactly the pitch given; partials above half the sample rate are left out.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 
 from mechanical_ears.matmul import matmul
 from mechanical_ears.pitch import midi_to_hz
-from mechanical_ears.resynthesis.analysis.pitch_track import warp
 from mechanical_ears.resynthesis.control_map import (
     FRAME_COUNTS,
     MODES,
@@ -36,26 +34,34 @@ from mechanical_ears.resynthesis.control_map import (
     ControlMapError,
     group_weights,
 )
-from mechanical_ears.resynthesis.synthesis.noise_bands import block_samples, hiss
-from mechanical_ears.resynthesis.synthesis.sine_bank import TAPS, carriers, read_between, sine_bank
-from mechanical_ears.resynthesis.synthesis.timeline import Timeline, between, slopes, timeline
+from mechanical_ears.resynthesis.decibels import db_to_amplitude
+from mechanical_ears.resynthesis.interpolation import interpolation
+from mechanical_ears.resynthesis.synthesis.noise_bands import block_samples, render_noise
+from mechanical_ears.resynthesis.synthesis.sine_bank import (
+    SINC_TAPS,
+    carriers,
+    sinc_interpolate,
+    sine_bank,
+)
+from mechanical_ears.resynthesis.synthesis.timeline import Timeline, decay_slopes, make_timeline
+from mechanical_ears.resynthesis.time_warp import STEP_SECONDS, warp_time
 from mechanical_ears.sound import Sound
 
-HOP, FAST_HOP = 0.004, 0.002  # s
-INAUDIBLE: Final = -110.0  # dB, rows that never pass it are not rendered
-BAND: Final = 0.49  # of the sample rate, above which no partial is rendered
-TURNS_LITTLE: Final = 0.6  # of the amplitude, that is left of a chord
-FADE_IN, FADE_OUT = 0.0005, 0.005  # s
-_DECIBEL: Final = np.log2(10) / 20
+HOP_SECONDS, FAST_HOP_SECONDS = 0.004, 0.002  # s, for the fewest frames and for more
+AUDIBLE_DB: Final = -110.0  # dB; rows that never exceed it are not rendered
+MAX_FREQUENCY_SHARE: Final = 0.49  # of the sample rate, of partials that are rendered
+MIN_CHORD: Final = 0.6  # of the amplitude, above which a partial turns little
+FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.0005, 0.005  # s
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """The partials and modes of a map that are heard.
+class _Sinusoids:
+    """The partials and modes of a map that are rendered.
 
     Attributes:
         decibels: float32 (rows, frames).
-        phases: float32 (rows, frames), turns; constant where the map tells none.
+        phases: turns, float32 (rows, frames); random, and constant in each row, where the map has
+            none.
         frequencies: Hz, float64 (rows,).
     """
 
@@ -65,7 +71,7 @@ class _Rows:
 
 
 def render(
-    controls: ControlMap,
+    control_map: ControlMap,
     *,
     pitch: float | None = None,
     velocity_gain: float = 0.0,
@@ -76,15 +82,15 @@ def render(
     partials: bool = True,
     noise: bool = True,
 ) -> Sound:
-    """Put a note together again.
+    """Render a control map.
 
     Args:
-        controls: the map.
-        pitch: MIDI number, which need not be whole, of the first partial; None for its own.
+        control_map: of the note.
+        pitch: MIDI number of the first partial, which may be fractional; None for the map's own.
         velocity_gain: dB.
-        seconds: length, release included; None for its own. The sustain is looped or cut.
+        seconds: length, release included; None for the map's own. The sustain is looped or cut.
         sample_rate: Hz; None for that of the recording.
-        seed: of the noise's phases, and of the partials' where the map tells none.
+        seed: of the noise's phases, and of the partials' where the map has none.
         phases: use the phases of the map; without, only amplitudes move.
         partials: render the partials.
         noise: render the noise.
@@ -93,135 +99,155 @@ def render(
         The sound, its onset at the start.
 
     Raises:
-        ControlsError: a number is out of range.
+        ControlMapError: a number is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mechanical_ears import Sound, analyse, render
+        >>> time = np.arange(32_000) / 16_000
+        >>> note = Sound((0.1 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), 16_000)
+        >>> sound = render(analyse(note, pitch=57), pitch=64, seconds=3, sample_rate=48_000)
+        >>> sound.seconds, sound.sample_rate
+        (3.0, 48000)
     """
-    rate = controls.sample_rate if sample_rate is None else sample_rate
+    rate = control_map.sample_rate if sample_rate is None else sample_rate
     if not 1000 <= rate <= 1_000_000:
         raise ControlMapError(f"sample rate is {rate} Hz, outside 1000..1000000")
     if seconds is not None and not 0.01 <= seconds <= 600:
         raise ControlMapError(f"{seconds:g} s is outside 0.01..600 s")
     if pitch is not None and not -12 <= pitch <= 140:
         raise ControlMapError(f"pitch {pitch:g} is outside −12..140")
-    scale = 1.0 if pitch is None else midi_to_hz(pitch) / controls.frequency
-    line = timeline(controls.seconds, controls.key_up, seconds)
-    count = round(line.seconds * rate)
+    scale = 1.0 if pitch is None else midi_to_hz(pitch) / control_map.frequency
+    timeline = make_timeline(control_map.seconds, control_map.key_up, seconds)
+    count = round(timeline.seconds * rate)
     sound = np.zeros(count, dtype=np.float32)
     if partials:
-        rows = _rows(controls, scale, rate, seed, phases)
-        if len(rows.frequencies):
-            sound += _partials(controls, rows, line, count, rate)
+        sinusoids = _audible_sinusoids(control_map, scale, rate, seed, phases)
+        if len(sinusoids.frequencies):
+            sound += _render_sinusoids(control_map, sinusoids, timeline, count, rate)
     if noise:
-        sound += _noise(controls, line, scale, count, rate, seed)
+        sound += _render_noise(control_map, timeline, scale, count, rate, seed)
     sound *= np.float32(10 ** (velocity_gain / 20))
     _fade(sound, rate)
     return Sound(sound, rate)
 
 
-def _rows(controls: ControlMap, scale: float, rate: int, seed: int, phases: bool) -> _Rows:
-    told = controls.partials.astype(np.float32)
-    fine = controls.fine.astype(np.float32)[:, None]
-    decibels = np.full((PARTIALS + MODES, told.shape[1]), SILENCE_DB, dtype=np.float32)
-    decibels[:SINGLES], decibels[PARTIALS:] = told[:SINGLES], told[-MODES:]
-    if (told[SINGLES:-MODES] > SILENCE_DB).any():
-        decibels[SINGLES:PARTIALS] = matmul(group_weights(), told[SINGLES:-MODES]) + fine
-    frequencies = scale * controls.frequencies
-    highest = frequencies * 2 ** (float(controls.cents.max()) / 1200)
-    heard = (decibels.max(axis=1) > INAUDIBLE) & (highest < BAND * rate) & (frequencies > 0)
+def _audible_sinusoids(
+    control_map: ControlMap, scale: float, rate: int, seed: int, phases: bool
+) -> _Sinusoids:
+    """Partials, those under the envelope as well, and modes below half the sample rate."""
+    rows = control_map.partials.astype(np.float32)
+    fine = control_map.fine.astype(np.float32)[:, None]
+    decibels = np.full((PARTIALS + MODES, rows.shape[1]), SILENCE_DB, dtype=np.float32)
+    decibels[:SINGLES], decibels[PARTIALS:] = rows[:SINGLES], rows[-MODES:]
+    if (rows[SINGLES:-MODES] > SILENCE_DB).any():
+        decibels[SINGLES:PARTIALS] = matmul(group_weights(), rows[SINGLES:-MODES]) + fine
+    frequencies = scale * control_map.frequencies
+    highest = frequencies * 2 ** (float(control_map.cents.max()) / 1200)
+    audible = (decibels.max(axis=1) > AUDIBLE_DB) & (frequencies > 0)
+    audible &= highest < MAX_FREQUENCY_SHARE * rate
     random = np.random.default_rng(seed + 1).random(len(decibels), dtype=np.float32)
     turns = np.broadcast_to(random[:, None], decibels.shape).copy()
     if phases:
-        known = controls.phases.astype(np.float32) / PHASE_STEPS
+        known = control_map.phases.astype(np.float32) / PHASE_STEPS
         turns[:SINGLES], turns[PARTIALS:] = known[:SINGLES], known[SINGLES:]
-    return _Rows(decibels[heard], turns[heard], frequencies[heard])
+    return _Sinusoids(decibels[audible], turns[audible], frequencies[audible])
 
 
-def _amplitudes(decibels: NDArray[np.float32]) -> NDArray[np.float32]:
-    amplitudes = np.exp2(decibels * np.float32(_DECIBEL))
-    return np.asarray(np.where(decibels <= SILENCE_DB, 0, amplitudes), dtype=np.float32)
-
-
-def _partials(
-    controls: ControlMap, rows: _Rows, line: Timeline, count: int, rate: int
+def _render_sinusoids(
+    control_map: ControlMap, sinusoids: _Sinusoids, timeline: Timeline, count: int, rate: int
 ) -> NDArray[np.float32]:
-    hop = round((HOP if len(controls.cents) == FRAME_COUNTS[0] else FAST_HOP) * rate)
-    times, cents = controls.times, controls.cents.astype(np.float64)
-    moments = np.arange(float(count)) / rate
-    ends = np.arange(0, line.seconds + 0.01, 0.001)
-    track = np.interp(line.places(ends), times, cents)
+    """Sound of partials and modes, float32 (count,)."""
+    few_frames = len(control_map.cents) == FRAME_COUNTS[0]
+    hop = round((HOP_SECONDS if few_frames else FAST_HOP_SECONDS) * rate)
+    times, cents = control_map.times, control_map.cents.astype(np.float64)
+    clock: NDArray[np.float64] = np.arange(float(count)) / rate
     moves = bool(cents.any())
-    heard = warp(ends, track, moments) if moves else moments
-    hops = int(heard[-1] * rate) // hop + 2 + (TAPS // hop + 1 if moves else 0)
-    at: NDArray[np.float64] = np.arange(float(hops)) * (hop / rate)
-    if moves:  # hops stand in the note's own time: back to the clock's
-        at = np.interp(at, heard, moments)
-    real, imaginary = _complex_amplitudes(times, rows, line, at)
-    cosine, sine = carriers(rows.frequencies, hops, hop, rate)
+    warped = clock
+    if moves:
+        track_times = np.arange(0, timeline.seconds + 0.01, STEP_SECONDS)
+        track = np.interp(timeline.map_times(track_times), times, cents)
+        warped = warp_time(track_times, track, clock)
+    hops = int(warped[-1] * rate) // hop + 2 + (SINC_TAPS // hop + 1 if moves else 0)
+    hop_times: NDArray[np.float64] = np.arange(float(hops)) * (hop / rate)
+    if moves:  # hops are regular in warped time: back to the clock's
+        hop_times = np.interp(hop_times, warped, clock)
+    real, imaginary = _complex_amplitudes(times, sinusoids, timeline, hop_times)
+    cosine, sine = carriers(sinusoids.frequencies, hops, hop, rate)
     sound = sine_bank(
         real * cosine - imaginary * sine,
         real * sine + imaginary * cosine,
-        rows.frequencies,
+        sinusoids.frequencies,
         hop,
         rate,
     )
-    return read_between(sound, heard * rate) if moves else sound[:count]
+    return sinc_interpolate(sound, warped * rate) if moves else sound[:count]
 
 
 def _complex_amplitudes(
-    times: NDArray[np.float64], rows: _Rows, line: Timeline, at: NDArray[np.float64]
+    frame_times: NDArray[np.float64],
+    sinusoids: _Sinusoids,
+    timeline: Timeline,
+    times: NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Real and imaginary parts of the amplitudes, float32 (moments, rows)."""
-    places = line.places(at)
-    lies = between(times, places)
-    amplitudes = _amplitudes(rows.decibels)
-    angle = (2 * np.pi) * rows.phases
-    real = lies(np.ascontiguousarray((amplitudes * np.cos(angle)).T))
-    imaginary = lies(np.ascontiguousarray((amplitudes * np.sin(angle)).T))
+    """Real and imaginary parts of the amplitudes at times, float32 (times, rows)."""
+    map_times = timeline.map_times(times)
+    at_times = interpolation(frame_times, map_times)
+    silent = sinusoids.decibels <= SILENCE_DB
+    amplitudes = np.where(silent, np.float32(0), db_to_amplitude(sinusoids.decibels))
+    angle = (2 * np.pi) * sinusoids.phases
+    real = at_times.rows(np.ascontiguousarray((amplitudes * np.cos(angle)).T))
+    imaginary = at_times.rows(np.ascontiguousarray((amplitudes * np.sin(angle)).T))
     length = np.sqrt(real * real + imaginary * imaginary)
-    straight = length / np.maximum(lies(np.ascontiguousarray(amplitudes.T)), 1e-9)
-    bent = 1 + (1 / TURNS_LITTLE - 1) * (straight / TURNS_LITTLE) ** 2
-    gain = np.where(straight > TURNS_LITTLE, 1 / np.maximum(straight, TURNS_LITTLE), bent)
-    gain *= _changes(times, rows.decibels, line, at, places)
+    chord = length / np.maximum(at_times.rows(np.ascontiguousarray(amplitudes.T)), 1e-9)
+    bent = 1 + (1 / MIN_CHORD - 1) * (chord / MIN_CHORD) ** 2
+    gain = np.where(chord > MIN_CHORD, 1 / np.maximum(chord, MIN_CHORD), bent)
+    gain *= _length_gains(frame_times, sinusoids.decibels, timeline, times, map_times)
     return real * gain, imaginary * gain
 
 
-def _changes(
-    times: NDArray[np.float64],
+def _length_gains(
+    frame_times: NDArray[np.float64],
     decibels: NDArray[np.float32],
-    line: Timeline,
-    at: NDArray[np.float64],
-    places: NDArray[np.float64],
+    timeline: Timeline,
+    times: NDArray[np.float64],
+    map_times: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Gains (moments, rows or 1) that another length brings."""
-    if line.key_up == line.map_key_up:
+    """Gains (times, rows or 1) on what the map has at ``map_times``, for another length."""
+    key_up, map_key_up = timeline.key_up, timeline.map_key_up
+    if key_up == map_key_up:
         return np.ones((1, 1), dtype=np.float32)
-    if line.key_up < line.map_key_up:
-        ends = between(times, np.array([line.key_up, line.map_key_up]))
-        now, then = ends(np.ascontiguousarray(decibels.T))
-        louder = np.clip(now - then, -60, 60) * (at > line.key_up)[:, None]
-        return np.asarray(np.exp2(louder * np.float32(_DECIBEL)))
-    fall = slopes(times, decibels, line)
-    passed = np.minimum(at, line.key_up) - np.minimum(places, line.map_key_up)
-    change = np.outer(passed, fall).astype(np.float32)
-    return np.asarray(np.exp2(change * np.float32(_DECIBEL)))
+    if key_up < map_key_up:
+        ends = interpolation(frame_times, np.array([key_up, map_key_up]))
+        now, then = ends.rows(np.ascontiguousarray(decibels.T))
+        change = np.clip(now - then, -60, 60) * (times > key_up)[:, None]
+        return db_to_amplitude(change)
+    slopes = decay_slopes(frame_times, decibels, timeline)
+    elapsed = np.minimum(times, key_up) - np.minimum(map_times, map_key_up)
+    return db_to_amplitude(np.outer(elapsed, slopes).astype(np.float32))
 
 
-def _noise(
-    controls: ControlMap, line: Timeline, scale: float, count: int, rate: int, seed: int
+def _render_noise(
+    control_map: ControlMap, timeline: Timeline, scale: float, count: int, rate: int, seed: int
 ) -> NDArray[np.float32]:
+    """Sound of the noise, float32 (count,)."""
     half = block_samples(rate) // 2
-    at: NDArray[np.float64] = np.arange(count // half + 2.0) * (half / rate)
-    places = line.places(at)
-    rows = controls.noise.astype(np.float32)
-    times = controls.noise_times
-    levels = between(times, places)(np.ascontiguousarray(rows.T))
-    levels += 20 * np.log10(_changes(times, rows, line, at, places))
+    times: NDArray[np.float64] = np.arange(count // half + 2.0) * (half / rate)
+    map_times = timeline.map_times(times)
+    rows = control_map.noise.astype(np.float32)
+    frame_times = control_map.noise_times
+    levels = interpolation(frame_times, map_times).rows(np.ascontiguousarray(rows.T))
+    levels += 20 * np.log10(_length_gains(frame_times, rows, timeline, times, map_times))
     levels[levels <= SILENCE_DB + 1] = 2 * SILENCE_DB
-    return hiss(levels, scale, count, rate, seed)
+    return render_noise(levels, scale, count, rate, seed)
 
 
 def _fade(sound: NDArray[np.float32], rate: int) -> None:
     """Fade in and out by raised cosines, in place."""
-    for length, place in ((FADE_IN, slice(None)), (FADE_OUT, slice(None, None, -1))):
-        count = min(round(length * rate), len(sound) // 4)
+    for seconds, direction in (
+        (FADE_IN_SECONDS, slice(None)),
+        (FADE_OUT_SECONDS, slice(None, None, -1)),
+    ):
+        count = min(round(seconds * rate), len(sound) // 4)
         ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(count, 1))
-        sound[place][:count] *= ramp.astype(np.float32)
+        sound[direction][:count] *= ramp.astype(np.float32)

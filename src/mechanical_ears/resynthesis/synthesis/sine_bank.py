@@ -1,15 +1,16 @@
-"""Many sines at once: a bank of partials as two matrix products, then a warp of time.
+"""A bank of sine oscillators as matrix products, and sinc interpolation to warp its time.
 
 In hops of H samples, a partial of constant frequency ω and complex amplitude z_h at hop h is, for
-the sample k beside the hop, −H ≤ k < H, with triangles that add to one,
+the sample k beside the hop, −H ≤ k < H, with triangles that sum to one,
 
     y[hH + k] = Σ_h (1 − |k|/H) · Re( z_h e^(iω h H) · e^(iω k) )
 
 so that all hops of all partials are one product of (hops × 2 partials) with (2 partials × 2H),
 whose right side, cosines and sines of ω k, is the same for all hops. Between hops, amplitudes and
-phases move linearly. Where the note's frequency moves, the sines are made at their mean and read at
-u(t) = ∫ 2^(c/1200) dt between samples, through a Kaiser-windowed sinc (Smith and Gossett, "A
-flexible sampling-rate conversion method", 1984): all partials move as one, exactly.
+phases move linearly. Where the note's frequency moves, the sines are rendered at their mean
+frequencies and read at u(t) = ∫ 2^(c/1200) dt between samples, through a Kaiser-windowed sinc
+(Smith and Gossett, "A flexible sampling-rate conversion method", 1984): all partials move as one,
+exactly.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from numpy.typing import NDArray
 
 from mechanical_ears.matmul import matmul
 
-TAPS: Final = 16  # samples that the sinc reaches over
-STEPS: Final = 512  # of its table, in a sample
-KAISER: Final = 8.0
+SINC_TAPS: Final = 16  # samples that the sinc spans
+SINC_STEPS: Final = 512  # of its table, per sample
+KAISER_BETA: Final = 8.0
 
 
 def carriers(
     frequencies: NDArray[np.float64], hops: int, hop: int, sample_rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cos and sin of the phases of sines at each hop, float32 (hops, partials)."""
+    """Cosines and sines of the carriers' phases at each hop, float32 (hops, partials)."""
     turns = np.outer(np.arange(hops), frequencies * (hop / sample_rate))
     angle = ((turns - np.rint(turns)) * (2 * np.pi)).astype(np.float32)
     return np.cos(angle), np.sin(angle)
@@ -46,8 +47,7 @@ def sine_bank(
     """Sum of sines.
 
     Args:
-        real: float32 (hops, partials), real parts of the amplitudes, their phases by frequency
-            included.
+        real: float32 (hops, partials), real parts of z_h e^(iω h H): amplitudes times carriers.
         imaginary: float32 (hops, partials).
         frequencies: Hz, float64 (partials,).
         hop: samples.
@@ -62,36 +62,41 @@ def sine_bank(
     triangle = (1 - np.abs(offsets) / hop).astype(np.float32)
     basis = np.concatenate([np.cos(angle), np.sin(angle)])
     basis *= triangle
-    left = np.concatenate([real, -imaginary], axis=1)
+    blocks = matmul(np.concatenate([real, -imaginary], axis=1), basis)
     sound = np.zeros((hops + 1, hop), dtype=np.float32)
-    made = matmul(left, basis)
-    sound[:-1] += made[:, :hop]
-    sound[1:] += made[:, hop:]
+    sound[:-1] += blocks[:, :hop]
+    sound[1:] += blocks[:, hop:]
     return sound[1:-1].ravel()
 
 
 @cache
 def _sinc_table() -> NDArray[np.float32]:
-    """float32 (TAPS, STEPS + 1): weights of the samples around a place, by its step."""
-    taps = np.arange(1 - TAPS // 2, TAPS // 2 + 1)[:, None]
-    offset = taps - np.arange(STEPS + 1) / STEPS
-    window = np.i0(KAISER * np.sqrt(np.maximum(0, 1 - (2 * offset / TAPS) ** 2)))
+    """Weights of the samples around a position, by its step, float32 (16, 513)."""
+    taps = np.arange(1 - SINC_TAPS // 2, SINC_TAPS // 2 + 1)[:, None]
+    offset = taps - np.arange(SINC_STEPS + 1) / SINC_STEPS
+    window = np.i0(KAISER_BETA * np.sqrt(np.maximum(0, 1 - (2 * offset / SINC_TAPS) ** 2)))
     table = np.sinc(offset) * window
     return np.asarray(table / table.sum(axis=0), dtype=np.float32)
 
 
-def read_between(sound: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A sound read between its samples.
+def sinc_interpolate(
+    sound: NDArray[np.float32], positions: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Read a sound between its samples.
 
     Args:
-        sound: float32 (samples,), silent before and behind.
-        places: float64 (count,), in samples, ascending.
+        sound: float32 (samples,), silent before and after.
+        positions: in samples, float64 (count,), ascending.
+
+    Returns:
+        float32 (count,).
     """
-    padded = np.concatenate([np.zeros(TAPS, np.float32), sound, np.zeros(TAPS, np.float32)])
-    whole = np.floor(places).astype(np.int64)
-    step = np.rint((places - whole) * STEPS).astype(np.int64)
-    first = np.clip(whole + 1 - TAPS // 2 + TAPS, 0, len(padded) - TAPS)
-    read = np.zeros(len(places), dtype=np.float32)
+    silence = np.zeros(SINC_TAPS, np.float32)
+    padded = np.concatenate([silence, sound, silence])
+    whole = np.floor(positions).astype(np.int64)
+    step = np.rint((positions - whole) * SINC_STEPS).astype(np.int64)
+    first = np.clip(whole + 1 - SINC_TAPS // 2 + SINC_TAPS, 0, len(padded) - SINC_TAPS)
+    values = np.zeros(len(positions), dtype=np.float32)
     for tap, weights in enumerate(_sinc_table()):
-        read += weights[step] * padded[first + tap]
-    return read
+        values += weights[step] * padded[first + tap]
+    return values

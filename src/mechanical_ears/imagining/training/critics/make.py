@@ -38,7 +38,8 @@ from mechanical_ears.imagining.training.networks import (
 from mechanical_ears.listening.training.network import Listener, ListenerOutput
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
-from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender, grid_batch
+from mechanical_ears.resynthesis.differentiable.control_map_batch import grid_batch
+from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 
 CONDITION_FEATURES: Final = PITCH_FEATURES + VELOCITY_FEATURES + len(FAMILIES)
 WHITENED: Final = 0.5  # exponent of the deviations by which codes are shown to critics

@@ -40,11 +40,8 @@ from mechanical_ears.listening.frontend import (
 from mechanical_ears.listening.training.article_network import CHANNELS, HIDDEN, ArticleNetwork
 from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
-from mechanical_ears.resynthesis.differentiable.magnitude import (
-    ControlMapBatch,
-    MagnitudeRender,
-    grid_batch,
-)
+from mechanical_ears.resynthesis.differentiable.control_map_batch import ControlMapBatch, grid_batch
+from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 from mechanical_ears.resynthesis.differentiable.waveform import Waveform
 
 LOWEST_KEY, KEYS = 21, 88  # MIDI number of the first class, and how many; others are the nearest
