@@ -173,7 +173,7 @@ def test_batches():
     np.testing.assert_array_equal(both[1:].partials, other.partials)
     low, high = to_control_maps(both, [40, 64.5])
     assert (hz_to_midi(low.frequency), hz_to_midi(high.frequency)) == pytest.approx((40, 64.5))
-    with pytest.raises(ControlMapError, match="1 pitches for 2 outlines"):
+    with pytest.raises(ControlMapError, match="1 pitches for 2 notes"):
         to_control_maps(both, [60])
 
 

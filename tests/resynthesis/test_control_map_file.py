@@ -93,5 +93,5 @@ def test_any_damage_is_an_error_of_ours_or_none():
 
 
 def test_another_safetensors_file():
-    with pytest.raises(ControlMapError, match="no control map"):
+    with pytest.raises(ControlMapError, match="not a control map"):
         from_bytes(header_changed(to_bytes(plain()), format="something"))
