@@ -6,7 +6,7 @@ Nothing is learned. Analysis was tuned on FluidR3; two choices (when a glide is 
 moving notes) were checked on 110 notes of TimGM6mb, too. Measured on TimGM6mb and
 MuseScore_General, drawn over all melodic presets, on NSynth's genuine notes and two recorded
 instruments at 44.1 kHz. ``EXPLAINED`` says what is counted. The pictures of the worst ten notes of
-each family go to docs/pictures, the worst notes' names to docs/CONTROLS.md.
+each family go to docs/pictures, the worst notes' names to docs/CONTROL_MAPS.md.
 """
 
 from __future__ import annotations
@@ -436,8 +436,8 @@ def magnitude(notes: Sequence[Note]) -> None:
 
 
 def write_worst(table: str) -> None:
-    """Replace the table of the worst notes in docs/CONTROLS.md, between its two marks."""
-    path = ROOT / "docs" / "CONTROLS.md"
+    """Replace the table of the worst notes in docs/CONTROL_MAPS.md, between its two marks."""
+    path = ROOT / "docs" / "CONTROL_MAPS.md"
     text = path.read_text() if path.exists() else "<!-- worst: begin -->\n<!-- worst: end -->\n"
     begin, end = "<!-- worst: begin -->", "<!-- worst: end -->"
     before, after = text[: text.index(begin)], text[text.index(end) :]

@@ -1,1 +1,1 @@
-"""A note as sines and noise: taken apart, put together again; nothing learned."""
+"""A note as sines and noise: analysis, control maps, synthesis; nothing is learned."""

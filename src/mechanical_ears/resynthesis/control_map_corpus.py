@@ -1,12 +1,11 @@
-"""A corpus of control maps: every note of a corpus taken apart, with how well it came back.
+"""A corpus of control maps: every note of a corpus analysed, with its distance when rendered.
 
     MAPS/maps.bin        the maps, each as the bytes of a safetensors file, one after the other
-    MAPS/maps.parquet    a row for each: where it lies, the note's labels, the distances
-    MAPS/maps.json       version, provenance, counts, what could not be taken apart
+    MAPS/maps.parquet    a row for each: position in maps.bin, labels of the note, distances
+    MAPS/maps.json       version, provenance, counts, notes that could not be analysed
 
-Notes are taken apart on all cores; a build that was killed goes on (see
-corpus/resumable_build.py). A note whose resynthesis is poor is kept and marked: whoever trains on
-maps decides.
+Notes are analysed on all cores; an interrupted build is resumed (see corpus/resumable_build.py). A
+note whose resynthesis is poor is kept and marked, for those who train on maps to decide.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 CHUNK: Final = 256  # notes between two saves of the progress
-AHEAD: Final = 4  # notes for each worker that wait for their turn
+QUEUE_NOTES: Final = 4  # for each worker
 POOR_LSD: Final = 6.0  # dB, from which a resynthesis is poor: no nearer than noise is to noise
 POOR_MEL: Final = 4.0  # dB, the same
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -58,12 +57,12 @@ _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREAD
 
 @dataclass
 class ControlMapReport(BuildReport):
-    """What became of the places of a corpus.
+    """What became of the entries of a corpus.
 
     Attributes:
         maps: written.
         poor: of them, those whose resynthesis is far from the note.
-        unsplit: notes of instruments that the split asked for does not name; left out.
+        unsplit: notes of instruments that are in no part of the split; left out.
         bytes: of all maps.
     """
 
@@ -79,8 +78,8 @@ class ControlMapReport(BuildReport):
 
 
 @dataclass(frozen=True)
-class _Made:
-    """One place, taken apart: bytes and row, or why not."""
+class _Result:
+    """An analysed entry: its map as bytes and its row, nothing for silence, or the problem."""
 
     data: bytes = b""
     row: dict[str, Any] | None = None
@@ -94,21 +93,21 @@ def build_control_maps(
     workers: int | None = None,
     sides: Mapping[str, str] | None = None,
     description: Mapping[str, object] | None = None,
-    progress: Progress = lambda done, places: None,
+    progress: Progress = lambda done, entries: None,
 ) -> ControlMapReport:
-    """Take every note of a corpus apart, or go on with a build that was interrupted.
+    """Analyse every note of a corpus, or resume a build that was interrupted.
 
     Args:
         corpus: the notes.
-        path: the folder to make; its parent is made if absent.
-        workers: processes; None for one on each core.
-        sides: train, validation or test for each instrument (see `store_sides`); those that it does
-            not name are left out. None keeps the split of a store.
-        description: how the corpus was asked for; a build only goes on with the same one.
+        path: the folder to create; its parents are created if absent.
+        workers: processes; None for one per core.
+        sides: train, validation or test for each instrument (see `store_sides`); other instruments
+            are left out. None keeps the split of a store.
+        description: options that define the corpus; a build is only resumed with the same ones.
         progress: called after each chunk.
 
     Raises:
-        CorpusError: the folder exists, or another build is under way in its place.
+        CorpusError: the folder exists, or another build of it is running.
         EarsError: the disk is full or read-only.
     """
     if workers is not None and workers < 1:
@@ -117,8 +116,8 @@ def build_control_maps(
     form = BuildFormat("maps.bin", "rows", _schema, "maps of another corpus are being built there")
     with open_build(Path(path), form, plan, ControlMapReport()) as build:
         build.cut(build.report.bytes)
-        told = _side_teller(corpus, sides)
-        _fill(build, corpus, workers or worker_count(), told, progress)
+        side_of = _side_lookup(corpus, sides)
+        _build(build, corpus, workers or worker_count(), side_of, progress)
         write_table(build.folder / "maps.parquet", build.table())
         groups = [sorted(group) for group in corpus.groups()]
         about = {**plan, **asdict(build.report), "groups": groups}
@@ -126,23 +125,23 @@ def build_control_maps(
     return build.report
 
 
-def _side_teller(
+def _side_lookup(
     corpus: Corpus, sides: Mapping[str, str] | None
 ) -> Callable[[int, str], str | None]:
-    """What tells the side of a place and its instrument; None where it is to be left out."""
+    """From an entry's index and instrument to its side of the split; None to leave it out."""
     if sides is not None:
-        return lambda place, instrument: sides.get(instrument)
+        return lambda index, instrument: sides.get(instrument)
     if isinstance(corpus, Store):
         side = corpus.side
-        return lambda place, instrument: str(side[place])
-    return lambda place, instrument: UNSPLIT
+        return lambda index, instrument: str(side[index])
+    return lambda index, instrument: UNSPLIT
 
 
 def store_sides(store: str | Path) -> dict[str, str]:
-    """On which side of a store's split each instrument is, by name.
+    """The side of a store's split of each instrument: train, validation or test, by name.
 
     Raises:
-        CorpusError: it is no store, or was never split.
+        CorpusError: it is not a store, or was never split.
     """
     opened = Store(store)
     sides = dict(zip(opened.instrument.tolist(), opened.side.tolist(), strict=True))
@@ -151,61 +150,65 @@ def store_sides(store: str | Path) -> dict[str, str]:
     return sides
 
 
-def _fill(
+def _build(
     build: Build[ControlMapReport],
     corpus: Corpus,
     workers: int,
     side_of: Callable[[int, str], str | None],
     progress: Progress,
 ) -> None:
-    places, report = len(corpus), build.report
-    for scanned, made in _taken_apart(corpus, report.next_place, workers):
-        if made.problem is not None:
-            report.bad.append(made.problem)
-        elif made.row is None:
+    """Analyse what a build still lacks."""
+    entries, report = len(corpus), build.report
+    for entry, result in _analyse_corpus(corpus, report.next_place, workers):
+        if result.problem is not None:
+            report.bad.append(result.problem)
+        elif result.row is None:
             report.silent += 1
         else:
-            _add(build, made, made.row, side_of(scanned.index, made.row["instrument_str"]))
-        if (scanned.index + 1) % CHUNK == 0:
-            build.save(scanned.index + 1)
-            progress(scanned.index + 1, places)
-    build.save(places)
-    progress(places, places)
+            side = side_of(entry.index, result.row["instrument_str"])
+            _add(build, result.data, result.row, side)
+        if (entry.index + 1) % CHUNK == 0:
+            build.save(entry.index + 1)
+            progress(entry.index + 1, entries)
+    build.save(entries)
+    progress(entries, entries)
 
 
 def _add(
-    build: Build[ControlMapReport], made: _Made, row: dict[str, Any], side: str | None
+    build: Build[ControlMapReport], data: bytes, row: dict[str, Any], side: str | None
 ) -> None:
     report = build.report
     if side is None:
         report.unsplit += 1
         return
     build.add({**row, "start": report.bytes, "split": side})
-    build.data.write(made.data)
-    report.bytes += len(made.data)
+    build.data.write(data)
+    report.bytes += len(data)
     report.maps += 1
     report.poor += row["poor"]
 
 
-def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[CorpusEntry, _Made]]:
-    """The places of a corpus from ``start`` on, in order, taken apart by so many processes."""
+def _analyse_corpus(
+    corpus: Corpus, start: int, workers: int
+) -> Iterator[tuple[CorpusEntry, _Result]]:
+    """Analyse the entries of a corpus from ``start`` on, in order, in several processes."""
     if workers == 1:
-        for scanned in corpus.scan(start):
-            yield scanned, _take_apart(scanned)
+        for entry in corpus.scan(start):
+            yield entry, _analyse_entry(entry)
         return
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # what the workers' NumPy reads at import
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # read when a worker imports NumPy
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    waiting: deque[tuple[CorpusEntry, Future[_Made]]] = deque()
+    queue: deque[tuple[CorpusEntry, Future[_Result]]] = deque()
     try:
-        for scanned in corpus.scan(start):
-            waiting.append((scanned, pool.submit(_take_apart, scanned)))
-            if len(waiting) > AHEAD * workers:
-                oldest, made = waiting.popleft()
-                yield oldest, made.result()
-        while waiting:
-            oldest, made = waiting.popleft()
-            yield oldest, made.result()
+        for entry in corpus.scan(start):
+            queue.append((entry, pool.submit(_analyse_entry, entry)))
+            if len(queue) > QUEUE_NOTES * workers:
+                oldest, future = queue.popleft()
+                yield oldest, future.result()
+        while queue:
+            oldest, future = queue.popleft()
+            yield oldest, future.result()
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
@@ -215,26 +218,26 @@ def _taken_apart(corpus: Corpus, start: int, workers: int) -> Iterator[tuple[Cor
                 os.environ[name] = value
 
 
-def _take_apart(scanned: CorpusEntry) -> _Made:
-    if scanned.problem is not None:
-        return _Made(problem=str(scanned.problem))
-    if scanned.note is None:
-        return _Made()
-    note = scanned.note
+def _analyse_entry(entry: CorpusEntry) -> _Result:
+    if entry.problem is not None:
+        return _Result(problem=str(entry.problem))
+    if entry.note is None:
+        return _Result()
+    note = entry.note
     try:
-        controls = analyse(note)
+        control_map = analyse(note)
     except SoundError as error:
-        return _Made(problem=str(SoundError(error.problem, record=f'note "{note.name}"')))
-    return _row(note, controls)
+        return _Result(problem=str(SoundError(error.problem, record=f'note "{note.name}"')))
+    data = to_bytes(control_map)
+    return _Result(data, {"length": len(data), **_row(note, control_map)})
 
 
-def _row(note: Note, controls: ControlMap) -> _Made:
+def _row(note: Note, control_map: ControlMap) -> dict[str, Any]:
+    """A row of maps.parquet, without what depends on the place in the file."""
     rate = note.sound.sample_rate
-    original = note.sound.samples[round(controls.onset * rate) :]
-    apart = spectral_distance(original, render(controls).samples, rate)
-    data = to_bytes(controls)
-    row = {
-        "length": len(data),
+    original = note.sound.samples[round(control_map.onset * rate) :]
+    distance = spectral_distance(original, render(control_map).samples, rate)
+    return {
         "note_str": note.name,
         "pitch": note.pitch,
         "velocity": note.velocity,
@@ -242,12 +245,11 @@ def _row(note: Note, controls: ControlMap) -> _Made:
         "instrument_family_str": note.family,
         "instrument_source_str": note.source,
         "qualities_str": list(note.qualities),
-        "frequency": controls.frequency,
-        "lsd": apart.lsd,
-        "mel": apart.mel,
-        "poor": apart.lsd > POOR_LSD or apart.mel > POOR_MEL,
+        "frequency": control_map.frequency,
+        "lsd": distance.lsd,
+        "mel": distance.mel,
+        "poor": distance.lsd > POOR_LSD or distance.mel > POOR_MEL,
     }
-    return _Made(data, row)
 
 
 def _schema() -> pyarrow.Schema:
@@ -278,19 +280,19 @@ class ControlMapStore:
 
     Attributes:
         path: its folder.
-        about: what maps.json says.
+        about: the content of maps.json.
         provenance: of the notes.
         table: pyarrow, a row for each map: labels, ``lsd``, ``mel``, ``poor``, ``split``.
 
     Raises:
-        CorpusError: there is none, it is damaged, or of a newer version.
+        CorpusError: there is none, it is damaged, or of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
         import pyarrow.parquet as pq
 
         self.path = Path(path)
-        remedy = "build them with: ears corpus controls … -o MAPS"
+        remedy = "build them with: ears corpus control-maps … -o MAPS"
         try:
             self.about: dict[str, Any] = json.loads((self.path / "maps.json").read_text())
         except FileNotFoundError as error:
@@ -299,7 +301,7 @@ class ControlMapStore:
             raise CorpusError("maps.json is damaged", path=path, remedy=remedy) from error
         if self.about.get("version") != VERSION:
             raise CorpusError(
-                f"holds maps of version {self.about.get('version')}, this program reads {VERSION}",
+                f"has maps of version {self.about.get('version')}, this program reads {VERSION}",
                 path=path,
                 remedy="update mechanical-ears or build them again",
             )
@@ -317,44 +319,46 @@ class ControlMapStore:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, number: int) -> ControlMap:
+    def __getitem__(self, index: int) -> ControlMap:
         """The map of a row of the table.
 
         Raises:
-            ControlsError: it is damaged.
+            ControlMapError: it is damaged.
             IndexError: there is none.
         """
-        start = int(self._starts[number])
-        data = self._data[start : start + int(self._lengths[number])].tobytes()
+        start = int(self._starts[index])
+        data = self._data[start : start + int(self._lengths[index])].tobytes()
         return from_bytes(data, self.path / "maps.bin")
 
 
 def open_notes(
-    paths: Sequence[str | Path], *, sample_rate: int | None = None, **chosen: Any
+    paths: Sequence[str | Path], *, sample_rate: int | None = None, **options: Any
 ) -> Corpus:
-    """Open what maps can be built from: any corpus, or SoundFonts, which are then rendered.
+    """Open a corpus to build maps from: any corpus, or SoundFonts, which are then rendered.
 
     Args:
         paths: a corpus, or one or several .sf2 or .sf3 files.
         sample_rate: Hz, of a SoundFont's notes; 44100 if not given.
-        chosen: other arguments of `SoundFont`.
+        options: other arguments of `SoundFont`.
 
     Raises:
-        EarsError: there is nothing of that kind, or a rate is given for what has its own.
+        EarsError: it is not a corpus, or a rate is given for one that has its own.
     """
     if all(Path(path).suffix.lower() in (".sf2", ".sf3") for path in paths):
         from mechanical_ears.corpus.soundfont import SoundFont
 
-        return SoundFont(paths, sample_rate=sample_rate or 44_100, **chosen)
+        return SoundFont(paths, sample_rate=sample_rate or 44_100, **options)
     if len(paths) > 1:
         raise EarsError(
-            "several can be taken apart at once of SoundFonts only",
+            "only SoundFonts can be analysed together",
             path=paths[1],
             remedy="give one corpus at a time",
         )
     path = Path(paths[0])
     if sample_rate is not None:
-        raise EarsError("has a sample rate of its own", path=path, remedy="leave it out")
+        raise EarsError(
+            "has a sample rate of its own", path=path, remedy="leave the sample rate out"
+        )
     from mechanical_ears.corpus.open_corpus import open_corpus
 
     return open_corpus(path)

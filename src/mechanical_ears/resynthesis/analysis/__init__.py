@@ -1,1 +1,1 @@
-"""From sound to control map."""
+"""From a recording to its control map."""

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import RefinedPitch, refine
 from mechanical_ears.listening.onset import find_onset
@@ -77,6 +78,7 @@ MAX_PARTIAL_HZ: Final = 20_500.0  # Hz, of partials that are analysed
 FALL_DB: Final = 6.0  # dB in 100 ms, of a release
 
 
+@renamed_arguments(what="recording")
 def analyse(
     recording: Note | Sound, pitch: float | None = None, *, key_up: float | None = None
 ) -> ControlMap:
@@ -193,9 +195,9 @@ def _analyse(
     modes = deviations.modes[deviations.modes > 0]
     sinusoids = np.concatenate([partials, modes])
     density = _noise(samples, rate, np.sort(sinusoids), series.spacing, noise_times, key_up, track)
-    found = _sinusoids(samples, rate, sinusoids, len(modes), series.spacing, times, cents)
+    measured = _sinusoids(samples, rate, sinusoids, len(modes), series.spacing, times, cents)
     at_frames = interpolation(noise_times, times).rows(density.astype(np.float32))
-    power = _subtract_noise(found, sinusoids, at_frames)
+    power = _subtract_noise(measured, sinusoids, at_frames)
 
     singles = min(SINGLES, len(partials))
     rows = np.full((ROWS, frames), SILENCE_DB)
@@ -203,7 +205,7 @@ def _analyse(
     own = np.r_[:singles, len(partials) : len(sinusoids)]  # those with rows of their own
     rows[np.r_[:singles, ROWS - MODES : ROWS - MODES + len(modes)]] = power_to_db(power[own])
     middles = (np.rint(times * rate) - 0.5) / rate
-    turns = np.angle(found.amplitudes[:, own]).T / (2 * np.pi)
+    turns = np.angle(measured.amplitudes[:, own]).T / (2 * np.pi)
     turns -= np.outer(sinusoids[own], warp_time(times, cents, middles))
     phases = np.zeros((SINGLES + MODES, frames), dtype=np.uint8)
     phase_rows = np.r_[:singles, SINGLES : SINGLES + len(modes)]

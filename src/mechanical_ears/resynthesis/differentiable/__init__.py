@@ -1,1 +1,1 @@
-"""Twins of the synthesis in PyTorch, which gradients pass."""
+"""The synthesis in PyTorch, with gradients: to sound, and to the ears' features."""

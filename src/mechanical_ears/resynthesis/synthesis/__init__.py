@@ -1,1 +1,1 @@
-"""From control map to sound."""
+"""From a control map to sound."""

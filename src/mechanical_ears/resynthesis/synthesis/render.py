@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.matmul import matmul
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.resynthesis.control_map import (
@@ -70,6 +71,7 @@ class _Sinusoids:
     frequencies: NDArray[np.float64]
 
 
+@renamed_arguments(controls="control_map")
 def render(
     control_map: ControlMap,
     *,
