@@ -1,4 +1,4 @@
-"""The error that a user sees: one line that names file, record, problem and remedy."""
+"""Errors that users see: one line with file, record, problem and remedy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from pathlib import Path
 class EarsError(Exception):
     """Input or environment that Mechanical Ears cannot work with.
 
-    Its text is one line, ``path: record: problem; remedy``, without the parts that are not known.
-    The ``ears`` command prints it and exits with code 2.
+    Its text is one line, ``path: record: problem; remedy``, without the parts that are None. The
+    ``ears`` command prints it and exits with code 2.
+
+    >>> from mechanical_ears import EarsError, Sound
+    >>> try:
+    ...     Sound.load("missing.wav")
+    ... except EarsError as error:
+    ...     print(error)
+    missing.wav: no such file
 
     Args:
-        problem: what is wrong, in words (``"pitch" is 300, outside 0..127``).
-        path: the file or folder it is about.
-        record: where in the file (``record 17``, ``note "bass_018-022-100"``).
+        problem: what is wrong (``"pitch" is 300, outside 0..127``).
+        path: the file or folder that the problem is in.
+        record: position in the file (``record 17``, ``note "bass_018-022-100"``).
         remedy: what to do about it, as an imperative.
     """
 
@@ -35,7 +42,7 @@ class EarsError(Exception):
         super().__init__(f"{text}; {remedy}" if remedy else text)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle with the keywords, so that worker processes can send errors home."""
+        """Pickle with the keyword arguments, so that worker processes can return errors."""
         state = {"path": self.path, "record": self.record, "remedy": self.remedy}
         return _rebuild, (type(self), self.problem, state)
 
@@ -49,7 +56,7 @@ class SoundError(EarsError):
 
 
 class CorpusError(EarsError):
-    """A corpus, a record of it or a store that cannot be read or written."""
+    """A corpus, one of its records or a store that cannot be read or written."""
 
 
 class TrainingError(EarsError):

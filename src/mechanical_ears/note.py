@@ -1,4 +1,4 @@
-"""A note: one sound with what is known about it, in NSynth's vocabulary.
+"""A note: a sound with labels in NSynth's vocabulary.
 
 The vocabulary (families, sources, qualities and their order) is that of NSynth: Engel et al.,
 "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders" (2017).
@@ -40,8 +40,8 @@ QUALITIES = (
 )
 
 NOTE_SAMPLE_RATE = 16_000  # Hz, NSynth's
-NOTE_SECONDS = 4.0  # s, NSynth's length of a note
-HOLD_SECONDS = 3.0  # s, how long NSynth's keys are held; the rest is release
+NOTE_SECONDS = 4.0  # s, length of NSynth's notes
+HOLD_SECONDS = 3.0  # s, time until NSynth's keys are released
 VELOCITIES = (25, 50, 75, 100, 127)  # NSynth's five MIDI velocities
 
 
@@ -49,16 +49,21 @@ VELOCITIES = (25, 50, 75, 100, 127)  # NSynth's five MIDI velocities
 class Note:
     """A sound with labels.
 
+    >>> from mechanical_ears import Note, Sound
+    >>> note = Note(Sound.sine(440), pitch=69, velocity=100, instrument="sine", family="synth_lead")
+    >>> note.name
+    'sine-069-100'
+
     Attributes:
         sound: its sound; several channels are mixed to mono.
         pitch: MIDI number 0..127 of the key a player would press.
         velocity: MIDI velocity 0..127 of the key press.
         instrument: name of the instrument, NSynth's ``instrument_str`` (``bass_electronic_018``).
-        family: one of ``FAMILIES``, or None where nobody said.
-        source: one of ``SOURCES``, or None where nobody said.
+        family: one of ``FAMILIES``, or None if unknown.
+        source: one of ``SOURCES``, or None if unknown.
         qualities: those of ``QUALITIES`` that apply.
-        instrument_id: NSynth's number of the instrument, where there is one.
-        note_id: NSynth's number of the note, where there is one.
+        instrument_id: NSynth's number of the instrument, or None.
+        note_id: NSynth's number of the note, or None.
 
     Raises:
         CorpusError: a label is outside its vocabulary or range.
@@ -82,19 +87,19 @@ class Note:
             raise CorpusError(f'"velocity" is {self.velocity}, outside 0..127', record=self.name)
         if self.family is not None and self.family not in FAMILIES:
             raise CorpusError(
-                f'"{self.family}" is no instrument family of NSynth',
+                f'"{self.family}" is not an instrument family of NSynth',
                 record=self.name,
                 remedy=f"use one of {', '.join(FAMILIES)}",
             )
         if self.source is not None and self.source not in SOURCES:
             raise CorpusError(
-                f'"{self.source}" is no source of NSynth',
+                f'"{self.source}" is not a source of NSynth',
                 record=self.name,
                 remedy=f"use one of {', '.join(SOURCES)}",
             )
         for quality in self.qualities:
             if quality not in QUALITIES:
-                raise CorpusError(f'"{quality}" is no quality of NSynth', record=self.name)
+                raise CorpusError(f'"{quality}" is not a quality of NSynth', record=self.name)
 
     @property
     def name(self) -> str:

@@ -52,12 +52,12 @@ def hz_to_midi(frequency: ArrayLike) -> float | NDArray[np.float64]:
 
 
 def cents_between(frequency: float, reference: float) -> float:
-    """How far ``frequency`` (Hz) lies above ``reference`` (Hz), in cents."""
+    """Interval in cents from ``reference`` (Hz) up to ``frequency`` (Hz)."""
     return 100 * (hz_to_midi(frequency) - hz_to_midi(reference))
 
 
 def midi_to_name(midi: int) -> str:
-    """Name of a MIDI number with a sharp where needed (60 → "C4", 70 → "A#4")."""
+    """Note name of a MIDI number, with sharps (60 → "C4", 70 → "A#4")."""
     octave, step = divmod(int(midi), 12)
     return f"{_NAMES[step]}{octave - 1}"
 
@@ -66,11 +66,11 @@ def name_to_midi(name: str) -> int:
     """MIDI number of a note name: letter, optional # or b, octave ("A#3" → 58, "Bb3" → 58).
 
     Raises:
-        ValueError: the name is not of that form or lies outside MIDI 0..127.
+        ValueError: the name does not have that form or is outside MIDI 0..127.
     """
     match = _NAME_PATTERN.fullmatch(name.strip())
     if match is None:
-        raise ValueError(f'"{name}" is no note name such as C4, A#3 or Bb3')
+        raise ValueError(f'"{name}" is not a note name such as C4, A#3 or Bb3')
     letter, accidental, octave = match.groups()
     midi = 12 * (int(octave) + 1) + _STEPS[letter.upper()] + _ACCIDENTALS[accidental]
     if not 0 <= midi < PITCH_COUNT:

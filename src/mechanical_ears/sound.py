@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears import spectra
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import SoundError
 from mechanical_ears.files import write_atomically
 from mechanical_ears.spectra import HOP_SAMPLES, WINDOW_SAMPLES, Spectrogram, Spectrum
@@ -101,6 +102,7 @@ class Sound:
         return cls(np.sin(phase).astype(np.float32), sample_rate)
 
     @classmethod
+    @renamed_arguments(longest="max_seconds")
     def load(
         cls, path: str | Path, max_seconds: float | None = None, *, mono: bool = True
     ) -> Sound:

@@ -1,12 +1,12 @@
-"""Spectra: which frequencies a sound holds, and when.
+"""Short-time Fourier transform, spectrum and spectrogram of a sound.
 
 The short-time Fourier transform slides a window of N samples over the sound in steps of H samples:
 
     X[k, m] = Σ_n w[n] · y[m H + n] · e^(−2πi k n / N)        k = 0 … N/2
     w[n] = ½ − ½ cos(2π n / N)                                (the periodic Hann window)
 
-Bin k stands at k · rate / N Hz and, with N/2 zeros laid before and behind the sound, frame m at
-m · H / rate seconds (Allen and Rabiner, "A unified approach to short-time Fourier analysis and
+Bin k is at k · rate / N Hz and, with N/2 zeros added before and after the sound, frame m is centred
+on m · H / rate seconds (Allen and Rabiner, "A unified approach to short-time Fourier analysis and
 synthesis", 1977). These are the numbers that librosa's ``stft`` gives by default.
 """
 
@@ -20,35 +20,35 @@ from numpy.typing import NDArray
 
 WINDOW_SAMPLES = 2048  # samples
 HOP_SAMPLES = 512  # samples
-FLOOR_DB = -80.0  # dB below the maximum
-_BLOCK = 256  # frames transformed at a time, which bounds the memory of long sounds
+FLOOR_DB = -80.0  # dB relative to the maximum
+_BLOCK_FRAMES = 256  # frames transformed at a time, which bounds the memory of long sounds
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """How strong each frequency is in a whole sound.
+    """Intensity of each frequency in a whole sound.
 
     Attributes:
         frequencies: Hz, float64 (bins,).
-        intensities: the magnitudes of all frames summed, float32 (bins,).
+        intensities: sum of the magnitudes of all frames, float32 (bins,).
     """
 
     frequencies: NDArray[np.float64]
     intensities: NDArray[np.float32]
 
     def decibels(self, floor: float = FLOOR_DB) -> NDArray[np.float32]:
-        """Intensities in dB below the strongest, float32 (bins,) in [floor, 0]."""
+        """Intensities in dB relative to the strongest, float32 (bins,) in [floor, 0]."""
         return _decibels(self.intensities, floor)
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram:
-    """How strong each frequency is at each time.
+    """Magnitude of each frequency at each time.
 
     Attributes:
         magnitudes: |STFT|, float32 (bins, frames).
         frequencies: Hz, float64 (bins,).
-        times: middles of the frames in s, float64 (frames,).
+        times: centres of the frames in s, float64 (frames,).
     """
 
     magnitudes: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Spectrogram:
     times: NDArray[np.float64]
 
     def decibels(self, floor: float = FLOOR_DB) -> NDArray[np.float32]:
-        """Magnitudes in dB below the strongest, float32 (bins, frames) in [floor, 0].
+        """Magnitudes in dB relative to the strongest, float32 (bins, frames) in [floor, 0].
 
         Silence is ``floor`` everywhere.
         """
@@ -72,28 +72,30 @@ def stft(
     """Short-time Fourier transform.
 
     Args:
-        samples: float32 (samples,), of any length; one window at least is heard, with zeros behind.
+        samples: float32 (samples,), of any length; a short one is padded with zeros to one window.
         window: samples in a window, N.
         hop: samples between windows, H.
-        centre: lay N/2 zeros before and behind, so that frame m is centred on sample m · H.
+        centre: pad with N/2 zeros on both sides, so that frame m is centred on sample m · H.
 
     Returns:
-        complex64 (N/2 + 1, frames), with 1 + samples // hop frames where centred and N is even.
+        complex64 (N/2 + 1, frames); if centred and N is even, 1 + samples // hop frames.
 
     Raises:
-        ValueError: window or hop is below 1.
+        ValueError: window or hop is below 1, or there is more than one channel.
     """
     if window < 1 or hop < 1:
         raise ValueError(f"window {window} and hop {hop} must be at least 1 sample")
+    if np.ndim(samples) != 1:
+        raise ValueError(f"samples have the shape {np.shape(samples)}, not (samples,)")
     padding = window // 2 if centre else 0
-    short = max(0, window - len(samples) - 2 * padding)
-    padded = np.pad(np.asarray(samples, dtype=np.float32), (padding, padding + short))
+    missing = max(0, window - len(samples) - 2 * padding)
+    padded = np.pad(np.asarray(samples, dtype=np.float32), (padding, padding + missing))
     frames = sliding_window_view(padded, window)[::hop]
     taper = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
     transform = np.empty((window // 2 + 1, len(frames)), dtype=np.complex64)
-    for start in range(0, len(frames), _BLOCK):
-        block = frames[start : start + _BLOCK] * taper
-        transform[:, start : start + _BLOCK] = np.fft.rfft(block).T
+    for start in range(0, len(frames), _BLOCK_FRAMES):
+        block = frames[start : start + _BLOCK_FRAMES] * taper
+        transform[:, start : start + _BLOCK_FRAMES] = np.fft.rfft(block).T
     return transform
 
 
@@ -114,7 +116,7 @@ def spectrum(
     Args:
         samples: float32 (samples,).
         sample_rate: Hz.
-        window: samples; a longer one tells neighbouring frequencies apart better.
+        window: samples; a longer one resolves neighbouring frequencies better.
         hop: samples.
     """
     magnitudes = np.abs(stft(samples, window, hop))
@@ -132,7 +134,7 @@ def spectrogram(
     Args:
         samples: float32 (samples,).
         sample_rate: Hz.
-        window: samples; a longer one tells frequencies apart better, a shorter one times.
+        window: samples; a longer one resolves frequencies better, a shorter one times.
         hop: samples.
     """
     magnitudes = np.abs(stft(samples, window, hop))
@@ -141,9 +143,8 @@ def spectrogram(
 
 
 def _decibels(magnitudes: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
-    loudest = float(magnitudes.max())
-    if loudest == 0:
+    maximum = float(magnitudes.max())
+    if maximum == 0:
         return np.full(magnitudes.shape, floor, dtype=np.float32)
-    least = 10 ** (floor / 20)
-    decibels = 20 * np.log10(np.maximum(magnitudes / loudest, least))
+    decibels = 20 * np.log10(np.maximum(magnitudes / maximum, 10 ** (floor / 20)))
     return np.asarray(np.maximum(decibels, floor), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What the command line shows: bars, tables, the progress of a training."""
+"""Output of the command line: progress bars and tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from rich.progress import (
 from rich.table import Table
 
 stderr_console = Console(stderr=True)  # progress and notices; results go to stdout
-PIPED_WIDTH = 130  # columns of a table that no terminal shows
+PIPED_WIDTH = 130  # columns of a table that is written to a file or pipe
 stdout_console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def is_first_process() -> bool:
-    """Whether this one speaks: of torchrun's processes the first one does."""
+    """Whether this process may print: of torchrun's processes only the first."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -48,25 +48,28 @@ def _bar() -> Progress:
 def progress_bar(
     description: str, *, unit: str = "", scale: float = 1
 ) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar that is moved by calling it with what is done and what there is in all.
+    """Show a progress bar; yields a function that takes the count so far and the total, or None.
 
     Args:
-        description: what is being done.
-        unit: shown behind the counts.
-        scale: shown counts for each one counted (1e-6 to show bytes as MB).
+        description: text before the bar.
+        unit: text after the counts.
+        scale: factor of the shown counts (1e-6 to show bytes as MB).
     """
     with _bar() as bar:
         task = bar.add_task(description, total=None, figures=unit)
 
         def move(done: int, total: int | None) -> None:
-            whole = None if not total else round(total * scale)
-            bar.update(task, completed=round(done * scale), total=whole)
+            scaled_total = None if not total else round(total * scale)
+            bar.update(task, completed=round(done * scale), total=scaled_total)
 
         yield move
 
 
 class TrainingBar:
-    """A bar for each epoch of a training, with loss, accuracy and speed; see train.Observer."""
+    """A bar for each epoch of a training, with loss, accuracy and speed.
+
+    It implements ``training.observer.Observer``.
+    """
 
     def __init__(self) -> None:
         self._bar = _bar()
@@ -80,16 +83,16 @@ class TrainingBar:
         self._bar.stop()
 
     def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
-        """A new bar for a new epoch."""
+        """Add a bar for a new epoch."""
         self._task = self._bar.add_task(f"epoch {epoch}/{epochs}", total=steps, figures="")
 
     def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
-        """Move the bar by one step."""
+        """Advance the bar by one step."""
         figures = f"loss {loss:.3f}  accuracy {accuracy:.1%}  {notes_per_second:,.0f} notes/s"
         self._bar.update(self._task, advance=1, figures=figures)
 
     def epoch_ends(self, figures: dict[str, Any]) -> None:
-        """Replace the bar by one line of figures."""
+        """Replace the bar with one line of figures."""
         self._bar.remove_task(self._task)
         if not is_first_process():
             return
@@ -103,23 +106,23 @@ class TrainingBar:
 
 
 class ImaginationBar(TrainingBar):
-    """The same for the training of the imagination, which has figures of its own."""
+    """Progress bars for the training of the generator."""
 
-    _codes: TaskID | None = None
+    _latents: TaskID | None = None
 
     def prepared(self, done: int, total: int) -> None:
-        """Notes that are taken into codes before the training."""
-        if self._codes is None:
-            self._codes = self._bar.add_task("notes into codes", total=total, figures="")
-        self._bar.update(self._codes, completed=done, total=total)
+        """Show how many notes are encoded before the training."""
+        if self._latents is None:
+            self._latents = self._bar.add_task("encoding notes", total=total, figures="")
+        self._bar.update(self._latents, completed=done, total=total)
 
     def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
-        """Move the bar by one step."""
+        """Advance the bar by one step."""
         figures = f"loss {loss:.3f}  {notes_per_second:,.0f} notes/s"
         self._bar.update(self._task, advance=1, figures=figures)
 
     def epoch_ends(self, figures: dict[str, Any]) -> None:
-        """Replace the bar by one line of figures."""
+        """Replace the bar with one line of figures."""
         self._bar.remove_task(self._task)
         self._bar.console.print(
             f"round {figures['epoch']:>3}  Fréchet {figures['frechet']:.2f} to training, "
@@ -133,11 +136,11 @@ class ImaginationBar(TrainingBar):
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on stdout; numbers stand to the right."""
+    """Print a table on stdout, with columns of numbers aligned to the right."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(header):
-        numbers = all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(name, justify="right" if numbers else "left", no_wrap=True)
+        numeric = all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     stdout_console.print(table)

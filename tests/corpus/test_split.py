@@ -58,7 +58,7 @@ def test_seed_decides():
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1)])
 def test_shares_that_are_none(shares):
-    with pytest.raises(CorpusError, match="no train, validation and test share"):
+    with pytest.raises(CorpusError, match="of train, validation and test do not sum to 1"):
         split_instruments({"a": 1}, {"a": None}, (), shares)
 
 

@@ -155,7 +155,7 @@ def test_kill_9_then_the_same_command_gives_the_same_store(tmp_path):
 def test_an_existing_store_is_not_touched(tmp_path):
     build_store(Ramps(3), tmp_path / "s")
     before = (tmp_path / "s" / "audio.npy").read_bytes()
-    with pytest.raises(CorpusError, match="is there already"):
+    with pytest.raises(CorpusError, match="exists already"):
         build_store(Ramps(4), tmp_path / "s")
     assert (tmp_path / "s" / "audio.npy").read_bytes() == before
 

@@ -89,7 +89,7 @@ def test_the_command_reads_a_store(tmp_path, capsys):
         key = midi_to_hz(read.table["pitch"][number].as_py())
         assert abs(cents_between(read[number].frequency, key)) < 110
     assert main(["corpus", "controls", str(tmp_path / "store"), *options]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_what_is_no_maps(tmp_path):

@@ -1,1 +1,1 @@
-"""Corpora: where notes come from, and the store that training reads."""
+"""Corpora: notes from data sets, recordings, SoundFonts and formulas, and the store on disk."""

@@ -1,4 +1,4 @@
-"""What every corpus is: a fixed order of notes that can be walked from any place in it."""
+"""The interface of every corpus: notes in a fixed order that can be read from any index on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mechanical_ears.note import Note
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a corpus comes from, kept with every store and run that is made of it.
+    """Origin of a corpus, saved with every store and training run that uses it.
 
     Attributes:
-        title: what it is called (``NSynth``, ``FluidR3_GM``).
+        title: name of the corpus (``NSynth``, ``FluidR3_GM``).
         licence: SPDX identifier or words (``CC-BY-4.0``, ``MIT``, ``unknown``).
-        citation: who made it, and where it was published.
-        files: SHA-256 of the files it was read from, by file name; empty where too large to hash.
+        citation: authors and publication.
+        files: SHA-256 of the files it is read from, by file name; empty if they are too large.
     """
 
     title: str
@@ -29,12 +29,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class CorpusEntry:
-    """One place of a corpus: a note, a place without a note, or a record that cannot be read.
+    """An entry of a corpus: a note, silence, or a record that cannot be read.
 
     Attributes:
-        index: its place in the corpus, from 0.
-        note: the note; None where the place is silent or bad.
-        problem: why it cannot be read; None where it is a note, or silence.
+        index: position in the corpus, from 0.
+        note: the note; None if the entry is silent or cannot be read.
+        problem: why the entry cannot be read; None for a note or silence.
     """
 
     index: int
@@ -45,8 +45,13 @@ class CorpusEntry:
 class Corpus(ABC):
     """Notes in a fixed order.
 
-    The same corpus always scans to the same notes with the same bytes, so that a store which was
-    interrupted can be continued from the index where it stopped.
+    Two scans of a corpus give the same notes with the same bytes, so that the build of a store can
+    be resumed at the index where it was interrupted.
+
+    >>> from mechanical_ears.corpus.toy import Toy
+    >>> corpus = Toy(2, instruments=12)
+    >>> [note.name for note in corpus]
+    ['vocal_synthetic_000-043-100', 'organ_electronic_000-039-050']
     """
 
     provenance: Provenance
@@ -54,31 +59,31 @@ class Corpus(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of places, those with silent or bad notes counted in."""
+        """Number of entries, including silent and bad ones."""
 
     @abstractmethod
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the places from ``start`` to the end.
+        """Iterate over the entries from index ``start`` to the end.
 
-        A record that cannot be read is told as ``problem`` and the walk goes on behind it; where
-        it cannot go on (a file cut off), the problem is the last thing told.
+        A record that cannot be read gives an entry with a ``problem``, and the scan continues after
+        it. If the rest cannot be read either (a truncated file), that entry is the last one.
         """
 
     def groups(self) -> Sequence[frozenset[str]]:
-        """Instruments (by name) that share recordings and must stay on one side of a split.
+        """Names of instruments that share recordings and must be on the same side of a split.
 
-        Instruments in no group stand alone.
+        An instrument in no group shares no recording.
         """
         return ()
 
     def __iter__(self) -> Iterator[Note]:
-        """Walk the notes.
+        """Iterate over the notes.
 
         Raises:
-            CorpusError: at the first record that cannot be read.
+            CorpusError: a record cannot be read.
         """
-        for scanned in self.scan():
-            if scanned.problem is not None:
-                raise scanned.problem
-            if scanned.note is not None:
-                yield scanned.note
+        for entry in self.scan():
+            if entry.problem is not None:
+                raise entry.problem
+            if entry.note is not None:
+                yield entry.note

@@ -1,4 +1,4 @@
-"""Opening whatever a path holds as a corpus: a store, NSynth in either form, or recordings."""
+"""Opening any path as a corpus: a store, NSynth in any of its formats, or recordings."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mechanical_ears.errors import CorpusError
 
 
 def open_corpus(path: str | Path) -> Corpus:
-    """Open a path as the corpus it is.
+    """Open a path as a corpus, whatever its format.
 
     Args:
         path: a store; a folder with NSynth's examples.json; a .tfrecord file; a .tar.gz of NSynth;
-            or a folder of recordings whose names tell their notes.
+            or a folder of recordings with the notes in their names.
 
     Raises:
-        CorpusError: there is nothing, or nothing that is a corpus.
+        CorpusError: the path does not exist or is not a corpus.
     """
     path = Path(path)
     if not path.exists():

@@ -1,15 +1,15 @@
-"""Builds that take hours: beside their place, a chunk of notes at a time, continued after a kill.
+"""Builds that take hours: written in chunks of notes, and resumed after an interruption.
 
-What will be PLACE/NAME grows in the folder ``.NAME.building`` beside it:
+The folder ``.NAME.building`` beside the target NAME holds
 
-    plan.json            what is being built; a build only goes on with the same plan
-    progress.json        the report so far, with the first place that is not yet safe
-    DATA                 one file, to which the notes are added
-    ROWS-000000512.parquet   the rows of a chunk, named by the number of its first
+    plan.json                what is being built; a build is only resumed with the same plan
+    progress.json            the report so far, with the index of the first entry not yet saved
+    DATA                     one file to which notes are appended
+    ROWS-000000512.parquet   the table rows of a chunk, named by the number of its first row
 
-A chunk is saved as data, then rows, then progress: the progress that a killed build leaves tells of
-whole chunks only, and what lies behind them is cut off or written over. At the end the folder is
-renamed: what bears the name is whole. A lock keeps a second build out.
+A chunk is saved in the order data, rows, progress: the progress of an interrupted build counts only
+complete chunks, and anything after them is truncated or overwritten. At the end the folder is
+renamed to NAME, so that a folder of that name is complete. A lock excludes a second build.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 PLAN_FILE: Final = "plan.json"
 PROGRESS_FILE: Final = "progress.json"
 
-Progress = Callable[[int, int], None]  # places done, places in all
+Progress = Callable[[int, int], None]  # entries done, entries in total
 
 
 @dataclass
 class BuildReport:
-    """What became of the places of a corpus.
+    """Counts of a build; its fields are the keys of progress.json.
 
     Attributes:
-        silent: places without a note, left out.
-        bad: records that could not be used, left out, with the reason of each.
-        next_place: the place of the corpus behind the last one that is safely written.
+        silent: number of entries without a note, which are left out.
+        bad: the problem of each record that cannot be used and is left out.
+        next_place: index of the first entry of the corpus that is not yet saved.
     """
 
     silent: int = 0
@@ -59,7 +59,7 @@ class BuildReport:
 
     @property
     def written(self) -> int:
-        """Notes that were written."""
+        """Number of notes written."""
         raise NotImplementedError
 
 
@@ -68,85 +68,85 @@ ReportType = TypeVar("ReportType", bound=BuildReport)
 
 @dataclass(frozen=True)
 class BuildFormat:
-    """What the files of a kind of build are called and hold.
+    """Files of one kind of build.
 
     Attributes:
-        data: name of the file that grows.
-        rows: first part of the names of the chunks' tables.
-        schema: makes the schema of the rows.
-        refusal: why another plan cannot go on, for the error.
+        data: name of the file to which notes are appended.
+        rows: prefix of the names of the chunks' tables.
+        schema: returns the schema of the rows.
+        conflict: problem to report if the plan differs from that of an interrupted build.
     """
 
     data: str
     rows: str
     schema: Callable[[], pyarrow.Schema]
-    refusal: str
+    conflict: str
 
 
 class Build(Generic[ReportType]):
-    """A build under way.
+    """A build in progress.
 
     Attributes:
-        folder: where it grows.
+        folder: temporary folder of the build.
         plan: what is being built.
-        report: what became of the places so far.
-        data: the file that grows, at its end once `cut` was called.
+        report: counts so far.
+        data: the file to which notes are appended; call `truncate` first.
     """
 
     def __init__(
         self,
         folder: Path,
-        form: BuildFormat,
+        build_format: BuildFormat,
         plan: dict[str, Any],
         report: ReportType,
         data: BinaryIO,
     ) -> None:
         self.folder, self.plan, self.report, self.data = folder, plan, report, data
-        self._form = form
+        self._format = build_format
         self._rows: list[dict[str, Any]] = []
         self._saved = report.written
 
-    def cut(self, length: int) -> None:
-        """Drop what lies behind the last saved chunk: all but so many bytes of the data."""
+    def truncate(self, length: int) -> None:
+        """Shorten the data file to the ``length`` in bytes of all saved chunks; go to its end."""
         self.data.truncate(length)
         self.data.seek(length)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add a row; its data lies in the file, and its note is counted in the report."""
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Add the row of a note that is written to ``data`` and counted in ``report``."""
         self._rows.append(row)
 
-    def save(self, next_place: int) -> None:
-        """Save the chunk before this place."""
+    def save_chunk(self, next_place: int) -> None:
+        """Save all notes since the last call; ``next_place`` is the index of the next entry."""
         self.data.flush()
         if self._rows:
             import pyarrow as pa
 
-            table = pa.Table.from_pylist(self._rows, schema=self._form.schema())
-            write_table(self.folder / f"{self._form.rows}-{self._saved:09d}.parquet", table)
+            table = pa.Table.from_pylist(self._rows, schema=self._format.schema())
+            write_table(self.folder / f"{self._format.rows}-{self._saved:09d}.parquet", table)
         self.report.next_place = next_place
         write_json(self.folder / PROGRESS_FILE, asdict(self.report))
         self._saved = self.report.written
         self._rows.clear()
 
-    def table(self) -> pyarrow.Table:
-        """The rows of all saved chunks.
+    def read_table(self) -> pyarrow.Table:
+        """Rows of all saved chunks.
 
         Raises:
-            CorpusError: there are none.
+            CorpusError: there is no row.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not self.report.written:
-            told = f"{self.report.silent} silent, {len(self.report.bad)} bad"
-            raise CorpusError(f"holds no note ({told})", path=self.plan["provenance"]["title"])
-        # A chunk written just before a kill, whose count was not saved, was written again since.
-        chunks = sorted(self.folder.glob(f"{self._form.rows}-*.parquet"))
+            counts = f"{self.report.silent} silent, {len(self.report.bad)} bad"
+            raise CorpusError(f"has no notes ({counts})", path=self.plan["provenance"]["title"])
+        # A chunk saved just before an interruption, without its progress, was overwritten since.
+        chunks = sorted(self.folder.glob(f"{self._format.rows}-*.parquet"))
         return pa.concat_tables([pq.read_table(chunk) for chunk in chunks])
 
-    def clear(self, folder: Path) -> None:
-        """Remove from the finished folder what only a build in progress needs."""
-        chunks = folder.glob(f"{self._form.rows}-*.parquet")
+    def remove_temporary_files(self, folder: Path) -> None:
+        """Remove the files from the finished folder that only a build in progress needs."""
+        chunks = folder.glob(f"{self._format.rows}-*.parquet")
         for leftover in [
             *chunks,
             *(folder / name for name in (PLAN_FILE, PROGRESS_FILE, LOCK_FILE)),
@@ -157,13 +157,13 @@ class Build(Generic[ReportType]):
 def make_plan(
     corpus: Corpus, version: int, description: Mapping[str, object] | None, **more: object
 ) -> dict[str, Any]:
-    """The plan of a build.
+    """Plan of a build: everything that must be the same to resume it.
 
     Args:
-        corpus: what is built from.
-        version: of the form that is built.
-        description: how the corpus was asked for.
-        more: what else makes another build of it.
+        corpus: the notes.
+        version: of the format that is built.
+        description: how the corpus was specified.
+        more: further keys that must be the same.
     """
     return {
         "version": version,
@@ -177,69 +177,69 @@ def make_plan(
 
 @contextmanager
 def open_build(
-    path: Path, form: BuildFormat, plan: dict[str, Any], report: ReportType
+    path: Path, build_format: BuildFormat, plan: dict[str, Any], report: ReportType
 ) -> Iterator[Build[ReportType]]:
-    """Begin a build, or go on with one that was interrupted; what the block leaves is put in place.
+    """Start a build or resume an interrupted one; if the block succeeds, it becomes ``path``.
 
     Args:
-        path: the folder to make; its parent is made if absent.
-        form: of the build.
-        plan: what is built.
+        path: the folder to create; missing parents are created.
+        build_format: its files.
+        plan: what is built; see ``make_plan``.
         report: an empty one.
 
     Raises:
-        CorpusError: the folder exists, or another build is under way in its place.
-        EarsError: the disk is full or read-only.
+        CorpusError: the folder exists, or a build with another plan was interrupted.
+        EarsError: another process builds it, or the disk is full or read-only.
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise CorpusError("is there already", path=path, remedy="remove it or choose another name")
+        raise CorpusError("exists already", path=path, remedy="remove it or choose another name")
     folder = make_folder(path.absolute().parent / f".{path.name}.building")
     lock = lock_folder(folder)
     try:
-        report = _resumed(folder, path, form, plan, report)
-        with (folder / form.data).open("r+b") as data:
-            build = Build(folder, form, plan, report, data)
+        report = _start_or_resume(folder, path, build_format, plan, report)
+        with (folder / build_format.data).open("r+b") as data:
+            build = Build(folder, build_format, plan, report, data)
             yield build
-        lock.release()  # Windows renames no folder with an open file
+        lock.release()  # Windows cannot rename a folder with an open file
         replace_folder(folder, path)
-        build.clear(path)
+        build.remove_temporary_files(path)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
         lock.release()
-        if folder.exists() and not _began(folder):
-            shutil.rmtree(folder)  # nothing in it to go on with
+        if folder.exists() and not _has_chunks(folder):
+            shutil.rmtree(folder)  # nothing to resume
 
 
-def _resumed(
-    folder: Path, path: Path, form: BuildFormat, plan: dict[str, Any], report: ReportType
+def _start_or_resume(
+    folder: Path, path: Path, build_format: BuildFormat, plan: dict[str, Any], report: ReportType
 ) -> ReportType:
-    """The report of an interrupted build, or the empty one of a new build."""
+    """Report of the interrupted build in a folder; if there is none, start one."""
     if (folder / PROGRESS_FILE).exists():
         if json.loads((folder / PLAN_FILE).read_text()) != plan:
             raise CorpusError(
-                form.refusal,
+                build_format.conflict,
                 path=path,
-                remedy=f"finish that with the same options, or remove {folder}",
+                remedy=f"finish it with the same options, or remove {folder}",
             )
         return type(report)(**json.loads((folder / PROGRESS_FILE).read_text()))
-    for old in folder.iterdir():
-        if old.name != LOCK_FILE:
-            old.unlink()
+    for leftover in folder.iterdir():
+        if leftover.name != LOCK_FILE:
+            leftover.unlink()
     write_json(folder / PLAN_FILE, plan)
-    (folder / form.data).touch()
+    (folder / build_format.data).touch()
     write_json(folder / PROGRESS_FILE, asdict(report))
     return report
 
 
-def _began(folder: Path) -> bool:
-    """Whether a build has got as far as its first chunk."""
+def _has_chunks(folder: Path) -> bool:
+    """Whether a build has saved a chunk."""
     file = folder / PROGRESS_FILE
     return file.exists() and json.loads(file.read_text())["next_place"] > 0
 
 
 def write_table(path: Path, table: pyarrow.Table) -> None:
-    """Write a table whole or not at all."""
+    """Write a Parquet file whole or not at all."""
     import pyarrow.parquet as pq
 
     with write_atomically(path) as temporary:

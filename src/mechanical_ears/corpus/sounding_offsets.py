@@ -31,14 +31,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SoundingRange:
-    """Keys of an instrument that sound at one distance from the key.
+    """A range of keys of an instrument that sound at the same offset from the key.
 
     Attributes:
         lowest_key: MIDI number of the first key.
         highest_key: MIDI number of the last key.
-        offset: sounding pitch minus key in semitones, or None where it is unclear.
-        agreeing: notes in the range on whose pitch trackers agreed.
-        notes: notes in the range that they heard.
+        offset: sounding pitch minus key in semitones, or None if it is unclear.
+        agreeing: number of notes in the range on whose pitch trackers agreed.
+        notes: number of notes in the range that they analysed.
     """
 
     lowest_key: int
@@ -50,28 +50,28 @@ class SoundingRange:
 
 @cache
 def load_sounding_offsets() -> dict[str, tuple[SoundingRange, ...]]:
-    """The ranges of every instrument in the table, lowest keys first."""
+    """Ranges of every instrument in the table, lowest keys first."""
     table: dict[str, list[SoundingRange]] = {}
     with TABLE_FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             low, high, offset, agreeing, notes = (row[name] for name in COLUMNS[1:])
-            told = SoundingRange(
+            keys = SoundingRange(
                 int(low), int(high), int(offset) if offset else None, int(agreeing), int(notes)
             )
-            table.setdefault(row["instrument"], []).append(told)
+            table.setdefault(row["instrument"], []).append(keys)
     return {name: tuple(ranges) for name, ranges in table.items()}
 
 
 def sounding_offset(instrument: str, key: int) -> int | None:
-    """How many semitones above its key an instrument sounds.
+    """Sounding pitch of an instrument minus the key, in semitones.
 
     Args:
-        instrument: as a ``SoundFont`` corpus names it
+        instrument: its name in a ``SoundFont`` corpus
             (``synth_lead_synthetic_fluidr3_gm-000-086``).
         key: MIDI number of the key.
 
     Returns:
-        The offset in semitones; None where it is unclear or the instrument is not in the table.
+        The offset in semitones; None if it is unclear or the instrument is not in the table.
     """
     for keys in load_sounding_offsets().get(instrument, ()):
         if keys.lowest_key <= key <= keys.highest_key:

@@ -1,9 +1,10 @@
-"""Honest splits: train, validation and test never share an instrument, nor a recording.
+"""Splits in which train, validation and test share no instrument and no recording.
 
-Instruments that share recordings (two presets made of one sample) form a group; the groups that
-touch each other form a component, and a component goes to one side as a whole. Components are
-drawn in a seeded order that takes the families in turn, so that the held-out sides hear many
-families, and each fills the side that still lacks the most notes.
+Instruments that share recordings (two presets that use the same sample) form a group; groups with a
+common instrument form a connected component, and a component is assigned to one side as a whole.
+Components are shuffled by the seed within each family and taken from the families in turn, so that
+the held-out sides contain many families. Each goes to the held-out side with the smallest part of
+its target, if it fits there, and otherwise to train.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from mechanical_ears.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
-UNSPLIT = ""  # the name of the side of notes in a store that was never split
-OVERFILL_TOLERANCE = 0.2  # how far a component may overfill a held-out side, relative to its share
+UNSPLIT = ""  # side of the notes in a store without a split
+OVERFILL_TOLERANCE = 0.2  # by how much a component may overfill a held-out side, of its target
 
 
 def connected_components(
     instruments: Iterable[str], groups: Sequence[frozenset[str]]
 ) -> list[tuple[str, ...]]:
-    """Join instruments through shared groups.
+    """Join instruments that are connected through groups.
 
     Returns:
         Sorted tuples of instrument names, each instrument in exactly one, sorted by first name.
@@ -55,21 +56,21 @@ def split_instruments(
     """Assign every instrument to train, validation or test.
 
     Args:
-        note_counts: notes of each instrument.
+        note_counts: number of notes of each instrument.
         families: family of each instrument, or None.
         groups: instruments that share recordings.
-        shares: of the notes that should be in train, validation and test; they sum to 1.
-        seed: another seed, another split; the same seed, the same split.
+        shares: of the notes, for train, validation and test; they sum to 1.
+        seed: of the order of the components.
 
     Returns:
         For each instrument one of ``SPLITS``.
 
     Raises:
-        CorpusError: the shares are no shares, or there are too few instruments to keep apart.
+        CorpusError: the shares do not sum to 1, or there are too few independent instruments.
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise CorpusError(
-            f"the split {shares} is no train, validation and test share of 1",
+            f"the shares {shares} of train, validation and test do not sum to 1",
             remedy="give three numbers such as 0.8 0.1 0.1",
         )
     pools: dict[str, list[tuple[str, ...]]] = defaultdict(list)
@@ -77,17 +78,17 @@ def split_instruments(
         pools[families[component[0]] or ""].append(component)
     for pool in pools.values():
         pool.sort(key=lambda names: hashlib.sha256(f"{seed}/{names[0]}".encode()).digest())
-    in_turn = [
-        pool[turn]
-        for turn in range(max(map(len, pools.values()), default=0))
+    ordered = [
+        pool[rank]
+        for rank in range(max(map(len, pools.values()), default=0))
         for pool in pools.values()
-        if turn < len(pool)
+        if rank < len(pool)
     ]
     total = sum(note_counts.values())
     targets = {side: share * total for side, share in zip(SPLITS, shares, strict=True)}
     filled = dict.fromkeys(SPLITS, 0.0)
     sides: dict[str, str] = {}
-    for component in in_turn:
+    for component in ordered:
         size = sum(note_counts[name] for name in component)
         held_out = [
             side
@@ -101,8 +102,8 @@ def split_instruments(
     missing = [side for side in SPLITS if targets[side] and not filled[side]]
     if missing:
         raise CorpusError(
-            f"{len(in_turn)} independent instruments are too few for the split {shares}: "
+            f"{len(ordered)} independent instruments are too few for the split {shares}: "
             f"{' and '.join(missing)} would be empty",
-            remedy="take more instruments, or another --split",
+            remedy="use more instruments, or another --split",
         )
     return sides

@@ -97,7 +97,7 @@ def build_store(
     plan = make_plan(corpus, VERSION, description, samples=samples)
     form = BuildFormat("audio.npy", "labels", _schema, "another corpus is being built there")
     with open_build(Path(path), form, plan, StoreReport()) as build:
-        build.cut(HEADER_BYTES + build.report.notes * samples * 2)
+        build.truncate(HEADER_BYTES + build.report.notes * samples * 2)
         _fill(build, corpus, samples, skip_bad, progress)
         _finish(build, corpus, samples, split, seed)
     return build.report
@@ -120,12 +120,12 @@ def _fill(
             report.silent += 1
         else:
             build.data.write(_as_int16(scanned.note.sound.samples, samples))
-            build.add(_row(scanned.note, samples))
+            build.add_row(_row(scanned.note, samples))
             report.notes += 1
         if (scanned.index + 1) % CHUNK_NOTES == 0:
-            build.save(scanned.index + 1)
+            build.save_chunk(scanned.index + 1)
             progress(scanned.index + 1, places)
-    build.save(places)
+    build.save_chunk(places)
     progress(places, places)
 
 
@@ -188,7 +188,7 @@ def _finish(
 ) -> None:
     import pyarrow as pa
 
-    report, table = build.report, build.table()
+    report, table = build.report, build.read_table()
     _write_header(build.data, report.notes, samples)
     instruments = table["instrument_str"].to_pylist()
     groups = [sorted(group) for group in corpus.groups()]

@@ -115,10 +115,10 @@ def build_control_maps(
     plan = make_plan(corpus, VERSION, description)
     form = BuildFormat("maps.bin", "rows", _schema, "maps of another corpus are being built there")
     with open_build(Path(path), form, plan, ControlMapReport()) as build:
-        build.cut(build.report.bytes)
+        build.truncate(build.report.bytes)
         side_of = _side_lookup(corpus, sides)
         _build(build, corpus, workers or worker_count(), side_of, progress)
-        write_table(build.folder / "maps.parquet", build.table())
+        write_table(build.folder / "maps.parquet", build.read_table())
         groups = [sorted(group) for group in corpus.groups()]
         about = {**plan, **asdict(build.report), "groups": groups}
         write_json(build.folder / "maps.json", about)
@@ -168,9 +168,9 @@ def _build(
             side = side_of(entry.index, result.row["instrument_str"])
             _add(build, result.data, result.row, side)
         if (entry.index + 1) % CHUNK == 0:
-            build.save(entry.index + 1)
+            build.save_chunk(entry.index + 1)
             progress(entry.index + 1, entries)
-    build.save(entries)
+    build.save_chunk(entries)
     progress(entries, entries)
 
 
@@ -181,7 +181,7 @@ def _add(
     if side is None:
         report.unsplit += 1
         return
-    build.add({**row, "start": report.bytes, "split": side})
+    build.add_row({**row, "start": report.bytes, "split": side})
     build.data.write(data)
     report.bytes += len(data)
     report.maps += 1

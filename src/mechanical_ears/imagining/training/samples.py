@@ -18,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from mechanical_ears.files import make_folder
+from mechanical_ears.frequency_axis import pool_rows
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.networks import Condition, Networks
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.prediction import Hearing
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
-from mechanical_ears.pictures import COLOURS, Picture, pool_rows, save_figure, with_style
+from mechanical_ears.pictures import COLOURS, Picture, save_figure, with_style
 from mechanical_ears.pitch import midi_to_name
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.synthesis.render import render
