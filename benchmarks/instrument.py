@@ -35,9 +35,10 @@ from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.instrument.autosampler import sample_instrument
 from mechanical_ears.instrument.export import export
-from mechanical_ears.instrument.loops import seam
+from mechanical_ears.instrument.loops import seam_db
 from mechanical_ears.instrument.mapping import map_folder
 from mechanical_ears.instrument.midi import read_song
+from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.playable import Playable
 from mechanical_ears.instrument.player import play_song
 from mechanical_ears.instrument.plots import instrument_picture
@@ -172,8 +173,8 @@ def play_rows(imagined: Playable, folder: Path, seconds: float) -> tuple[list[li
     write_song(path, seconds)
     song = read_song(path)
     stem = folder / imagined.name
-    loaded = SampledInstrument.load(stem.with_suffix(".sfz"))
-    fonts = SampledInstrument.load(stem.with_suffix(".sf2"))
+    loaded = open_instrument(stem.with_suffix(".sfz"))
+    fonts = open_instrument(stem.with_suffix(".sf2"))
     ways: dict[str, Callable[[], object]] = {
         "from its samples (SFZ)": lambda: play_song(song, {0: loaded}),
         "from its samples, with reverb": lambda: play_song(song, {0: loaded}, reverb=0.2),
@@ -347,14 +348,14 @@ def seam_cell(fluid: Fluid, sampled: SampledInstrument) -> str:
     for zone in sampled.zones:
         if zone.loop is None or not zone.velocities[0] <= 100 <= zone.velocities[1]:
             continue
-        speed = 2 ** (zone.semitones(zone.root) / 12) * sampled.samples[zone.sample].sample_rate
+        speed = 2 ** (zone.transposition(zone.root) / 12) * sampled.samples[zone.sample].sample_rate
         length = (zone.loop.end - zone.loop.start) / speed
         moments = [zone.loop.end / speed + turn * length for turn in range(2)]
         audio = fluid.note(zone.root, 100, moments[-1] + 0.3, moments[-1] + 0.3)[:, None]
         around = RENDER_RATE // 20
         for moment in moments:
             place = round(moment * RENDER_RATE)
-            worst.append(seam(audio[place - around : place + around], around, RENDER_RATE))
+            worst.append(seam_db(audio[place - around : place + around], around, RENDER_RATE))
     return f"{max(worst):.1f} dB of {len(worst)}" if worst else "no loops"
 
 
@@ -371,7 +372,7 @@ def heard_rows(instruments: Sequence[ImaginedInstrument], folder: Path) -> list[
     rows: list[list[object]] = []
     for instrument in instruments:
         stem = folder / instrument.name
-        sampled = SampledInstrument.load(stem.with_suffix(".sf2"))
+        sampled = open_instrument(stem.with_suffix(".sf2"))
         edges = sorted({zone.velocities[1] for zone in sampled.zones} - {127})
 
         def live(

@@ -11,7 +11,6 @@ from mechanical_ears.cli import main
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.opening import open_channels, open_instrument, parse_channel_map
-from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map_file import save_control_map
 from support.full_disk import full_disk
@@ -77,11 +76,11 @@ def test_export(place, capsys):
         == 0
     )
     assert "organ.sf2: maps, 4 zones, 4 samples" in capsys.readouterr().out
-    made = SampledInstrument.load(place / "organ.sf2")
+    made = open_instrument(place / "organ.sf2")
     heard = peak_pitch(made.note(60, 100, 1.5).samples[4800:RATE], RATE, 60)
     assert abs(heard - 60) < 0.01
     done("export organ.sf2 -o again.sfz --flac --bits 24")
-    assert SampledInstrument.load(place / "again.sfz").zones == made.zones
+    assert open_instrument(place / "again.sfz").zones == made.zones
     assert soundfile.info(next((place / "again_sfz_samples").iterdir())).subtype == "PCM_24"
     done("export sines.sfz -o s.dspreset --layers 1 --every 24 --seconds 1 --plot s.png")
     assert "4 zones" in capsys.readouterr().out
@@ -138,7 +137,7 @@ def test_map(place, capsys):
     with (place / "mine.report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["note"] for row in rows] == ["A2", "A3", "A4", ""]
-    assert SampledInstrument.load(place / "mine.sfz").name == "Mine"
+    assert open_instrument(place / "mine.sfz").name == "Mine"
     refused(capsys, "map takes -o mine.sfz", "mine.sfz: already exists", "--force")
     refused(capsys, "map takes -o other.sfz --report mine.report.csv", "already exists")
     assert not (place / "other.sfz").exists()
@@ -157,7 +156,7 @@ def test_bad_input_is_told_in_one_line(place, capsys):
         ("export sines.sfz -o sines.sfz", "already exists", "--force"),
         ("export maps -o x.sfz --every 0", '"every" is 0, outside 1..127'),
         ("export maps -o x.sfz --layers 99", '"layers" is 99'),
-        ("export song.mid -o x.sfz", "song.mid: is no instrument that can be read"),
+        ("export song.mid -o x.sfz", "song.mid: is not an instrument file"),
         ("export bad.json -o x.sfz", "bad.json"),
         ("map empty -o x.sfz", "empty: holds no recordings"),
         ("map gone -o x.sfz", "gone: no such folder"),

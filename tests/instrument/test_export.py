@@ -14,8 +14,8 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument import export as exporting
 from mechanical_ears.instrument.autosampler import SamplingPlan
 from mechanical_ears.instrument.export import as_samples, export
-from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.zones import Response, Zone, check_tiling
+from mechanical_ears.instrument.opening import open_instrument
+from mechanical_ears.instrument.zones import VelocityResponse, Zone, check_tiling
 from support.full_disk import full_disk
 from support.toy_instruments import POWER, Organ, level, sampled
 
@@ -143,7 +143,7 @@ def test_names_of_files_suit_every_system(tmp_path):
     path = export(replace(first, zones=zones, samples=samples), tmp_path / "my song.sfz").path
     files = sorted(file.name for file in (tmp_path / "my_song_sfz_samples").iterdir())
     assert files == ["Cs4_soft.wav", "cs4_SOFT_2.wav"]
-    assert len(SampledInstrument.load(path).zones) == 2
+    assert len(open_instrument(path).zones) == 2
 
 
 def test_anything_playable_is_exported(tmp_path):
@@ -204,12 +204,14 @@ def test_decentsamplers_loudness_is_near_ours(tmp_path):
                 loud[velocity] = 20 * np.log10(gain) + volume
     levels = [loud[velocity] for velocity in range(1, 128)]
     assert np.diff(levels).min() > 0
-    ours = [20 * np.log10(Response(power=POWER).gain(velocity)) for velocity in range(1, 128)]
+    ours = [
+        20 * np.log10(VelocityResponse(power=POWER).gain(velocity)) for velocity in range(1, 128)
+    ]
     assert np.abs(np.subtract(levels, ours)).max() < 1.6
 
 
 def test_a_recorded_instrument_is_heard_again(tmp_path):
     path = export(Organ(), tmp_path / "a.sf2", plan=SamplingPlan(48, 84, 12, 2, 1.0)).path
-    made = SampledInstrument.load(path)
+    made = open_instrument(path)
     assert Path(path).stat().st_size > 1e5
     assert level(made.note(60, 100, 2.0).samples) > -40

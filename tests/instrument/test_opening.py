@@ -11,6 +11,7 @@ from mechanical_ears.cli import main
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
+from mechanical_ears.instrument.opening import open_instrument
 from support.independent_players import Fluid
 from support.toy_instruments import RATE, level, peak_pitch, sampled
 
@@ -37,7 +38,7 @@ def test_an_instrument_is_loaded_from_a_samplers_file(sfz, tmp_path):
 
 
 def test_its_recordings_are_notes_at_their_keys(sfz):
-    notes = SampledInstrument.load(sfz).recordings()
+    notes = open_instrument(sfz).recordings()
     assert [(n.pitch, n.velocity, n.family) for n in notes] == [
         (48, 100, "organ"), (60, 100, "organ"), (72, 100, "organ"),
     ]  # fmt: skip
@@ -65,7 +66,7 @@ def test_it_is_morphed(sfz):
     made = imagine(morph=(sfz, 7), mix=1.0)
     assert made.name.startswith("like Sines to ")
     np.testing.assert_allclose(made.timbre, imagine(7).timbre, atol=1e-5)
-    other = imagine(morph=(SampledInstrument.load(sfz), imagine(7)), mix=0.5)
+    other = imagine(morph=(open_instrument(sfz), imagine(7)), mix=0.5)
     assert "like Sines" in other.name
 
 
@@ -119,7 +120,7 @@ def strings(tmp_path_factory):
     """An imagined instrument's SoundFont in FluidSynth, and its zones."""
     path = tmp_path_factory.mktemp("strings") / "strings.sf2"
     export(imagine(3, family="string"), path, plan=SamplingPlan(33, 93, 12, 2, 2.5))
-    return Fluid(path), SampledInstrument.load(path)
+    return Fluid(path), open_instrument(path)
 
 
 def test_fluidsynth_plays_an_imagined_instrument(strings):

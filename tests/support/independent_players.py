@@ -12,7 +12,7 @@ import pytest
 
 from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.loops import seam
+from mechanical_ears.instrument.loops import seam_db
 from mechanical_ears.instrument.zones import Zone
 from support.toy_instruments import level, peak_pitch
 
@@ -81,7 +81,7 @@ class Fluid:
     def no_click(self, zone: Zone, rate: int, turns: int = 3) -> float:
         """Nothing stands out where a loop's end is passed, the first times; the worst, dB."""
         key = zone.root
-        speed = 2 ** (zone.semitones(key) / 12) * rate
+        speed = 2 ** (zone.transposition(key) / 12) * rate
         length = (zone.loop.end - zone.loop.start) / speed
         seams = [zone.loop.end / speed + turn * length for turn in range(turns)]
         audio = self.play(key, held=seams[-1] + 0.5, seconds=seams[-1] + 0.5)[:, None]
@@ -89,6 +89,6 @@ class Fluid:
         for moment in seams:
             place = round(moment * RENDER_RATE)
             part = audio[place - 2400 : place + 2400]
-            worst = max(worst, seam(part, 2400, RENDER_RATE))
+            worst = max(worst, seam_db(part, 2400, RENDER_RATE))
         assert worst < 3
         return worst

@@ -10,13 +10,13 @@ import numpy as np
 
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
 from mechanical_ears.instrument.zones import (
-    KEYS,
+    KEY_RANGE,
     Envelope,
     Loop,
-    Response,
+    VelocityResponse,
     Zone,
-    bands,
-    spread,
+    layer_ranges,
+    tile_range,
 )
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
@@ -53,9 +53,9 @@ class Organ:
 def sampled(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: int = 1):
     """A sampled instrument of looped sines of whole periods, its zones tiling everything."""
     samples, zones = {}, []
-    centres = [(low + high) // 2 for low, high in bands(layers)]
-    for root, keys in zip(roots, spread(roots, KEYS), strict=True):
-        for velocities, centre in zip(bands(layers), centres, strict=True):
+    centres = [(low + high) // 2 for low, high in layer_ranges(layers)]
+    for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
+        for velocities, centre in zip(layer_ranges(layers), centres, strict=True):
             frequency = round(midi_to_hz(root) / 10) * 10  # whole periods in 0.1 s
             time = np.arange(RATE) / RATE
             sides = [0.5 * np.sin(2 * np.pi * frequency * time + side) for side in range(channels)]
@@ -72,7 +72,7 @@ def sampled(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: in
                     cents=float(cents),
                     loop=Loop(RATE // 10, RATE // 10 * 9),
                     envelope=Envelope(release=0.3),
-                    response=Response(power=POWER),
+                    velocity_response=VelocityResponse(power=POWER),
                 )
             )
     return SampledInstrument("Sines", tuple(zones), samples, "organ", "CC0-1.0")

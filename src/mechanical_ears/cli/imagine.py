@@ -112,9 +112,9 @@ def _open_sampler(what: str | Path) -> str | Path | SampledInstrument:
     """Open a sampler's instrument and print its warnings; return anything else unchanged."""
     if Path(what).suffix.lower() not in SAMPLED_INSTRUMENT_SUFFIXES:
         return what
-    from mechanical_ears.instrument.sampled import SampledInstrument
+    from mechanical_ears.instrument.opening import read_sampled_instrument
 
-    opened = SampledInstrument.load(what)
+    opened = read_sampled_instrument(Path(what))
     for warning in opened.warnings:
         print(f"ears: {warning}", file=sys.stderr)
     return opened

@@ -28,18 +28,18 @@ from mechanical_ears.instrument.playable import (
     release_seconds,
     trim_onset,
 )
-from mechanical_ears.instrument.sampled import RELEASED, Sample, SampledInstrument
-from mechanical_ears.instrument.velocity_curve import touches
+from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, Sample, SampledInstrument
+from mechanical_ears.instrument.velocity_curve import fit_layer_curves
 from mechanical_ears.instrument.zones import (
-    KEYS,
-    MOST_LAYERS,
+    KEY_RANGE,
+    MAX_LAYERS,
     Envelope,
     InstrumentError,
     Loop,
-    Response,
+    VelocityResponse,
     Zone,
-    bands,
-    spread,
+    layer_ranges,
+    tile_range,
 )
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, midi_to_hz, midi_to_name
 from mechanical_ears.sound import Sound
@@ -92,12 +92,12 @@ class SamplingPlan:
     to_peak: bool = True
 
     def __post_init__(self) -> None:
-        if not KEYS[0] <= self.lowest <= self.highest <= KEYS[1]:
+        if not KEY_RANGE[0] <= self.lowest <= self.highest <= KEY_RANGE[1]:
             raise InstrumentError(f"keys {self.lowest}..{self.highest} are not within 0..127")
         if not 1 <= self.every <= 127:
             raise InstrumentError(f'"every" is {self.every}, outside 1..127')
-        if not 1 <= self.layers <= MOST_LAYERS:
-            raise InstrumentError(f'"layers" is {self.layers}, outside 1..{MOST_LAYERS}')
+        if not 1 <= self.layers <= MAX_LAYERS:
+            raise InstrumentError(f'"layers" is {self.layers}, outside 1..{MAX_LAYERS}')
         if not 0.2 <= self.seconds <= 60:
             raise InstrumentError(f'"seconds" is {self.seconds:g}, outside 0.2..60')
         if not 8_000 <= self.sample_rate <= 192_000:
@@ -116,7 +116,10 @@ class SamplingPlan:
         """MIDI velocity at which each layer is played."""
         if self.layers == 1:
             return [ONE_LAYER]
-        return [max((low + high + 1) // 2, min(SOFTEST, high)) for low, high in bands(self.layers)]
+        return [
+            max((low + high + 1) // 2, min(SOFTEST, high))
+            for low, high in layer_ranges(self.layers)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +174,10 @@ def sample_instrument(
     usual = float(f"{np.median(known):.2g}") if known else UNHEARD
     zones: list[Zone] = []
     samples: dict[str, Sample] = {}
-    layers = bands(len(velocities))
-    for root, keys in zip(roots, spread(roots, KEYS), strict=True):
+    layers = layer_ranges(len(velocities))
+    for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
         notes_here = [taken[root, velocity] for velocity in velocities]
-        told = touches([note.level for note in notes_here], velocities, layers)
+        told = fit_layer_curves([note.level for note in notes_here], velocities, layers)
         for velocity, band, note, touch in zip(velocities, layers, notes_here, told, strict=True):
             name = sample_name(root, velocity)
             gain = np.float32(10 ** ((touch.level - note.level) / 20))
@@ -187,7 +190,7 @@ def sample_instrument(
                     velocities=band,
                     loop=note.loop,
                     envelope=Envelope(release=usual if note.release is None else note.release),
-                    response=Response(power=touch.power),
+                    velocity_response=VelocityResponse(power=touch.power),
                 )
             )
     return SampledInstrument(
@@ -320,10 +323,10 @@ def own_release(
         last = int(loud[-1]) if len(loud) else -1
         if last + 1 < len(levels):
             moment = float(moments[last : last + 2].mean()) if last >= 0 else 0.0
-            return _within(RELEASED / fallen * moment)
+            return _within(ENVELOPE_RANGE_DB / fallen * moment)
     end = len(levels) - max(SMOOTH, len(levels) // 20)  # the last of it is faded
     slope = -float(np.polyfit(moments[:end], levels[:end], 1)[0]) if end > 2 else 0.0
-    return _within(RELEASED / max(slope, fall, 1.0))
+    return _within(ENVELOPE_RANGE_DB / max(slope, fall, 1.0))
 
 
 def _within(seconds: float) -> float:

@@ -21,11 +21,11 @@ from mechanical_ears.instrument.formats.wav import BITS, SampleFacts, flac_bytes
 from mechanical_ears.instrument.playable import Playable, Progress
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import (
-    KEYS,
-    VELOCITIES,
+    KEY_RANGE,
+    VELOCITY_RANGE,
     InstrumentError,
     check_tiling,
-    coverage,
+    count_zones,
 )
 from mechanical_ears.pitch import midi_to_name
 
@@ -131,7 +131,7 @@ def as_samples(
     if not isinstance(instrument, SampledInstrument):
         return sample_instrument(instrument, plan, progress)
     reaching = reaching_on(instrument)
-    if plan is None and bool((coverage(reaching.zones)[:, 1:] == 1).all()):
+    if plan is None and bool((count_zones(reaching.zones)[:, 1:] == 1).all()):
         return reaching
     keys = [key for zone in instrument.zones for key in zone.keys]
     lowest, highest = min(keys), max(keys)
@@ -152,10 +152,10 @@ def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
     for zone in instrument.zones:
         low, high = zone.keys
         soft, loud = zone.velocities
-        keys = (KEYS[0] if low == lowest else low, KEYS[1] if high == highest else high)
+        keys = (KEY_RANGE[0] if low == lowest else low, KEY_RANGE[1] if high == highest else high)
         velocities = (
-            min(VELOCITIES[0], loud) if soft == softest else soft,
-            VELOCITIES[1] if loud == loudest else loud,
+            min(VELOCITY_RANGE[0], loud) if soft == softest else soft,
+            VELOCITY_RANGE[1] if loud == loudest else loud,
         )
         zones.append(replace(zone, keys=keys, velocities=velocities))
     return replace(instrument, zones=tuple(zones))

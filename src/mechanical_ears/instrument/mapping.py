@@ -41,17 +41,17 @@ from mechanical_ears.instrument.recordings import (
     settled,
 )
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
-from mechanical_ears.instrument.velocity_curve import SQUARE, Touch, touches
+from mechanical_ears.instrument.velocity_curve import DEFAULT_POWER, LayerCurve, fit_layer_curves
 from mechanical_ears.instrument.zones import (
-    KEYS,
-    MOST_LAYERS,
+    KEY_RANGE,
+    MAX_LAYERS,
     Envelope,
     InstrumentError,
     Loop,
-    Response,
+    VelocityResponse,
     Zone,
-    bands,
-    spread,
+    layer_ranges,
+    tile_range,
 )
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
 from mechanical_ears.sound import Sound
@@ -224,13 +224,13 @@ def _layers(
     loud = {id(each): loudness(each) for each in first.values()}
     for group in by_key.values():
         group.sort(key=lambda each: loud[id(each)])
-    counts = Counter(min(len(group), MOST_LAYERS) for group in by_key.values())
+    counts = Counter(min(len(group), MAX_LAYERS) for group in by_key.values())
     layers = max(counts, key=lambda count: (counts[count], count))
     middles = (np.arange(layers) + 0.5) / layers
     levels = {
         key: np.quantile([loud[id(each)] for each in group], middles, method="hazen")
         for key, group in by_key.items()
-        if len(group) == layers or (layers == MOST_LAYERS and len(group) > layers)
+        if len(group) == layers or (layers == MAX_LAYERS and len(group) > layers)
     }
     placed: list[Placed] = []
     for key, group in sorted(by_key.items()):
@@ -313,7 +313,7 @@ def _instrument(
     keep_tuning: bool,
     levelled: bool,
 ) -> SampledInstrument:
-    velocity_bands = bands(layers)
+    velocity_bands = layer_ranges(layers)
     centres = [(low + high + 1) // 2 for low, high in velocity_bands]
     holds = float(np.median([each.recording.fall for each in placed])) <= FALLS
     by_layer = [
@@ -322,19 +322,21 @@ def _instrument(
     ]
     if not all(by_layer):  # a layer of which nothing is left
         by_layer = [group for group in by_layer if group]
-        velocity_bands, centres = bands(len(by_layer)), centres[-len(by_layer) :]
+        velocity_bands, centres = layer_ranges(len(by_layer)), centres[-len(by_layer) :]
     zones: list[Zone] = []
     samples: dict[str, Sample] = {}
     for layer, (group, velocities) in enumerate(zip(by_layer, velocity_bands, strict=True)):
-        for each, keys in zip(group, spread([e.recording.key for e in group], KEYS), strict=True):
+        for each, keys in zip(
+            group, tile_range([e.recording.key for e in group], KEY_RANGE), strict=True
+        ):
             heard = each.recording
             sound = sounds.get(heard.path) or Sound.load(heard.path, mono=False)
             sample, loop, release = _made_ready(heard, sound, holds)
             called = sample_name(heard.key, centres[layer])
-            touch = Touch(SQUARE, heard.level)
+            touch = LayerCurve(DEFAULT_POWER, heard.level)
             if not levelled:
                 near = [_nearest(other, each) for other in by_layer]
-                touch = touches([e.recording.level for e in near], centres, velocity_bands)[layer]
+                touch = fit_layer_curves([e.recording.level for e in near], centres, velocity_bands)[layer]
             gain = np.float32(10 ** ((touch.level - heard.level) / 20))
             samples[called] = replace(sample, audio=sample.audio * gain)
             zones.append(
@@ -346,7 +348,7 @@ def _instrument(
                     cents=0.0 if keep_tuning else float(round(heard.cents)),
                     loop=loop,
                     envelope=Envelope(release=release),
-                    response=Response(power=touch.power),
+                    velocity_response=VelocityResponse(power=touch.power),
                 )
             )
     family, _ = family_and_source_from_name(name)

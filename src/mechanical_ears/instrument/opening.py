@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mechanical_ears.files import SAMPLERS
 from mechanical_ears.instrument.control_map_instrument import ControlMapInstrument
 from mechanical_ears.instrument.formats.sf2_reader import read_sf2
 from mechanical_ears.instrument.formats.sfz_reader import read_sfz
 from mechanical_ears.instrument.mapping import map_folder
 from mechanical_ears.instrument.playable import Playable
+from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import InstrumentError
 
 if TYPE_CHECKING:
@@ -64,11 +66,14 @@ def open_instrument(
         return ImaginedInstrument.load(path, model)
     if suffix == CONTROL_MAP_SUFFIX:
         return ControlMapInstrument.load(path)
-    if suffix == ".sfz":
-        return read_sfz(path)
-    if suffix in (".sf2", ".sf3"):
-        return read_sf2(path, preset)
-    raise InstrumentError("is no instrument that can be read", path=path, remedy=REMEDY)
+    if suffix in SAMPLERS:
+        return read_sampled_instrument(path, preset)
+    raise InstrumentError("is not an instrument file", path=path, remedy=REMEDY)
+
+
+def read_sampled_instrument(path: Path, preset: str | None = None) -> SampledInstrument:
+    """Read an .sfz, .sf2 or .sf3 file; see `open_instrument`."""
+    return read_sfz(path) if path.suffix.lower() == ".sfz" else read_sf2(path, preset)
 
 
 def parse_channel_map(text: str) -> dict[int, str]:

@@ -218,9 +218,9 @@ class _Voices:
             parts = []
             for zone in zones:
                 pitched = self._pitched(instrument, zone, note.pitch, needed)
-                frames = instrument.frames(zone, note.pitch, held, self.rate)
+                frames = instrument.zone_frames(zone, note.pitch, held, self.rate)
                 bent = self._bent(pitched, note, frames)
-                parts.append(instrument.shaped(zone, bent, note.velocity, held, self.rate))
+                parts.append(instrument.shape_zone(zone, bent, note.velocity, held, self.rate))
             start = round(note.start * self.rate)
             if len(parts) == 1:
                 yield start, parts[0]
@@ -233,7 +233,7 @@ class _Voices:
     def _frames(self, instrument: SampledInstrument, zone: Zone, note: SongNote) -> int:
         """Frames of a zone's sample at its pitch that a note needs, bends reckoned in."""
         held = note.end - note.start
-        frames = instrument.frames(zone, note.pitch, held, self.rate)
+        frames = instrument.zone_frames(zone, note.pitch, held, self.rate)
         return int(frames * self._most_bend(note, note.end + zone.envelope.release)) + 8
 
     def _pitched(
@@ -245,7 +245,7 @@ class _Voices:
     ) -> Audio:
         place = (id(zone), pitch)
         if place not in self._kept:
-            made = instrument.pitched(zone, pitch, needed[place], self.rate)
+            made = instrument.resample_zone(zone, pitch, needed[place], self.rate)
             if self._bytes + made.nbytes > KEPT:
                 self._kept.clear()
                 self._bytes = 0

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.zones import VELOCITIES, Zone
+from mechanical_ears.instrument.zones import VELOCITY_RANGE, Zone
 from mechanical_ears.pictures import ACCENT, COLOURS, INK, WAVE, Picture, with_style
 from mechanical_ears.pitch import midi_to_name
 
@@ -41,7 +41,8 @@ def instrument_picture(instrument: SampledInstrument) -> Picture:
 
 def _zones(axes: Axes, instrument: SampledInstrument) -> None:
     peaks = {
-        zone: 20 * np.log10(_peak(instrument, zone) * zone.response.gain(zone.velocities[1]) + 1e-6)
+        zone: 20
+        * np.log10(_peak(instrument, zone) * zone.velocity_response.gain(zone.velocities[1]) + 1e-6)
         for zone in instrument.zones
     }
     low, high = min(peaks.values()), max(peaks.values())
@@ -62,7 +63,7 @@ def _zones(axes: Axes, instrument: SampledInstrument) -> None:
         title=f"{instrument.name}: {len(instrument.zones)} zones, {layers} "
         f"layer{'s' * (layers > 1)} of velocity, {looped} looped; dots: keys as recorded",
         xlim=(-0.5, 127.5),
-        ylim=(VELOCITIES[0] - 0.5, VELOCITIES[1] + 0.5),
+        ylim=(VELOCITY_RANGE[0] - 0.5, VELOCITY_RANGE[1] + 0.5),
         ylabel="velocity",
         yticks=sorted({1, *(zone.velocities[1] for zone in instrument.zones)}),
     )
@@ -131,7 +132,7 @@ def _loudness(axes: Axes, instrument: SampledInstrument) -> None:
     roots = sorted({zone.root for zone in instrument.zones})
     places = np.linspace(0, len(roots) - 1, SHOWN + 2).round().astype(int)[1:-1]
     keys = sorted({roots[place] for place in places})
-    velocities = np.arange(VELOCITIES[0], VELOCITIES[1] + 1)
+    velocities = np.arange(VELOCITY_RANGE[0], VELOCITY_RANGE[1] + 1)
     colours = mpl.colormaps[COLOURS](np.linspace(0.2, 0.75, len(keys)))
     curves = {}
     for key in keys:
@@ -139,7 +140,8 @@ def _loudness(axes: Axes, instrument: SampledInstrument) -> None:
         for place, velocity in enumerate(velocities.tolist()):
             sounding = instrument.zones_at(key, velocity)
             gains = [
-                _power(instrument, zone) * zone.response.gain(velocity) ** 2 for zone in sounding
+                _power(instrument, zone) * zone.velocity_response.gain(velocity) ** 2
+                for zone in sounding
             ]
             curve[place] = 10 * np.log10(sum(gains) + 1e-12)
         curves[key] = curve
@@ -151,7 +153,7 @@ def _loudness(axes: Axes, instrument: SampledInstrument) -> None:
         xlabel="velocity",
         ylabel="dB",
         ylim=(QUIETEST, 3),
-        xlim=VELOCITIES,
+        xlim=VELOCITY_RANGE,
         xticks=[1, 32, 64, 96, 127],
     )
     axes.legend(frameon=False, fontsize=8, loc="lower right")

@@ -1,37 +1,33 @@
-"""An instrument made of samples: what is exported, what a sampler's file is read into, what plays.
+"""An instrument made of samples: what samplers' files are read into and written from.
 
-A note is made as a sampler makes it: the zones at its key and velocity are found, their samples
-read at another speed (soxr, band-limited), looped while the key is held, and shaped by envelope and
-velocity; only nothing is approximated in real time.
+A note is played as a sampler plays it: the zones at its key and velocity are looked up, their
+samples resampled to the pitch (soxr, band-limited), looped while the key is held, and shaped by
+envelope and velocity. Nothing is approximated for the sake of real time.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
-from mechanical_ears.instrument.loops import unrolled
+from mechanical_ears.instrument.loops import unroll_loop
 from mechanical_ears.instrument.zones import Envelope, InstrumentError, Zone
-from mechanical_ears.note import NOTE_SECONDS, Note
+from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.sound import Sound
 
-if TYPE_CHECKING:
-    from mechanical_ears.instrument.export import ExportResult
-
-RELEASED: Final = 80.0  # dB that the level falls by in an envelope's ``release`` and ``decay``
-LARGEST_RATIO: Final = 64.0  # times the speed of a sample, at most
-HELD: Final = 3.0  # s that a key is held if nothing is said
-LONGEST_RELEASE: Final = 8.0  # s of a release that are played
-FADE: Final = 0.003  # s, at the end of what has no loop and is cut
-USUAL: Final = 100  # MIDI velocity of what has one layer
-RECORDINGS: Final = 10  # notes, at most, that tell what an instrument sounds like
-INAUDIBLE: Final = 1e-3  # of full scale, below which a note tells nothing
+ENVELOPE_RANGE_DB: Final = 80.0  # dB of fall in an envelope's ``release`` and ``decay`` times
+MAX_SPEED: Final = 64.0  # factor between a sample's playback speed and its own, up or down
+MAX_RELEASE_SECONDS: Final = 8.0  # s of a release that are played
+FADE_SECONDS: Final = 0.003  # s, at the end of a sample without a loop
+FULL_RANGE_VELOCITY: Final = 100  # MIDI velocity that stands for a layer of all velocities
+MAX_NOTES: Final = 10  # representative notes of an instrument
+MIN_PEAK: Final = 1e-3  # of full scale; a softer note represents nothing
 
 Audio = NDArray[np.float32]
 
@@ -41,8 +37,11 @@ class Sample:
     """A recording.
 
     Attributes:
-        audio: float32 (frames, channels), one or two channels.
+        audio: float32 (frames, channels), one or two channels, full scale is [-1, 1].
         sample_rate: Hz.
+
+    Raises:
+        InstrumentError: the shape is another one, or the rate is not above 0.
     """
 
     audio: Audio
@@ -50,25 +49,30 @@ class Sample:
 
     def __post_init__(self) -> None:
         if self.audio.ndim != 2 or self.audio.shape[1] not in (1, 2) or len(self.audio) == 0:
-            raise InstrumentError(f"a sample of the shape {self.audio.shape}")
+            raise InstrumentError(f"a sample has the shape {self.audio.shape}")
         if self.sample_rate <= 0:
-            raise InstrumentError(f"a sample at {self.sample_rate} Hz")
+            raise InstrumentError(f"a sample has a rate of {self.sample_rate} Hz")
 
 
 @dataclass(frozen=True, eq=False)
 class SampledInstrument:
-    """Zones and their samples.
+    """Zones and their samples; see `Playable`.
 
     Attributes:
-        name: of the instrument.
-        zones: where each sample sounds.
-        samples: by the names that zones use.
-        family: one of `FAMILIES`, where it is known.
-        licence: of the recordings, where it is known.
-        warnings: what a file told that is not understood here.
+        name: name of the instrument.
+        zones: where each sample plays.
+        samples: samples by the names that zones use.
+        family: one of `FAMILIES`; None if unknown.
+        licence: licence of the recordings; empty if unknown.
+        warnings: parts of the file it was read from that are ignored.
 
     Raises:
-        InstrumentError: a zone names a sample that is not there.
+        InstrumentError: a zone names a missing sample, or a loop reaches past a sample's end.
+
+    >>> sine = Sample(Sound.sine(440, seconds=1, sample_rate=48_000).samples[:, None], 48_000)
+    >>> instrument = SampledInstrument("Sine", (Zone("a4", root=69),), {"a4": sine})
+    >>> instrument.note(57, velocity=100, seconds=2).seconds
+    2.0
     """
 
     name: str
@@ -81,55 +85,43 @@ class SampledInstrument:
     def __post_init__(self) -> None:
         for zone in self.zones:
             if zone.sample not in self.samples:
-                raise InstrumentError(f'a zone names the sample "{zone.sample}"', record=self.name)
+                raise InstrumentError(
+                    f'a zone names the missing sample "{zone.sample}"', record=self.name
+                )
             if zone.loop is not None and zone.loop.end > len(self.samples[zone.sample].audio):
-                raise InstrumentError("its loop ends behind its end", record=zone.sample)
+                raise InstrumentError("its loop ends past its last frame", record=zone.sample)
 
     @property
     def release_seconds(self) -> float:
-        """Length of the release in what ``note`` gives, s: the longest that zones have."""
+        """Seconds between the key-up and the end of a note: the longest release, at most 8."""
         longest = max((zone.envelope.release for zone in self.zones), default=0.0)
-        return min(longest, LONGEST_RELEASE)
+        return min(longest, MAX_RELEASE_SECONDS)
 
     @classmethod
     def load(cls, path: str | Path, preset: str | None = None) -> SampledInstrument:
-        """Read an SFZ file or a preset of a SoundFont.
+        """Deprecated: use `mechanical_ears.open_instrument`."""
+        import mechanical_ears
 
-        Args:
-            path: the .sfz, .sf2 or .sf3 file.
-            preset: of a SoundFont, ``bank:program``; None for its first.
+        message = "SampledInstrument.load is now mechanical_ears.open_instrument"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        instrument = mechanical_ears.open_instrument(path, preset=preset)
+        if not isinstance(instrument, cls):
+            raise InstrumentError("is not an instrument made of samples", path=Path(path))
+        return instrument
 
-        Raises:
-            EarsError: it cannot be read.
-        """
-        from mechanical_ears.instrument.formats.sf2_reader import read_sf2
-        from mechanical_ears.instrument.formats.sfz_reader import read_sfz
+    def export(self, path: str | Path, **options: Any) -> Any:
+        """Deprecated: use `mechanical_ears.export`."""
+        import mechanical_ears
 
-        path = Path(path)
-        if path.suffix.lower() not in SAMPLED_INSTRUMENT_SUFFIXES:
-            raise InstrumentError(
-                "is no instrument that can be read",
-                path=path,
-                remedy=f"give one of {', '.join(SAMPLED_INSTRUMENT_SUFFIXES)}",
-            )
-        return read_sfz(path) if path.suffix.lower() == ".sfz" else read_sf2(path, preset)
+        message = "SampledInstrument.export is now mechanical_ears.export"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return mechanical_ears.export(self, path, **options)
 
-    def export(
-        self, path: str | Path, *, bits: int = 16, flac: bool = False, force: bool = False
-    ) -> ExportResult:
-        """Write for a sampler; see `export.export`."""
-        from mechanical_ears.instrument.export import export
-
-        return export(self, path, bits=bits, flac=flac, force=force)
-
-    def recordings(self, most: int = RECORDINGS) -> list[Note]:
-        """Notes from all over its keys and velocities, each at the key of its sample.
-
-        Args:
-            most: how many.
+    def recordings(self, most: int = MAX_NOTES) -> list[Note]:
+        """Notes spread over the keys and velocities, each at the key of its sample, 4 s long.
 
         Raises:
-            InstrumentError: none is heard.
+            InstrumentError: all of them are silent.
         """
         distinct: dict[tuple[int, tuple[int, int]], Zone] = {}
         for zone in self.zones:
@@ -137,20 +129,20 @@ class SampledInstrument:
         zones = [distinct[place] for place in sorted(distinct)]
         chosen = np.unique(np.linspace(0, len(zones) - 1, most).round().astype(int)).tolist()
         notes = []
-        for zone in (zones[place] for place in chosen):
+        for zone in (zones[index] for index in chosen):
             key = min(max(zone.root, zone.keys[0]), zone.keys[1])
-            velocity = _middle(zone.velocities)
+            velocity = _typical_velocity(zone.velocities)
             sound = self.note(key, velocity, NOTE_SECONDS, self.samples[zone.sample].sample_rate)
-            if float(np.abs(sound.samples).max()) > INAUDIBLE:
+            if float(np.abs(sound.samples).max()) > MIN_PEAK:
                 notes.append(Note(sound, key, velocity, self.name, self.family))
         if not notes:
-            raise InstrumentError("makes no sound", record=self.name)
+            raise InstrumentError("is silent", record=self.name)
         return notes
 
     def zones_at(self, pitch: float, velocity: int, round_robin: int = 0) -> list[Zone]:
-        """The zones that sound at a pitch and velocity."""
+        """The zones that play at a pitch (MIDI number) and velocity."""
         key = min(max(round(pitch), 0), 127)
-        return [zone for zone in self.zones if zone.sounds_at(key, velocity, round_robin)]
+        return [zone for zone in self.zones if zone.plays_at(key, velocity, round_robin)]
 
     def note(
         self,
@@ -160,120 +152,121 @@ class SampledInstrument:
         sample_rate: int = 48_000,
         round_robin: int = 0,
     ) -> Sound:
-        """Play a note, mixed down to mono.
+        """Play a note, mixed down to mono; see `Playable.note`.
 
         Args:
-            pitch: MIDI number, which need not be whole.
+            pitch: MIDI number; may be fractional.
             velocity: MIDI velocity 1..127.
-            seconds: length, release included; None for a key held for 3 s.
+            seconds: length in s, release included; None for a key held for 3 s.
             sample_rate: Hz.
-            round_robin: its number, from 0.
+            round_robin: number of the repetition.
         """
         release = self.release_seconds
-        whole = HELD + release if seconds is None else seconds
-        count = max(1, round(whole * sample_rate))
-        held = max(0.01, whole - release)
+        length = HOLD_SECONDS + release if seconds is None else seconds
+        count = max(1, round(length * sample_rate))
+        hold_seconds = max(0.01, length - release)
         audio = np.zeros((count, 2), dtype=np.float32)
         for zone in self.zones_at(pitch, velocity, round_robin):
-            part = self.voice(zone, pitch, velocity, held, sample_rate)[:count]
+            frames = self.zone_frames(zone, pitch, hold_seconds, sample_rate)
+            resampled = self.resample_zone(zone, pitch, frames, sample_rate)
+            part = self.shape_zone(zone, resampled, velocity, hold_seconds, sample_rate)[:count]
             audio[: len(part)] += part
         return Sound(audio.mean(axis=1), sample_rate)
 
-    def voice(
-        self, zone: Zone, pitch: float, velocity: int, held: float, sample_rate: int
-    ) -> Audio:
-        """What a zone sounds like, float32 (frames, 2), its release included.
+    def zone_frames(self, zone: Zone, pitch: float, hold_seconds: float, sample_rate: int) -> int:
+        """Number of frames for which a zone plays, its release included.
 
         Args:
-            zone: one of its own.
+            zone: one of the instrument's zones.
             pitch: MIDI number.
-            velocity: MIDI velocity 1..127.
-            held: s until the key is let go.
-            sample_rate: Hz.
+            hold_seconds: s between key-down and key-up.
+            sample_rate: Hz, of the output.
         """
-        frames = self.frames(zone, pitch, held, sample_rate)
-        return self.shaped(
-            zone, self.pitched(zone, pitch, frames, sample_rate), velocity, held, sample_rate
+        seconds = (
+            zone.envelope.delay + hold_seconds + min(zone.envelope.release, MAX_RELEASE_SECONDS)
         )
-
-    def frames(self, zone: Zone, pitch: float, held: float, sample_rate: int) -> int:
-        """How many frames a zone sounds for, its release included."""
-        wanted = zone.envelope.delay + held + min(zone.envelope.release, LONGEST_RELEASE)
         if zone.loop is None:
             sample = self.samples[zone.sample]
-            speed = _speed(zone, pitch)
-            there = len(sample.audio) / sample.sample_rate / speed + zone.envelope.delay
-            wanted = min(wanted, there)
-        return max(1, int(wanted * sample_rate))
+            available = len(sample.audio) / sample.sample_rate / _speed(zone, pitch)
+            seconds = min(seconds, available + zone.envelope.delay)
+        return max(1, int(seconds * sample_rate))
 
-    def pitched(self, zone: Zone, pitch: float, frames: int, sample_rate: int) -> Audio:
-        """So many frames of a zone's sample at a pitch, float32 (frames, channels), unshaped."""
+    def resample_zone(self, zone: Zone, pitch: float, frames: int, sample_rate: int) -> Audio:
+        """A zone's sample at a pitch, looped, float32 (frames, channels), without its envelope."""
         import soxr
 
         sample = self.samples[zone.sample]
         rate = sample.sample_rate * _speed(zone, pitch)
         needed = int(np.ceil(frames * rate / sample_rate)) + 64
-        source = unrolled(sample.audio, zone.loop, needed)
+        audio = unroll_loop(sample.audio, zone.loop, needed)
         if abs(rate / sample_rate - 1) > 1e-9:
-            source = soxr.resample(source, rate, float(sample_rate), quality="HQ")
-        made = np.asarray(source, dtype=np.float32)[:frames]
-        return np.pad(made, ((0, frames - len(made)), (0, 0)))
+            audio = soxr.resample(audio, rate, float(sample_rate), quality="HQ")
+        audio = np.asarray(audio, dtype=np.float32)[:frames]
+        return np.pad(audio, ((0, frames - len(audio)), (0, 0)))
 
-    def shaped(
-        self, zone: Zone, audio: Audio, velocity: int, held: float, sample_rate: int
+    def shape_zone(
+        self, zone: Zone, audio: Audio, velocity: int, hold_seconds: float, sample_rate: int
     ) -> Audio:
-        """A zone's pitched sample with its envelope, its gain and its pan, float32 (frames, 2)."""
-        gain = zone.response.gain(velocity) * 10 ** (zone.gain / 20)
-        level = envelope_gains(zone.envelope, held, len(audio), sample_rate) * np.float32(gain)
+        """Apply a zone's envelope, gain and pan to its resampled sample, float32 (frames, 2)."""
+        gain = zone.velocity_response.gain(velocity) * 10 ** (zone.gain / 20)
+        level = envelope_gains(zone.envelope, hold_seconds, len(audio), sample_rate) * np.float32(
+            gain
+        )
         if zone.loop is None:
-            fade = min(round(FADE * sample_rate), len(audio) // 4)
+            fade = min(round(FADE_SECONDS * sample_rate), len(audio) // 4)
             if fade:
                 level[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
         left, right = pan_gains(zone.pan)
-        both = np.empty((len(audio), 2), dtype=np.float32)
-        np.multiply(audio[:, 0], level * np.float32(left), out=both[:, 0])
-        np.multiply(audio[:, -1], level * np.float32(right), out=both[:, 1])
-        return both
+        stereo = np.empty((len(audio), 2), dtype=np.float32)
+        np.multiply(audio[:, 0], level * np.float32(left), out=stereo[:, 0])
+        np.multiply(audio[:, -1], level * np.float32(right), out=stereo[:, 1])
+        return stereo
 
 
 def pan_gains(pan: float) -> tuple[float, float]:
-    """Gains of left and right at −1 … 1: equal power, 1 in the middle."""
+    """Amplitude factors of left and right at −1 … 1: constant power, 1 in the centre."""
     angle = (min(max(pan, -1.0), 1.0) + 1) * np.pi / 4
     return float(np.sqrt(2) * np.cos(angle)), float(np.sqrt(2) * np.sin(angle))
 
 
-def envelope_gains(envelope: Envelope, held: float, frames: int, sample_rate: int) -> Audio:
-    """Gains of an envelope, float32 (frames,), the key let go after ``held`` s."""
-    moments = np.arange(frames, dtype=np.float32) / np.float32(sample_rate)
-    plain = envelope.sustain >= 0 and envelope.attack == 0 and envelope.delay == 0
+def envelope_gains(envelope: Envelope, hold_seconds: float, frames: int, sample_rate: int) -> Audio:
+    """Amplitude factors of an envelope over time, float32 (frames,).
+
+    Decay and release fall by a constant number of dB per second, 80 dB in their times; the
+    release also reaches exactly 0 at its end.
+
+    Args:
+        envelope: its stages.
+        hold_seconds: s from the end of the delay to the key-up.
+        frames: number of frames.
+        sample_rate: Hz.
+    """
+    times = np.arange(frames, dtype=np.float32) / np.float32(sample_rate)
     gains = np.ones(frames, dtype=np.float32)
-    if not plain:
-        begins = envelope.delay
-        if envelope.attack > 0:
-            np.minimum(gains, np.clip((moments - begins) / envelope.attack, 0, 1), out=gains)
-        elif begins > 0:
-            gains[moments < begins] = 0
-        if envelope.sustain < 0:
-            since = moments - (begins + envelope.attack + envelope.hold)
-            fall = np.clip(since, 0, None) * (RELEASED / max(envelope.decay, 1e-3))
-            gains *= 10 ** (-np.minimum(fall, -envelope.sustain) / 20)
-    first = min(frames, max(0, round((envelope.delay + held) * sample_rate)))
-    release = min(max(envelope.release, FADE), LONGEST_RELEASE)
-    after = moments[first:] - np.float32(envelope.delay + held)
-    share = np.clip(after / np.float32(release), 0, 1)
-    # a straight fall in decibels, that reaches nothing at its end
-    gains[first:] *= np.float32(10) ** (-RELEASED / 20 * share) * (1 - share**8)
+    if envelope.attack > 0:
+        np.minimum(gains, np.clip((times - envelope.delay) / envelope.attack, 0, 1), out=gains)
+    elif envelope.delay > 0:
+        gains[times < envelope.delay] = 0
+    if envelope.sustain < 0:
+        since = times - (envelope.delay + envelope.attack + envelope.hold)
+        fall = np.clip(since, 0, None) * (ENVELOPE_RANGE_DB / max(envelope.decay, 1e-3))
+        gains *= 10 ** (-np.minimum(fall, -envelope.sustain) / 20)
+    key_up = envelope.delay + hold_seconds
+    first = min(frames, max(0, round(key_up * sample_rate)))
+    release = min(max(envelope.release, FADE_SECONDS), MAX_RELEASE_SECONDS)
+    share = np.clip((times[first:] - np.float32(key_up)) / np.float32(release), 0, 1)
+    gains[first:] *= np.float32(10) ** (-ENVELOPE_RANGE_DB / 20 * share) * (1 - share**8)
     return gains
 
 
-def _middle(velocities: tuple[int, int]) -> int:
-    """A velocity that is usual within a layer."""
+def _typical_velocity(velocities: tuple[int, int]) -> int:
+    """The velocity that stands for a layer: its middle, or 100 if it covers all velocities."""
     low, high = velocities
-    return USUAL if low <= 1 and high == 127 else max(1, (low + high + 1) // 2)
+    if low <= 1 and high == 127:
+        return FULL_RANGE_VELOCITY
+    return max(1, (low + high + 1) // 2)
 
 
 def _speed(zone: Zone, pitch: float) -> float:
-    ratio = 2 ** (zone.semitones(pitch) / 12)
-    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
-        return float(min(max(ratio, 1 / LARGEST_RATIO), LARGEST_RATIO))
-    return float(ratio)
+    """Factor of the playback speed of a zone's sample at a pitch."""
+    return float(np.clip(2 ** (zone.transposition(pitch) / 12), 1 / MAX_SPEED, MAX_SPEED))

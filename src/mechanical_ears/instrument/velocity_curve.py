@@ -1,15 +1,15 @@
-"""How loud each velocity is: from the levels of a key's layers to a curve without a step.
+"""Loudness over velocity: from the levels of a key's layers to a curve without steps.
 
-A key is sampled at the velocities v₁ < v₂ < …, and has the levels L₁, L₂, … in dB there. Between
-them the level is a straight line over x = 20 · log10(v / 127), which is how both SFZ and SF2 think
-of velocity: within a layer
+A key is sampled at the velocities v₁ < v₂ < …, with the levels L₁, L₂, … in dB. Between them the
+level is linear in x = 20 · log10(v / 127), as both SFZ and SF2 understand velocity: within a layer
 
     L(v) = L₁₂₇ + p · x(v)
 
-with one power p a layer. Each layer's line goes through the levels at its borders, where it meets
-that of its neighbour; the softest and the loudest go through what was sampled. So no border is
-heard, and whatever is louder in the instrument is louder here. Powers are held within `POWERS`: a
-layer that is as loud as the one below it is no use, and a steeper one is beyond what a touch does.
+with one power p for each layer. Each layer's line goes through the levels at its borders, where it
+meets its neighbour's line; the softest and the loudest layer's go through their sampled levels. So
+there is no step between layers, and a louder layer stays louder. Powers are clipped to
+`POWER_RANGE`: a layer as loud as the one below it adds nothing to play with, and a steeper one is
+beyond what a player's touch does.
 """
 
 from __future__ import annotations
@@ -21,61 +21,68 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-POWERS: Final = (0.6, 5.0)  # of the velocity, at least and at most
-SQUARE: Final = 2.0  # where there is one layer; General MIDI's own
-STEPS: Final = 480  # of a power, that SF2 can tell
+POWER_RANGE: Final = (0.6, 5.0)  # exponents of the velocity
+DEFAULT_POWER: Final = 2.0  # of a single layer; General MIDI's own
+POWER_STEPS: Final = 480  # steps in which SF2 stores a power of 1
 
 
 @dataclass(frozen=True)
-class Touch:
-    """A layer's loudness.
+class LayerCurve:
+    """Loudness of a layer over velocity.
 
     Attributes:
-        power: of the velocity.
-        level: dB that it would have at velocity 127.
+        power: exponent of the velocity.
+        level: dB at velocity 127, where the line is extended to it.
     """
 
     power: float
     level: float
 
 
-def touches(
+def fit_layer_curves(
     levels: Sequence[float], velocities: Sequence[int], layers: Sequence[tuple[int, int]]
-) -> list[Touch]:
-    """The loudness of each layer of a key.
+) -> list[LayerCurve]:
+    """Curves of a key's layers that meet at the layers' borders.
 
     Args:
         levels: dB, of each layer as it was sampled.
-        velocities: MIDI velocity at which it was, ascending.
-        layers: lowest and highest velocity of each.
+        velocities: MIDI velocity at which each layer was sampled, ascending.
+        layers: lowest and highest velocity of each layer.
     """
-    wanted = rising(np.asarray(levels, dtype=np.float64), velocities)
-    places = steps(velocities)
+    targets = limit_slopes(np.asarray(levels, dtype=np.float64), velocities)
+    positions = velocity_to_db(velocities)
     if len(layers) == 1:
-        return [Touch(SQUARE, float(wanted[0] - SQUARE * places[0]))]
-    borders = steps([high + 0.5 for _, high in layers[:-1]])
-    at_borders = np.interp(borders, places, wanted)
-    ends = np.concatenate([places[:1], borders, places[-1:]])
-    heights = np.concatenate([wanted[:1], at_borders, wanted[-1:]])
-    made = []
+        return [LayerCurve(DEFAULT_POWER, float(targets[0] - DEFAULT_POWER * positions[0]))]
+    borders = velocity_to_db([high + 0.5 for _, high in layers[:-1]])
+    border_levels = np.interp(borders, positions, targets)
+    ends = np.concatenate([positions[:1], borders, positions[-1:]])
+    heights = np.concatenate([targets[:1], border_levels, targets[-1:]])
+    curves = []
     for layer in range(len(layers)):
         (left, right), (low, high) = ends[layer : layer + 2], heights[layer : layer + 2]
-        power = round(STEPS * (high - low) / (right - left)) / STEPS
-        made.append(Touch(round(power, 4), float(high - power * right)))
-    return made
+        power = round(POWER_STEPS * (high - low) / (right - left)) / POWER_STEPS
+        curves.append(LayerCurve(round(power, 4), float(high - power * right)))
+    return curves
 
 
-def rising(levels: NDArray[np.float64], velocities: Sequence[int]) -> NDArray[np.float64]:
-    """Levels that rise from layer to layer as powers allow, the loudest as it is."""
-    wanted = levels.copy()
-    places = steps(velocities)
+def limit_slopes(levels: NDArray[np.float64], velocities: Sequence[int]) -> NDArray[np.float64]:
+    """Levels in dB whose slopes lie within `POWER_RANGE`; the loudest layer keeps its level.
+
+    Args:
+        levels: dB, float64 (layers,).
+        velocities: MIDI velocity of each layer, ascending.
+    """
+    limited = levels.copy()
+    positions = velocity_to_db(velocities)
     for layer in range(len(levels) - 2, -1, -1):
-        least, most = (power * (places[layer + 1] - places[layer]) for power in POWERS)
-        rise = np.clip(wanted[layer + 1] - levels[layer], least, most)
-        wanted[layer] = wanted[layer + 1] - rise
-    return wanted
+        minimum, maximum = (
+            power * (positions[layer + 1] - positions[layer]) for power in POWER_RANGE
+        )
+        rise = np.clip(limited[layer + 1] - levels[layer], minimum, maximum)
+        limited[layer] = limited[layer + 1] - rise
+    return limited
 
 
-def steps(velocities: Sequence[float]) -> NDArray[np.float64]:
+def velocity_to_db(velocities: Sequence[float]) -> NDArray[np.float64]:
     """20 · log10(v / 127) of velocities, dB."""
     return np.asarray(20 * np.log10(np.asarray(velocities, dtype=np.float64) / 127))

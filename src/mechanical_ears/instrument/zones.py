@@ -1,15 +1,15 @@
-"""Zones: which sample sounds at which keys and velocities, and how.
+"""Zones: which sample plays at which keys and velocities, and how.
 
-Keys 0..127 and velocities 1..127 are tiled: at each pair exactly one zone (of each turn of a round
-robin) sounds. A border between two roots or two layers stands half way; where no half is whole, the
-middle goes to the lower one.
+Keys 0..127 and velocities 1..127 are tiled: at each pair exactly one zone plays (one for each
+position of a round robin). The border between two roots or two layers lies half way; a key in the
+exact middle belongs to the lower one.
 
 Loudness follows the velocity v within a zone,
 
-    gain = 1 − T + T · share          share = (v / 127)ᵖ, or read from a curve of points (v, share)
+    gain = 1 − T + T · share          share = (v / 127)ᵖ, or interpolated in a curve of (v, share)
 
-SF2's own modulator is p = 2, T = 1, and so is SFZ's; another amount of the former is another p,
-another ``amp_veltrack`` of the latter another T, and its ``amp_velcurve_N`` are a curve.
+SF2's own modulator is p = 2, T = 1, and so is SFZ's default; another amount of the modulator is
+another p, another ``amp_veltrack`` is another T, and ``amp_velcurve_N`` are points of a curve.
 """
 
 from __future__ import annotations
@@ -26,60 +26,66 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import EarsError
 from mechanical_ears.pitch import PITCH_COUNT
 
-KEYS: Final = (0, PITCH_COUNT - 1)
-VELOCITIES: Final = (1, 127)
-MOST_LAYERS: Final = 16
+KEY_RANGE: Final = (0, PITCH_COUNT - 1)  # MIDI numbers
+VELOCITY_RANGE: Final = (1, 127)  # MIDI velocities
+MAX_LAYERS: Final = 16
+MAX_ENVELOPE_SECONDS: Final = 1000.0  # s, of each stage of an envelope
+FIT_VELOCITIES: Final = (32, 127)  # MIDI velocities that are played most
+GOLDEN_RATIO_FRACTION: Final = 0.6180339887  # its multiples modulo 1 are spread evenly
 
 
 class InstrumentError(EarsError):
-    """An instrument that cannot be made, read, written or played."""
+    """An instrument that cannot be built, read, written or played."""
 
 
 @dataclass(frozen=True)
-class Response:
-    """How loud a zone is at each velocity.
+class VelocityResponse:
+    """Gain of a zone as a function of velocity.
 
     Attributes:
-        power: of the velocity.
+        power: exponent of the velocity.
         curve: pairs of velocity and share, ascending, in place of the power; empty for none.
-        track: how much of the gain follows the velocity, −1..1.
+        tracking: how much of the gain follows the velocity, −1..1.
     """
 
     power: float = 2.0
     curve: tuple[tuple[int, float], ...] = ()
-    track: float = 1.0
+    tracking: float = 1.0
 
     def gain(self, velocity: float) -> float:
-        """Gain at a velocity; 1 is the sample as it stands."""
+        """Amplitude factor at a velocity; 1 leaves the sample as it is."""
         share = (velocity / 127) ** self.power
         if self.curve:
             points = {0: 0.0, 127: 1.0, **dict(self.curve)}
-            places = sorted(points)
-            share = float(np.interp(velocity, places, [points[place] for place in places]))
-        low = 1 - self.track if self.track >= 0 else 1.0
-        return float(low + self.track * share)
+            velocities = sorted(points)
+            share = float(np.interp(velocity, velocities, [points[each] for each in velocities]))
+        floor = 1 - self.tracking if self.tracking >= 0 else 1.0
+        return float(floor + self.tracking * share)
 
-    def nearest_power(self) -> float:
-        """The power that is nearest to it over the velocities that are played most, 32..127."""
-        if not self.curve and self.track == 1:
+    def fit_power(self) -> float:
+        """The power nearest to the response, by least squares in dB over velocities 32..127."""
+        if not self.curve and self.tracking == 1:
             return self.power
-        velocities = np.arange(32, 128)
+        velocities = np.arange(FIT_VELOCITIES[0], FIT_VELOCITIES[1] + 1)
         gains = np.array([max(self.gain(v), 1e-4) for v in velocities.tolist()])
-        steps = np.log(velocities / 127)
-        return float((steps @ np.log(gains)) / (steps @ steps))
+        logarithms = np.log(velocities / 127)
+        return float((logarithms @ np.log(gains)) / (logarithms @ logarithms))
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """How a sample's level moves while the key is held, and after.
+    """Level of a sample while the key is held, and after its release.
 
     Attributes:
-        delay: s, before anything sounds.
-        attack: s, to full level, linear.
-        hold: s, at full level.
-        decay: s, in which the level falls by 80 dB, until it is at ``sustain``.
-        sustain: dB of full level, at most 0.
-        release: s, in which the level falls by 80 dB after the key-up.
+        delay: s of silence before the attack.
+        attack: s of linear rise to full level.
+        hold: s at full level.
+        decay: s for a fall of 80 dB; it ends at ``sustain``.
+        sustain: dB relative to full level, at most 0.
+        release: s for a fall of 80 dB after the key-up.
+
+    Raises:
+        InstrumentError: a time is outside 0..1000 s.
     """
 
     delay: float = 0.0
@@ -92,17 +98,20 @@ class Envelope:
     def __post_init__(self) -> None:
         for name in ("delay", "attack", "hold", "decay", "release"):
             value = getattr(self, name)
-            if not 0 <= value <= 1000:
+            if not 0 <= value <= MAX_ENVELOPE_SECONDS:
                 raise InstrumentError(f'"{name}" of an envelope is {value:g} s, outside 0..1000')
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Frames that are gone over while the key is held, and during the release.
+    """Frames that repeat while the key is held and during the release.
 
     Attributes:
-        start: the first frame.
-        end: one behind the last.
+        start: first frame.
+        end: one past the last frame.
+
+    Raises:
+        InstrumentError: the loop is empty or starts before frame 0.
     """
 
     start: int
@@ -115,74 +124,81 @@ class Loop:
 
 @dataclass(frozen=True)
 class Zone:
-    """A sample, and where and how it sounds.
+    """A sample, the keys and velocities at which it plays, and how it is played.
 
     Attributes:
-        sample: its name among the instrument's samples.
-        root: MIDI number of the key at which it sounds as recorded, if ``cents`` are 0.
+        sample: name of the sample in its instrument.
+        root: MIDI number of the key at which the sample plays unchanged, if ``cents`` is 0.
         keys: lowest and highest MIDI number.
         velocities: lowest and highest MIDI velocity.
-        cents: how far the sample lies above its root; it is played lower by as much.
+        cents: cents by which the sample is sharp of its root; playing lowers it by as much.
         gain: dB.
         pan: −1 left … 1 right.
-        loop: what is gone over, or None.
-        envelope: of its level.
-        response: of its level to the velocity.
-        tracking: cents for a key; 100 for most instruments, 0 for a drum.
-        turn: its place in a round robin, from 1, and how many there are.
-        chance: the part of 0..1 in which a random number must lie for it to sound.
+        loop: frames to repeat, or None.
+        envelope: level over time.
+        velocity_response: gain by velocity.
+        key_tracking: cents for a key: 100 for most instruments, 0 for a drum.
+        round_robin: position in a round robin, from 1, and the number of positions.
+        random_range: part of 0..1 in which a random number must lie for the zone to play.
+
+    Raises:
+        InstrumentError: a value is out of range.
     """
 
     sample: str
     root: int
-    keys: tuple[int, int] = KEYS
-    velocities: tuple[int, int] = VELOCITIES
+    keys: tuple[int, int] = KEY_RANGE
+    velocities: tuple[int, int] = VELOCITY_RANGE
     cents: float = 0.0
     gain: float = 0.0
     pan: float = 0.0
     loop: Loop | None = None
     envelope: Envelope = field(default_factory=Envelope)
-    response: Response = field(default_factory=Response)
-    tracking: float = 100.0
-    turn: tuple[int, int] = (1, 1)
-    chance: tuple[float, float] = (0.0, 1.0)
+    velocity_response: VelocityResponse = field(default_factory=VelocityResponse)
+    key_tracking: float = 100.0
+    round_robin: tuple[int, int] = (1, 1)
+    random_range: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        for what, (low, high), (least, most) in (
-            ("keys", self.keys, KEYS),
+        for name, (low, high), (minimum, maximum) in (
+            ("keys", self.keys, KEY_RANGE),
             ("velocities", self.velocities, (0, 127)),
         ):
-            if not least <= low <= high <= most:
+            if not minimum <= low <= high <= maximum:
                 raise InstrumentError(
-                    f'"{what}" are {low}..{high}, outside {least}..{most}', record=self.sample
+                    f'"{name}" are {low}..{high}, outside {minimum}..{maximum}', record=self.sample
                 )
         if not 0 <= self.root < PITCH_COUNT:
             raise InstrumentError(f'"root" is {self.root}, outside 0..127', record=self.sample)
-        for name in ("cents", "gain", "pan", "tracking"):
+        for name in ("cents", "gain", "pan", "key_tracking"):
             if not math.isfinite(getattr(self, name)):
-                raise InstrumentError(f'"{name}" is no number', record=self.sample)
+                raise InstrumentError(f'"{name}" is not a finite number', record=self.sample)
 
-    def sounds_at(self, key: int, velocity: int, round_robin: int = 0) -> bool:
-        """Whether it sounds at a key and velocity, in a turn of the round robin."""
-        random = (round_robin * 0.6180339887) % 1.0
+    def plays_at(self, key: int, velocity: int, round_robin: int = 0) -> bool:
+        """Whether the zone plays at a key and velocity, in a repetition counted from 0."""
+        position, length = self.round_robin
+        random = (round_robin * GOLDEN_RATIO_FRACTION) % 1.0
         return (
             self.keys[0] <= key <= self.keys[1]
             and self.velocities[0] <= velocity <= self.velocities[1]
-            and round_robin % self.turn[1] == self.turn[0] - 1
-            and self.chance[0] <= random < self.chance[1]
+            and round_robin % length == position - 1
+            and self.random_range[0] <= random < self.random_range[1]
         )
 
-    def semitones(self, pitch: float) -> float:
-        """How far its sample is to be raised to sound at a pitch."""
-        return (pitch - self.root) * self.tracking / 100 - self.cents / 100
+    def transposition(self, pitch: float) -> float:
+        """Semitones by which the sample is raised to play at a pitch (MIDI number)."""
+        return (pitch - self.root) * self.key_tracking / 100 - self.cents / 100
 
 
-def spread(centres: Sequence[int], limits: tuple[int, int]) -> list[tuple[int, int]]:
-    """Ranges that tile the limits, one around each centre.
+def tile_range(centres: Sequence[int], limits: tuple[int, int]) -> list[tuple[int, int]]:
+    """Ranges around centres that tile the limits without gap or overlap.
 
     Args:
-        centres: ascending, none twice, within the limits.
-        limits: lowest and highest.
+        centres: strictly ascending, within the limits.
+        limits: lowest and highest value.
+
+    Raises:
+        InstrumentError: the centres do not ascend, or one is outside the limits.
     """
     if not centres:
         return []
@@ -195,31 +211,36 @@ def spread(centres: Sequence[int], limits: tuple[int, int]) -> list[tuple[int, i
     return list(zip(starts, [*borders, limits[1]], strict=True))
 
 
-def bands(layers: int) -> list[tuple[int, int]]:
-    """Even bands of velocity, 1..127, one for each layer."""
-    if not 1 <= layers <= MOST_LAYERS:
-        raise InstrumentError(f"{layers} velocity layers, outside 1..{MOST_LAYERS}")
+def layer_ranges(layers: int) -> list[tuple[int, int]]:
+    """Lowest and highest velocity of each of a number of even layers over 1..127."""
+    if not 1 <= layers <= MAX_LAYERS:
+        raise InstrumentError(f"{layers} velocity layers, outside 1..{MAX_LAYERS}")
     edges = [round(127 * number / layers) for number in range(layers + 1)]
     return [(low + 1, high) for low, high in itertools.pairwise(edges)]
 
 
-def coverage(zones: Iterable[Zone]) -> NDArray[np.int32]:
-    """How many zones sound at each key and velocity, int32 (128, 128).
+def count_zones(zones: Iterable[Zone]) -> NDArray[np.int32]:
+    """Number of zones that play at each key and velocity, int32 (128, 128).
 
-    A round robin of n turns counts as one when all are there.
+    A round robin of n positions counts as one zone where all of them are present.
     """
     grid = np.zeros((128, 128), dtype=np.float64)
     for zone in zones:
         keys = slice(zone.keys[0], zone.keys[1] + 1)
         velocities = slice(zone.velocities[0], zone.velocities[1] + 1)
-        grid[keys, velocities] += (zone.chance[1] - zone.chance[0]) / zone.turn[1]
+        low, high = zone.random_range
+        grid[keys, velocities] += (high - low) / zone.round_robin[1]
     return np.asarray(np.rint(grid), dtype=np.int32)
 
 
 def check_tiling(zones: Iterable[Zone]) -> None:
-    """Refuse zones that leave a gap or overlap anywhere in keys 0..127, velocities 1..127."""
-    counts = coverage(zones)[:, 1:]
-    for wrong, word in ((counts < 1, "no zone sounds"), (counts > 1, "more than one zone sounds")):
+    """Refuse zones with a gap or an overlap anywhere in keys 0..127, velocities 1..127.
+
+    Raises:
+        InstrumentError: there is one; the message names the first key and velocity.
+    """
+    counts = count_zones(zones)[:, 1:]
+    for wrong, problem in ((counts < 1, "no zone plays"), (counts > 1, "more than one zone plays")):
         if wrong.any():
-            key, velocity = (int(place) for place in np.argwhere(wrong)[0])
-            raise InstrumentError(f"{word} at key {key}, velocity {velocity + 1}")
+            key, velocity = (int(index) for index in np.argwhere(wrong)[0])
+            raise InstrumentError(f"{problem} at key {key}, velocity {velocity + 1}")

@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechanical_ears.instrument.export import export
+from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
 from mechanical_ears.instrument.zones import (
-    KEYS,
+    KEY_RANGE,
     Envelope,
     Loop,
-    Response,
+    VelocityResponse,
     Zone,
-    bands,
     check_tiling,
-    spread,
+    layer_ranges,
+    tile_range,
 )
 
 FRAMES = 400
@@ -44,11 +45,11 @@ powers = st.integers(0, 2000).map(lambda steps: round(steps / 480, 4))
 def instruments(draw):
     """Any roots and layers, each zone with a sample, loop, envelope and loudness of its own."""
     roots = sorted(draw(st.sets(st.integers(0, 127), min_size=1, max_size=5)))
-    layers = bands(draw(st.integers(1, 4)))
+    layers = layer_ranges(draw(st.integers(1, 4)))
     channels = draw(st.sampled_from([1, 2]))
     chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     zones, samples = [], {}
-    for root, keys in zip(roots, spread(roots, KEYS), strict=True):
+    for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
         for velocities in layers:
             name = f"{root:03d}_v{velocities[1]:03d}"
             audio = chance.integers(-(2**15), 2**15, (FRAMES, channels)) / 2**15
@@ -63,8 +64,8 @@ def instruments(draw):
                     pan=draw(st.integers(-4, 4)) / 4 if channels == 1 else 0.0,
                     loop=draw(loops),
                     envelope=draw(envelopes),
-                    response=Response(power=draw(powers)),
-                    tracking=float(draw(st.sampled_from([100, 50, 0]))),
+                    velocity_response=VelocityResponse(power=draw(powers)),
+                    key_tracking=float(draw(st.sampled_from([100, 50, 0]))),
                 )
             )
     return SampledInstrument("Any", tuple(zones), samples, "organ", "CC0-1.0")
@@ -79,8 +80,8 @@ def test_write_read_write(suffix, first):
         one, two = Path(folder) / "one", Path(folder) / "two"
         for place in (one, two):
             place.mkdir()
-        second = SampledInstrument.load(export(first, one / f"x{suffix}").path)
-        third = SampledInstrument.load(export(second, two / f"x{suffix}").path)
+        second = open_instrument(export(first, one / f"x{suffix}").path)
+        third = open_instrument(export(second, two / f"x{suffix}").path)
         assert second.zones == first.zones
         assert third.zones == first.zones
         for name, sample in first.samples.items():

@@ -10,8 +10,8 @@ from mechanical_ears.corpus.sf2 import SoundFontFile
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
-from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, Loop, Response
+from mechanical_ears.instrument.opening import open_instrument
+from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid
 from support.toy_instruments import POWER, Organ, level, peak_pitch, sampled
 
@@ -73,7 +73,7 @@ def test_fluidsynth_plays_each_velocity_as_loud_as_the_instrument(fluid):
 def test_what_is_read_is_what_was_written(tmp_path, bits, channels):
     first = sampled(3, channels=channels)
     path = export(first, tmp_path / "one.sf2", bits=bits).path
-    second = SampledInstrument.load(path)
+    second = open_instrument(path)
     assert second.zones == first.zones
     assert (second.name, second.licence, second.family) == ("Sines", "CC0-1.0", "organ")
     assert second.warnings == ()
@@ -82,7 +82,7 @@ def test_what_is_read_is_what_was_written(tmp_path, bits, channels):
             second.samples[name].audio, sample.audio, atol=0.51 / 2 ** (bits - 1)
         )
     again = export(second, tmp_path / "two.sf2", bits=bits).path
-    assert SampledInstrument.load(again).zones == first.zones
+    assert open_instrument(again).zones == first.zones
     assert path.read_bytes() == again.read_bytes()
 
 
@@ -107,35 +107,37 @@ def test_envelope_gain_and_tracking_survive(tmp_path):
     zone = replace(
         first.zones[0],
         envelope=Envelope(0.1, 0.5, 0.25, 2.0, -12.0, 1.5),
-        response=Response(),
-        tracking=50.0,
+        velocity_response=VelocityResponse(),
+        key_tracking=50.0,
         pan=-0.5,
     )
     path = export(replace(first, zones=(zone,)), tmp_path / "x.sf2").path
-    assert SampledInstrument.load(path).zones == (zone,)
+    assert open_instrument(path).zones == (zone,)
     softer = replace(first, zones=(replace(first.zones[0], gain=-6.0206),))
-    read = SampledInstrument.load(export(softer, tmp_path / "y.sf2").path)
+    read = open_instrument(export(softer, tmp_path / "y.sf2").path)
     assert np.abs(read.samples["60_64"].audio).max() == pytest.approx(0.25, abs=1e-3)
     louder = replace(first, zones=(replace(first.zones[0], gain=20.0),))
-    read = SampledInstrument.load(export(louder, tmp_path / "z.sf2").path)
+    read = open_instrument(export(louder, tmp_path / "z.sf2").path)
     assert np.abs(read.samples["60_64"].audio).max() <= 1
 
 
 def test_a_font_of_others_plays():
     if not Path(TIM).exists():
         pytest.skip("TimGM6mb is not installed (apt install timgm6mb-soundfont)")
-    violin = SampledInstrument.load(TIM, "0:40")
+    violin = open_instrument(TIM, preset="0:40")
     assert violin.name == "Violin"
     made = violin.note(69, 100, 1.5 + violin.release_seconds)
     assert abs(peak_pitch(made.samples[9600:62_400], 48_000, 69) - 69) < 0.1
     with pytest.raises(EarsError, match="has no preset 99:1; choose among 0:0, 0:1"):
-        SampledInstrument.load(TIM, "99:1")
+        open_instrument(TIM, preset="99:1")
 
 
 def test_too_many_zones_are_refused(tmp_path):
     first = sampled(1, (60,))
     zones = tuple(
-        replace(first.zones[0], keys=(key, key), velocities=(velocity, velocity), turn=(1, 1))
+        replace(
+            first.zones[0], keys=(key, key), velocities=(velocity, velocity), round_robin=(1, 1)
+        )
         for key in range(128)
         for velocity in range(1, 128)
     )

@@ -10,8 +10,9 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.formats.wav import SampleFacts, wav_bytes
+from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, Loop, Response
+from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid, polyphone
 from support.toy_instruments import RATE, Organ, sampled
 
@@ -62,7 +63,7 @@ def test_cents_arrive_in_polyphone(tmp_path):
 def test_what_is_read_is_what_was_written(tmp_path, bits, flac):
     first = sampled(3, channels=2)
     one = export(first, tmp_path / "one.sfz", bits=bits, flac=flac)
-    second = SampledInstrument.load(one.path)
+    second = open_instrument(one.path)
     assert second.zones == first.zones
     assert (second.name, second.licence, second.family) == ("Sines", "CC0-1.0", "organ")
     assert second.warnings == ()
@@ -93,18 +94,22 @@ def test_conventions_of_the_format(tmp_path):
 
 def test_other_responses_and_envelopes_survive(tmp_path):
     first = sampled(1, (60,))
-    for response in (Response(), Response(track=0.5), Response(curve=((64, 0.25), (100, 0.75)))):
+    for response in (
+        VelocityResponse(),
+        VelocityResponse(tracking=0.5),
+        VelocityResponse(curve=((64, 0.25), (100, 0.75))),
+    ):
         zone = replace(
             first.zones[0],
-            response=response,
+            velocity_response=response,
             envelope=Envelope(0.1, 0.5, 0.25, 2.0, -20.0, 1.5),
             loop=None,
             pan=0.25,
             gain=-3.5,
-            tracking=50.0,
+            key_tracking=50.0,
         )
         path = export(replace(first, zones=(zone,)), tmp_path / "x.sfz", force=True).path
-        assert SampledInstrument.load(path).zones == (zone,)
+        assert open_instrument(path).zones == (zone,)
 
 
 def write(folder, text, *names, loop=None):
@@ -134,7 +139,7 @@ def test_headers_hand_on_and_paths_have_spaces(tmp_path):
     <region> sample=loud.wav trigger=release
     """
     path = write(tmp_path, text, "my samples/Piano C4 soft.wav", "my samples/loud.wav")
-    made = SampledInstrument.load(path)
+    made = open_instrument(path)
     one, two, three = made.zones
     assert (one.keys, one.root, one.pan, one.cents, one.gain) == ((72, 72), 72, -0.5, -10, -6)
     assert (two.keys, two.root, two.gain, two.velocities) == ((73, 74), 73, 0, (1, 63))
@@ -149,17 +154,17 @@ def test_headers_hand_on_and_paths_have_spaces(tmp_path):
 def test_a_wav_tells_its_loop_and_key(tmp_path):
     text = "<region> sample=a.wav pitch_keycenter=sample"
     path = write(tmp_path, text, "a.wav", loop=Loop(100, 200))
-    (zone,) = SampledInstrument.load(path).zones
+    (zone,) = open_instrument(path).zones
     assert zone.loop == Loop(100, 200)
     assert zone.root == 64
     path = write(tmp_path, text + " loop_mode=no_loop", "a.wav", loop=Loop(100, 200))
-    assert SampledInstrument.load(path).zones[0].loop is None
+    assert open_instrument(path).zones[0].loop is None
 
 
 def test_offset_and_end_cut_the_sample(tmp_path):
     text = "<region> sample=a.wav offset=1000 end=1999 loop_mode=loop_continuous loop_start=1500 "
     path = write(tmp_path, text + "loop_end=1799", "a.wav")
-    made = SampledInstrument.load(path)
+    made = open_instrument(path)
     assert len(made.samples[made.zones[0].sample].audio) == 1000
     assert made.zones[0].loop == Loop(500, 800)
 
@@ -167,16 +172,16 @@ def test_offset_and_end_cut_the_sample(tmp_path):
 def test_includes_are_followed(tmp_path):
     (tmp_path / "part.sfz").write_text("<region> sample=a.wav key=60\n")
     path = write(tmp_path, '<group> hivel=50\n#include "part.sfz"\n', "a.wav")
-    assert SampledInstrument.load(path).zones[0].velocities == (0, 50)
+    assert open_instrument(path).zones[0].velocities == (0, 50)
     (tmp_path / "part.sfz").write_text('#include "part.sfz"\n')
     with pytest.raises(EarsError, match="includes itself"):
-        SampledInstrument.load(path)
+        open_instrument(path)
 
 
 def test_a_round_robin_takes_turns(tmp_path):
     text = "<group> seq_length=2 key=60 <region> sample=a.wav seq_position=1 "
     path = write(tmp_path, text + "<region> sample=b.wav seq_position=2", "a.wav", "b.wav")
-    made = SampledInstrument.load(path)
+    made = open_instrument(path)
     turns = [[zone.sample for zone in made.zones_at(60, 100, take)] for take in range(3)]
     assert turns == [["a"], ["b"], ["a"]]
 
@@ -205,15 +210,15 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path, text, said):
             made.load(path)
         return
     with pytest.raises(EarsError, match=re.escape(said)) as error:
-        SampledInstrument.load(path)
+        open_instrument(path)
     assert "\n" not in str(error.value)
 
 
 def test_files_of_other_kinds(tmp_path):
     (tmp_path / "x.sfz").write_bytes(b"RIFF\0\0\0\0")
     with pytest.raises(EarsError, match="is no text"):
-        SampledInstrument.load(tmp_path / "x.sfz")
+        open_instrument(tmp_path / "x.sfz")
     with pytest.raises(EarsError, match="no such file"):
-        SampledInstrument.load(tmp_path / "gone.sfz")
+        open_instrument(tmp_path / "gone.sfz")
     with pytest.raises(EarsError, match="is no instrument that can be read"):
-        SampledInstrument.load(tmp_path / "x.nki")
+        open_instrument(tmp_path / "x.nki")

@@ -83,19 +83,19 @@ def _words(zone: Zone, files: Mapping[str, str]) -> list[tuple[str, str]]:
         words.append(("volume", f"{zone.gain:.4g}dB"))
     if zone.pan:
         words.append(("pan", f"{100 * zone.pan:g}"))
-    if zone.tracking != 100:
-        words.append(("pitchKeyTrack", f"{min(max(zone.tracking / 100, 0.0), 1.0):g}"))
+    if zone.key_tracking != 100:
+        words.append(("pitchKeyTrack", f"{min(max(zone.key_tracking / 100, 0.0), 1.0):g}"))
     words += [
         ("attack", f"{envelope.attack:g}"),
         ("decay", f"{envelope.decay:g}"),
         ("sustain", f"{10 ** (envelope.sustain / 20):.4g}"),
         ("release", f"{envelope.release:.4g}"),
     ]
-    if zone.turn[1] > 1:
+    if zone.round_robin[1] > 1:
         words += [
             ("seqMode", "round_robin"),
-            ("seqLength", str(zone.turn[1])),
-            ("seqPosition", str(zone.turn[0])),
+            ("seqLength", str(zone.round_robin[1])),
+            ("seqPosition", str(zone.round_robin[0])),
         ]
     return words
 
@@ -114,7 +114,7 @@ def _narrow(velocities: tuple[int, int]) -> list[tuple[int, int]]:
 def _volume(zone: Zone) -> float:
     """Volume of a band's group, dB, to a tenth: beside what ``ampVelTrack`` does of it."""
     middle = math.sqrt(max(zone.velocities[0], 1) * zone.velocities[1])
-    gain = max(zone.response.gain(middle), 1e-6)
+    gain = max(zone.velocity_response.gain(middle), 1e-6)
     return round(20 * math.log10(gain * 127 / middle), 1)
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.sf2 import SoundFontFile
 from mechanical_ears.instrument.formats import sf2_writer as sf2
-from mechanical_ears.instrument.sampled import RELEASED, Sample, SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, Response, Zone
+from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, Sample, SampledInstrument
+from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, VelocityResponse, Zone
 from mechanical_ears.note import FAMILIES
 
 EMU: Final = 0.4  # of an attenuation that is told, which players take
@@ -112,7 +112,7 @@ def _licence(file: SoundFontFile) -> str:
 
 def _regions(
     file: SoundFontFile, preset: int, unknown: set[int]
-) -> Iterator[tuple[Generators, Response]]:
+) -> Iterator[tuple[Generators, VelocityResponse]]:
     """Generators and velocity response of each sample in a preset."""
     tables = file.tables
     outer = _bags(tables, "phdr", "pbag", "pgen", preset)
@@ -124,7 +124,7 @@ def _regions(
         wide = common | wide
         inner = _bags(tables, "inst", "ibag", "igen", wide[sf2.INSTRUMENT])
         own: Generators = {}
-        base = Response()
+        base = VelocityResponse()
         for number, (narrow, bag) in enumerate(inner):
             response = _response(file, bag)
             if sf2.SAMPLE_ID not in narrow:
@@ -173,7 +173,7 @@ def _added(narrow: Generators, wide: Generators) -> Generators | None:
     return both
 
 
-def _response(file: SoundFontFile, bag: int) -> Response | None:
+def _response(file: SoundFontFile, bag: int) -> VelocityResponse | None:
     """What a zone's modulators make of the velocity; None where they say nothing of it."""
     bags = file.tables["ibag"]
     first, last = int(bags[bag]["modulator"]), int(bags[bag + 1]["modulator"])
@@ -188,17 +188,17 @@ def _response(file: SoundFontFile, bag: int) -> Response | None:
             linear = int(row["amount"])
     if concave is None and not linear:
         return None
-    power = Response.power if concave is None else max(concave / sf2.POWER, 0.0)
+    power = VelocityResponse.power if concave is None else max(concave / sf2.POWER, 0.0)
     if not linear:
-        return Response(power=round(power, 4))
+        return VelocityResponse(power=round(power, 4))
     points = [*range(1, 128, 2)]
     falls = [10 ** (-linear * (127 - place) / 128 / 200) for place in points]
     gains = [fall * (place / 127) ** power for place, fall in zip(points, falls, strict=True)]
-    return Response(curve=tuple(zip(points, gains, strict=True)))
+    return VelocityResponse(curve=tuple(zip(points, gains, strict=True)))
 
 
 def _zone(
-    file: SoundFontFile, told: Generators, response: Response
+    file: SoundFontFile, told: Generators, response: VelocityResponse
 ) -> tuple[Zone | None, Sample | None]:
     index = told[sf2.SAMPLE_ID]
     if index >= len(file.samples):
@@ -231,8 +231,8 @@ def _zone(
         pan=min(max(_whole(told.get(sf2.PAN, 0)) / 500, -1.0), 1.0),
         loop=loop,
         envelope=_envelope(told),
-        response=response,
-        tracking=float(_whole(told.get(sf2.SCALE_TUNING, 100))),
+        velocity_response=response,
+        key_tracking=float(_whole(told.get(sf2.SCALE_TUNING, 100))),
     )
     return zone, sample
 
@@ -243,7 +243,7 @@ def _envelope(told: Generators) -> Envelope:
         told_seconds = scale * 2 ** (min(cents, 8_000) / 1200)
         return 0.0 if cents <= -12_000 else float(f"{told_seconds:.3g}")
 
-    fall = RELEASED / sf2.FALL
+    fall = ENVELOPE_RANGE_DB / sf2.FALL
     sustain = -min(max(_whole(told.get(sf2.SUSTAIN, 0)), 0), 1440) / 10
     return Envelope(
         delay=seconds(sf2.DELAY),

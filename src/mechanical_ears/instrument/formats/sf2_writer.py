@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.instrument.formats.wav import SOFTWARE, integers
-from mechanical_ears.instrument.sampled import RELEASED, SampledInstrument
+from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, SampledInstrument
 from mechanical_ears.instrument.zones import InstrumentError, Zone
 
 SILENCE: Final = 46  # frames behind each sample
@@ -191,7 +191,7 @@ def _zones(
     """Generators and modulators of each zone, the global one first."""
     bags: list[Bag] = [([], _brightness())]
     for zone, own in zip(instrument.zones, owners, strict=True):
-        if zone.turn[0] > 1 or zone.chance[0] > 0:
+        if zone.round_robin[0] > 1 or zone.random_range[0] > 0:
             continue  # the format knows no round robin: the first turn is written
         for number in own:
             kind = parts[number].kind
@@ -218,18 +218,18 @@ def _generators(zone: Zone, sample: int, pan: float) -> list[tuple[int, int]]:
     if envelope.hold > 0:
         generators.append((HOLD, _timecents(envelope.hold)))
     if envelope.sustain < 0:
-        generators.append((DECAY, _timecents(envelope.decay * FALL / RELEASED)))
+        generators.append((DECAY, _timecents(envelope.decay * FALL / ENVELOPE_RANGE_DB)))
         generators.append((SUSTAIN, min(round(-10 * envelope.sustain), 1440)))
-    generators.append((RELEASE, _timecents(envelope.release * FALL / RELEASED)))
+    generators.append((RELEASE, _timecents(envelope.release * FALL / ENVELOPE_RANGE_DB)))
     generators.append((SAMPLE_MODES, 0 if zone.loop is None else 1))
-    if zone.tracking != 100:
-        generators.append((SCALE_TUNING, min(max(round(zone.tracking), 0), 1200)))
+    if zone.key_tracking != 100:
+        generators.append((SCALE_TUNING, min(max(round(zone.key_tracking), 0), 1200)))
     generators.append((SAMPLE_ID, sample))
     return generators
 
 
 def _loudness(zone: Zone) -> list[_Modulator]:
-    power = min(max(zone.response.nearest_power(), 0.0), LOUDEST_POWER)
+    power = min(max(zone.velocity_response.fit_power(), 0.0), LOUDEST_POWER)
     return [_Modulator(VELOCITY_CONCAVE, ATTENUATION, round(POWER * power))]
 
 

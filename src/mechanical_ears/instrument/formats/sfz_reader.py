@@ -20,7 +20,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.formats.sfz_writer import POINTS
 from mechanical_ears.instrument.formats.wav import SampleFacts, read_sample
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, Response, Zone
+from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, VelocityResponse, Zone
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import name_to_midi
 
@@ -241,10 +241,10 @@ def _placed(words: dict[str, str], reading: _Reading) -> Zone | None:
         pan=_read(words, "pan", 0.0) / 100,
         loop=_loop(words, facts, reading.samples[name], int(_read(words, "offset", 0))),
         envelope=_envelope(words),
-        response=_response(words),
-        tracking=_read(words, "pitch_keytrack", 100.0),
-        turn=(int(_read(words, "seq_position", 1)), int(_read(words, "seq_length", 1))),
-        chance=(_read(words, "lorand", 0.0), _read(words, "hirand", 1.0)),
+        velocity_response=_response(words),
+        key_tracking=_read(words, "pitch_keytrack", 100.0),
+        round_robin=(int(_read(words, "seq_position", 1)), int(_read(words, "seq_length", 1))),
+        random_range=(_read(words, "lorand", 0.0), _read(words, "hirand", 1.0)),
     )
 
 
@@ -317,7 +317,7 @@ def _envelope(words: dict[str, str]) -> Envelope:
     )
 
 
-def _response(words: dict[str, str]) -> Response:
+def _response(words: dict[str, str]) -> VelocityResponse:
     track = _read(words, "amp_veltrack", 100.0) / 100
     curve = tuple(
         sorted(
@@ -328,10 +328,10 @@ def _response(words: dict[str, str]) -> Response:
     )
     if tuple(velocity for velocity, _ in curve) == POINTS and curve[0][1] > 0:
         power = round(float(np.log(curve[0][1]) / np.log(POINTS[0] / 127)), 4)
-        told = Response(power=power, track=track)
+        told = VelocityResponse(power=power, tracking=track)
         if all(abs((v / 127) ** power / gain - 1) < _ROUNDING for v, gain in curve if gain > 0):
             return told
-    return Response(curve=curve, track=track)
+    return VelocityResponse(curve=curve, tracking=track)
 
 
 def _read(words: dict[str, str], name: str, default: float) -> float:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mechanical_ears.instrument.sampled import SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, Response, Zone
+from mechanical_ears.instrument.zones import Envelope, VelocityResponse, Zone
 
 POINTS: Final = (1, 2, 3, 4, 6, *range(8, 127, 8), 127)  # velocities at which a curve is told
 
@@ -44,7 +44,9 @@ def sfz_text(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
     for zone in instrument.zones:
         own = {
             name: value
-            for name, value in (_response(zone.response) | _envelope(zone.envelope)).items()
+            for name, value in (
+                _response(zone.velocity_response) | _envelope(zone.envelope)
+            ).items()
             if common.get(name) != value
         }
         words = {"sample": files[zone.sample], **_place(zone), **own}
@@ -56,7 +58,7 @@ def _common(zones: tuple[Zone, ...]) -> dict[str, str]:
     """Opcodes that all zones share, as far as they stand for the same set of names."""
     if not zones:
         return {}
-    told = [_response(zone.response) | _envelope(zone.envelope) for zone in zones]
+    told = [_response(zone.velocity_response) | _envelope(zone.envelope) for zone in zones]
     names = [name for name in told[0] if all(name in each for each in told)]
     return {name: told[0][name] for name in names if len({each[name] for each in told}) == 1}
 
@@ -76,20 +78,20 @@ def _place(zone: Zone) -> dict[str, str]:
         words |= {"loop_start": str(zone.loop.start), "loop_end": str(zone.loop.end - 1)}
     if zone.pan:
         words["pan"] = _number(100 * zone.pan)
-    if zone.tracking != 100:
-        words["pitch_keytrack"] = _number(zone.tracking)
-    if zone.turn[1] > 1:
-        words |= {"seq_position": str(zone.turn[0]), "seq_length": str(zone.turn[1])}
-    if zone.chance != (0.0, 1.0):
-        words |= {"lorand": _number(zone.chance[0]), "hirand": _number(zone.chance[1])}
+    if zone.key_tracking != 100:
+        words["pitch_keytrack"] = _number(zone.key_tracking)
+    if zone.round_robin[1] > 1:
+        words |= {"seq_position": str(zone.round_robin[0]), "seq_length": str(zone.round_robin[1])}
+    if zone.random_range != (0.0, 1.0):
+        words |= {"lorand": _number(zone.random_range[0]), "hirand": _number(zone.random_range[1])}
     return words
 
 
-def _response(response: Response) -> dict[str, str]:
+def _response(response: VelocityResponse) -> dict[str, str]:
     curve = response.curve
-    if not curve and response.power != Response.power:
+    if not curve and response.power != VelocityResponse.power:
         curve = tuple((place, (place / 127) ** response.power) for place in POINTS)
-    words = {"amp_veltrack": _number(100 * response.track)}
+    words = {"amp_veltrack": _number(100 * response.tracking)}
     return words | {f"amp_velcurve_{place}": f"{gain:.6g}" for place, gain in curve}
 
 
