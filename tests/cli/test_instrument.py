@@ -200,7 +200,7 @@ def test_what_a_file_tells_that_is_not_understood_is_said(place, capsys):
     text = (place / "sines.sfz").read_text().replace("<region>", "<region>\ncutoff=800", 1)
     (place / "sines.sfz").write_text(text)
     done("play song.mid --instrument sines.sfz -o x.wav")
-    assert "ears: opcodes that are passed over: cutoff" in capsys.readouterr().err
+    assert "ears: opcodes that are ignored: cutoff" in capsys.readouterr().err
 
 
 def test_opening(place):

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from mechanical_ears.cli import main
-from mechanical_ears.instrument.formats.sfz_reader import _ALIASES, _KNOWN
+from mechanical_ears.instrument.formats.sfz_reader import _ALIASES, _SUPPORTED
 from support.paths import ROOT
 from support.toy_instruments import RATE, key, pluck, write_midi
 
@@ -45,8 +45,8 @@ def test_its_commands_run(text, tmp_path, monkeypatch, capsys):
 def test_its_opcodes_are_those_that_are_read(text):
     start = text.index("**SFZ**")
     words = set(re.findall(r"[\w<>#=|]+", text[start : text.index("**SoundFont")]))
-    known = {word.removeprefix("ampeg") if word != "ampeg_delay" else word for word in _KNOWN}
-    labels = {word for word in _KNOWN if word.endswith("_label")}  # names alone
+    known = {word.removeprefix("ampeg") if word != "ampeg_delay" else word for word in _SUPPORTED}
+    labels = {word for word in _SUPPORTED if word.endswith("_label")}  # names alone
     assert known - labels - words == {"trigger"}  # told with its values
     assert "trigger=attack|first" in words
     assert {"pitch", "gain"} <= words & set(_ALIASES)

@@ -59,7 +59,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_there_is_replaced_only_by_force(tmp_path, name):
     export(sampled(1, (60,)), tmp_path / name)
-    with pytest.raises(EarsError, match="exists already; choose another name, or give --force"):
+    with pytest.raises(EarsError, match="already exists; choose another name, or give --force"):
         export(sampled(), tmp_path / name)
     written = export(sampled(), tmp_path / name, force=True)
     assert written.zones == 6

@@ -14,6 +14,7 @@ from mechanical_ears.cli import main
 from mechanical_ears.corpus.filenames import NameLabels
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument import recordings
+from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.mapping import _layers, at_one_peak, map_folder
 from mechanical_ears.instrument.recordings import Recording, exact_pitch, hear_folder, settled
 from mechanical_ears.instrument.zones import check_tiling
@@ -166,7 +167,7 @@ def test_rates_may_differ_and_stereo_stays(tmp_path):
     stereo = made.samples[next(zone.sample for zone in made.zones if zone.root == 57)].audio
     assert stereo.shape[1] == 2
     assert np.abs(stereo[:, 1]).max() == pytest.approx(0.5 * np.abs(stereo[:, 0]).max(), rel=0.01)
-    path = made.export(tmp_path / "x.sf2").path
+    path = export(made, tmp_path / "x.sf2").path
     assert path.exists()
 
 

@@ -96,7 +96,7 @@ def test_commands(sfz, tmp_path, capsys):
     filtered = sfz.with_name("filtered.sfz")
     filtered.write_text(sfz.read_text().replace("<region>", "<region>\ncutoff=800", 1))
     assert main(["imagine", "--like", str(filtered), "-o", str(tmp_path / "c"), *keys]) == 0
-    assert "ears: opcodes that are passed over: cutoff" in capsys.readouterr().err
+    assert "ears: opcodes that are ignored: cutoff" in capsys.readouterr().err
 
 
 def test_loudness_is_continuous_over_velocities_and_as_imagined():

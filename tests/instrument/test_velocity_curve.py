@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechanical_ears.instrument.velocity_curve import POWER_RANGE, DEFAULT_POWER, limit_slopes, velocity_to_db, fit_layer_curves
+from mechanical_ears.instrument.velocity_curve import (
+    DEFAULT_POWER,
+    POWER_RANGE,
+    fit_layer_curves,
+    limit_slopes,
+    velocity_to_db,
+)
 from mechanical_ears.instrument.zones import layer_ranges
 
 VELOCITIES = (25, 64, 107)

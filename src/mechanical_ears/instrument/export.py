@@ -14,10 +14,15 @@ from typing import Final
 
 from mechanical_ears.files import write_atomically, write_folder_atomically, write_text
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
-from mechanical_ears.instrument.formats.decentsampler import dspreset_text
-from mechanical_ears.instrument.formats.sf2_writer import sf2_bytes
-from mechanical_ears.instrument.formats.sfz_writer import sfz_text
-from mechanical_ears.instrument.formats.wav import BITS, SampleFacts, flac_bytes, wav_bytes
+from mechanical_ears.instrument.formats.decentsampler import format_dspreset
+from mechanical_ears.instrument.formats.sf2_writer import encode_sf2
+from mechanical_ears.instrument.formats.sfz_writer import format_sfz
+from mechanical_ears.instrument.formats.wav import (
+    BIT_DEPTHS,
+    SamplerMetadata,
+    encode_flac,
+    encode_wav,
+)
 from mechanical_ears.instrument.playable import Playable, Progress
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import (
@@ -106,14 +111,14 @@ def export(
         EarsError: it cannot be written; nothing is left then, and what was there stays.
     """
     path = check_target(path, force)
-    if bits not in BITS:
+    if bits not in BIT_DEPTHS:
         raise InstrumentError(f"{bits} bits a sample", remedy="use 16 or 24")
     if flac and path.suffix.lower() == ".sf2":
         raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave it out")
     sampled = as_samples(instrument, plan, progress)
     check_tiling(sampled.zones)
     if path.suffix.lower() == ".sf2":
-        data = sf2_bytes(sampled, bits)
+        data = encode_sf2(sampled, bits)
         with write_atomically(path) as temporary:
             temporary.write_bytes(data)
         return ExportResult(path, None, len(sampled.zones), len(sampled.samples), len(data))
@@ -167,7 +172,7 @@ def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: boo
     files = {
         name: f"{folder.name}/{file}{suffix}" for name, file in _file_names(instrument).items()
     }
-    write = sfz_text if path.suffix.lower() == ".sfz" else dspreset_text
+    write = format_sfz if path.suffix.lower() == ".sfz" else format_dspreset
     text = write(instrument, files)
     size = len(text.encode("utf-8"))
     with write_folder_atomically(
@@ -188,11 +193,11 @@ def _folder(path: Path) -> Path:
 def _encoded(instrument: SampledInstrument, name: str, bits: int, flac: bool) -> bytes:
     sample = instrument.samples[name]
     if flac:
-        return flac_bytes(sample, bits)
+        return encode_flac(sample, bits)
     zone = next(zone for zone in instrument.zones if zone.sample == name)
-    facts = SampleFacts(zone.root, zone.cents, zone.loop)
+    facts = SamplerMetadata(zone.root, zone.cents, zone.loop)
     title = f"{instrument.name}, {midi_to_name(zone.root)}"
-    return wav_bytes(sample, bits, facts, title, instrument.licence)
+    return encode_wav(sample, bits, facts, title, instrument.licence)
 
 
 def _file_names(instrument: SampledInstrument) -> dict[str, str]:

@@ -336,7 +336,9 @@ def _instrument(
             touch = LayerCurve(DEFAULT_POWER, heard.level)
             if not levelled:
                 near = [_nearest(other, each) for other in by_layer]
-                touch = fit_layer_curves([e.recording.level for e in near], centres, velocity_bands)[layer]
+                touch = fit_layer_curves(
+                    [e.recording.level for e in near], centres, velocity_bands
+                )[layer]
             gain = np.float32(10 ** ((touch.level - heard.level) / 20))
             samples[called] = replace(sample, audio=sample.audio * gain)
             zones.append(

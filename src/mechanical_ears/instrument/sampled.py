@@ -136,7 +136,7 @@ class SampledInstrument:
             if float(np.abs(sound.samples).max()) > MIN_PEAK:
                 notes.append(Note(sound, key, velocity, self.name, self.family))
         if not notes:
-            raise InstrumentError("is silent", record=self.name)
+            raise InstrumentError("makes no sound", record=self.name)
         return notes
 
     def zones_at(self, pitch: float, velocity: int, round_robin: int = 0) -> list[Zone]:

@@ -1,4 +1,4 @@
-"""WAV files with what a sampler wants to know; FLAC."""
+"""WAV files with a sampler's metadata; FLAC files."""
 
 import struct
 
@@ -8,11 +8,11 @@ import soundfile
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.formats.wav import (
-    SampleFacts,
-    flac_bytes,
-    integers,
+    SamplerMetadata,
+    encode_flac,
+    encode_wav,
+    quantise,
     read_sample,
-    wav_bytes,
 )
 from mechanical_ears.instrument.sampled import Sample
 from mechanical_ears.instrument.zones import Loop
@@ -29,34 +29,34 @@ def chunk(data, name):
 @pytest.mark.parametrize("bits", [16, 24])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("kind", ["wav", "flac"])
-def test_libsndfile_reads_what_is_written(tmp_path, bits, channels, kind):
+def test_libsndfile_reads_it(tmp_path, bits, channels, kind):
     sample = Sample(RANDOM[:, :channels], 44_100)
-    data = wav_bytes(sample, bits) if kind == "wav" else flac_bytes(sample, bits)
+    data = encode_wav(sample, bits) if kind == "wav" else encode_flac(sample, bits)
     (tmp_path / f"x.{kind}").write_bytes(data)
-    whole, rate = soundfile.read(tmp_path / f"x.{kind}", dtype="int32", always_2d=True)
+    integers, rate = soundfile.read(tmp_path / f"x.{kind}", dtype="int32", always_2d=True)
     assert rate == 44_100
-    np.testing.assert_array_equal(whole >> (32 - bits), integers(sample.audio, bits))
+    np.testing.assert_array_equal(integers >> (32 - bits), quantise(sample.audio, bits))
     read, _ = read_sample(tmp_path / f"x.{kind}")
     np.testing.assert_allclose(read.audio, sample.audio, atol=0.51 / 2 ** (bits - 1))
 
 
 def test_full_scale_is_clipped_not_wrapped():
     loud = np.array([[1.0], [-1.0], [2.0], [-2.0]], np.float32)
-    assert integers(loud, 16)[:, 0].tolist() == [32_767, -32_768, 32_767, -32_768]
+    assert quantise(loud, 16)[:, 0].tolist() == [32_767, -32_768, 32_767, -32_768]
 
 
 @pytest.mark.parametrize(
     ("cents", "root", "fraction"),
     [(0.0, 60, 0), (50.0, 60, 2**31), (-25.0, 59, 3 * 2**30), (125.0, 61, 2**30)],
 )
-def test_the_smpl_chunk_tells_key_cents_and_loop(tmp_path, cents, root, fraction):
-    facts = SampleFacts(60, cents, Loop(100, 900))
-    data = wav_bytes(Sample(RANDOM[:, :1], 48_000), 16, facts, "Piano", "CC0-1.0")
-    words = struct.unpack("<9I6I", chunk(data, b"smpl"))
-    assert words[2] == 20_833  # ns of a frame
-    assert words[3:5] == (root, fraction)
-    assert words[7] == 1
-    assert words[10:13] == (0, 100, 899)  # forward, first frame, last frame
+def test_the_smpl_chunk_holds_key_cents_and_loop(tmp_path, cents, root, fraction):
+    metadata = SamplerMetadata(60, cents, Loop(100, 900))
+    data = encode_wav(Sample(RANDOM[:, :1], 48_000), 16, metadata, "Piano", "CC0-1.0")
+    fields = struct.unpack("<9I6I", chunk(data, b"smpl"))
+    assert fields[2] == 20_833  # ns of a frame
+    assert fields[3:5] == (root, fraction)
+    assert fields[7] == 1
+    assert fields[10:13] == (0, 100, 899)  # forward, first frame, last frame
     assert b"Piano\0" in chunk(data, b"LIST")
     assert b"CC0-1.0\0" in chunk(data, b"LIST")
     (tmp_path / "x.wav").write_bytes(data)
@@ -65,8 +65,8 @@ def test_the_smpl_chunk_tells_key_cents_and_loop(tmp_path, cents, root, fraction
     assert read.loop == Loop(100, 900)
 
 
-def test_chunks_have_even_places():
-    data = wav_bytes(Sample(RANDOM[:, :1], 48_000), 24, None, "odd", "")
+def test_chunks_start_at_even_positions():
+    data = encode_wav(Sample(RANDOM[:, :1], 48_000), 24, None, "odd", "")
     assert len(data) == 8 + struct.unpack_from("<I", data, 4)[0]
     place = 12
     names = []
@@ -78,13 +78,13 @@ def test_chunks_have_even_places():
     assert place == len(data)
 
 
-def test_a_smpl_chunk_that_makes_no_sense_is_passed_over(tmp_path):
-    facts = SampleFacts(60, 0.0, Loop(100, 5000))
-    (tmp_path / "x.wav").write_bytes(wav_bytes(Sample(RANDOM[:, :1], 48_000), 16, facts))
+def test_a_loop_past_the_end_is_ignored(tmp_path):
+    metadata = SamplerMetadata(60, 0.0, Loop(100, 5000))
+    (tmp_path / "x.wav").write_bytes(encode_wav(Sample(RANDOM[:, :1], 48_000), 16, metadata))
     _, read = read_sample(tmp_path / "x.wav")
-    assert read.loop is None  # behind the end of the sound
+    assert read.loop is None
 
 
-def test_what_cannot_be_written():
+def test_other_bit_depths_are_refused():
     with pytest.raises(EarsError, match="8 bits"):
-        wav_bytes(Sample(RANDOM, 48_000), 8)
+        encode_wav(Sample(RANDOM, 48_000), 8)

@@ -5,9 +5,9 @@ Attributes are those of the DecentSampler Developers Guide, "the groups element"
 
     gain(v) = 1 − T + T · v / 127
 
-where our response is a power of the velocity. Velocities are therefore cut into bands of at most
-2 dB of velocity (`BAND`), each with a volume of its own, so that the level is right in its middle
-and off by no more than a decibel a power at its borders; T is 1.
+whereas our response is a power of the velocity. So velocities are split into bands of at most 2 dB
+of velocity (`BAND_DB`), each with a volume of its own and T = 1: the level is right in the middle
+of a band, and off by at most a decibel for a power of 1 at its borders.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from xml.sax.saxutils import quoteattr
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Zone
 
-BAND: Final = 2.0  # dB of velocity, 20 · log10(v / u), in a band
+BAND_DB: Final = 2.0  # dB, 20 · log10 of a band's highest to its lowest velocity
+MIN_GAIN: Final = 1e-6
 ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "DecentSampler": frozenset({"minVersion"}),
     "groups": frozenset({"volume"}),
@@ -33,88 +34,87 @@ ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
             *("attack", "decay", "sustain", "release", "seqMode", "seqLength", "seqPosition"),
         }
     ),
-}  # what is written, all of it documented
+}  # that are written, all of them documented
 
 
-def dspreset_text(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
-    """The text of a .dspreset file.
+def format_dspreset(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
+    """Text of a .dspreset file.
 
     Args:
-        instrument: what is written.
-        files: path of each sample's file, from where the preset will stand.
+        instrument: what to write.
+        files: path of each sample's file, relative to the preset.
     """
-    about = [
-        ("name", instrument.name),
-        ("family", instrument.family or ""),
-        ("licence", instrument.licence),
-    ]
+    metadata = {
+        "name": instrument.name,
+        "family": instrument.family or "",
+        "licence": instrument.licence,
+    }
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<DecentSampler minVersion="1.0.0">']
-    lines += [f"  <!-- {key}: {_comment(value)} -->" for key, value in about if value]
+    lines += [f"  <!-- {key}: {_comment(text)} -->" for key, text in metadata.items() if text]
     lines += ["  <!-- written by Mechanical Ears -->", "  <groups>"]
     groups: dict[float, list[Zone]] = {}
     for zone in instrument.zones:
-        for velocities in _narrow(zone.velocities):
-            narrow = replace(zone, velocities=velocities)
-            groups.setdefault(_volume(narrow), []).append(narrow)
+        for velocities in _bands(zone.velocities):
+            band = replace(zone, velocities=velocities)
+            groups.setdefault(_band_volume(band), []).append(band)
     for volume, zones in groups.items():
         lines.append(f'    <group ampVelTrack="1" volume="{volume:g}dB">')
         for zone in zones:
-            words = " ".join(f"{key}={quoteattr(value)}" for key, value in _words(zone, files))
-            lines.append(f"      <sample {words}/>")
+            attributes = _attributes(zone, files).items()
+            text = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes)
+            lines.append(f"      <sample {text}/>")
         lines.append("    </group>")
     return "\n".join([*lines, "  </groups>", "</DecentSampler>"]) + "\n"
 
 
-def _words(zone: Zone, files: Mapping[str, str]) -> list[tuple[str, str]]:
+def _attributes(zone: Zone, files: Mapping[str, str]) -> dict[str, str]:
     envelope = zone.envelope
-    words = [
-        ("path", files[zone.sample]),
-        ("rootNote", str(zone.root)),
-        ("loNote", str(zone.keys[0])),
-        ("hiNote", str(zone.keys[1])),
-        ("loVel", str(zone.velocities[0])),
-        ("hiVel", str(zone.velocities[1])),
-        ("tuning", f"{round(-zone.cents / 100, 6) + 0.0:g}"),
-        ("loopEnabled", "false" if zone.loop is None else "true"),
-    ]
+    attributes = {
+        "path": files[zone.sample],
+        "rootNote": str(zone.root),
+        "loNote": str(zone.keys[0]),
+        "hiNote": str(zone.keys[1]),
+        "loVel": str(zone.velocities[0]),
+        "hiVel": str(zone.velocities[1]),
+        "tuning": f"{round(-zone.cents / 100, 6) + 0.0:g}",
+        "loopEnabled": "false" if zone.loop is None else "true",
+    }
     if zone.loop is not None:
-        words += [("loopStart", str(zone.loop.start)), ("loopEnd", str(zone.loop.end - 1))]
+        attributes |= {"loopStart": str(zone.loop.start), "loopEnd": str(zone.loop.end - 1)}
     if zone.gain:
-        words.append(("volume", f"{zone.gain:.4g}dB"))
+        attributes["volume"] = f"{zone.gain:.4g}dB"
     if zone.pan:
-        words.append(("pan", f"{100 * zone.pan:g}"))
+        attributes["pan"] = f"{100 * zone.pan:g}"
     if zone.key_tracking != 100:
-        words.append(("pitchKeyTrack", f"{min(max(zone.key_tracking / 100, 0.0), 1.0):g}"))
-    words += [
-        ("attack", f"{envelope.attack:g}"),
-        ("decay", f"{envelope.decay:g}"),
-        ("sustain", f"{10 ** (envelope.sustain / 20):.4g}"),
-        ("release", f"{envelope.release:.4g}"),
-    ]
-    if zone.round_robin[1] > 1:
-        words += [
-            ("seqMode", "round_robin"),
-            ("seqLength", str(zone.round_robin[1])),
-            ("seqPosition", str(zone.round_robin[0])),
-        ]
-    return words
+        attributes["pitchKeyTrack"] = f"{min(max(zone.key_tracking / 100, 0.0), 1.0):g}"
+    attributes |= {
+        "attack": f"{envelope.attack:g}",
+        "decay": f"{envelope.decay:g}",
+        "sustain": f"{10 ** (envelope.sustain / 20):.4g}",
+        "release": f"{envelope.release:.4g}",
+    }
+    position, length = zone.round_robin
+    if length > 1:
+        attributes |= {"seqMode": "round_robin", "seqLength": str(length)}
+        attributes["seqPosition"] = str(position)
+    return attributes
 
 
-def _narrow(velocities: tuple[int, int]) -> list[tuple[int, int]]:
-    """Bands within velocities, each at most `BAND` wide."""
+def _bands(velocities: tuple[int, int]) -> list[tuple[int, int]]:
+    """Bands that tile a range of velocities, each at most `BAND_DB` wide."""
     low, highest = velocities
-    made = []
+    bands = []
     while low <= highest:
-        high = min(highest, max(low, math.floor(max(low, 1) * 10 ** (BAND / 20))))
-        made.append((low, high))
+        high = min(highest, max(low, math.floor(max(low, 1) * 10 ** (BAND_DB / 20))))
+        bands.append((low, high))
         low = high + 1
-    return made
+    return bands
 
 
-def _volume(zone: Zone) -> float:
-    """Volume of a band's group, dB, to a tenth: beside what ``ampVelTrack`` does of it."""
+def _band_volume(zone: Zone) -> float:
+    """Volume of a band's group in dB, to a tenth, in addition to the effect of ``ampVelTrack``."""
     middle = math.sqrt(max(zone.velocities[0], 1) * zone.velocities[1])
-    gain = max(zone.velocity_response.gain(middle), 1e-6)
+    gain = max(zone.velocity_response.gain(middle), MIN_GAIN)
     return round(20 * math.log10(gain * 127 / middle), 1)
 
 

@@ -1,9 +1,9 @@
 """Reading a preset of a SoundFont 2 or 3 into zones.
 
-A sample sounds with the generators of its instrument's zone, or where that tells none, with those
-of the instrument's global zone or the format's own; those of the preset's zones are added. What has
-no counterpart here (filters, LFOs, the modulation envelope) is named in a warning. Left and right
-of a stereo pair become one zone of two channels.
+A sample plays with the generators of its instrument's zone; where that sets none, with those of the
+instrument's global zone or the defaults of the format; those of the preset's zones are added.
+Generators without a counterpart here (filters, LFOs, the modulation envelope) are named in a
+warning. Left and right samples of a stereo pair become one zone of two channels.
 """
 
 from __future__ import annotations
@@ -18,40 +18,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.corpus.sf2 import SoundFontFile
-from mechanical_ears.instrument.formats import sf2_writer as sf2
+from mechanical_ears.corpus.sf2_generators import FULL_RANGE, Generator, generator_name
+from mechanical_ears.instrument.formats.sf2_writer import (
+    LEFT,
+    POWER_CENTIBELS,
+    RIGHT,
+    SF2_RANGE_DB,
+    VELOCITY_CONCAVE,
+    VELOCITY_LINEAR,
+)
 from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, Sample, SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, VelocityResponse, Zone
+from mechanical_ears.instrument.zones import (
+    Envelope,
+    InstrumentError,
+    Loop,
+    VelocityResponse,
+    Zone,
+)
 from mechanical_ears.note import FAMILIES
 
-EMU: Final = 0.4  # of an attenuation that is told, which players take
-# Generators that shift where a sample starts, ends and loops: frames and 32768 frames.
-_START, _END, _LOOP_START, _LOOP_END = (0, 4), (1, 12), (2, 45), (3, 50)
-_SHIFTS: Final = {number for pair in (_START, _END, _LOOP_START, _LOOP_END) for number in pair}
-_RANGES: Final = (sf2.KEY_RANGE, sf2.VELOCITY_RANGE)
-_TIMES: Final = (sf2.DELAY, sf2.ATTACK, sf2.HOLD, sf2.DECAY, sf2.RELEASE)
-_KNOWN: Final = {
-    *_SHIFTS,
-    *_RANGES,
-    *_TIMES,
-    *(sf2.PAN, sf2.SUSTAIN, sf2.INSTRUMENT, sf2.ATTENUATION, sf2.COARSE, sf2.FINE),
-    *(sf2.SAMPLE_ID, sf2.SAMPLE_MODES, sf2.SCALE_TUNING, sf2.EXCLUSIVE, sf2.ROOT),
-    *(15, 16),  # chorus and reverb
-}
-_NAMES: Final = {
-    5: "modulation LFO to pitch",
-    6: "vibrato LFO",
-    7: "modulation envelope to pitch",
-    8: "filter",
-    9: "filter's resonance",
-    10: "modulation LFO to filter",
-    11: "modulation envelope to filter",
-    13: "modulation LFO to volume",
-    39: "keys change hold",
-    40: "keys change decay",
-    46: "fixed key",
-    47: "fixed velocity",
-}
-Generators = dict[int, int]
+ATTENUATION_SHARE: Final = 0.4  # of ``initialAttenuation`` that FluidSynth and E-mu's chips apply
+NO_DELAY: Final = Generator.DELAY.default  # timecents; at most as much is a time of 0
+MAX_TIMECENTS: Final = 8_000
+MIN_RELEASE_SECONDS: Final = 0.001  # s
+COARSE_FRAMES: Final = 32_768  # frames in a step of a coarse offset
+MAX_LISTED: Final = 12  # presets in an error's remedy
+# Generators that shift where a sample starts, ends and loops: in frames, in coarse steps.
+_START = (Generator.START_OFFSET, Generator.START_COARSE_OFFSET)
+_END = (Generator.END_OFFSET, Generator.END_COARSE_OFFSET)
+_LOOP_START = (Generator.LOOP_START_OFFSET, Generator.LOOP_START_COARSE_OFFSET)
+_LOOP_END = (Generator.LOOP_END_OFFSET, Generator.LOOP_END_COARSE_OFFSET)
+_RANGES: Final = (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
+_SUPPORTED: Final = frozenset(
+    {
+        *(*_START, *_END, *_LOOP_START, *_LOOP_END, *_RANGES),
+        *(Generator.DELAY, Generator.ATTACK, Generator.HOLD, Generator.DECAY, Generator.SUSTAIN),
+        *(Generator.RELEASE, Generator.PAN, Generator.ATTENUATION, Generator.COARSE_TUNE),
+        *(Generator.FINE_TUNE, Generator.SCALE_TUNING, Generator.ROOT_KEY, Generator.SAMPLE_ID),
+        *(Generator.SAMPLE_MODES, Generator.INSTRUMENT, Generator.EXCLUSIVE_CLASS),
+        *(Generator.CHORUS_SEND, Generator.REVERB_SEND),
+    }
+)
+_DEFAULTS: Final[dict[int, int]] = {generator: generator.default for generator in Generator}
+Amounts = dict[int, int]  # unsigned amounts by generator number
 
 
 def read_sf2(path: str | Path, preset: str | None = None) -> SampledInstrument:
@@ -62,89 +71,88 @@ def read_sf2(path: str | Path, preset: str | None = None) -> SampledInstrument:
         preset: ``bank:program``; None for the first.
 
     Raises:
-        EarsError: it is no SoundFont, or has no such preset.
+        EarsError: the file is not a SoundFont, or has no such preset.
     """
     file = SoundFontFile(path)
-    tables = file.tables
-    heads = tables["phdr"][:-1]
-    keys = [f"{int(head['bank'])}:{int(head['program'])}" for head in heads]
-    order = sorted(range(len(keys)), key=lambda at: (heads[at]["bank"], heads[at]["program"]))
+    headers = file.tables["phdr"][:-1]
+    keys = [f"{int(header['bank'])}:{int(header['program'])}" for header in headers]
+    order = sorted(range(len(keys)), key=lambda i: (headers[i]["bank"], headers[i]["program"]))
     if not order:
         raise InstrumentError("has no preset", path=path)
     if preset is not None and preset not in keys:
-        known = ", ".join(keys[at] for at in order[:12])
+        known = ", ".join(keys[index] for index in order[:MAX_LISTED])
         raise InstrumentError(f"has no preset {preset}", path=path, remedy=f"choose among {known}")
-    chosen = order[0] if preset is None else keys.index(preset)
-    unknown: set[int] = set()
+    index = order[0] if preset is None else keys.index(preset)
+    ignored: set[int] = set()
     samples: dict[str, Sample] = {}
     zones: list[Zone] = []
     kinds: list[int] = []
-    for generators, response in _regions(file, chosen, unknown):
-        zone, sample = _zone(file, generators, response)
+    for amounts, response in _preset_samples(file, index, ignored):
+        zone, sample = _read_zone(file, amounts, response)
         if zone is None or sample is None:
             continue
         samples.setdefault(zone.sample, sample)
         zones.append(zone)
-        kinds.append(int(tables["shdr"][generators[sf2.SAMPLE_ID]]["type"]) & 0x0F)
+        kinds.append(int(file.tables["shdr"][amounts[Generator.SAMPLE_ID]]["type"]) & 0x0F)
     if not zones:
-        raise InstrumentError(f"preset {keys[chosen]} has no zone that sounds", path=path)
-    zones, samples = _stereo(zones, kinds, samples)
-    words = [_NAMES.get(number, f"generator {number}") for number in sorted(unknown)]
+        raise InstrumentError(f"preset {keys[index]} has no zone with a sample", path=path)
+    zones, samples = _merge_stereo_pairs(zones, kinds, samples)
+    names = ", ".join(generator_name(number) for number in sorted(ignored))
     family = file.info.get("ICMT", "").removeprefix("family: ")
-    name = bytes(heads[chosen]["name"]).split(b"\0")[0].decode("latin-1").strip()
+    name = bytes(headers[index]["name"]).split(b"\0")[0].decode("latin-1").strip()
     return SampledInstrument(
         name=file.info.get("INAM", name) if len(keys) == 1 else name,
         zones=tuple(zones),
         samples=samples,
         family=family if family in FAMILIES else None,
         licence=_licence(file),
-        warnings=(f"passed over: {', '.join(words)}",) if words else (),
+        warnings=(f"generators that are ignored: {names}",) if names else (),
     )
 
 
 def _licence(file: SoundFontFile) -> str:
-    told = file.info.get("ICOP", "")
+    text = file.info.get("ICOP", "")
     try:
-        return told.encode("latin-1").decode("utf-8")
+        return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        return told
+        return text
 
 
-def _regions(
-    file: SoundFontFile, preset: int, unknown: set[int]
-) -> Iterator[tuple[Generators, VelocityResponse]]:
-    """Generators and velocity response of each sample in a preset."""
+def _preset_samples(
+    file: SoundFontFile, preset: int, ignored: set[int]
+) -> Iterator[tuple[Amounts, VelocityResponse]]:
+    """Amounts and velocity response of each sample in a preset; adds to ``ignored`` generators."""
     tables = file.tables
-    outer = _bags(tables, "phdr", "pbag", "pgen", preset)
-    common: Generators = {}
-    for place, (wide, _) in enumerate(outer):
-        if sf2.INSTRUMENT not in wide:
-            common = wide if place == 0 else common
+    preset_global: Amounts = {}
+    for position, (amounts, _) in enumerate(_read_bags(tables, "phdr", "pbag", "pgen", preset)):
+        if Generator.INSTRUMENT not in amounts:
+            preset_global = amounts if position == 0 else preset_global
             continue
-        wide = common | wide
-        inner = _bags(tables, "inst", "ibag", "igen", wide[sf2.INSTRUMENT])
-        own: Generators = {}
-        base = VelocityResponse()
-        for number, (narrow, bag) in enumerate(inner):
-            response = _response(file, bag)
-            if sf2.SAMPLE_ID not in narrow:
+        outer = preset_global | amounts
+        instrument = outer[Generator.INSTRUMENT]
+        instrument_global: Amounts = {}
+        global_response = VelocityResponse()
+        bags = _read_bags(tables, "inst", "ibag", "igen", instrument)
+        for number, (inner, bag) in enumerate(bags):
+            response = _read_response(file, bag)
+            if Generator.SAMPLE_ID not in inner:
                 if number == 0:
-                    own, base = narrow, response or base
+                    instrument_global, global_response = inner, response or global_response
                 continue
-            both = _added(own | narrow, wide)
-            if both is not None:
-                unknown |= {key for key in both if key not in _KNOWN and both[key]}
-                yield both, response or base
+            total = _add_amounts(instrument_global | inner, outer)
+            if total is not None:
+                ignored |= {key for key in total if key not in _SUPPORTED and total[key]}
+                yield total, response or global_response
 
 
-def _bags(
+def _read_bags(
     tables: Mapping[str, NDArray[np.void]], owners: str, bags: str, generators: str, index: int
-) -> list[tuple[Generators, int]]:
-    """The zones of a preset or an instrument: generators, and the number of the bag."""
-    head = tables[owners]
-    if index >= len(head) - 1:
-        raise InstrumentError(f"a zone names {owners} {index}, but there are {len(head) - 1}")
-    first, last = int(head[index]["bag"]), int(head[index + 1]["bag"])
+) -> list[tuple[Amounts, int]]:
+    """Zones of a preset or an instrument: amounts, and the index of the bag."""
+    headers = tables[owners]
+    if index >= len(headers) - 1:
+        raise InstrumentError(f"a zone names {owners} {index}, but there are {len(headers) - 1}")
+    first, last = int(headers[index]["bag"]), int(headers[index + 1]["bag"])
     zones = []
     for bag in range(first, last):
         start = int(tables[bags][bag]["generator"])
@@ -154,108 +162,111 @@ def _bags(
     return zones
 
 
-def _added(narrow: Generators, wide: Generators) -> Generators | None:
-    """The generators of an instrument's zone with those of the preset's added."""
-    both = dict(narrow)
-    for number, amount in wide.items():
-        if number == sf2.INSTRUMENT:
+def _add_amounts(inner: Amounts, outer: Amounts) -> Amounts | None:
+    """Amounts of an instrument's zone plus those of the preset's; None if no key has both."""
+    total = dict(inner)
+    for number, amount in outer.items():
+        if number == Generator.INSTRUMENT:
             continue
         if number in _RANGES:
-            low = max(amount & 0xFF, narrow.get(number, 0x7F00) & 0xFF)
-            high = min(amount >> 8, narrow.get(number, 0x7F00) >> 8)
+            inner_range = inner.get(number, FULL_RANGE)
+            low = max(amount & 0xFF, inner_range & 0xFF)
+            high = min(amount >> 8, inner_range >> 8)
             if low > high:
                 return None
-            both[number] = low | high << 8
+            total[number] = low | high << 8
         else:
-            default = -12_000 if number in _TIMES else 100 if number == sf2.SCALE_TUNING else 0
-            before = _whole(narrow[number]) if number in narrow else default
-            both[number] = (before + _whole(amount)) & 0xFFFF
-    return both
+            total[number] = (_amount(inner, number) + _signed(amount)) & 0xFFFF
+    return total
 
 
-def _response(file: SoundFontFile, bag: int) -> VelocityResponse | None:
-    """What a zone's modulators make of the velocity; None where they say nothing of it."""
+def _read_response(file: SoundFontFile, bag: int) -> VelocityResponse | None:
+    """Velocity response by a zone's modulators; None where they do not set one."""
     bags = file.tables["ibag"]
     first, last = int(bags[bag]["modulator"]), int(bags[bag + 1]["modulator"])
     concave: int | None = None
     linear = 0
     for row in file.modulators()[first:last]:
-        if int(row["destination"]) != sf2.ATTENUATION or int(row["through"]):
+        if int(row["destination"]) != Generator.ATTENUATION or int(row["through"]):
             continue
-        if int(row["source"]) == sf2.VELOCITY_CONCAVE:
+        if int(row["source"]) == VELOCITY_CONCAVE:
             concave = int(row["amount"])
-        elif int(row["source"]) == sf2.VELOCITY_LINEAR:
+        elif int(row["source"]) == VELOCITY_LINEAR:
             linear = int(row["amount"])
     if concave is None and not linear:
         return None
-    power = VelocityResponse.power if concave is None else max(concave / sf2.POWER, 0.0)
+    power = VelocityResponse.power
+    if concave is not None:
+        power = max(concave / POWER_CENTIBELS, 0.0)
     if not linear:
         return VelocityResponse(power=round(power, 4))
-    points = [*range(1, 128, 2)]
-    falls = [10 ** (-linear * (127 - place) / 128 / 200) for place in points]
-    gains = [fall * (place / 127) ** power for place, fall in zip(points, falls, strict=True)]
-    return VelocityResponse(curve=tuple(zip(points, gains, strict=True)))
+    velocities = [*range(1, 128, 2)]
+    falls = [10 ** (-linear * (127 - v) / 128 / 200) for v in velocities]
+    gains = [fall * (v / 127) ** power for v, fall in zip(velocities, falls, strict=True)]
+    return VelocityResponse(curve=tuple(zip(velocities, gains, strict=True)))
 
 
-def _zone(
-    file: SoundFontFile, told: Generators, response: VelocityResponse
+def _read_zone(
+    file: SoundFontFile, amounts: Amounts, response: VelocityResponse
 ) -> tuple[Zone | None, Sample | None]:
-    index = told[sf2.SAMPLE_ID]
+    """A zone and its sample; None for a sample that the file does not hold."""
+    index = amounts[Generator.SAMPLE_ID]
     if index >= len(file.samples):
         raise InstrumentError(f"a zone names sample {index}", path=file.path)
-    header, about = file.tables["shdr"][index], file.samples[index]
-    if about.length == 0:
+    header, stored = file.tables["shdr"][index], file.samples[index]
+    if stored.length == 0:
         return None, None
-    audio = _audio(file, index)
-    first, last = _shift(told, _START), len(audio) + _shift(told, _END)
-    sample = Sample(audio[max(first, 0) : max(last, 0)][:, None], about.sample_rate)
-    origin = 0 if about.vorbis else int(header["start"])
+    audio = _decode_audio(file, index)
+    first, last = _offset(amounts, _START), len(audio) + _offset(amounts, _END)
+    sample = Sample(audio[max(first, 0) : max(last, 0)][:, None], stored.sample_rate)
     loop = None
-    if told.get(sf2.SAMPLE_MODES, 0) & 1:
-        start = int(header["loop_start"]) - origin + _shift(told, _LOOP_START) - first
-        end = int(header["loop_end"]) - origin + _shift(told, _LOOP_END) - first
+    if amounts.get(Generator.SAMPLE_MODES, 0) & 1:
+        origin = first if stored.vorbis else first + int(header["start"])
+        start = max(int(header["loop_start"]) + _offset(amounts, _LOOP_START) - origin, 0)
+        end = int(header["loop_end"]) + _offset(amounts, _LOOP_END) - origin
         end = min(end, len(sample.audio))
-        loop = Loop(max(start, 0), end) if max(start, 0) < end else None
-    root = told.get(sf2.ROOT, 0xFFFF)
-    root = root if root <= 127 else min(int(header["root"]), 127)
-    tuning = 100 * _whole(told.get(sf2.COARSE, 0)) + _whole(told.get(sf2.FINE, 0))
-    keys, velocities = (told.get(number, 0x7F00) for number in _RANGES)
-    name = about.name + (f"+{first}" if first else "")
+        loop = Loop(start, end) if start < end else None
+    root = amounts.get(Generator.ROOT_KEY, 0xFFFF)
+    tuning = 100 * _amount(amounts, Generator.COARSE_TUNE) + _amount(amounts, Generator.FINE_TUNE)
+    keys, velocities = (amounts.get(number, FULL_RANGE) for number in _RANGES)
+    name = stored.name + (f"+{first}" if first else "")
     zone = Zone(
-        sample=name if name else f"sample {index}",
-        root=root,
+        sample=name or f"sample {index}",
+        root=root if root <= 127 else min(int(header["root"]), 127),
         keys=(keys & 0xFF, min(keys >> 8, 127)),
         velocities=(velocities & 0xFF, min(velocities >> 8, 127)),
         cents=-float(tuning + int(header["correction"])) + 0.0,
-        gain=-EMU * _whole(told.get(sf2.ATTENUATION, 0)) / 10 + 0.0,
-        pan=min(max(_whole(told.get(sf2.PAN, 0)) / 500, -1.0), 1.0),
+        gain=-ATTENUATION_SHARE * _amount(amounts, Generator.ATTENUATION) / 10 + 0.0,
+        pan=min(max(_amount(amounts, Generator.PAN) / 500, -1.0), 1.0),
         loop=loop,
-        envelope=_envelope(told),
+        envelope=_read_envelope(amounts),
         velocity_response=response,
-        key_tracking=float(_whole(told.get(sf2.SCALE_TUNING, 100))),
+        key_tracking=float(_amount(amounts, Generator.SCALE_TUNING)),
     )
     return zone, sample
 
 
-def _envelope(told: Generators) -> Envelope:
+def _read_envelope(amounts: Amounts) -> Envelope:
     def seconds(number: int, scale: float = 1.0) -> float:
-        cents = _whole(told.get(number, -12_000))
-        told_seconds = scale * 2 ** (min(cents, 8_000) / 1200)
-        return 0.0 if cents <= -12_000 else float(f"{told_seconds:.3g}")
+        timecents = _amount(amounts, number)
+        if timecents <= NO_DELAY:
+            return 0.0
+        return float(f"{scale * 2 ** (min(timecents, MAX_TIMECENTS) / 1200):.3g}")
 
-    fall = ENVELOPE_RANGE_DB / sf2.FALL
-    sustain = -min(max(_whole(told.get(sf2.SUSTAIN, 0)), 0), 1440) / 10
+    from_sf2 = ENVELOPE_RANGE_DB / SF2_RANGE_DB  # of the times of decay and release
+    sustain = -Generator.SUSTAIN.clip(_amount(amounts, Generator.SUSTAIN)) / 10
     return Envelope(
-        delay=seconds(sf2.DELAY),
-        attack=seconds(sf2.ATTACK),
-        hold=seconds(sf2.HOLD),
-        decay=seconds(sf2.DECAY, fall) if sustain < 0 else 0.0,
+        delay=seconds(Generator.DELAY),
+        attack=seconds(Generator.ATTACK),
+        hold=seconds(Generator.HOLD),
+        decay=seconds(Generator.DECAY, from_sf2) if sustain < 0 else 0.0,
         sustain=sustain + 0.0,
-        release=max(seconds(sf2.RELEASE, fall), 0.001),
+        release=max(seconds(Generator.RELEASE, from_sf2), MIN_RELEASE_SECONDS),
     )
 
 
-def _audio(file: SoundFontFile, index: int) -> NDArray[np.float32]:
+def _decode_audio(file: SoundFontFile, index: int) -> NDArray[np.float32]:
+    """Samples of a recording, float32 (frames,)."""
     data = file.recording(index)
     if file.samples[index].vorbis:
         import soundfile
@@ -266,41 +277,47 @@ def _audio(file: SoundFontFile, index: int) -> NDArray[np.float32]:
     lower = file.lower_bytes(index)
     if lower is None:
         return np.asarray(upper, dtype=np.float32) / np.float32(2**15)
-    whole = (upper.astype(np.int32) << 8) | np.frombuffer(lower, dtype=np.uint8)
-    return np.asarray(whole / 2**23, dtype=np.float32)
+    integers = (upper.astype(np.int32) << 8) | np.frombuffer(lower, dtype=np.uint8)
+    return np.asarray(integers / 2**23, dtype=np.float32)
 
 
-def _stereo(
+def _merge_stereo_pairs(
     zones: list[Zone], kinds: list[int], samples: dict[str, Sample]
 ) -> tuple[list[Zone], dict[str, Sample]]:
-    """Pairs of left and right as one zone of two channels."""
-    made: list[Zone] = []
-    place = 0
-    while place < len(zones):
-        zone = zones[place]
-        other = zones[place + 1] if place + 1 < len(zones) else None
-        if other is not None and {kinds[place], kinds[place + 1]} == {sf2.LEFT, sf2.RIGHT}:
+    """Zones with each left and right neighbour as one zone of two channels."""
+    merged: list[Zone] = []
+    index = 0
+    while index < len(zones):
+        zone = zones[index]
+        other = zones[index + 1] if index + 1 < len(zones) else None
+        if other is not None and {kinds[index], kinds[index + 1]} == {LEFT, RIGHT}:
             same = replace(other, sample=zone.sample, pan=zone.pan) == zone
-            left, right = (zone, other) if kinds[place] == sf2.LEFT else (other, zone)
-            one, two = samples[left.sample].audio, samples[right.sample].audio
-            if same and len(one) == len(two) and (left.pan, right.pan) == (-1.0, 1.0):
+            left, right = (zone, other) if kinds[index] == LEFT else (other, zone)
+            both = [samples[each.sample].audio for each in (left, right)]
+            if same and len(both[0]) == len(both[1]) and (left.pan, right.pan) == (-1.0, 1.0):
                 name = left.sample.removesuffix("(L)") or left.sample
                 if name not in samples or samples[name].audio.shape[1] == 2:
                     rate = samples[left.sample].sample_rate
-                    samples.setdefault(name, Sample(np.concatenate([one, two], axis=1), rate))
-                    made.append(replace(zone, sample=name, pan=0.0))
-                    place += 2
+                    samples.setdefault(name, Sample(np.concatenate(both, axis=1), rate))
+                    merged.append(replace(zone, sample=name, pan=0.0))
+                    index += 2
                     continue
-        made.append(zone)
-        place += 1
-    used = {zone.sample for zone in made}
-    return made, {name: sample for name, sample in samples.items() if name in used}
+        merged.append(zone)
+        index += 1
+    used = {zone.sample for zone in merged}
+    return merged, {name: sample for name, sample in samples.items() if name in used}
 
 
-def _shift(told: Generators, pair: tuple[int, int]) -> int:
-    return _whole(told.get(pair[0], 0)) + 32_768 * _whole(told.get(pair[1], 0))
+def _offset(amounts: Amounts, pair: tuple[Generator, Generator]) -> int:
+    """Frames of a pair of fine and coarse offsets."""
+    return _amount(amounts, pair[0]) + COARSE_FRAMES * _amount(amounts, pair[1])
 
 
-def _whole(amount: int) -> int:
-    """An amount as the signed number it stands for."""
+def _amount(amounts: Amounts, number: int) -> int:
+    """Signed amount of a generator, or its default."""
+    return _signed(amounts[number]) if number in amounts else _DEFAULTS.get(number, 0)
+
+
+def _signed(amount: int) -> int:
+    """An unsigned 16-bit amount as a signed number."""
     return amount - 0x10000 if amount >= 0x8000 else amount

@@ -1,14 +1,15 @@
-"""Reading SFZ: the opcodes that most instruments are made of; others are named in a warning.
+"""Reading SFZ: the opcodes that most instruments use; all others are named in a warning.
 
-The text is headers in angle brackets, each followed by opcodes ``name=value``; a value reaches to
-the next opcode, so that names of files may have spaces. What stands under <global>, <master> and
-<group> holds for the regions that follow. ``#define $NAME value`` and ``#include "file"`` are
-followed; comments begin with ``//`` or stand between ``/*`` and ``*/``.
+The text consists of headers in angle brackets, each followed by opcodes ``name=value``; a value
+ends at the next opcode or the end of its line, so that file names may contain spaces. Opcodes of
+<global>, <master> and <group> hold for the regions that follow. ``#define $NAME value`` and
+``#include "file"`` are resolved; comments start with ``//`` or stand between ``/*`` and ``*/``.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +18,26 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.instrument.formats.sfz_writer import POINTS
-from mechanical_ears.instrument.formats.wav import SampleFacts, read_sample
+from mechanical_ears.instrument.formats.sfz_writer import CURVE_VELOCITIES
+from mechanical_ears.instrument.formats.wav import SamplerMetadata, read_sample
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
-from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, VelocityResponse, Zone
+from mechanical_ears.instrument.zones import (
+    Envelope,
+    InstrumentError,
+    Loop,
+    VelocityResponse,
+    Zone,
+)
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import name_to_midi
 
-LARGEST: Final = 20_000_000  # characters of a file that are read
-DEEPEST: Final = 8  # files that include each other
-MOST_REGIONS: Final = 100_000
+MAX_FILE_BYTES: Final = 20_000_000
+MAX_INCLUDE_DEPTH: Final = 8  # files that include each other
+MAX_REGIONS: Final = 100_000
+MAX_LISTED: Final = 12  # opcodes in a warning
+DEFAULT_ROOT: Final = 60  # MIDI number, where no root is set
+MIN_SUSTAIN_PERCENT: Final = 1e-3
+CURVE_TOLERANCE: Final = 1e-3  # relative, within which a curve's gains are those of a power
 _HEADERS: Final = ("global", "master", "group", "region")
 _ALIASES: Final = {
     "loopmode": "loop_mode",
@@ -35,7 +46,7 @@ _ALIASES: Final = {
     "gain": "volume",
     "pitch": "tune",
 }
-_KNOWN: Final = {
+_SUPPORTED: Final = {
     *("sample", "key", "lokey", "hikey", "pitch_keycenter", "lovel", "hivel", "tune", "transpose"),
     *("volume", "amplitude", "pan", "offset", "end", "loop_mode", "loop_start", "loop_end"),
     *("amp_veltrack", "pitch_keytrack", "seq_position", "seq_length", "lorand", "hirand"),
@@ -43,121 +54,124 @@ _KNOWN: Final = {
     *("ampeg_release", "trigger", "default_path", "note_offset", "octave_offset"),
     *("master_label", "group_label", "region_label", "global_label"),
 }
-_SHIFTS: Final = ("note_offset", "octave_offset")
+_KEY_OFFSETS: Final = ("note_offset", "octave_offset")
 _TOKEN = re.compile(r"<(\w+)>|(?<![^\s>])([A-Za-z][\w$]*)=")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_TOLD = re.compile(r"^//\s*(name|family|licence|license):[ \t]*(.*)$", re.MULTILINE)
+_METADATA = re.compile(r"^//\s*(name|family|licence|license):[ \t]*(.*)$", re.MULTILINE)
+_INCLUDE = re.compile(r'\s*#include\s+"([^"]+)"')
 _CURVE = re.compile(r"amp_velcurve_(\d+)")
-_ROUNDING: Final = 1e-3  # relative, to which gains of a curve are those of a power
+Opcodes = dict[str, str]
 
 
 @dataclass
-class _Reading:
-    """What is gathered while a file is read."""
+class _Reader:
+    """State while a file is read."""
 
     path: Path
-    samples: dict[str, Sample] = field(default_factory=dict)
-    facts: dict[str, SampleFacts | None] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)  # name of a sample by file and stretch
-    unknown: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, Sample] = field(default_factory=dict)  # by sample name
+    metadata: dict[str, SamplerMetadata | None] = field(default_factory=dict)  # by sample name
+    names: dict[str, str] = field(default_factory=dict)  # sample names by file, start and end
+    ignored: Counter[str] = field(default_factory=Counter)  # opcodes
+    skipped: Counter[str] = field(default_factory=Counter)  # regions, by reason
+
+    def warnings(self) -> tuple[str, ...]:
+        """What of the file is ignored."""
+        warnings = []
+        if self.ignored:
+            names = [name for name, _ in self.ignored.most_common()]
+            listed = ", ".join(names[:MAX_LISTED]) + (" …" if len(names) > MAX_LISTED else "")
+            warnings.append(f"opcodes that are ignored: {listed}")
+        warnings += [f"{count} regions skipped: {why}" for why, count in self.skipped.items()]
+        return tuple(warnings)
 
 
 def read_sfz(path: str | Path) -> SampledInstrument:
     """Read an SFZ file and its samples.
 
+    Name, family and licence are read from comments such as ``// name: Piano``.
+
     Raises:
-        EarsError: the file, or a sample of it, cannot be read.
+        EarsError: the file, or one of its samples, cannot be read.
     """
     path = Path(path)
-    text = _text(path)
-    told = {key: value.strip() for key, value in _TOLD.findall(text)}
-    reading = _Reading(path)
+    text = _read_text(path)
+    metadata = {key: value.strip() for key, value in _METADATA.findall(text)}
+    reader = _Reader(path)
     zones: list[Zone] = []
-    for words in _regions(_resolved(text, path, {}, 0), path):
-        zone = _zone(words, reading)
+    for opcodes in _regions(_preprocess(text, path, {}, 0), path):
+        zone = _read_region(opcodes, reader)
         if zone is not None:
             zones.append(zone)
-        if len(zones) > MOST_REGIONS:
-            raise InstrumentError(f"has more than {MOST_REGIONS} regions", path=path)
+        if len(zones) > MAX_REGIONS:
+            raise InstrumentError(f"has more than {MAX_REGIONS} regions", path=path)
     if not zones:
         raise InstrumentError(
-            "has no region that sounds", path=path, remedy="give an SFZ file with samples"
+            "has no region with a sample", path=path, remedy="give an SFZ file with samples"
         )
-    family = told.get("family")
+    family = metadata.get("family")
     return SampledInstrument(
-        name=told.get("name") or path.stem,
+        name=metadata.get("name") or path.stem,
         zones=tuple(zones),
-        samples=reading.samples,
+        samples=reader.samples,
         family=family if family in FAMILIES else None,
-        licence=told.get("licence") or told.get("license", ""),
-        warnings=_warnings(reading),
+        licence=metadata.get("licence") or metadata.get("license", ""),
+        warnings=reader.warnings(),
     )
 
 
-def _warnings(reading: _Reading) -> tuple[str, ...]:
-    warnings = []
-    if reading.unknown:
-        most = sorted(reading.unknown, key=lambda name: -reading.unknown[name])
-        shown = ", ".join(most[:12]) + (" …" if len(most) > 12 else "")
-        warnings.append(f"opcodes that are passed over: {shown}")
-    warnings += [f"{count} regions left out: {why}" for why, count in reading.left_out.items()]
-    return tuple(warnings)
-
-
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise InstrumentError("no such file", path=path) from error
     except OSError as error:
         raise InstrumentError(f"cannot be read ({error.strerror})", path=path) from error
-    if len(data) > LARGEST:
-        raise InstrumentError(f"is larger than {LARGEST / 1e6:.0f} MB", path=path)
+    if len(data) > MAX_FILE_BYTES:
+        raise InstrumentError(f"is larger than {MAX_FILE_BYTES / 1e6:.0f} MB", path=path)
     if b"\0" in data[:4096]:
-        raise InstrumentError("is no text", path=path, remedy="give an SFZ file")
+        raise InstrumentError("is not a text file", path=path, remedy="give an SFZ file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _resolved(text: str, path: Path, defined: dict[str, str], depth: int) -> str:
-    """The text without comments, with its definitions and inclusions followed."""
-    if depth > DEEPEST:
+def _preprocess(text: str, path: Path, definitions: dict[str, str], depth: int) -> str:
+    """Text without comments, its definitions and includes resolved."""
+    if depth > MAX_INCLUDE_DEPTH:
         raise InstrumentError("includes itself, or too deeply", path=path)
     lines = []
     for line in _COMMENT.sub(" ", text).splitlines():
-        for name in sorted(defined, key=len, reverse=True):
-            line = line.replace(name, defined[name])
+        for name in sorted(definitions, key=len, reverse=True):
+            line = line.replace(name, definitions[name])
         if line.lstrip().startswith("#define"):
-            words = line.split(None, 2)
-            if len(words) == 3:
-                defined[words[1]] = words[2].strip()
+            parts = line.split(None, 2)
+            if len(parts) == 3:
+                definitions[parts[1]] = parts[2].strip()
             continue
-        match = re.match(r'\s*#include\s+"([^"]+)"', line)
+        match = _INCLUDE.match(line)
         if match is not None:
             file = path.parent / match[1].replace("\\", "/")
-            line = _resolved(_text(file), file, defined, depth + 1)
+            line = _preprocess(_read_text(file), file, definitions, depth + 1)
         lines.append(line)
     return "\n".join(lines)
 
 
-def _regions(text: str, path: Path) -> Iterator[dict[str, str]]:
-    """The opcodes of each region, those of its global, master and group included."""
-    levels: dict[str, dict[str, str]] = {name: {} for name in _HEADERS}
-    control: dict[str, str] = {}
-    current: dict[str, str] | None = None
-    pending = False
+def _regions(text: str, path: Path) -> Iterator[Opcodes]:
+    """Opcodes of each region, those of its global, master and group included."""
+    levels: dict[str, Opcodes] = {name: {} for name in _HEADERS}
+    control: Opcodes = {}
+    current: Opcodes | None = None
+    in_region = False
     tokens = list(_TOKEN.finditer(text))
     if not any(token[1] for token in tokens):
         raise InstrumentError("has no header such as <region>", path=path, remedy="give an SFZ")
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token[1]:
-            if pending:
-                yield _merged(levels, control)
+            if in_region:
+                yield _merge_levels(levels, control)
             header = token[1].lower()
-            pending = header == "region"
+            in_region = header == "region"
             if header in _HEADERS:
                 for below in _HEADERS[_HEADERS.index(header) :]:
                     levels[below] = {}
@@ -165,196 +179,200 @@ def _regions(text: str, path: Path) -> Iterator[dict[str, str]]:
             else:
                 current = control if header == "control" else {}
         elif token[2] and current is not None:
-            end = tokens[place + 1].start() if place + 1 < len(tokens) else len(text)
+            end = tokens[index + 1].start() if index + 1 < len(tokens) else len(text)
             value = text[token.end() : end].split("\n", 1)[0].strip()
             name = token[2].lower()
             current[_ALIASES.get(name, name)] = value
-    if pending:
-        yield _merged(levels, control)
+    if in_region:
+        yield _merge_levels(levels, control)
 
 
-def _merged(levels: Mapping[str, dict[str, str]], control: Mapping[str, str]) -> dict[str, str]:
-    words: dict[str, str] = {}
+def _merge_levels(levels: Mapping[str, Opcodes], control: Opcodes) -> Opcodes:
+    opcodes: Opcodes = {}
     for name in _HEADERS:
-        words |= levels[name]
-    if words.get("sample") and not words["sample"].startswith("*"):
-        words["sample"] = control.get("default_path", "") + words["sample"]
-    return words | {name: value for name, value in control.items() if name in _SHIFTS}
+        opcodes |= levels[name]
+    if opcodes.get("sample") and not opcodes["sample"].startswith("*"):
+        opcodes["sample"] = control.get("default_path", "") + opcodes["sample"]
+    return opcodes | {name: value for name, value in control.items() if name in _KEY_OFFSETS}
 
 
-def _zone(words: dict[str, str], reading: _Reading) -> Zone | None:
-    """One region; None for what this reader leaves out, which is counted."""
-    for name in words:
-        if name not in _KNOWN and _CURVE.fullmatch(name) is None:
-            reading.unknown[name] = reading.unknown.get(name, 0) + 1
-    why = None
-    if not words.get("sample"):
-        why = "without a sample"
-    elif words["sample"].startswith("*"):
-        why = f"made by a generator ({words['sample']})"
-    elif words.get("trigger", "attack") not in ("attack", "first"):
-        why = f"trigger={words['trigger']}"
-    elif words.get("end") == "-1" or words.get("hikey") == "-1":
-        why = "switched off"
-    if why is not None:
-        reading.left_out[why] = reading.left_out.get(why, 0) + 1
+def _read_region(opcodes: Opcodes, reader: _Reader) -> Zone | None:
+    """One region; None for one that is not supported, which is counted."""
+    reader.ignored.update(
+        name for name in opcodes if name not in _SUPPORTED and _CURVE.fullmatch(name) is None
+    )
+    reason = None
+    if not opcodes.get("sample"):
+        reason = "without a sample"
+    elif opcodes["sample"].startswith("*"):
+        reason = f"generated sample ({opcodes['sample']})"
+    elif opcodes.get("trigger", "attack") not in ("attack", "first"):
+        reason = f"trigger={opcodes['trigger']}"
+    elif opcodes.get("end") == "-1" or opcodes.get("hikey") == "-1":
+        reason = "disabled"
+    if reason is not None:
+        reader.skipped[reason] += 1
         return None
+    record = f"region of {opcodes['sample']}"
     try:
-        return _placed(words, reading)
+        return _read_zone(opcodes, reader)
     except (ValueError, OverflowError) as error:
-        raise InstrumentError(
-            str(error), path=reading.path, record=f"region of {words['sample']}"
-        ) from error
+        raise InstrumentError(str(error), path=reader.path, record=record) from error
     except EarsError as error:
         if error.path is not None:
             raise
-        raise InstrumentError(
-            error.problem, path=reading.path, record=f"region of {words['sample']}"
-        ) from error
+        raise InstrumentError(error.problem, path=reader.path, record=record) from error
 
 
-def _placed(words: dict[str, str], reading: _Reading) -> Zone | None:
-    shift = int(_read(words, "note_offset", 0)) + 12 * int(_read(words, "octave_offset", 0))
-    key = _key(words, "key", None)
-    low, high = _key(words, "lokey", key), _key(words, "hikey", key)
+def _read_zone(opcodes: Opcodes, reader: _Reader) -> Zone | None:
+    shift = int(_number(opcodes, "note_offset", 0)) + 12 * int(_number(opcodes, "octave_offset", 0))
+    key = _key(opcodes, "key", None)
+    low, high = _key(opcodes, "lokey", key), _key(opcodes, "hikey", key)
     keys = (max(0, (low or 0) + shift), min(127, (127 if high is None else high) + shift))
-    velocities = (int(_read(words, "lovel", 0)), int(_read(words, "hivel", 127)))
+    velocities = (int(_number(opcodes, "lovel", 0)), int(_number(opcodes, "hivel", 127)))
     if keys[0] > keys[1] or velocities[0] > velocities[1]:
-        reading.left_out["an empty range"] = reading.left_out.get("an empty range", 0) + 1
+        reader.skipped["an empty range"] += 1
         return None
-    root = _key(words, "pitch_keycenter", key)
-    if words.get("pitch_keycenter") == "sample":
-        root = None
-    name, facts = _sample(words, reading)
-    if root is None:
-        root = 60 if facts is None or words.get("pitch_keycenter") != "sample" else facts.root
-    root = min(max(root + shift, 0), 127)
-    amplitude = _read(words, "amplitude", 100.0)
-    gain = _read(words, "volume", 0.0) + 20 * np.log10(max(amplitude, 1e-4) / 100)
+    name, metadata = _read_sample(opcodes, reader)
+    if opcodes.get("pitch_keycenter") == "sample":
+        root = None if metadata is None else metadata.root
+    else:
+        root = _key(opcodes, "pitch_keycenter", key)
+    root = (DEFAULT_ROOT if root is None else root) + shift
+    amplitude = _number(opcodes, "amplitude", 100.0)
+    gain = _number(opcodes, "volume", 0.0) + 20 * np.log10(max(amplitude, 1e-4) / 100)
     return Zone(
         sample=name,
-        root=root,
+        root=min(max(root, 0), 127),
         keys=keys,
         velocities=(max(velocities[0], 0), min(velocities[1], 127)),
-        cents=-_read(words, "tune", 0.0) - 100 * _read(words, "transpose", 0.0),
+        cents=-_number(opcodes, "tune", 0.0) - 100 * _number(opcodes, "transpose", 0.0),
         gain=float(gain),
-        pan=_read(words, "pan", 0.0) / 100,
-        loop=_loop(words, facts, reading.samples[name], int(_read(words, "offset", 0))),
-        envelope=_envelope(words),
-        velocity_response=_response(words),
-        key_tracking=_read(words, "pitch_keytrack", 100.0),
-        round_robin=(int(_read(words, "seq_position", 1)), int(_read(words, "seq_length", 1))),
-        random_range=(_read(words, "lorand", 0.0), _read(words, "hirand", 1.0)),
+        pan=_number(opcodes, "pan", 0.0) / 100,
+        loop=_read_loop(
+            opcodes, metadata, reader.samples[name], int(_number(opcodes, "offset", 0))
+        ),
+        envelope=_read_envelope(opcodes),
+        velocity_response=_read_response(opcodes),
+        key_tracking=_number(opcodes, "pitch_keytrack", 100.0),
+        round_robin=(
+            int(_number(opcodes, "seq_position", 1)),
+            int(_number(opcodes, "seq_length", 1)),
+        ),
+        random_range=(_number(opcodes, "lorand", 0.0), _number(opcodes, "hirand", 1.0)),
     )
 
 
-def _sample(words: dict[str, str], reading: _Reading) -> tuple[str, SampleFacts | None]:
-    """The name of a region's sample, which is read where it was not yet; what its file tells."""
-    told = words["sample"].replace("\\", "/")
-    first, end = int(_read(words, "offset", 0)), words.get("end")
-    last = None if end is None else int(_read(words, "end", 0)) + 1
-    name = Path(told).stem if not first and last is None else f"{Path(told).stem}+{first}"
-    name = name if last is None else f"{name}-{last}"
-    known = f"{told}|{first}|{last}"
-    if known in reading.files:
-        return reading.files[known], reading.facts[reading.files[known]]
-    while name in reading.samples:
+def _read_sample(opcodes: Opcodes, reader: _Reader) -> tuple[str, SamplerMetadata | None]:
+    """Name and file metadata of a region's sample; its file is read where it was not yet."""
+    file = opcodes["sample"].replace("\\", "/")
+    first = int(_number(opcodes, "offset", 0))
+    end = int(_number(opcodes, "end", 0)) + 1 if "end" in opcodes else None
+    known = f"{file}|{first}|{end}"
+    if known in reader.names:
+        return reader.names[known], reader.metadata[reader.names[known]]
+    name = Path(file).stem if not first and end is None else f"{Path(file).stem}+{first}"
+    name = name if end is None else f"{name}-{end}"
+    while name in reader.samples:
         name += "_"
-    sample, facts = read_sample(_found(reading.path.parent, told))
-    audio = sample.audio[first:last]
+    sample, metadata = read_sample(_find_file(reader.path.parent, file))
+    audio = sample.audio[first:end]
     if len(audio) == 0:
         raise ValueError(f'"offset" {first} leaves nothing of the sample')
-    reading.samples[name] = Sample(audio, sample.sample_rate)
-    reading.facts[name] = facts
-    reading.files[known] = name
-    return name, facts
+    reader.samples[name] = Sample(audio, sample.sample_rate)
+    reader.metadata[name] = metadata
+    reader.names[known] = name
+    return name, metadata
 
 
-def _found(folder: Path, told: str) -> Path:
-    """A sample's file, whatever the case of its name on the system where it was written."""
-    path = folder / told
-    if path.is_file():
-        return path
-    place = folder
-    for part in Path(told).parts:
+def _find_file(folder: Path, name: str) -> Path:
+    """Path of a sample's file, whatever the case of its letters on the system that wrote it."""
+    exact = path = folder / name
+    if exact.is_file():
+        return exact
+    path = folder
+    for part in Path(name).parts:
         if part in (".", ".."):
-            place = place / part
+            path /= part
             continue
         try:
-            names = {each.name.lower(): each for each in place.iterdir()}
+            found = {each.name.lower(): each for each in path.iterdir()}.get(part.lower())
         except OSError:
-            return path
-        if part.lower() not in names:
-            return path
-        place = names[part.lower()]
-    return place
+            return exact
+        if found is None:
+            return exact
+        path = found
+    return path
 
 
-def _loop(
-    words: dict[str, str], facts: SampleFacts | None, sample: Sample, offset: int
+def _read_loop(
+    opcodes: Opcodes, metadata: SamplerMetadata | None, sample: Sample, offset: int
 ) -> Loop | None:
-    own = facts.loop if facts is not None else None
-    mode = words.get("loop_mode", "no_loop" if own is None else "loop_continuous")
+    own = metadata.loop if metadata is not None else None
+    mode = opcodes.get("loop_mode", "no_loop" if own is None else "loop_continuous")
     if mode not in ("loop_continuous", "loop_sustain"):
         return None
-    start = int(_read(words, "loop_start", 0 if own is None else own.start)) - offset
-    last = int(_read(words, "loop_end", 0 if own is None else own.end - 1)) - offset
-    if "loop_end" not in words and own is None:
+    start = int(_number(opcodes, "loop_start", 0 if own is None else own.start)) - offset
+    last = int(_number(opcodes, "loop_end", 0 if own is None else own.end - 1)) - offset
+    if "loop_end" not in opcodes and own is None:
         last = len(sample.audio) - 1
-    end = min(last + 1, len(sample.audio))
-    return Loop(max(start, 0), end) if 0 <= max(start, 0) < end else None
+    start, end = max(start, 0), min(last + 1, len(sample.audio))
+    return Loop(start, end) if start < end else None
 
 
-def _envelope(words: dict[str, str]) -> Envelope:
-    sustain = min(max(_read(words, "ampeg_sustain", 100.0), 1e-3), 100.0)
+def _read_envelope(opcodes: Opcodes) -> Envelope:
+    sustain = min(max(_number(opcodes, "ampeg_sustain", 100.0), MIN_SUSTAIN_PERCENT), 100.0)
     return Envelope(
-        delay=max(_read(words, "ampeg_delay", 0.0), 0.0),
-        attack=max(_read(words, "ampeg_attack", 0.0), 0.0),
-        hold=max(_read(words, "ampeg_hold", 0.0), 0.0),
-        decay=max(_read(words, "ampeg_decay", 0.0), 0.0) if sustain < 100 else 0.0,
+        delay=max(_number(opcodes, "ampeg_delay", 0.0), 0.0),
+        attack=max(_number(opcodes, "ampeg_attack", 0.0), 0.0),
+        hold=max(_number(opcodes, "ampeg_hold", 0.0), 0.0),
+        decay=max(_number(opcodes, "ampeg_decay", 0.0), 0.0) if sustain < 100 else 0.0,
         sustain=round(float(20 * np.log10(sustain / 100)), 6) + 0.0,
-        release=max(_read(words, "ampeg_release", 0.001), 0.0),
+        release=max(_number(opcodes, "ampeg_release", 0.001), 0.0),
     )
 
 
-def _response(words: dict[str, str]) -> VelocityResponse:
-    track = _read(words, "amp_veltrack", 100.0) / 100
+def _read_response(opcodes: Opcodes) -> VelocityResponse:
+    """Velocity response; a curve that our writer made of a power is read as that power."""
+    tracking = _number(opcodes, "amp_veltrack", 100.0) / 100
     curve = tuple(
         sorted(
-            (int(match[1]), _read(words, name, 0.0))
-            for name in words
+            (int(match[1]), _number(opcodes, name, 0.0))
+            for name in opcodes
             if (match := _CURVE.fullmatch(name)) is not None
         )
     )
-    if tuple(velocity for velocity, _ in curve) == POINTS and curve[0][1] > 0:
-        power = round(float(np.log(curve[0][1]) / np.log(POINTS[0] / 127)), 4)
-        told = VelocityResponse(power=power, tracking=track)
-        if all(abs((v / 127) ** power / gain - 1) < _ROUNDING for v, gain in curve if gain > 0):
-            return told
-    return VelocityResponse(curve=curve, tracking=track)
+    if tuple(velocity for velocity, _ in curve) == CURVE_VELOCITIES and curve[0][1] > 0:
+        power = round(float(np.log(curve[0][1]) / np.log(curve[0][0] / 127)), 4)
+        if all(
+            abs((v / 127) ** power / gain - 1) < CURVE_TOLERANCE for v, gain in curve if gain > 0
+        ):
+            return VelocityResponse(power=power, tracking=tracking)
+    return VelocityResponse(curve=curve, tracking=tracking)
 
 
-def _read(words: dict[str, str], name: str, default: float) -> float:
-    if name not in words:
+def _number(opcodes: Opcodes, name: str, default: float) -> float:
+    if name not in opcodes:
         return default
     try:
-        value = float(words[name])
+        value = float(opcodes[name])
     except ValueError as error:
-        raise ValueError(f'"{name}" is "{words[name]}", no number') from error
+        raise ValueError(f'"{name}" is "{opcodes[name]}", not a number') from error
     if not np.isfinite(value):
-        raise ValueError(f'"{name}" is {words[name]}')
+        raise ValueError(f'"{name}" is {opcodes[name]}, not a finite number')
     return value
 
 
-def _key(words: dict[str, str], name: str, default: int | None) -> int | None:
-    told = words.get(name)
-    if told is None or told == "sample":
+def _key(opcodes: Opcodes, name: str, default: int | None) -> int | None:
+    """A key by its MIDI number or its name (C4 = 60)."""
+    value = opcodes.get(name)
+    if value is None:
         return default
     try:
-        return int(told)
+        return int(value)
     except ValueError:
         pass
     try:
-        return name_to_midi(told)
+        return name_to_midi(value)
     except ValueError as error:
-        raise ValueError(f'"{name}" is "{told}", no key') from error
+        raise ValueError(f'"{name}" is "{value}", neither a MIDI number nor a note') from error

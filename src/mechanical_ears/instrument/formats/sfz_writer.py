@@ -1,16 +1,16 @@
 """Writing SFZ: a text file of regions beside a folder of samples (Cakewalk, "SFZ format", 2004).
 
-What is chosen where the format leaves a choice:
+Choices, where the format leaves some:
 
     loop_end        the last frame that is played, one less than our ``Loop.end``
-    amp_veltrack    100, the velocity's square; with amp_velcurve_N where our response has another
-                    power, at velocities between which players go straight. A player that does not
-                    know amp_velcurve_N takes the square, which rises, too.
-    tune            −cents, since the sample is played lower by as much as it lies above its root;
-                    whole cents, as the format has it (Polyphone takes 0 for what is not whole)
-    ampeg_release   always there: 80 dB in so many seconds
-    loop_mode       loop_continuous or no_loop, always there, so that no loop of the WAV is taken
-                    where none is meant
+    amp_veltrack    100, the square of the velocity; for another power there are amp_velcurve_N at
+                    some velocities, between which players interpolate. A player without
+                    amp_velcurve_N plays the square, which rises, too.
+    tune            −cents, since the sample is lowered by as much as it is sharp of its root; whole
+                    cents, as the format has it (Polyphone reads fractions as 0)
+    ampeg_release   always written: the time of a fall of 80 dB
+    loop_mode       loop_continuous or no_loop, always written, so that no player loops a WAV file
+                    by its own metadata where no loop is meant
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Final
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.instrument.zones import Envelope, VelocityResponse, Zone
 
-POINTS: Final = (1, 2, 3, 4, 6, *range(8, 127, 8), 127)  # velocities at which a curve is told
+CURVE_VELOCITIES: Final = (1, 2, 3, 4, 6, *range(8, 127, 8), 127)  # points of a velocity curve
 
 
-def sfz_text(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
-    """The text of an SFZ file.
+def format_sfz(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
+    """Text of an SFZ file.
 
     Args:
-        instrument: what is written.
-        files: path of each sample's file, from where the SFZ file will stand.
+        instrument: what to write.
+        files: path of each sample's file, relative to the SFZ file.
     """
     lines = [
         f"// name: {_one_line(instrument.name)}",
@@ -39,32 +39,29 @@ def sfz_text(instrument: SampledInstrument, files: Mapping[str, str]) -> str:
         "",
         "<global>",
     ]
-    common = _common(instrument.zones)
+    common = _common_opcodes(instrument.zones)
     lines += [f"{name}={value}" for name, value in common.items()]
     for zone in instrument.zones:
-        own = {
-            name: value
-            for name, value in (
-                _response(zone.velocity_response) | _envelope(zone.envelope)
-            ).items()
-            if common.get(name) != value
-        }
-        words = {"sample": files[zone.sample], **_place(zone), **own}
-        lines += ["", "<region>", *(f"{name}={value}" for name, value in words.items())]
+        opcodes = {"sample": files[zone.sample], **_mapping_opcodes(zone)}
+        opcodes |= {k: v for k, v in _amplitude_opcodes(zone).items() if common.get(k) != v}
+        lines += ["", "<region>", *(f"{name}={value}" for name, value in opcodes.items())]
     return "\n".join(lines) + "\n"
 
 
-def _common(zones: tuple[Zone, ...]) -> dict[str, str]:
-    """Opcodes that all zones share, as far as they stand for the same set of names."""
+def _common_opcodes(zones: tuple[Zone, ...]) -> dict[str, str]:
+    """Amplitude opcodes that are present and equal in all zones."""
     if not zones:
         return {}
-    told = [_response(zone.velocity_response) | _envelope(zone.envelope) for zone in zones]
-    names = [name for name in told[0] if all(name in each for each in told)]
-    return {name: told[0][name] for name in names if len({each[name] for each in told}) == 1}
+    first, *others = (_amplitude_opcodes(zone) for zone in zones)
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in others)
+    }
 
 
-def _place(zone: Zone) -> dict[str, str]:
-    words = {
+def _mapping_opcodes(zone: Zone) -> dict[str, str]:
+    opcodes = {
         "lokey": str(zone.keys[0]),
         "hikey": str(zone.keys[1]),
         "lovel": str(zone.velocities[0]),
@@ -75,35 +72,41 @@ def _place(zone: Zone) -> dict[str, str]:
         "loop_mode": "no_loop" if zone.loop is None else "loop_continuous",
     }
     if zone.loop is not None:
-        words |= {"loop_start": str(zone.loop.start), "loop_end": str(zone.loop.end - 1)}
+        opcodes |= {"loop_start": str(zone.loop.start), "loop_end": str(zone.loop.end - 1)}
     if zone.pan:
-        words["pan"] = _number(100 * zone.pan)
+        opcodes["pan"] = _number(100 * zone.pan)
     if zone.key_tracking != 100:
-        words["pitch_keytrack"] = _number(zone.key_tracking)
-    if zone.round_robin[1] > 1:
-        words |= {"seq_position": str(zone.round_robin[0]), "seq_length": str(zone.round_robin[1])}
-    if zone.random_range != (0.0, 1.0):
-        words |= {"lorand": _number(zone.random_range[0]), "hirand": _number(zone.random_range[1])}
-    return words
+        opcodes["pitch_keytrack"] = _number(zone.key_tracking)
+    position, length = zone.round_robin
+    if length > 1:
+        opcodes |= {"seq_position": str(position), "seq_length": str(length)}
+    low, high = zone.random_range
+    if (low, high) != (0.0, 1.0):
+        opcodes |= {"lorand": _number(low), "hirand": _number(high)}
+    return opcodes
 
 
-def _response(response: VelocityResponse) -> dict[str, str]:
+def _amplitude_opcodes(zone: Zone) -> dict[str, str]:
+    return _response_opcodes(zone.velocity_response) | _envelope_opcodes(zone.envelope)
+
+
+def _response_opcodes(response: VelocityResponse) -> dict[str, str]:
     curve = response.curve
     if not curve and response.power != VelocityResponse.power:
-        curve = tuple((place, (place / 127) ** response.power) for place in POINTS)
-    words = {"amp_veltrack": _number(100 * response.tracking)}
-    return words | {f"amp_velcurve_{place}": f"{gain:.6g}" for place, gain in curve}
+        curve = tuple((v, (v / 127) ** response.power) for v in CURVE_VELOCITIES)
+    opcodes = {"amp_veltrack": _number(100 * response.tracking)}
+    return opcodes | {f"amp_velcurve_{velocity}": f"{gain:.6g}" for velocity, gain in curve}
 
 
-def _envelope(envelope: Envelope) -> dict[str, str]:
-    words = {"ampeg_release": _number(envelope.release)}
+def _envelope_opcodes(envelope: Envelope) -> dict[str, str]:
+    opcodes = {"ampeg_release": _number(envelope.release)}
     for name in ("delay", "attack", "hold"):
         if getattr(envelope, name):
-            words[f"ampeg_{name}"] = _number(getattr(envelope, name))
+            opcodes[f"ampeg_{name}"] = _number(getattr(envelope, name))
     if envelope.sustain < 0:
-        words["ampeg_decay"] = _number(envelope.decay)
-        words["ampeg_sustain"] = _number(100 * 10 ** (envelope.sustain / 20))
-    return words
+        opcodes["ampeg_decay"] = _number(envelope.decay)
+        opcodes["ampeg_sustain"] = _number(100 * 10 ** (envelope.sustain / 20))
+    return opcodes
 
 
 def _number(value: float) -> str:
