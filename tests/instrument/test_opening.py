@@ -38,7 +38,7 @@ def test_an_instrument_is_loaded_from_a_samplers_file(sfz, tmp_path):
 
 
 def test_its_recordings_are_notes_at_their_keys(sfz):
-    notes = open_instrument(sfz).recordings()
+    notes = open_instrument(sfz).representative_notes()
     assert [(n.pitch, n.velocity, n.family) for n in notes] == [
         (48, 100, "organ"), (60, 100, "organ"), (72, 100, "organ"),
     ]  # fmt: skip
@@ -46,10 +46,10 @@ def test_its_recordings_are_notes_at_their_keys(sfz):
         assert note.sound.seconds == pytest.approx(4.0)
         heard = peak_pitch(note.sound.samples[4800:RATE], RATE, note.pitch)
         assert abs(heard - note.pitch) < 0.01
-    assert len(sampled(3).recordings(most=4)) == 4
+    assert len(sampled(3).representative_notes(max_notes=4)) == 4
     silent = {name: type(s)(0 * s.audio, RATE) for name, s in sampled(1).samples.items()}
     with pytest.raises(EarsError, match="Sines: makes no sound"):
-        SampledInstrument("Sines", sampled(1).zones, silent).recordings()
+        SampledInstrument("Sines", sampled(1).zones, silent).representative_notes()
 
 
 def test_what_is_imagined_like_it_sounds_like_it_on_keys_it_lacks(like):

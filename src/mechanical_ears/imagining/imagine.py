@@ -39,7 +39,7 @@ class NoteSource(Protocol):
     def name(self) -> str:
         """Its name, for people."""
 
-    def recordings(self) -> Sequence[Note]:
+    def representative_notes(self) -> Sequence[Note]:
         """Notes from all over its keys and velocities."""
 
 
@@ -259,7 +259,7 @@ def _open_sampler_file(path: Path) -> NoteSource:
 
 def _notes(source: Source) -> Sequence[Note | Sound | str | Path]:
     if isinstance(source, NoteSource):
-        return source.recordings()
+        return source.representative_notes()
     assert not isinstance(source, ImaginedInstrument)
     return [source]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.instrument.playable import VELOCITY, VELOCITY_STEP_DB, nearest_note
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.pitch import hz_to_midi
@@ -71,6 +72,7 @@ class ControlMapInstrument:
             maps[key, VELOCITY] = control_map
         return cls(path.stem, maps)
 
+    @renamed_arguments(take="round_robin")
     def note(
         self,
         pitch: float,

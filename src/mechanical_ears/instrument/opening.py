@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mechanical_ears.files import SAMPLERS
+from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 from mechanical_ears.instrument.control_map_instrument import ControlMapInstrument
 from mechanical_ears.instrument.formats.sf2_reader import read_sf2
 from mechanical_ears.instrument.formats.sfz_reader import read_sfz
@@ -66,7 +66,7 @@ def open_instrument(
         return ImaginedInstrument.load(path, model)
     if suffix == CONTROL_MAP_SUFFIX:
         return ControlMapInstrument.load(path)
-    if suffix in SAMPLERS:
+    if suffix in SAMPLED_INSTRUMENT_SUFFIXES:
         return read_sampled_instrument(path, preset)
     raise InstrumentError("is not an instrument file", path=path, remedy=REMEDY)
 

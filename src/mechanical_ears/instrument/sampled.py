@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
 from mechanical_ears.instrument.loops import unroll_loop
 from mechanical_ears.instrument.zones import Envelope, InstrumentError, Zone
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
@@ -54,6 +55,7 @@ class Sample:
             raise InstrumentError(f"a sample has a rate of {self.sample_rate} Hz")
 
 
+@renamed_attributes(recordings="representative_notes")
 @dataclass(frozen=True, eq=False)
 class SampledInstrument:
     """Zones and their samples; see `Playable`.
@@ -117,7 +119,7 @@ class SampledInstrument:
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return mechanical_ears.export(self, path, **options)
 
-    def recordings(self, most: int = MAX_NOTES) -> list[Note]:
+    def representative_notes(self, max_notes: int = MAX_NOTES) -> list[Note]:
         """Notes spread over the keys and velocities, each at the key of its sample, 4 s long.
 
         Raises:
@@ -127,7 +129,7 @@ class SampledInstrument:
         for zone in self.zones:
             distinct.setdefault((zone.root, zone.velocities), zone)
         zones = [distinct[place] for place in sorted(distinct)]
-        chosen = np.unique(np.linspace(0, len(zones) - 1, most).round().astype(int)).tolist()
+        chosen = np.unique(np.linspace(0, len(zones) - 1, max_notes).round().astype(int)).tolist()
         notes = []
         for zone in (zones[index] for index in chosen):
             key = min(max(zone.root, zone.keys[0]), zone.keys[1])
@@ -144,6 +146,7 @@ class SampledInstrument:
         key = min(max(round(pitch), 0), 127)
         return [zone for zone in self.zones if zone.plays_at(key, velocity, round_robin)]
 
+    @renamed_arguments(take="round_robin")
     def note(
         self,
         pitch: float,
