@@ -1,4 +1,4 @@
-"""The map of a SoundFont, on fonts whose every byte is known and on FluidR3's facts."""
+"""SoundFont files: tiny ones of which every byte is known, and FluidR3."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ONE, TWO = TinySample(b"\x01\x00" * 64, name="one"), TinySample(b"\x02\x00" * 64
 
 
 def _font(folder: Path, name: str = "tiny.sf2") -> Path:
-    """Two presets: one split by key and velocity, one narrowed by its own zone."""
+    """Two presets of an instrument split by key and velocity; one limits both in its own zone."""
     split = [
-        zone(keys=(10, 20)),  # global: names no sample, its range is not passed on
+        zone(keys=(10, 20)),  # global: refers to no sample, its range is not inherited
         zone(sample=0, keys=(0, 59)),
         zone(sample=1, keys=(60, 127), velocities=(0, 63)),
     ]
@@ -48,31 +48,31 @@ def test_presets_are_sorted_and_named(tmp_path: Path) -> None:
     ]
 
 
-def test_coverage_is_the_overlap_of_both_levels(tmp_path: Path) -> None:
+def test_coverage_is_the_overlap_of_preset_and_instrument_zones(tmp_path: Path) -> None:
     whole, narrow = (preset.coverage() for preset in SoundFontFile(_font(tmp_path)).presets)
     expected = np.zeros((128, 128), dtype=bool)
     expected[:60] = True
     expected[60:, :64] = True
     assert np.array_equal(whole, expected)
-    asked = np.zeros((128, 128), dtype=bool)
-    asked[50:70, 32:] = True
-    assert np.array_equal(narrow, expected & asked)
+    of_preset = np.zeros((128, 128), dtype=bool)
+    of_preset[50:70, 32:] = True
+    assert np.array_equal(narrow, expected & of_preset)
 
 
 @pytest.mark.parametrize(
     ("pitch", "velocity", "samples"),
     [(59, 100, {0}), (60, 63, {1}), (60, 64, set()), (slice(59, 61), 10, {0, 1})],
 )
-def test_samples_within_a_grid(
+def test_samples_within_a_mask(
     tmp_path: Path, pitch: int | slice, velocity: int, samples: set[int]
 ) -> None:
-    grid = np.zeros((128, 128), dtype=bool)
-    grid[pitch, velocity] = True
+    mask = np.zeros((128, 128), dtype=bool)
+    mask[pitch, velocity] = True
     whole = SoundFontFile(_font(tmp_path)).presets[0]
-    assert whole.samples_within(grid) == samples
+    assert whole.samples_within(mask) == samples
 
 
-def test_fingerprints_are_of_the_data_alone(tmp_path: Path) -> None:
+def test_fingerprints_depend_on_the_data_only(tmp_path: Path) -> None:
     first = SoundFontFile(_font(tmp_path))
     other = write_soundfont(
         tmp_path / "other.sf2",
@@ -87,7 +87,7 @@ def test_fingerprints_are_of_the_data_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "recording"),
+    ("name", "base_name"),
     [
         ("Clarinet C7(L)", "clarinetc7"),
         ("Clarinet C7", "clarinetc7"),
@@ -96,11 +96,11 @@ def test_fingerprints_are_of_the_data_alone(tmp_path: Path) -> None:
         ("Tuba L2", "tubal2"),
     ],
 )
-def test_recordings_are_known_by_name(name: str, recording: str) -> None:
-    assert Sample(name, 0, 0, 48_000, 60, vorbis=False).recording == recording
+def test_base_names_have_no_channel_and_punctuation(name: str, base_name: str) -> None:
+    assert Sample(name, 0, 0, 48_000, 60, vorbis=False).base_name == base_name
 
 
-def test_silence_has_no_fingerprint_and_rom_no_region(tmp_path: Path) -> None:
+def test_silence_has_no_fingerprint_and_a_rom_sample_no_region(tmp_path: Path) -> None:
     path = write_soundfont(
         tmp_path / "odd.sf2",
         [TinySample(bytes(128)), TinySample(ONE.data, kind=0x8001)],
@@ -135,7 +135,7 @@ def test_compressed_samples_are_counted_in_bytes(tmp_path: Path) -> None:
         (b"words, words, words", "is not a SoundFont"),
     ],
 )
-def test_what_is_no_soundfont(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "bad.sf2"
     if content is not None:
         path.write_bytes(content)
@@ -145,23 +145,25 @@ def test_what_is_no_soundfont(tmp_path: Path, content: bytes | None, message: st
         SoundFontFile(tmp_path)
 
 
-def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     whole = _font(tmp_path).read_bytes()
-    path = tmp_path / "cut.sf2"
+    path = tmp_path / "truncated.sf2"
     for length in range(12, len(whole), 7):
         path.write_bytes(whole[:length])
-        with pytest.raises(CorpusError, match=f"is cut off: {length} of {len(whole)} bytes"):
+        with pytest.raises(
+            CorpusError, match=f"is truncated: it has {length} of {len(whole)} bytes"
+        ):
             SoundFontFile(path)
 
 
-def test_damaged_tables_are_read_or_refused_but_never_crash(tmp_path: Path) -> None:
+def test_damaged_tables_are_read_or_refused_without_a_crash(tmp_path: Path) -> None:
     whole = _font(tmp_path).read_bytes()
     tables = whole.index(b"pdta")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     refused = 0
     for _ in range(400):
         damaged = bytearray(whole)
-        damaged[int(chance.integers(tables, len(whole)))] = int(chance.integers(256))
+        damaged[int(rng.integers(tables, len(whole)))] = int(rng.integers(256))
         path = tmp_path / "damaged.sf2"
         path.write_bytes(damaged)
         try:
@@ -172,19 +174,19 @@ def test_damaged_tables_are_read_or_refused_but_never_crash(tmp_path: Path) -> N
     assert refused > 20
 
 
-def test_a_zone_that_names_what_is_not_there(tmp_path: Path) -> None:
+def test_a_zone_that_refers_to_a_missing_sample_is_refused(tmp_path: Path) -> None:
     path = write_soundfont(
         tmp_path / "bad.sf2",
         [sine()],
         [[zone(sample=7)]],
         {(0, 0, "x"): [zone(instrument=0)]},
     )
-    with pytest.raises(CorpusError, match="names sample 7, but there are 1"):
+    with pytest.raises(CorpusError, match="refers to sample 7, but there are 1"):
         SoundFontFile(path)
 
 
 @pytest.mark.skipif(not FLUID.exists(), reason="apt install fluid-soundfont-gm")
-def test_facts_of_fluidr3() -> None:
+def test_presets_of_fluidr3() -> None:
     font = SoundFontFile(FLUID)
     presets = {preset.name: preset for preset in font.presets}
 

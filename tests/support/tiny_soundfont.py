@@ -1,4 +1,4 @@
-"""Writes SoundFonts of a few hundred bytes, whose every answer is known."""
+"""Writes SoundFonts of a few hundred bytes with known contents."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from mechanical_ears.riff import encode_chunk, encode_list, encode_riff
+
 INSTRUMENT, SAMPLE, KEYS, VELOCITIES, LOOPED = 41, 53, 43, 44, 54  # generator numbers
-PADDING = bytes(92)  # the 46 zero frames behind each sample
+PADDING = bytes(92)  # 46 zero frames after each sample
 RATE = 48_000  # Hz
 LOOP = (RATE // 10, RATE // 10 * 9)  # frames
 
 
 @dataclass(frozen=True)
 class TinySample:
-    """Data of one sample and what its header says."""
+    """Data and header of one sample."""
 
     data: bytes
     kind: int = 1
@@ -32,7 +34,7 @@ def sine(frequency: float = 440.0, level: float = 0.5, name: str = "sine") -> Ti
 
 
 def zone(**generators: int | tuple[int, int]) -> dict[int, int]:
-    """Generators by number: ``sample``, ``instrument``, ``keys``, ``velocities``."""
+    """Generators of a zone by number, from ``sample``, ``instrument``, ``keys``, ``velocities``."""
     numbers = {"instrument": INSTRUMENT, "sample": SAMPLE, "keys": KEYS, "velocities": VELOCITIES}
     amounts = {
         numbers[name]: value if isinstance(value, int) else value[0] | value[1] << 8
@@ -54,18 +56,18 @@ def write_soundfont(
     info: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a SoundFont; presets are keyed by (bank, program, name)."""
-    recordings, headers = b"", b""
+    data, headers = b"", b""
     for sample in samples:
         vorbis = bool(sample.kind & 0x10)
         unit = 1 if vorbis else 2
-        start = len(recordings) // unit
+        start = len(data) // unit
         end = start + len(sample.data) // unit
         loop = LOOP if vorbis else (start + LOOP[0], start + LOOP[1])
         headers += struct.pack(
             "<20s5IBbHH",
             *(sample.name.encode(), start, end, *loop, RATE, sample.root, 0, 0, sample.kind),
         )
-        recordings += sample.data + (b"" if vorbis else PADDING)
+        data += sample.data + (b"" if vorbis else PADDING)
     headers += struct.pack("<20s5IBbHH", b"EOS", *(0,) * 9)
     inst, ibag, igen = _owners([(struct.pack("<20s", b"inst"), zones) for zones in instruments])
     named = [
@@ -74,9 +76,10 @@ def write_soundfont(
     ]
     phdr, pbag, pgen = _owners(named, tail=bytes(12), width=24)
     texts = {"INAM": "Tiny", **(info or {})}
-    about = _chunk("ifil", struct.pack("<HH", 2, 1))
+    chunks = [encode_chunk("ifil", struct.pack("<HH", 2, 1))]
     for key, text in texts.items():
-        about += _chunk(key, text.encode() + bytes(2 - len(text) % 2))  # an even number of bytes
+        padding = bytes(2 - len(text) % 2)  # to an even number of bytes
+        chunks.append(encode_chunk(key, text.encode(), padding))
     tables = {
         "phdr": phdr,
         "pbag": pbag,
@@ -88,17 +91,19 @@ def write_soundfont(
         "igen": igen,
         "shdr": headers,
     }
-    body = b"sfbk" + _chunk("LIST", b"INFO" + about)
-    body += _chunk("LIST", b"sdta" + _chunk("smpl", recordings))
-    body += _chunk("LIST", b"pdta" + b"".join(_chunk(*table) for table in tables.items()))
-    path.write_bytes(_chunk("RIFF", body))
+    lists = [
+        encode_list("INFO", *chunks),
+        encode_list("sdta", encode_chunk("smpl", data)),
+        encode_list("pdta", *(encode_chunk(*table) for table in tables.items())),
+    ]
+    path.write_bytes(encode_riff("sfbk", *lists))
     return path
 
 
 def _owners(
     owners: Sequence[tuple[bytes, Zones]], tail: bytes = b"", width: int = 20
 ) -> tuple[bytes, bytes, bytes]:
-    """The three tables of presets or instruments: owners, bags, generators."""
+    """Tables of presets or instruments: owners, bags, generators."""
     heads, bags, generators = b"", b"", b""
     for head, zones in owners:
         heads += head + struct.pack("<H", len(bags) // 4) + tail
@@ -108,7 +113,3 @@ def _owners(
     heads += bytes(width) + struct.pack("<H", len(bags) // 4) + tail
     bags += struct.pack("<HH", len(generators) // 4, 0)
     return heads, bags, generators + bytes(4)
-
-
-def _chunk(name: str, data: bytes) -> bytes:
-    return name.encode() + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)

@@ -1,22 +1,22 @@
-"""What is inside a SoundFont: its presets, the samples each key of them sounds, their fingerprints.
+"""Reading SoundFont files: presets, the samples that they use at each key, and their fingerprints.
 
 A SoundFont 2 file (E-mu Systems, "SoundFont Technical Specification", version 2.04, 2006) is a RIFF
 file of the form ``sfbk`` with three lists:
 
-    INFO   who made it        INAM name, ICOP copyright, ICMT comment, ISFT …
-    sdta   the recordings     smpl: 16-bit frames, one sample behind the other
-    pdta   the map            phdr → pbag → pgen → inst → ibag → igen → shdr
+    INFO   texts           INAM name, ICOP copyright, ICMT comment, ISFT …
+    sdta   sample data     smpl: 16-bit frames of all samples
+    pdta   tables          phdr → pbag → pgen → inst → ibag → igen → shdr
 
-A preset (``phdr``) owns zones (``pbag``), a zone owns generators (``pgen``), and one of these names
-an instrument (``inst``), whose zones (``ibag``, ``igen``) name samples (``shdr``). A sample sounds
-at a key and velocity if both zones' ranges hold them. Each table ends with one record that only
-says where the last real record's zones end. A zone that names nothing is global: it sets defaults,
-of which this reader needs none (FluidSynth, too, does not pass its key range on).
+A preset (``phdr``) has zones (``pbag``), a zone has generators (``pgen``), and one of these refers
+to an instrument (``inst``), whose zones (``ibag``, ``igen``) refer to samples (``shdr``). A sample
+sounds at a key and velocity inside the ranges of both zones. Each table ends with a terminal record
+that only marks the end of the last real one. A zone without a reference is global: it sets
+defaults, which this reader does not need (FluidSynth does not inherit its key range either).
 
-SoundFont 3 (MuseScore's) is the same but for the recordings: Ogg Vorbis streams, marked with 0x10
-in the sample type, and with places counted in bytes, not in frames.
+SoundFont 3 (MuseScore's) differs only in the sample data: Ogg Vorbis streams, marked with 0x10 in
+the sample type, with positions in bytes instead of frames.
 
-The file is memory-mapped, only its tables are read; recordings are touched when they are hashed.
+The file is memory-mapped and only its tables are read; sample data are read when they are hashed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ import hashlib
 import itertools
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.corpus.sf2_generators import FULL_RANGE, Generator
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.riff import HEADER_BYTES, Chunk, read_header, walk_chunks
 
 SUFFIXES = (".sf2", ".sf3")
 
-KEY_RANGE, VELOCITY_RANGE = 43, 44  # generator numbers; the amount is (lowest, highest)
-INSTRUMENT, SAMPLE_ID = 41, 53  # generator numbers; the amount is an index
 ROM_SAMPLE, VORBIS_SAMPLE = 0x8000, 0x10  # bits of the sample type
 FRAME_BYTES = 2  # bytes of one 16-bit frame
 
@@ -52,7 +51,7 @@ _MODULATOR = np.dtype(
         ("source", "<u2"),
         ("destination", "<u2"),
         ("amount", "<i2"),
-        ("through", "<u2"),
+        ("amount_source", "<u2"),
         ("transform", "<u2"),
     ]
 )
@@ -92,12 +91,12 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Region:
-    """Keys and velocities at which one sample sounds.
+    """Keys and velocities at which a sample sounds.
 
     Attributes:
-        sample: index of the sample in ``SoundFontFile.samples``.
-        keys: lowest and highest MIDI pitch, both included.
-        velocities: lowest and highest MIDI velocity, both included.
+        sample: index in ``SoundFontFile.samples``.
+        keys: lowest and highest MIDI pitch, inclusive.
+        velocities: lowest and highest MIDI velocity, inclusive.
     """
 
     sample: int
@@ -105,11 +104,10 @@ class Region:
     velocities: tuple[int, int]
 
     @property
-    def place(self) -> tuple[slice, slice]:
-        """Rows and columns of the region in a grid of MIDI pitch × MIDI velocity."""
-        return slice(self.keys[0], self.keys[1] + 1), slice(
-            self.velocities[0], self.velocities[1] + 1
-        )
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the region in an array (MIDI pitch, MIDI velocity)."""
+        (low, high), (soft, loud) = self.keys, self.velocities
+        return slice(low, high + 1), slice(soft, loud + 1)
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,10 @@ class Preset:
     """A preset of a SoundFont.
 
     Attributes:
-        bank: MIDI bank 0..128; 128 holds the drum kits.
+        bank: MIDI bank 0..128; 128 for drum kits.
         program: MIDI program 0..127.
-        name: its maker's name for it.
-        regions: which samples sound where.
+        name: name in the file.
+        regions: samples with their keys and velocities.
     """
 
     bank: int
@@ -130,32 +128,32 @@ class Preset:
 
     @property
     def key(self) -> str:
-        """``bank:program``, unique in a SoundFont (``8:24``)."""
+        """``bank:program`` (``8:24``), unique in a SoundFont."""
         return f"{self.bank}:{self.program}"
 
     def coverage(self) -> NDArray[np.bool_]:
-        """Where any sample sounds: bool (128, 128), by MIDI pitch and MIDI velocity."""
-        grid = np.zeros((128, 128), dtype=np.bool_)
+        """Whether any sample sounds: bool (128, 128), by MIDI pitch and MIDI velocity."""
+        covered = np.zeros((128, 128), dtype=np.bool_)
         for region in self.regions:
-            grid[region.place] = True
-        return grid
+            covered[region.slices] = True
+        return covered
 
-    def samples_within(self, grid: NDArray[np.bool_]) -> frozenset[int]:
-        """Indices of the samples that sound anywhere in ``grid``, bool (128, 128) as above."""
-        return frozenset(region.sample for region in self.regions if grid[region.place].any())
+    def samples_within(self, mask: NDArray[np.bool_]) -> frozenset[int]:
+        """Indices of the samples that sound anywhere in a mask like that of ``coverage``."""
+        return frozenset(region.sample for region in self.regions if mask[region.slices].any())
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One recording of a SoundFont.
+    """A sample of a SoundFont.
 
     Attributes:
-        name: its maker's name for it.
-        offset: first byte in the file.
-        length: bytes; 0 for a recording that is not in the file (ROM of old sound cards).
+        name: name in the file.
+        offset: position of its data in the file, in bytes.
+        length: bytes; 0 for a sample that is not in the file (ROM of old sound cards).
         sample_rate: Hz.
         root: MIDI pitch of the recording.
-        vorbis: whether it is an Ogg Vorbis stream and not 16-bit frames.
+        vorbis: whether the data are an Ogg Vorbis stream instead of 16-bit frames.
     """
 
     name: str
@@ -166,25 +164,25 @@ class Sample:
     vorbis: bool
 
     @property
-    def recording(self) -> str:
-        """The name without channel, case and punctuation: ``Viola C7(L)`` is ``violac7``."""
+    def base_name(self) -> str:
+        """Name without channel, case and punctuation: ``violac7`` of ``Viola C7(L)``."""
         return _PUNCTUATION.sub("", _CHANNEL.sub("", self.name).lower())
 
 
 class SoundFontFile:
-    """The map of a SoundFont 2 or 3 file.
+    """A SoundFont 2 or 3 file, opened for reading.
 
     Args:
         path: the .sf2 or .sf3 file.
 
     Attributes:
-        info: the INFO list's texts by their four letters (``{"INAM": "Fluid R3 GM", …}``).
-        presets: in the order of bank and program.
-        samples: in the file's order.
-        tables: the map's tables by their four letters, each with its closing record.
+        info: texts of the INFO list by chunk name (``{"INAM": "Fluid R3 GM", …}``).
+        presets: sorted by bank and program.
+        samples: in the order of the file.
+        tables: tables of the pdta list by chunk name, each with its terminal record.
 
     Raises:
-        CorpusError: there is no such file, it is no SoundFont, is cut off or contradicts itself.
+        CorpusError: there is no such file, or it is not a SoundFont, truncated or inconsistent.
     """
 
     info: dict[str, str]
@@ -195,54 +193,47 @@ class SoundFontFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._fingerprints: dict[int, str] = {}
-        self._data = _mapped(self.path)
-        chunks = self._chunks()
+        self._data = _map_file(self.path)
+        self._chunks = chunks = self._find_chunks()
         self.info = {
-            name.removeprefix("INFO"): bytes(self._data[start:end])
-            .split(b"\0")[0]
-            .decode("latin-1")
-            .strip()
+            name.removeprefix("INFO"): _text(self._data[start:end])
             for name, (start, end) in chunks.items()
             if name.startswith("INFO") and name[4:] not in ("ifil", "iver")
         }
-        self.tables = {name: self._table(chunks, name) for name in _TABLES}
-        self._places = chunks
+        self.tables = {name: self._read_table(name) for name in _TABLES}
         self.samples = self._read_samples(self.tables["shdr"], chunks.get("sdtasmpl", (0, 0)))
         self.presets = self._read_presets(self.tables)
 
-    def recording(self, sample: int) -> memoryview:
-        """A sample's data as it stands in the file: 16-bit frames, or an Ogg Vorbis stream."""
-        place = self.samples[sample]
-        return memoryview(self._data)[place.offset : place.offset + place.length]
+    def sample_data(self, sample: int) -> memoryview:
+        """Data of a sample as in the file: 16-bit frames, or an Ogg Vorbis stream."""
+        entry = self.samples[sample]
+        return memoryview(self._data)[entry.offset : entry.offset + entry.length]
 
-    def lower_bytes(self, sample: int) -> memoryview | None:
-        """The lower eight bits of each frame of a sample; None in a file of 16 bits."""
-        first, last = self._places.get("sdtasm24", (0, 0))
-        place = self.samples[sample]
-        start = first + (place.offset - self._places["sdtasmpl"][0]) // FRAME_BYTES
-        end = start + place.length // FRAME_BYTES
+    def sample_lower_bytes(self, sample: int) -> memoryview | None:
+        """Lower eight bits of each frame of a sample; None in a 16-bit file."""
+        first, last = self._chunks.get("sdtasm24", (0, 0))
+        entry = self.samples[sample]
+        start = first + (entry.offset - self._chunks["sdtasmpl"][0]) // FRAME_BYTES
+        end = start + entry.length // FRAME_BYTES
         return memoryview(self._data)[start:end] if first and end <= last else None
 
     def modulators(self) -> NDArray[np.void]:
-        """The instruments' modulators, ``imod``: source, destination, amount, source of it."""
-        if "pdtaimod" not in self._places:
-            return np.zeros(0, dtype=_MODULATOR)
-        start, end = self._places["pdtaimod"]
-        whole = (end - start) // _MODULATOR.itemsize * _MODULATOR.itemsize
-        found: NDArray[np.void] = np.frombuffer(self._data[start : start + whole], _MODULATOR)
-        return found
+        """Modulators of the instruments (``imod``)."""
+        start, end = self._chunks.get("pdtaimod", (0, 0))
+        length = (end - start) // _MODULATOR.itemsize * _MODULATOR.itemsize
+        records: NDArray[np.void] = np.frombuffer(self._data[start : start + length], _MODULATOR)
+        return records
 
     def fingerprint(self, sample: int) -> str | None:
-        """SHA-256 of a sample's data as it stands in the file (.sf3: the compressed bytes).
+        """SHA-256 of a sample's data as in the file (.sf3: the compressed bytes).
 
-        None for a sample that is not in the file, or holds nothing but zeros: sharing silence is
-        sharing nothing.
+        None for a sample that is not in the file or is all zeros, because two instruments that
+        share silence share no recording.
         """
         if sample not in self._fingerprints:
-            place = self.samples[sample]
-            data = memoryview(self._data)[place.offset : place.offset + place.length]
-            silent = not place.vorbis and not np.frombuffer(data, dtype=np.uint8).any()
-            self._fingerprints[sample] = "" if silent else hashlib.sha256(data).hexdigest()
+            data = self.sample_data(sample)
+            has_sound = self.samples[sample].vorbis or np.frombuffer(data, dtype=np.uint8).any()
+            self._fingerprints[sample] = hashlib.sha256(data).hexdigest() if has_sound else ""
         return self._fingerprints[sample] or None
 
     def sha256(self) -> str:
@@ -252,14 +243,14 @@ class SoundFontFile:
     def _error(self, problem: str, remedy: str | None = None) -> CorpusError:
         return CorpusError(problem, path=self.path, remedy=remedy)
 
-    def _chunks(self) -> dict[str, tuple[int, int]]:
-        """First byte and end of each chunk, by list and name (``pdtaphdr``)."""
+    def _find_chunks(self) -> dict[str, tuple[int, int]]:
+        """Start and end of each chunk's data in bytes, by list and chunk name (``pdtaphdr``)."""
         header = read_header(self._data)
         if header is None or header.form != "sfbk":
             raise self._error("is not a SoundFont", "give a .sf2 or .sf3 file")
         if header.end > len(self._data):
             raise self._error(
-                f"is cut off: {len(self._data)} of {header.end} bytes are there",
+                f"is truncated: it has {len(self._data)} of {header.end} bytes",
                 "copy or download it again",
             )
         chunks: dict[str, tuple[int, int]] = {}
@@ -275,16 +266,16 @@ class SoundFontFile:
         for chunk in walk_chunks(self._data, start, end):
             if chunk.missing:
                 raise self._error(
-                    f'chunk "{chunk.name}" reaches {chunk.missing} bytes beyond its list',
+                    f'chunk "{chunk.name}" ends {chunk.missing} bytes after its list',
                     "copy or download it again",
                 )
             yield chunk
 
-    def _table(self, chunks: dict[str, tuple[int, int]], name: str) -> NDArray[np.void]:
+    def _read_table(self, name: str) -> NDArray[np.void]:
         layout = _TABLES[name]
-        if f"pdta{name}" not in chunks:
+        if f"pdta{name}" not in self._chunks:
             raise self._error(f'has no "{name}" table', "give a .sf2 or .sf3 file")
-        start, end = chunks[f"pdta{name}"]
+        start, end = self._chunks[f"pdta{name}"]
         if end == start or (end - start) % layout.itemsize:
             raise self._error(
                 f'table "{name}" has {end - start} bytes, not a multiple of {layout.itemsize}'
@@ -292,19 +283,17 @@ class SoundFontFile:
         table: NDArray[np.void] = np.frombuffer(self._data[start:end], dtype=layout)
         return table
 
-    def _read_samples(
-        self, headers: NDArray[np.void], recordings: tuple[int, int]
-    ) -> tuple[Sample, ...]:
+    def _read_samples(self, headers: NDArray[np.void], data: tuple[int, int]) -> tuple[Sample, ...]:
         samples = []
         for header in headers[:-1]:
             vorbis = bool(header["type"] & VORBIS_SAMPLE)
             unit = 1 if vorbis else FRAME_BYTES
-            offset = recordings[0] + unit * int(header["start"])
+            offset = data[0] + unit * int(header["start"])
             length = unit * (int(header["end"]) - int(header["start"]))
             if header["type"] & ROM_SAMPLE or length <= 0:
                 length = 0
-            elif offset + length > recordings[1]:
-                raise self._error(f'sample "{_text(header["name"])}" lies outside the recordings')
+            elif offset + length > data[1]:
+                raise self._error(f'sample "{_text(header["name"])}" is outside the sample data')
             samples.append(
                 Sample(
                     name=_text(header["name"]),
@@ -322,44 +311,42 @@ class SoundFontFile:
             [
                 Region(sample, keys, velocities)
                 for sample, keys, velocities in zones
-                if self._known(sample, len(self.samples), "sample")
-                and self.samples[sample].length > 0
+                if self.samples[sample].length > 0
             ]
-            for zones in self._zones(tables["inst"], tables["ibag"], tables["igen"], SAMPLE_ID)
+            for zones in self._read_zones(
+                tables["inst"], tables["ibag"], tables["igen"], Generator.SAMPLE_ID, self.samples
+            )
         ]
         presets = []
-        outer = self._zones(tables["phdr"], tables["pbag"], tables["pgen"], INSTRUMENT)
+        outer = self._read_zones(
+            tables["phdr"], tables["pbag"], tables["pgen"], Generator.INSTRUMENT, instruments
+        )
         for header, zones in zip(tables["phdr"], outer, strict=False):
             regions = []
             for instrument, keys, velocities in zones:
-                self._known(instrument, len(instruments), "instrument")
                 for inner in instruments[instrument]:
-                    both = _overlap(keys, inner.keys), _overlap(velocities, inner.velocities)
-                    if both[0] and both[1]:
-                        regions.append(Region(inner.sample, both[0], both[1]))
+                    common_keys = _overlap(keys, inner.keys)
+                    common_velocities = _overlap(velocities, inner.velocities)
+                    if common_keys and common_velocities:
+                        regions.append(Region(inner.sample, common_keys, common_velocities))
             name = _text(header["name"])
             presets.append(
                 Preset(int(header["bank"]), int(header["program"]), name, tuple(regions))
             )
         return tuple(sorted(presets, key=lambda preset: (preset.bank, preset.program)))
 
-    def _known(self, index: int, count: int, kind: str) -> bool:
-        if index >= count:
-            raise self._error(f"a zone names {kind} {index}, but there are {count}")
-        return True
-
-    def _zones(
+    def _read_zones(
         self,
         owners: NDArray[np.void],
         bags: NDArray[np.void],
         generators: NDArray[np.void],
-        target: int,
+        reference: Generator,
+        targets: Sequence[object],
     ) -> Iterator[list[tuple[int, tuple[int, int], tuple[int, int]]]]:
-        """For each owner its zones that name a target: target's index, key range, velocities."""
+        """For each owner, its zones that refer to a target: index, key range, velocity range."""
         limits = bags["generator"].tolist()
         pairs = list(zip(generators["number"].tolist(), generators["amount"].tolist(), strict=True))
-        starts = owners["bag"].tolist()
-        for first, last in itertools.pairwise(starts):
+        for first, last in itertools.pairwise(owners["bag"].tolist()):
             if not first <= last < len(limits):
                 raise self._error("its zones are out of order", "copy or download it again")
             zones = []
@@ -367,13 +354,22 @@ class SoundFontFile:
                 if not begin <= end < len(pairs) + 1:
                     raise self._error("its generators are out of order")
                 zone = dict(pairs[begin:end])
-                if target in zone:
-                    keys = _range(zone.get(KEY_RANGE))
-                    zones.append((zone[target], keys, _range(zone.get(VELOCITY_RANGE))))
+                if reference not in zone:
+                    continue
+                if zone[reference] >= len(targets):
+                    kind = "sample" if reference is Generator.SAMPLE_ID else "instrument"
+                    raise self._error(
+                        f"a zone refers to {kind} {zone[reference]}, but there are {len(targets)}"
+                    )
+                keys, velocities = (
+                    _unpack_range(zone.get(number, FULL_RANGE))
+                    for number in (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
+                )
+                zones.append((zone[reference], keys, velocities))
             yield zones
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _map_file(path: Path) -> mmap.mmap:
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -391,10 +387,10 @@ def _text(name: bytes) -> str:
     return bytes(name).split(b"\0")[0].decode("latin-1").strip()
 
 
-def _range(amount: int | None) -> tuple[int, int]:
-    return (0, 127) if amount is None else (amount & 0xFF, amount >> 8)
+def _unpack_range(amount: int) -> tuple[int, int]:
+    return amount & 0xFF, amount >> 8
 
 
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int] | None:
-    low, high = max(one[0], other[0]), min(one[1], other[1])
+def _overlap(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int] | None:
+    low, high = max(first[0], second[0]), min(first[1], second[1])
     return (low, high) if low <= high else None

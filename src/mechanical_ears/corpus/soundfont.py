@@ -210,7 +210,7 @@ class SoundFont(Corpus):
                 fingerprint = font.fingerprint(sample)
                 if fingerprint is not None:
                     owners[fingerprint].add(instrument.name)
-                    owners[f"named {font.samples[sample].recording}"].add(instrument.name)
+                    owners[f"named {font.samples[sample].base_name}"].add(instrument.name)
         shared = [frozenset(names) for names in owners.values() if len(names) > 1]
         joined = connected_components(self.instruments, shared)
         return [frozenset(names) for names in joined if len(names) > 1]

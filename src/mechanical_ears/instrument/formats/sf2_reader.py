@@ -187,7 +187,7 @@ def _read_response(file: SoundFontFile, bag: int) -> VelocityResponse | None:
     concave: int | None = None
     linear = 0
     for row in file.modulators()[first:last]:
-        if int(row["destination"]) != Generator.ATTENUATION or int(row["through"]):
+        if int(row["destination"]) != Generator.ATTENUATION or int(row["amount_source"]):
             continue
         if int(row["source"]) == VELOCITY_CONCAVE:
             concave = int(row["amount"])
@@ -267,14 +267,14 @@ def _read_envelope(amounts: Amounts) -> Envelope:
 
 def _decode_audio(file: SoundFontFile, index: int) -> NDArray[np.float32]:
     """Samples of a recording, float32 (frames,)."""
-    data = file.recording(index)
+    data = file.sample_data(index)
     if file.samples[index].vorbis:
         import soundfile
 
         audio, _ = soundfile.read(io.BytesIO(bytes(data)), dtype="float32", always_2d=True)
         return np.asarray(audio[:, 0], dtype=np.float32)
     upper = np.frombuffer(data, dtype="<i2")
-    lower = file.lower_bytes(index)
+    lower = file.sample_lower_bytes(index)
     if lower is None:
         return np.asarray(upper, dtype=np.float32) / np.float32(2**15)
     integers = (upper.astype(np.int32) << 8) | np.frombuffer(lower, dtype=np.uint8)
