@@ -52,7 +52,7 @@ def test_history_goes_back_and_forth_and_forgets_what_was_undone(bare):
 def test_a_steady_note_is_looped_without_a_jump(bare):
     told = run(
         bare,
-        "audio/held.js",
+        "audio/sustain-loop.js",
         """({ hold }) => {
           const x = new Float32Array(192000);
           for (let i = 0; i < x.length; i++) x[i] = 0.5 * Math.sin(2 * Math.PI * 220.5 * i / 48000);
@@ -72,7 +72,7 @@ def test_a_steady_note_is_looped_without_a_jump(bare):
 def test_a_falling_note_goes_on_falling_at_its_own_rate(bare):
     told = run(
         bare,
-        "audio/held.js",
+        "audio/sustain-loop.js",
         """({ hold, frameLevels }) => {
           const x = new Float32Array(192000);
           for (let i = 0; i < x.length; i++)
@@ -92,7 +92,7 @@ def test_a_falling_note_goes_on_falling_at_its_own_rate(bare):
 def test_a_note_that_is_gone_is_not_held(bare):
     loop = run(
         bare,
-        "audio/held.js",
+        "audio/sustain-loop.js",
         """({ hold }) => {
           const x = new Float32Array(192000);
           for (let i = 0; i < 24000; i++) x[i] = Math.exp(-i / 2000) * Math.sin(i / 20);
@@ -126,7 +126,7 @@ def test_a_release_is_brought_to_the_level_of_the_moment(bare):
 def test_velocity_layers_are_mixed(bare):
     told = run(
         bare,
-        "audio/notes.js",
+        "audio/note-cache.js",
         """({ Notes }) => {
           const notes = new Notes(null, null, { layers: [40, 80, 120] });
           return [20, 40, 50, 80, 110, 127].map((v) =>
@@ -155,7 +155,7 @@ def test_the_limit_leaves_what_is_not_too_loud_as_it_is(bare):
 def test_a_place_on_the_piano_is_a_key_and_a_velocity(bare):
     told = run(
         bare,
-        "play/geometry.js",
+        "play/key-geometry.js",
         """({ Keys, pitchName }) => {
           const keys = new Keys(21, 108);
           const c4 = keys.position(60);
@@ -179,7 +179,7 @@ def test_a_place_on_the_piano_is_a_key_and_a_velocity(bare):
 def test_the_pads_weights_sum_to_one_and_its_corners_are_pure(bare):
     told = run(
         bare,
-        "walk/pad.js",
+        "morph/pad.js",
         """({ weights }) => [[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.25]]
           .map(([x, y]) => weights(x, y))""",
     )
@@ -190,7 +190,7 @@ def test_the_pads_weights_sum_to_one_and_its_corners_are_pure(bare):
 def test_what_is_urgent_is_loaded_first_and_the_newest_of_that(bare):
     order = run(
         bare,
-        "audio/loading.js",
+        "audio/request-queue.js",
         """async ({ Loading }) => {
           const order = [];
           const loading = new Loading();
@@ -212,7 +212,7 @@ def test_what_is_urgent_is_loaded_first_and_the_newest_of_that(bare):
 def test_names_and_numbers_are_told_as_musicians_do(bare):
     told = run(
         bare,
-        "words.js",
+        "wording.js",
         """(words) => [
           words.knownName("keyboard_electronic_fluidr3_gm-000-007"),
           words.knownName("guitar_synthetic_017"),

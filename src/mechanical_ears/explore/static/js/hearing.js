@@ -2,11 +2,11 @@
 
 import { isAbort, Problem } from "./api.js";
 import { byId, element } from "./element.js";
-import { checkRecording, files, isShare, readShare } from "./keep/files.js";
+import { checkRecording, files, isShare, readShare } from "./saving/open-files.js";
 import { notice, speak, wrong } from "./notices.js";
-import * as card from "./see/card.js";
+import * as card from "./display/hearing-card.js";
 import { showTab } from "./tabs.js";
-import { noteHeard } from "./words.js";
+import { noteHeard } from "./wording.js";
 
 const SETTLE = 500; // ms that an instrument is in hand before the ears are asked
 

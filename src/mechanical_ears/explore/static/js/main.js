@@ -2,20 +2,20 @@
 
 import { Api, Problem } from "./api.js";
 import { Engine } from "./audio/engine.js";
-import { Notes } from "./audio/notes.js";
+import { Notes } from "./audio/note-cache.js";
 import { Voices } from "./audio/voices.js";
 import { byId } from "./element.js";
 import { hearing } from "./hearing.js";
-import { instrumentHead } from "./head.js";
-import { keeping } from "./keeping.js";
+import { instrumentHead } from "./instrument-header.js";
+import { keeping } from "./saving.js";
 import { Session } from "./session.js";
 import { notice, watch, wrong } from "./notices.js";
-import { Audition } from "./play/audition.js";
+import { Audition } from "./play/preview.js";
 import { Piano } from "./play/piano.js";
 import { Player } from "./play/player.js";
-import { Live } from "./see/live.js";
-import { stage } from "./stage.js";
-import { wander } from "./wander.js";
+import { Live } from "./display/live-display.js";
+import { stage } from "./dock.js";
+import { wander } from "./explore.js";
 import { tabs } from "./tabs.js";
 import { theme } from "./theme.js";
 
@@ -70,7 +70,7 @@ async function start() {
  *
  * @param {Api} api
  * @param {import("./types.js").Space} space is changed in place
- * @param {import("./wander.js").Wander} map
+ * @param {import("./explore.js").Wander} map
  */
 async function growing(api, space, map) {
   let { mapping } = await api.about();

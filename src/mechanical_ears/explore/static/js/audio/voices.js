@@ -6,7 +6,7 @@
  * release that the note was rendered with, brought to the level that it has then.
  */
 
-import { levelAt } from "./held.js";
+import { levelAt } from "./sustain-loop.js";
 
 export const MOST = 32; // voices at once
 const STEAL = 0.006; // s, time constant of a stolen voice's fade
@@ -21,7 +21,7 @@ const MOST_RAISED = 4; // gain, at which a release is still played rather than a
 const GONE = 8; // time constants after which a fade is silence
 
 /**
- * @typedef {import("./notes.js").Sample} Sample
+ * @typedef {import("./note-cache.js").Sample} Sample
  *
  * @typedef {Object} Voice
  * @property {string} id
@@ -43,7 +43,7 @@ export class Voices extends EventTarget {
 
   /**
    * @param {import("./engine.js").Engine} engine
-   * @param {import("./notes.js").Notes} notes
+   * @param {import("./note-cache.js").Notes} notes
    */
   constructor(engine, notes) {
     super();

@@ -1,10 +1,10 @@
 /** The map: where instruments lie, what is heard there, and the way one has walked. */
 
 import { colour, familyToken } from "../families.js";
-import { Field } from "./field.js";
+import { Field } from "./point-index.js";
 import { gestures } from "./gestures.js";
 import { Overlay } from "./overlay.js";
-import { Points } from "./points.js";
+import { Points } from "./point-layer.js";
 import { View } from "./view.js";
 
 const SMALLEST = 3.5; // px of a point

@@ -38,7 +38,7 @@ export class Overlay {
   }
 
   /**
-   * @param {import("./field.js").Field} field
+   * @param {import("./point-index.js").Field} field
    * @param {Scene} scene
    * @param {number} size px of a point
    * @param {number} ratio device pixels a px
@@ -73,7 +73,7 @@ export class Overlay {
     pen.fillText(text, x, y);
   }
 
-  /** @param {import("./field.js").Field} field @param {Scene} scene */
+  /** @param {import("./point-index.js").Field} field @param {Scene} scene */
   #regions(field, scene) {
     const { pen } = this;
     const strength = Math.max(0, 1 - (field.view.zoom - 1) / 5);
@@ -144,7 +144,7 @@ export class Overlay {
     pen.stroke();
   }
 
-  /** @param {import("./field.js").Field} field @param {Scene} scene */
+  /** @param {import("./point-index.js").Field} field @param {Scene} scene */
   #recording(field, { recording }) {
     if (!recording) return;
     const { pen } = this;
@@ -172,7 +172,7 @@ export class Overlay {
     this.#halo(recording.name, x, y - 22, css(this.ink));
   }
 
-  /** @param {import("./field.js").Field} field @param {number} size */
+  /** @param {import("./point-index.js").Field} field @param {number} size */
   #names(field, size) {
     const { pen } = this;
     const { view, space } = field;
@@ -193,7 +193,7 @@ export class Overlay {
     }
   }
 
-  /** @param {import("./field.js").Field} field @param {Scene} scene @param {number} size */
+  /** @param {import("./point-index.js").Field} field @param {Scene} scene @param {number} size */
   #cursor(field, { cursor }, size) {
     if (cursor === null) return;
     const [x, y] = field.at(cursor);

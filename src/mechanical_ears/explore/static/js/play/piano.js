@@ -1,6 +1,6 @@
 /** The piano on the page: fingers and mouse, glissando, and single keys for the keyboard. */
 
-import { Keys, isBlack, pitchName } from "./geometry.js";
+import { Keys, isBlack, pitchName } from "./key-geometry.js";
 
 const NARROWEST = { fine: 20, coarse: 36 }; // px of a white key
 const BRIEF = 600; // ms that a key sounds which was pressed by Enter or a screen reader

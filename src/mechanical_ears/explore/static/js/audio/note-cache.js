@@ -1,8 +1,8 @@
 /** Notes as samples: fetched, decoded, and kept within a bound. */
 
 import { Problem, isAbort } from "../api.js";
-import { hold } from "./held.js";
-import { Loading } from "./loading.js";
+import { hold } from "./sustain-loop.js";
+import { Loading } from "./request-queue.js";
 
 const BOUND = 192 * 2 ** 20; // bytes of decoded samples
 const BYTES = 4; // of a sample
@@ -16,7 +16,7 @@ const OCTAVE = 12;
 /**
  * @typedef {Object} Sample
  * @property {AudioBuffer} buffer
- * @property {import("./held.js").Held} held
+ * @property {import("./sustain-loop.js").Held} held
  * @property {number} pitch MIDI number
  * @property {number} velocity MIDI velocity
  */

@@ -4,7 +4,7 @@ import { Phrase } from "./audio/phrase.js";
 import { byId, icon } from "./element.js";
 import { notice, speak } from "./notices.js";
 import { ComputerKeys } from "./play/computer-keys.js";
-import { pitchName } from "./play/geometry.js";
+import { pitchName } from "./play/key-geometry.js";
 import { Midi } from "./play/midi.js";
 import { remember, setting } from "./settings.js";
 

@@ -7,10 +7,10 @@ import { SoundMap } from "./map/map.js";
 import { speak } from "./notices.js";
 import { searchBox } from "./search.js";
 import { remember, setting } from "./settings.js";
-import { Pad } from "./walk/pad.js";
-import { shape } from "./walk/shape.js";
-import { Thread } from "./walk/thread.js";
-import { knownName } from "./words.js";
+import { Pad } from "./morph/pad.js";
+import { shape } from "./morph/quality-sliders.js";
+import { Thread } from "./morph/morph-line.js";
+import { knownName } from "./wording.js";
 
 /** The map, with what stands on it. */
 export class Wander extends SoundMap {

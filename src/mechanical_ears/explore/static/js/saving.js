@@ -1,8 +1,8 @@
 /** Keeping what one has found: favourites, shared files, exports. */
 
 import { byId } from "./element.js";
-import { download, exporting } from "./keep/exporting.js";
-import { Favourites } from "./keep/favourites.js";
+import { download, exporting } from "./saving/export.js";
+import { Favourites } from "./saving/favourites.js";
 import { notice, wrong } from "./notices.js";
 
 /** @param {import("./app.js").WithMap} app */

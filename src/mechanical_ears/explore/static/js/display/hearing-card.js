@@ -2,8 +2,8 @@
 
 import { byId, element } from "../element.js";
 import { familyWords } from "../families.js";
-import { pitchName } from "../play/geometry.js";
-import * as words from "../words.js";
+import { pitchName } from "../play/key-geometry.js";
+import * as words from "../wording.js";
 
 /** @typedef {import("../types.js").Instrument} Instrument */
 

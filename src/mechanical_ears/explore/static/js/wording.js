@@ -1,7 +1,7 @@
 /** What the ears say, in words a musician understands. */
 
 import { familyWords } from "./families.js";
-import { pitchName } from "./play/geometry.js";
+import { pitchName } from "./play/key-geometry.js";
 import { programName } from "./general-midi.js";
 
 const IN_TUNE = 3; // cents

@@ -3,7 +3,7 @@
 import { Problem } from "../api.js";
 import { byId } from "../element.js";
 import { wrong } from "../notices.js";
-import { size } from "../words.js";
+import { size } from "../wording.js";
 
 const EVERY = 300; // ms between two looks
 
