@@ -173,7 +173,7 @@ def server() -> Iterator[str]:
 
 def in_hand(page: Page) -> None:
     """Wait until an instrument is in hand."""
-    page.wait_for_selector("#wait", state="hidden", timeout=120_000)
+    page.wait_for_selector("#loading", state="hidden", timeout=120_000)
     page.wait_for_selector("#about svg", state="attached")
 
 
@@ -206,13 +206,16 @@ def key_to_sound(browser: Browser, url: str) -> dict[str, Any]:
     page = browser.new_page()
     page.goto(url)
     in_hand(page)
-    page.click("#sound")
+    page.click("#turn-on-sound")
     page.evaluate("mechanicalEars.session.open({ seed: 8, family: 'bass' })")
     until(page, "mechanicalEars.session.instrument.name === 'bass-8'")
     for velocity in (80, 120):
         there = f"mechanicalEars.notes.get(mechanicalEars.session.instrument.id, 60, {velocity})"
         page.evaluate(
-            "(v) => mechanicalEars.notes.want(mechanicalEars.session.instrument.id, 60, v, true)",
+            """(velocity) => {
+              const { notes, session } = mechanicalEars;
+              notes.request(session.instrument.id, 60, velocity, true);
+            }""",
             velocity,
         )
         until(page, f"Boolean({there})")
@@ -240,13 +243,13 @@ def frames(browser: Browser, url: str) -> dict[str, dict[str, list[float]]]:
 
 def wander(page: Page, keys: list[str]) -> None:
     """A short walk that leaves a trail, and a chord that sounds."""
-    page.click("#sound")
+    page.click("#turn-on-sound")
     places: list[list[float]] = page.evaluate(
         """() => {
           const box = document.getElementById("map").getBoundingClientRect();
-          const { field } = mechanicalEars.map;
+          const { index } = mechanicalEars.map;
           const inside = ([x, y]) => x > 60 && y > 60 && x < box.width - 80 && y < box.height - 80;
-          const all = [...Array(field.count).keys()].map((i) => field.at(i)).filter(inside);
+          const all = [...Array(index.count).keys()].map((i) => index.position(i)).filter(inside);
           const pick = (share) => all[Math.floor(share * all.length)];
           return [0.05, 0.42, 0.71].map(pick).map(([x, y]) => [x + box.left, y + box.top]);
         }"""
@@ -259,7 +262,7 @@ def wander(page: Page, keys: list[str]) -> None:
         """() => {
           const box = document.getElementById("map").getBoundingClientRect();
           const { view, scene } = mechanicalEars.map;
-          const [x, y] = view.toScreen(scene.current.x, scene.current.y);
+          const [x, y] = view.toScreen(scene.selected.x, scene.selected.y);
           return [x + box.left, y + box.top];
         }"""
     )
@@ -285,7 +288,7 @@ def pictures(browser: Browser, url: str) -> None:
         in_hand(page)
         wander(page, ["KeyQ", "KeyE", "KeyT"])
         if name == "dark":
-            page.click("#tab-ears")
+            page.click("#tab-analysis")
             page.wait_for_selector(".card table")
             page.wait_for_timeout(1500)
         page.screenshot(path=PICTURES / f"explore-{name}.png")
@@ -301,7 +304,7 @@ def pictures(browser: Browser, url: str) -> None:
     page.add_init_script(SEEDED)
     page.goto(url)
     in_hand(page)
-    page.locator("#sound").tap()
+    page.locator("#turn-on-sound").tap()
     page.wait_for_timeout(2500)
     page.keyboard.down("KeyX")
     page.keyboard.down("KeyV")

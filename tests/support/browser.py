@@ -1,4 +1,4 @@
-"""The server as people start it, and what tests ask of a page."""
+"""A running server, and helpers for tests of its page in a browser."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-POINTS = 250  # instruments of the map: a small one is laid out quickly
-PATIENCE = 240  # s until the server must answer, on slow cores
-QUIET = 0.002  # root mean square, below which nothing sounds
-AUDIBLE = 0.004
+POINTS = 250  # instruments on the map; a small map is built quickly
+START_SECONDS = 240  # s until the server must answer, on slow cores
+SILENT_RMS = 0.002  # root mean square, below which nothing sounds
+AUDIBLE_RMS = 0.004  # root mean square, above which something sounds
 
 
 @dataclass
 class Server:
-    """`ears explore` on a free port, with data of its own."""
+    """`ears explore` on a free port, with its own data folder."""
 
     data: Path
     port: int = 0
@@ -44,7 +44,7 @@ class Server:
         command += ["--port", str(self.port), "--data", str(self.data), "--points", str(POINTS)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             assert self.process.poll() is None, self._log.read_text()
             try:
@@ -60,11 +60,11 @@ class Server:
         return self.data / "server.log"
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """Stop it as Ctrl-C does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(30) == 0, self._log.read_text()
@@ -72,11 +72,11 @@ class Server:
 
 @dataclass
 class Watch:
-    """What a page must never do: err in the console, ask another machine."""
+    """Records errors in a page's console and its requests to other machines."""
 
     host: str
     errors: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
+    other_hosts: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)  # parts of errors that a test provokes
 
     def console(self, message: ConsoleMessage) -> None:
@@ -85,33 +85,33 @@ class Watch:
 
     def request(self, request: Request) -> None:
         if not request.url.startswith(f"http://{self.host}/"):
-            self.strangers.append(request.url)
+            self.other_hosts.append(request.url)
 
     @property
     def unexpected(self) -> list[str]:
-        return [e for e in self.errors if not any(words in e for words in self.expected)]
+        return [e for e in self.errors if not any(text in e for text in self.expected)]
 
 
-def started(page: Page) -> None:
-    """Wait until the map is there, and an instrument in hand."""
-    page.wait_for_selector("#wait", state="hidden", timeout=60_000)
+def wait_for_start(page: Page) -> None:
+    """Wait until the map is loaded and an instrument is selected."""
+    page.wait_for_selector("#loading", state="hidden", timeout=60_000)
     page.wait_for_selector("#about svg", state="attached")
 
 
-def until(page: Page, script: str, seconds: float = 20.0) -> None:
-    """Wait until an expression is true; the page's policy forbids Playwright's own way."""
+def wait_until(page: Page, script: str, seconds: float = 20.0) -> None:
+    """Wait until an expression is true; the page's policy forbids Playwright's own function."""
     end = time.monotonic() + seconds
     while not page.evaluate(script):
         assert time.monotonic() < end, script
         page.wait_for_timeout(50)
 
 
-def place(page: Page, instrument: int) -> tuple[float, float]:
-    """Where an instrument of the map is on the screen, px."""
+def point_position(page: Page, instrument: int) -> tuple[float, float]:
+    """Position of an instrument of the map on the screen, px."""
     x, y = page.evaluate(
         """(i) => {
           const box = document.getElementById("map").getBoundingClientRect();
-          const [x, y] = mechanicalEars.map.field.at(i);
+          const [x, y] = mechanicalEars.map.index.position(i);
           return [x + box.left, y + box.top];
         }""",
         instrument,
@@ -119,56 +119,59 @@ def place(page: Page, instrument: int) -> tuple[float, float]:
     return x, y
 
 
-def in_hand(page: Page) -> tuple[float, float]:
-    """Where the instrument in hand is on the screen, px."""
+def selected_position(page: Page) -> tuple[float, float]:
+    """Position of the selected instrument on the screen, px."""
     x, y = page.evaluate(
         """() => {
           const box = document.getElementById("map").getBoundingClientRect();
           const { view, scene } = mechanicalEars.map;
-          const [x, y] = view.toScreen(scene.current.x, scene.current.y);
+          const [x, y] = view.toScreen(scene.selected.x, scene.selected.y);
           return [x + box.left, y + box.top];
         }"""
     )
     return x, y
 
 
-def step(page: Page) -> dict:
-    """The step in hand: base, turn, instrument."""
+def current_step(page: Page) -> dict:
+    """The session's current step: base, turn, instrument."""
     return page.evaluate("mechanicalEars.session.step")
 
 
 def open_recipe(page: Page, **recipe: object) -> str:
-    """Open an instrument and wait for it; its name."""
+    """Open an instrument, wait for it and return its name."""
     page.evaluate("(recipe) => mechanicalEars.session.open(recipe)", recipe)
     settle(page)
     return page.inner_text("#name")
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing more is asked for, and all notes are off."""
-    until(page, "!document.getElementById('name').hasAttribute('data-busy')")
-    page.evaluate("mechanicalEars.audition.stop(), mechanicalEars.voices.silence()")
+    """Wait until no step is pending, and stop all notes."""
+    wait_until(page, "!document.getElementById('name').hasAttribute('data-busy')")
+    page.evaluate("mechanicalEars.preview.stop(), mechanicalEars.voices.silence()")
 
 
-def loaded(page: Page, pitch: int, velocity: int) -> None:
-    """Wait until the exact note of the instrument in hand is there."""
+def load_note(page: Page, pitch: int, velocity: int) -> None:
+    """Load a note of the selected instrument."""
     page.evaluate(
-        "([p, v]) => mechanicalEars.notes.want(mechanicalEars.session.instrument.id, p, v, true)",
+        """([pitch, velocity]) => {
+          const { notes, session } = mechanicalEars;
+          notes.request(session.instrument.id, pitch, velocity, true);
+        }""",
         [pitch, velocity],
     )
-    there = f"mechanicalEars.notes.get(mechanicalEars.session.instrument.id, {pitch}, {velocity})"
-    until(page, f"Boolean({there})")
+    note = f"mechanicalEars.notes.get(mechanicalEars.session.instrument.id, {pitch}, {velocity})"
+    wait_until(page, f"Boolean({note})")
 
 
-def wake(page: Page) -> None:
-    """Turn the sound on as a person does."""
-    if page.is_visible("#sound"):
-        page.click("#sound")
-    page.wait_for_selector("#sound", state="hidden")
+def turn_on_sound(page: Page) -> None:
+    """Turn on sound as a person does."""
+    if page.is_visible("#turn-on-sound"):
+        page.click("#turn-on-sound")
+    page.wait_for_selector("#turn-on-sound", state="hidden")
 
 
-def samples(page: Page) -> tuple[NDArray[np.float64], float]:
-    """What goes to the loudspeakers now: the analyser's last 8192 samples, and their rate, Hz."""
+def output_samples(page: Page) -> tuple[NDArray[np.float64], float]:
+    """The last 8192 samples of the audio output, and their rate in Hz."""
     rate, *audio = page.evaluate(
         """() => {
           const { analyser, context } = mechanicalEars.engine;
@@ -181,8 +184,8 @@ def samples(page: Page) -> tuple[NDArray[np.float64], float]:
     return np.array(audio), rate
 
 
-def level(page: Page) -> float:
-    """Root mean square of what sounds now."""
+def output_level(page: Page) -> float:
+    """Root mean square of the audio output."""
     return page.evaluate(
         """() => {
           const { analyser } = mechanicalEars.engine;
@@ -194,56 +197,57 @@ def level(page: Page) -> float:
     )
 
 
-def calm(page: Page) -> None:
-    """As if nobody had touched the page, but for what is in hand and kept."""
+def reset_page(page: Page) -> None:
+    """Reset the page, except for the selected instrument and the favourites."""
     page.mouse.move(2, 2)
     page.evaluate(
         """() => {
-          const { audition, player, voices, map } = mechanicalEars;
-          audition.stop();
+          const { preview, player, voices, map } = mechanicalEars;
+          preview.stop();
           player.releaseAll();
           voices.sustained = false;
           voices.silence();
           map.setRecording(null);
           document.activeElement.blur();
           document.getElementById("notices").replaceChildren();
-          document.getElementById("tab-walk").click();
+          document.getElementById("tab-shape").click();
         }"""
     )
 
 
-def sounds(page: Page, seconds: float = 10.0) -> None:
-    """Wait until something is heard."""
+def wait_for_sound(page: Page, seconds: float = 10.0) -> None:
+    """Wait until something sounds."""
     end = time.monotonic() + seconds
-    while level(page) < AUDIBLE:
+    while output_level(page) < AUDIBLE_RMS:
         assert time.monotonic() < end, "nothing sounds"
         page.wait_for_timeout(30)
 
 
-def falls_silent(page: Page, seconds: float = 10.0) -> None:
-    """Wait until nothing is heard."""
+def wait_for_silence(page: Page, seconds: float = 10.0) -> None:
+    """Wait until nothing sounds."""
     end = time.monotonic() + seconds
-    while level(page) > QUIET:
-        assert time.monotonic() < end, "it goes on sounding"
+    while output_level(page) > SILENT_RMS:
+        assert time.monotonic() < end, "it does not stop sounding"
         page.wait_for_timeout(30)
 
 
-def frequency(page: Page, lowest: float = 60.0, highest: float = 2000.0) -> float:
-    """Fundamental of what sounds now, Hz, by the first high peak of the autocorrelation."""
-    audio, rate = samples(page)
+def output_frequency(page: Page, lowest: float = 60.0, highest: float = 2000.0) -> float:
+    """Fundamental of the audio output, Hz: the first high peak of the autocorrelation."""
+    audio, rate = output_samples(page)
     audio = audio - audio.mean()
     length = len(audio)
     power = np.abs(np.fft.rfft(audio, 2 * length)) ** 2
-    alike = np.fft.irfft(power)[:length] / np.arange(length, 0, -1)
+    correlation = np.fft.irfft(power)[:length] / np.arange(length, 0, -1)
     lags = np.arange(int(rate / highest), int(rate / lowest))
-    peaks = lags[(alike[lags] > alike[lags - 1]) & (alike[lags] >= alike[lags + 1])]
-    best = alike[peaks].max()
-    lag = next(k for k in peaks if alike[k] > 0.9 * best)
-    before, at, after = alike[lag - 1 : lag + 2]
-    return float(rate / (lag + 0.5 * (before - after) / (before - 2 * at + after)))
+    left, right = correlation[lags - 1], correlation[lags + 1]
+    peaks = lags[(correlation[lags] > left) & (correlation[lags] >= right)]
+    highest_peak = correlation[peaks].max()
+    lag = next(k for k in peaks if correlation[k] > 0.9 * highest_peak)
+    before, peak, after = correlation[lag - 1 : lag + 2]
+    return float(rate / (lag + 0.5 * (before - after) / (before - 2 * peak + after)))
 
 
-def keep(page: Page) -> None:
-    """Make the instrument in hand a favourite."""
-    page.click("#keep")
-    until(page, "document.querySelector('#keep').getAttribute('aria-pressed') === 'true'")
+def add_favourite(page: Page) -> None:
+    """Add the selected instrument to the favourites."""
+    page.click("#favourite")
+    wait_until(page, "document.querySelector('#favourite').getAttribute('aria-pressed') === 'true'")

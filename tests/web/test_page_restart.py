@@ -1,35 +1,35 @@
-"""The server stops while a page is open, and comes back."""
+"""A server that stops and restarts while a page is open."""
 
-from support.browser import keep, open_recipe, step, until
+from support.browser import add_favourite, current_step, open_recipe, wait_until
 
 
-def test_favourites_outlive_the_server_and_the_page_waits_for_it(opened, server):
-    watched = opened()
-    page = watched.page
-    watched.watch.expected += [
+def test_the_page_waits_for_the_server_and_favourites_persist(open_page, server):
+    opened = open_page()
+    page = opened.page
+    opened.watch.expected += [
         "ERR_CONNECTION_REFUSED",
         "ERR_CONNECTION_RESET",
         "ERR_EMPTY_RESPONSE",
     ]
     open_recipe(page, seed=42, family="mallet")
-    kept = step(page)["instrument"]["id"]
-    keep(page)
+    favourite = current_step(page)["instrument"]["id"]
+    add_favourite(page)
     server.stop()
     try:
         page.click("#surprise")
-        page.wait_for_selector("#lost:not([hidden])")
-        assert "server has stopped" in page.inner_text("#lost")
+        page.wait_for_selector("#offline:not([hidden])")
+        assert "server has stopped" in page.inner_text("#offline")
     finally:
         server.start()
-    page.wait_for_selector("#lost", state="hidden", timeout=60_000)
+    page.wait_for_selector("#offline", state="hidden", timeout=60_000)
     page.wait_for_selector('.notice:has-text("back")')
     page.reload()
-    page.wait_for_selector("#wait", state="hidden")
-    page.click("#tab-kept")
-    page.wait_for_selector("#favourites .pick")
-    page.locator("#favourites .pick", has_text="mallet-42").click()
-    until(page, f"mechanicalEars.session.instrument?.id === {kept!r}")
-    assert (
-        page.evaluate("async (id) => (await mechanicalEars.api.note(id, 60, 80)).byteLength", kept)
-        > 100_000
+    page.wait_for_selector("#loading", state="hidden")
+    page.click("#tab-saved")
+    page.wait_for_selector("#favourites .open-favourite")
+    page.locator("#favourites .open-favourite", has_text="mallet-42").click()
+    wait_until(page, f"mechanicalEars.session.instrument?.id === {favourite!r}")
+    length = page.evaluate(
+        "async (id) => (await mechanicalEars.api.note(id, 60, 80)).byteLength", favourite
     )
+    assert length > 100_000

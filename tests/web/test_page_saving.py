@@ -1,4 +1,4 @@
-"""What stays: favourites, shared files, exports; and the server that comes back."""
+"""Favourites, shared files and exports."""
 
 import io
 import json
@@ -8,69 +8,69 @@ import numpy as np
 import pytest
 
 from mechanical_ears.errors import EarsError
-from support.browser import keep, open_recipe, step, until
+from support.browser import add_favourite, current_step, open_recipe, wait_until
 
 
-def names(page) -> list[str]:
-    return page.locator("#favourites .pick span").all_inner_texts()
+def favourite_names(page) -> list[str]:
+    return page.locator("#favourites .open-favourite span").all_inner_texts()
 
 
-def test_a_favourite_is_renamed_removed_and_brought_back(shared):
-    page = shared
+def test_a_favourite_is_renamed_removed_and_restored(shared_page):
+    page = shared_page
     name = open_recipe(page, seed=41, family="flute")
-    keep(page)
-    page.click("#tab-kept")
-    assert name in names(page)
+    add_favourite(page)
+    page.click("#tab-saved")
+    assert name in favourite_names(page)
     page.click(f'[aria-label="Rename {name}"]')
     page.keyboard.type("Night flute")
     page.keyboard.press("Enter")
     page.wait_for_selector('#favourites span:text-is("Night flute")')
-    assert name not in names(page)
+    assert name not in favourite_names(page)
     page.click('[aria-label="Remove Night flute"]')
-    until(
+    wait_until(
         page,
         "!document.getElementById('favourites').textContent.includes('Night flute')",
     )
-    assert page.get_attribute("#keep", "aria-pressed") == "false"
+    assert page.get_attribute("#favourite", "aria-pressed") == "false"
     page.click('.notice button:has-text("Undo")')
     page.wait_for_selector('#favourites span:text-is("Night flute")')
-    assert page.get_attribute("#keep", "aria-pressed") == "true"
+    assert page.get_attribute("#favourite", "aria-pressed") == "true"
 
 
-def test_a_shared_file_is_the_same_instrument_for_another_person(opened, tmp_path):
-    page = opened().page
+def test_a_shared_file_opens_the_same_instrument_on_another_page(open_page, tmp_path):
+    page = open_page().page
     open_recipe(page, seed=43, family="vocal")
-    shared = step(page)["instrument"]["id"]
+    shared = current_step(page)["instrument"]["id"]
     with page.expect_download() as waiting:
         page.click("#share")
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
     assert path.suffix == ".json"
     assert json.loads(path.read_text())["format"] == "mechanical-ears-instrument"
-    other = opened().page
+    other = open_page().page
     other.set_input_files("#file", path)
-    until(other, f"mechanicalEars.session.instrument?.id === {shared!r}")
+    wait_until(other, f"mechanicalEars.session.instrument?.id === {shared!r}")
 
 
-def test_a_file_that_is_no_instrument_is_told_in_words(opened, tmp_path):
-    watched = opened()
-    watched.watch.expected.append("422")
-    page = watched.page
+def test_a_file_that_is_not_an_instrument_is_explained(open_page, tmp_path):
+    opened = open_page()
+    opened.watch.expected.append("422")
+    page = opened.page
     broken = tmp_path / "broken.json"
     broken.write_text("{ not json")
     page.set_input_files("#file", broken)
-    assert "is no instrument file" in page.inner_text(".notice.wrong p")
+    assert "is not an instrument file" in page.inner_text(".notice.error p")
     other = tmp_path / "other.json"
     other.write_text('{"format": "another"}')
-    before = step(page)["instrument"]["id"]
+    before = current_step(page)["instrument"]["id"]
     page.set_input_files("#file", other)
-    page.wait_for_selector(".notice.wrong >> nth=1")
-    assert step(page)["instrument"]["id"] == before
+    page.wait_for_selector(".notice.error >> nth=1")
+    assert current_step(page)["instrument"]["id"] == before
 
 
-def export(page, form: str):
-    page.click("#tab-kept")
-    page.select_option('[name="format"]', form)
+def export(page, file_format: str):
+    page.click("#tab-saved")
+    page.select_option('[name="format"]', file_format)
     page.select_option('[name="every"]', "12")
     page.select_option('[name="layers"]', "1")
     with page.expect_download(timeout=60_000) as waiting:
@@ -78,8 +78,8 @@ def export(page, form: str):
     return waiting.value
 
 
-def test_an_exported_soundfont_plays_in_fluidsynth(shared, tmp_path):
-    page = shared
+def test_an_exported_soundfont_plays_in_fluidsynth(shared_page, tmp_path):
+    page = shared_page
     fluid = pytest.importorskip("mechanical_ears.corpus.fluidsynth_renderer")
     open_recipe(page, seed=3, family="flute")
     download = export(page, "sf2")
@@ -94,12 +94,12 @@ def test_an_exported_soundfont_plays_in_fluidsynth(shared, tmp_path):
     rate = fluid.RENDER_RATE
     audio = player.play(0, 0, 69, 100, hold=rate, length=rate)[rate // 4 :]
     spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), 8 * rate))
-    heard = spectrum[8 * 420 : 8 * 460].argmax() / 8 + 420
-    assert abs(1200 * np.log2(heard / 440)) < 10
+    frequency = spectrum[8 * 420 : 8 * 460].argmax() / 8 + 420
+    assert abs(1200 * np.log2(frequency / 440)) < 10
 
 
-def test_an_exported_sfz_is_an_archive_with_its_samples(shared):
-    page = shared
+def test_an_exported_sfz_comes_in_an_archive_with_its_samples(shared_page):
+    page = shared_page
     open_recipe(page, seed=3, family="flute")
     download = export(page, "sfz")
     with zipfile.ZipFile(io.BytesIO(download.path().read_bytes())) as archive:
@@ -111,9 +111,9 @@ def test_an_exported_sfz_is_an_archive_with_its_samples(shared):
     assert all(name.rsplit("/", 1)[-1] in text for name in samples)
 
 
-def test_an_export_is_cancelled(shared):
-    page = shared
-    page.click("#tab-kept")
+def test_an_export_can_be_cancelled(shared_page):
+    page = shared_page
+    page.click("#tab-saved")
     page.select_option('[name="every"]', "1")
     page.click("#export-start")
     page.wait_for_selector("#export-progress")

@@ -1,18 +1,18 @@
-/** The server, as functions. What goes wrong is a `Problem` in words. */
+/** The server's API as functions. Errors are `Problem`s: sentences to show to people. */
 
 /** @typedef {import("./types.js").Instrument} Instrument */
 
-const AGAIN = 3; // times that a busy server is asked again
-const LONGEST_WAIT = 10; // s between two of them
-const GONE = "The server does not answer.";
+const MAX_RETRIES = 3; // of a request to a busy server
+const MAX_RETRY_SECONDS = 10; // s between two of them
+const NO_ANSWER = "The server does not answer.";
 
-/** What went wrong, in words for the person at the page. */
+/** An error that is shown to the person at the page. */
 export class Problem extends Error {
   /**
-   * @param {string} message what is wrong
-   * @param {string} [remedy] what to do
-   * @param {number} [status] HTTP status; 0 where the server was not reached, −1 where it was not
-   *     even asked
+   * @param {string} message what went wrong
+   * @param {string} [remedy] what to do about it
+   * @param {number} [status] HTTP status; 0 if the server could not be reached, −1 for errors of
+   *     the page itself
    */
   constructor(message, remedy = "", status = -1) {
     super(message);
@@ -21,8 +21,8 @@ export class Problem extends Error {
     this.status = status;
   }
 
-  /** Whole sentences. */
-  get words() {
+  /** Message and remedy as sentences. */
+  get text() {
     return [this.message, this.remedy].filter(Boolean).map(sentence).join(" ");
   }
 }
@@ -47,15 +47,13 @@ function pause(seconds, signal) {
   });
 }
 
-/**
- * Events: `gone` when the server does not answer, `back` when it does again.
- */
+/** Events: `offline` when the server stops answering, `online` when it answers again. */
 export class Api extends EventTarget {
-  /** @type {Map<string, import("./types.js").Recipe>} how instruments were opened, by id */
+  /** @type {Map<string, import("./types.js").Recipe>} by id: the recipe that opens it again */
   #recipes = new Map();
-  /** @type {Map<string, string>} ids of instruments that were opened again, by their former id */
-  #again = new Map();
-  #gone = false;
+  /** @type {Map<string, string>} new ids of instruments that were opened again, by their old id */
+  #reopened = new Map();
+  #offline = false;
 
   /**
    * @param {string} path
@@ -70,28 +68,28 @@ export class Api extends EventTarget {
         response = await fetch(path, options);
       } catch (error) {
         if (isAbort(error)) throw error;
-        this.#lost();
-        throw new Problem(GONE, "It may have been stopped: start it again with “ears explore”.", 0);
+        this.#setOffline();
+        throw new Problem(NO_ANSWER, "It may have been stopped: start it again with “ears explore”.", 0);
       }
-      this.#found();
+      this.#setOnline();
       if (response.ok) return response;
       const busy = response.status === 429 || response.status === 503;
-      if (!busy || attempt === AGAIN) throw await problem(response);
+      if (!busy || attempt === MAX_RETRIES) throw await toProblem(response);
       const wait = Number(response.headers.get("Retry-After")) || 0.25 * 2 ** attempt;
-      await pause(Math.min(wait, LONGEST_WAIT), options.signal);
+      await pause(Math.min(wait, MAX_RETRY_SECONDS), options.signal);
     }
   }
 
-  #lost() {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.dispatchEvent(new Event("gone"));
+  #setOffline() {
+    if (this.#offline) return;
+    this.#offline = true;
+    this.dispatchEvent(new Event("offline"));
   }
 
-  #found() {
-    if (!this.#gone) return;
-    this.#gone = false;
-    this.dispatchEvent(new Event("back"));
+  #setOnline() {
+    if (!this.#offline) return;
+    this.#offline = false;
+    this.dispatchEvent(new Event("online"));
   }
 
   /** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
@@ -124,7 +122,7 @@ export class Api extends EventTarget {
   }
 
   /** @param {Instrument} instrument @returns {Instrument} */
-  #known(instrument) {
+  #rememberRecipe(instrument) {
     this.#recipes.set(instrument.id, instrument.recipe);
     return instrument;
   }
@@ -135,7 +133,7 @@ export class Api extends EventTarget {
    * @returns {Promise<Instrument>}
    */
   async open(recipe, signal) {
-    return this.#known(await this.send("POST", "/api/instruments", recipe, signal));
+    return this.#rememberRecipe(await this.send("POST", "/api/instruments", recipe, signal));
   }
 
   /**
@@ -144,16 +142,17 @@ export class Api extends EventTarget {
    * @returns {Promise<Instrument>}
    */
   async instrument(id, signal) {
-    return this.#known(await this.#of(id, "", { signal }).then((response) => response.json()));
+    const response = await this.#requestInstrument(id, "", { signal });
+    return this.#rememberRecipe(await response.json());
   }
 
   /**
    * @param {string} id
    * @param {AbortSignal} [signal]
-   * @returns {Promise<any>} an `Instrument` with what was heard, or an `Impression`
+   * @returns {Promise<any>} the `Instrument` with its `heard`
    */
   async hearing(id, signal) {
-    return (await this.#of(id, "/hearing", { signal })).json();
+    return (await this.#requestInstrument(id, "/hearing", { signal })).json();
   }
 
   /**
@@ -164,40 +163,42 @@ export class Api extends EventTarget {
    * @returns {Promise<ArrayBuffer>} a WAV file
    */
   async note(id, pitch, velocity, signal) {
-    return (await this.#of(id, `/notes/${pitch}/${velocity}`, { signal })).arrayBuffer();
+    return (await this.#requestInstrument(id, `/notes/${pitch}/${velocity}`, { signal })).arrayBuffer();
   }
 
-  /** @param {string} id @returns {Promise<Blob>} the file that another person opens */
+  /** @param {string} id @returns {Promise<Blob>} a file that somebody else can open */
   async share(id) {
-    return (await this.#of(id, "/share", {})).blob();
+    return (await this.#requestInstrument(id, "/share", {})).blob();
   }
 
   /**
-   * What belongs to an instrument; one that the server has forgotten is opened again.
+   * Request a path of an instrument; one that the server no longer has open is opened again.
    *
    * @param {string} id
-   * @param {string} rest
+   * @param {string} suffix of the path
    * @param {RequestInit} options
    */
-  async #of(id, rest, options) {
-    const path = (/** @type {string} */ name) => `/api/instruments/${name}${rest}`;
+  async #requestInstrument(id, suffix, options) {
+    const path = (/** @type {string} */ id) => `/api/instruments/${id}${suffix}`;
     try {
-      return await this.request(path(this.#again.get(id) ?? id), options);
+      return await this.request(path(this.#reopened.get(id) ?? id), options);
     } catch (error) {
       const recipe = this.#recipes.get(id);
       if (!(error instanceof Problem) || error.status !== 404 || !recipe) throw error;
-      const { id: fresh } = await this.open(recipe, options.signal ?? undefined);
-      if (fresh !== id) this.#again.set(id, fresh);
-      return this.request(path(fresh), options);
+      const { id: newId } = await this.open(recipe, options.signal ?? undefined);
+      if (newId !== id) this.#reopened.set(id, newId);
+      return this.request(path(newId), options);
     }
   }
 
   /**
+   * Upload a recording.
+   *
    * @param {File} file
    * @param {AbortSignal} [signal]
    * @returns {Promise<import("./types.js").Recording>}
    */
-  async hear(file, signal) {
+  async upload(file, signal) {
     const headers = {
       "Content-Type": file.type.startsWith("audio/") ? file.type : "application/octet-stream",
       "X-File-Name": encodeURIComponent(file.name),
@@ -208,60 +209,60 @@ export class Api extends EventTarget {
       body: file,
       signal,
     });
-    if (recording.instrument) this.#known(recording.instrument);
+    if (recording.instrument) this.#rememberRecipe(recording.instrument);
     return recording;
   }
 
   /** @returns {Promise<import("./types.js").Favourite[]>} */
   async favourites() {
-    const all = await this.json("/api/favourites");
-    for (const each of all) if (each.instrument) this.#known(each.instrument);
-    return all;
+    const favourites = await this.json("/api/favourites");
+    for (const { instrument } of favourites) if (instrument) this.#rememberRecipe(instrument);
+    return favourites;
   }
 
   /** @param {string} id @param {string} [name] @returns {Promise<import("./types.js").Favourite>} */
-  keep(id, name) {
+  addFavourite(id, name) {
     return this.send("POST", "/api/favourites", { id, name });
   }
 
   /** @param {string | number} favourite @param {string} name */
-  rename(favourite, name) {
+  renameFavourite(favourite, name) {
     return this.send("PATCH", `/api/favourites/${favourite}`, { name });
   }
 
   /** @param {string | number} favourite */
-  forget(favourite) {
+  removeFavourite(favourite) {
     return this.request(`/api/favourites/${favourite}`, { method: "DELETE" });
   }
 
   /**
-   * @param {{id: string, format: string, every: number, layers: number}} wish
+   * @param {{id: string, format: string, every: number, layers: number}} options
    * @returns {Promise<{job: string}>}
    */
-  export(wish) {
-    return this.send("POST", "/api/exports", wish);
+  startExport(options) {
+    return this.send("POST", "/api/exports", options);
   }
 
   /** @param {string} job @returns {Promise<import("./types.js").Export>} */
-  exported(job) {
+  exportStatus(job) {
     return this.json(`/api/exports/${job}`);
   }
 
   /** @param {string} job */
-  cancel(job) {
+  cancelExport(job) {
     return this.request(`/api/exports/${job}`, { method: "DELETE" });
   }
 }
 
 /** @param {Response} response */
-async function problem(response) {
+async function toProblem(response) {
+  const { status } = response;
   try {
-    const told = await response.json();
-    if (typeof told.problem === "string")
-      return new Problem(told.problem, told.remedy ?? "", response.status);
+    const { problem, remedy } = await response.json();
+    if (typeof problem === "string") return new Problem(problem, remedy ?? "", status);
   } catch {
-    // not JSON: the status must do
+    // not JSON: report the status
   }
-  const words = response.status === 413 ? "The file is too large" : "The server refused this";
-  return new Problem(words, `status ${response.status}`, response.status);
+  const message = status === 413 ? "The file is too large" : "The server refused this";
+  return new Problem(message, `status ${status}`, status);
 }

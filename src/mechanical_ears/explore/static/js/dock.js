@@ -1,30 +1,30 @@
-/** The dock: what the player's hands find there besides the piano. */
+/** The dock: sound, octave, phrase, pedal, MIDI and volume. */
 
 import { Phrase } from "./audio/phrase.js";
 import { byId, icon } from "./element.js";
-import { notice, speak } from "./notices.js";
+import { announce, notice } from "./notices.js";
 import { ComputerKeys } from "./play/computer-keys.js";
 import { pitchName } from "./play/key-geometry.js";
 import { Midi } from "./play/midi.js";
 import { remember, setting } from "./settings.js";
 
-/** Volume 70 of 100 leaves the loudness as it is. @param {number} place 0..100 */
-const loudness = (place) => (place / 70) ** 2;
+/** Gain of a slider position; 70 leaves the loudness unchanged. @param {number} position 0..100 */
+const volumeGain = (position) => (position / 70) ** 2;
 
 /** @param {import("./app.js").App} app */
-export function stage({ engine, voices, session, player, piano, live }) {
-  const pedal = (/** @type {boolean} */ down) => (voices.sustained = down);
-  const keys = new ComputerKeys(player, pedal);
-  const midi = new Midi(player, pedal);
+export function setUpDock({ engine, voices, session, player, piano, liveDisplay }) {
+  const setPedal = (/** @type {boolean} */ down) => (voices.sustained = down);
+  const keys = new ComputerKeys(player, setPedal);
+  const midi = new Midi(player, setPedal);
   const phrase = new Phrase(voices, () => session.instrument?.id ?? null);
 
-  soundButton(engine);
-  pedalButton(voices);
-  midiButton(midi);
-  phraseButton(phrase, engine, player);
-  volumeSlider(engine);
-  octaveButtons(keys, piano);
-  waterfallMoves(piano);
+  setUpSoundButton(engine);
+  setUpPedalButton(voices);
+  setUpMidiButton(midi);
+  setUpPhraseButton(phrase, engine, player);
+  setUpVolumeSlider(engine);
+  setUpOctaveButtons(keys, piano);
+  setUpWaterfallDrag(piano);
 
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
@@ -34,23 +34,23 @@ export function stage({ engine, voices, session, player, piano, live }) {
   });
   const dock = /** @type {HTMLElement} */ (document.querySelector(".dock"));
   new ResizeObserver(() =>
-    document.documentElement.style.setProperty("--dock", `${dock.offsetHeight}px`),
+    document.documentElement.style.setProperty("--dock-height", `${dock.offsetHeight}px`),
   ).observe(dock);
 
-  const guide = /** @type {HTMLDialogElement} */ (byId("guide"));
+  const dialog = /** @type {HTMLDialogElement} */ (byId("help-dialog"));
   byId("help").addEventListener("click", () => {
     const { context } = engine;
     byId("latency").textContent = context
-      ? `Sound is on, ${context.sampleRate / 1000} kHz; the browser adds ${Math.round(engine.latency * 1000)} ms.`
-      : "Sound is still off.";
-    guide.showModal();
+      ? `Sound is on at ${context.sampleRate / 1000} kHz; the browser's latency is ${Math.round(engine.latency * 1000)} ms.`
+      : "Sound is off.";
+    dialog.showModal();
   });
-  live.run();
+  liveDisplay.run();
 }
 
 /** @param {import("./audio/engine.js").Engine} engine */
-function soundButton(engine) {
-  const button = byId("sound");
+function setUpSoundButton(engine) {
+  const button = byId("turn-on-sound");
   const show = () => (button.hidden = engine.awake);
   const wake = async () => {
     await engine.wake();
@@ -58,20 +58,21 @@ function soundButton(engine) {
   };
   button.addEventListener("click", async () => {
     await wake();
-    if (engine.awake) return speak("Sound is on");
+    if (engine.awake) return announce("Sound is on");
     notice(
-      "The browser does not let this page sound. Allow sound in the page’s settings (beside the address), then press the button again.",
-      { wrong: true },
+      "The browser blocks sound on this page. Allow sound in the page’s settings (next to the address), then press the button again.",
+      { isError: true },
     );
   });
   engine.addEventListener("state", show);
-  const elsewhere = (/** @type {Event} */ event) =>
+  const wakeOnGesture = (/** @type {Event} */ event) =>
     !engine.awake && !(event.target instanceof Node && button.contains(event.target)) && wake();
-  for (const type of ["pointerdown", "keydown"]) addEventListener(type, elsewhere, { capture: true });
+  for (const type of ["pointerdown", "keydown"])
+    addEventListener(type, wakeOnGesture, { capture: true });
 }
 
 /** @param {import("./audio/voices.js").Voices} voices */
-function pedalButton(voices) {
+function setUpPedalButton(voices) {
   const button = byId("pedal");
   button.addEventListener("click", () => (voices.sustained = !voices.sustained));
   voices.addEventListener("pedal", () =>
@@ -80,7 +81,7 @@ function pedalButton(voices) {
 }
 
 /** @param {Midi} midi */
-function midiButton(midi) {
+function setUpMidiButton(midi) {
   const button = byId("midi");
   const show = () => {
     const { names } = midi;
@@ -89,16 +90,16 @@ function midiButton(midi) {
   };
   midi.addEventListener("state", show);
   button.addEventListener("click", async () => {
-    if (!Midi.possible)
-      return notice("This browser has no Web MIDI. Chrome, Edge, Opera and Firefox have it.");
+    if (!Midi.isSupported)
+      return notice("This browser does not support MIDI. Chrome, Edge, Opera and Firefox do.");
     try {
       await midi.open();
-      if (midi.names.length) notice(`${midi.names.join(", ")} plays now.`);
-      else notice("No MIDI keyboard is connected. Connect one: it will be found.");
+      if (midi.names.length) notice(`Connected: ${midi.names.join(", ")}.`);
+      else notice("No MIDI keyboard is connected. Connect one and it will work at once.");
     } catch {
       notice(
-        "The browser does not let this page use MIDI. Allow MIDI in the page’s settings (beside the address), then try again.",
-        { wrong: true },
+        "The browser blocks MIDI on this page. Allow MIDI in the page’s settings (next to the address), then try again.",
+        { isError: true },
       );
     }
   });
@@ -109,7 +110,7 @@ function midiButton(midi) {
  * @param {import("./audio/engine.js").Engine} engine
  * @param {import("./play/player.js").Player} player
  */
-function phraseButton(phrase, engine, player) {
+function setUpPhraseButton(phrase, engine, player) {
   const button = byId("phrase");
   button.addEventListener("click", async () => {
     if (phrase.playing) return phrase.stop();
@@ -124,23 +125,23 @@ function phraseButton(phrase, engine, player) {
 }
 
 /** @param {import("./audio/engine.js").Engine} engine */
-function volumeSlider(engine) {
+function setUpVolumeSlider(engine) {
   const slider = /** @type {HTMLInputElement} */ (byId("volume"));
   slider.value = String(setting("volume", 70));
-  const set = () => (engine.volume = loudness(Number(slider.value)));
+  const apply = () => (engine.volume = volumeGain(Number(slider.value)));
   slider.addEventListener("input", () => {
-    set();
+    apply();
     remember("volume", Number(slider.value));
   });
-  set();
+  apply();
 }
 
 /** @param {ComputerKeys} keys @param {import("./play/piano.js").Piano} piano */
-function octaveButtons(keys, piano) {
+function setUpOctaveButtons(keys, piano) {
   const show = async () => {
     byId("octave").textContent = pitchName(keys.base);
     piano.reveal(keys.base);
-    piano.label(matchMedia("(pointer: coarse)").matches ? new Map() : await keys.printed());
+    piano.setLabels(matchMedia("(pointer: coarse)").matches ? new Map() : await keys.labels());
   };
   byId("octave-down").addEventListener("click", () => keys.shift(-12));
   byId("octave-up").addEventListener("click", () => keys.shift(12));
@@ -148,20 +149,20 @@ function octaveButtons(keys, piano) {
   show();
 }
 
-/** A drag along the waterfall moves a piano that is wider than the page. @param {import("./play/piano.js").Piano} piano */
-function waterfallMoves(piano) {
-  const strip = byId("waterfall");
+/** Dragging the waterfall scrolls a piano that is wider than the page. @param {import("./play/piano.js").Piano} piano */
+function setUpWaterfallDrag(piano) {
+  const waterfall = byId("waterfall");
   /** @type {number | null} */
-  let last = null;
-  strip.addEventListener("pointerdown", (event) => {
-    last = event.clientX;
-    strip.setPointerCapture(event.pointerId);
+  let lastX = null;
+  waterfall.addEventListener("pointerdown", (event) => {
+    lastX = event.clientX;
+    waterfall.setPointerCapture(event.pointerId);
   });
-  strip.addEventListener("pointermove", (event) => {
-    if (last === null) return;
-    piano.scroll(last - event.clientX);
-    last = event.clientX;
+  waterfall.addEventListener("pointermove", (event) => {
+    if (lastX === null) return;
+    piano.scroll(lastX - event.clientX);
+    lastX = event.clientX;
   });
   for (const type of ["pointerup", "pointercancel"])
-    strip.addEventListener(type, () => (last = null));
+    waterfall.addEventListener(type, () => (lastX = null));
 }

@@ -1,4 +1,4 @@
-/** Elements in one line. */
+/** Functions that create and look up elements. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} Name
@@ -8,13 +8,13 @@
  * @returns {HTMLElementTagNameMap[Name]}
  */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  const created = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  created.append(...children.filter((child) => child !== null && child !== undefined));
+  return created;
 }
 
-/** @param {string} name of a symbol in index.html @returns {SVGSVGElement} */
+/** @param {string} name of a symbol in index.html, without `i-` @returns {SVGSVGElement} */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");
@@ -26,7 +26,7 @@ export function icon(name) {
 }
 
 /**
- * What index.html has under an id.
+ * The element of index.html with an id.
  *
  * @template {HTMLElement} [Kind=HTMLElement]
  * @param {string} id

@@ -1,16 +1,16 @@
-/** Families: words, colours and shapes. Colours alone would not do for everyone. */
+/** Instrument families: names, colours and shapes. Colour alone does not work for everyone. */
 
-/** Name in the server's words → in a musician's. */
-const WORDS = /** @type {Record<string, string>} */ ({
+/** Names to show, where they differ from the server's. */
+const DISPLAY_NAMES = /** @type {Record<string, string>} */ ({
   synth_lead: "synth lead",
   none: "mixture",
 });
 
 /** @param {string | null | undefined} family */
-export const familyWords = (family) => WORDS[family ?? "none"] ?? family ?? "";
+export const familyName = (family) => DISPLAY_NAMES[family ?? "none"] ?? family ?? "";
 
-/** Shapes of the families, the mixture's last: paths in a box of −1..1, `stroke` for outlines. */
-export const PATHS = [
+/** SVG paths of the families' shapes in a box of −1..1, mixtures last; `stroke` for outlines. */
+export const SHAPES = [
   { d: "M-1 0A1 1 0 1 1 1 0 1 1 0 1 1-1 0Z" },
   { d: "M-.85-.85H.85V.85H-.85Z" },
   { d: "M0-1.1 1.1 0 0 1.1-1.1 0Z" },
@@ -29,41 +29,41 @@ export const PATHS = [
 let probe;
 
 /**
- * A colour of the style sheet, in the theme that is on.
+ * A colour of the style sheet in the current theme.
  *
- * @param {string} token such as `--ink`
+ * @param {string} variable name of a CSS variable, such as `--text`
  * @returns {[number, number, number]} 0..255
  */
-export function colour(token) {
+export function colour(variable) {
   if (!probe) {
     probe = document.createElement("i");
     probe.hidden = true;
     document.body.append(probe);
   }
-  probe.style.color = `var(${token})`;
+  probe.style.color = `var(${variable})`;
   const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g)?.map(Number) ?? [];
   return [red ?? 0, green ?? 0, blue ?? 0];
 }
 
-/** @param {string | null | undefined} family @returns {string} a token */
-export const familyToken = (family) => `--family-${family ?? "none"}`;
+/** @param {string | null | undefined} family @returns {string} name of a CSS variable */
+export const familyVariable = (family) => `--family-${family ?? "none"}`;
 
 /**
- * A small picture of a family's shape in its colour.
+ * An icon of a family: its shape in its colour.
  *
  * @param {string | null | undefined} family
- * @param {string[]} families all, in the server's order
+ * @param {string[]} families all families, in the server's order
  */
 export function swatch(family, families) {
-  const place = families.indexOf(family ?? "");
-  const { d, stroke } = PATHS[place < 0 ? PATHS.length - 1 : place];
+  const index = families.indexOf(family ?? "");
+  const { d, stroke } = SHAPES[index < 0 ? SHAPES.length - 1 : index];
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "-1.2 -1.2 2.4 2.4");
   svg.setAttribute("class", "swatch");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", d);
-  const paint = `var(${familyToken(place < 0 ? null : family)})`;
+  const paint = `var(${familyVariable(index < 0 ? null : family)})`;
   path.style.fill = stroke ? "none" : paint;
   path.style.stroke = stroke ? paint : "none";
   path.style.strokeWidth = "0.5";

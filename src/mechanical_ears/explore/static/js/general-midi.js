@@ -1,4 +1,4 @@
-/** General MIDI's 128 programs, counted from 0 (MIDI Manufacturers Association, 1991). */
+/** Names of the 128 General MIDI programs, numbered from 0 (MIDI Manufacturers Association, 1991). */
 
 const PROGRAMS = `
 grand piano, bright piano, electric grand piano, honky-tonk piano, electric piano 1,

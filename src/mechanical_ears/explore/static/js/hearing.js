@@ -1,72 +1,72 @@
-/** What the ears say: of the instrument in hand, and of recordings that are dropped. */
+/** What the ears hear: in the selected instrument, and in recordings that are dropped on the page. */
 
 import { isAbort, Problem } from "./api.js";
-import { byId, element } from "./element.js";
-import { checkRecording, files, isShare, readShare } from "./saving/open-files.js";
-import { notice, speak, wrong } from "./notices.js";
 import * as card from "./display/hearing-card.js";
+import { byId, element } from "./element.js";
+import { announce, notice, showError } from "./notices.js";
+import { checkRecording, isSharedInstrument, onFiles, readSharedInstrument } from "./saving/open-files.js";
 import { showTab } from "./tabs.js";
-import { noteHeard } from "./wording.js";
+import { describeNote } from "./wording.js";
 
-const SETTLE = 500; // ms that an instrument is in hand before the ears are asked
+const DELAY_MS = 500; // ms that an instrument stays selected before its hearing is requested
 
-/** @param {import("./app.js").Wandering & import("./app.js").WithMap} app */
-export function hearing({ api, about, engine, session, space, map }) {
+/** @param {import("./app.js").AppWithSpace & import("./app.js").AppWithMap} app */
+export function setUpHearing({ api, about, engine, session, space, map }) {
   /** @type {AbortController | null} */
-  let asking = null;
-  const recorded = byId("recorded");
+  let pending = null;
+  const showRecordingButton = byId("show-recording");
 
-  session.addEventListener("change", showInHand);
+  session.addEventListener("change", showSelected);
 
-  function showInHand() {
+  function showSelected() {
     const { instrument } = session;
     if (!instrument) return;
-    recorded.hidden = !map.scene.recording;
-    asking?.abort();
-    asking = new AbortController();
+    showRecordingButton.hidden = !map.scene.recording;
+    pending?.abort();
+    pending = new AbortController();
     if (instrument.heard) card.showInstrument(instrument, space.novelty);
     else {
-      card.waiting();
-      ask(instrument, asking.signal);
+      card.showListening();
+      requestHearing(instrument, pending.signal);
     }
   }
 
   /** @param {import("./types.js").Instrument} instrument @param {AbortSignal} signal */
-  async function ask(instrument, signal) {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE));
+  async function requestHearing(instrument, signal) {
+    await new Promise((resolve) => setTimeout(resolve, DELAY_MS));
     if (signal.aborted) return;
     try {
       Object.assign(instrument, await api.hearing(instrument.id, signal));
       if (session.instrument !== instrument) return;
       card.showInstrument(instrument, space.novelty);
-      session.dispatchEvent(new Event("heard"));
+      session.dispatchEvent(new Event("hearing"));
     } catch (error) {
       if (isAbort(error)) return;
-      card.failed(error instanceof Problem ? error.words : "The ears could not listen.");
+      card.showMessage(error instanceof Problem ? error.text : "This instrument could not be analysed.");
     }
   }
 
-  files(async (file) => {
+  onFiles(async (file) => {
     try {
-      if (isShare(file)) {
-        session.open({ share: await readShare(file) });
+      if (isSharedInstrument(file)) {
+        session.open({ share: await readSharedInstrument(file) });
         return;
       }
       checkRecording(file, about.upload?.bytes);
       await listen(file);
     } catch (error) {
-      wrong(error, `“${file.name}”`);
+      showError(error, `“${file.name}”`);
     }
   });
 
-  /** @param {File} file */
+  /** Upload a recording and show what the ears hear in it. @param {File} file */
   async function listen(file) {
-    const done = notice(`The ears listen to “${file.name}”…`);
+    const removeNotice = notice(`Listening to “${file.name}”…`);
     const [recording, samples] = await Promise.all([
-      api.hear(file),
+      api.upload(file),
       file.arrayBuffer().then((data) => engine.decode(data)).catch(() => null),
-    ]).finally(done);
-    const near = recording.nearest.flatMap(({ id }) => map.field?.places.get(id) ?? []);
+    ]).finally(removeNotice);
+    const near = recording.nearest.flatMap(({ id }) => map.index?.indexOf.get(id) ?? []);
     if (recording.x !== null && recording.y !== null) {
       map.setRecording({ x: recording.x, y: recording.y, name: file.name, near });
       map.fly({ x: recording.x, y: recording.y }, Math.max(map.view.zoom, 1.8));
@@ -74,23 +74,23 @@ export function hearing({ api, about, engine, session, space, map }) {
     const { instrument } = recording;
     const clear = () => {
       map.setRecording(null);
-      showInHand();
+      showSelected();
     };
-    const show = () => {
-      asking?.abort();
-      recorded.hidden = true;
+    const showRecording = () => {
+      pending?.abort();
+      showRecordingButton.hidden = true;
       card.showRecording(file.name, recording, {
         play: () => samples && engine.play(samples),
-        take: instrument && (() => session.take(instrument)),
-        choose: (id) => session.choose(id),
+        playOnKeys: instrument && (() => session.select(instrument)),
+        select: (id) => session.selectId(id),
         clear,
       });
-      showTab("ears");
+      showTab("analysis");
     };
-    recorded.replaceChildren(element("span", {}, `What was heard in “${file.name}”`));
-    recorded.onclick = show;
-    show();
-    speak(`${file.name}: ${noteHeard(recording.heard)}`);
+    showRecordingButton.replaceChildren(element("span", {}, `Show the analysis of “${file.name}”`));
+    showRecordingButton.onclick = showRecording;
+    showRecording();
+    announce(`${file.name}: ${describeNote(recording.heard)}`);
     if (samples) engine.play(samples);
   }
 }

@@ -1,61 +1,60 @@
-/** Undo and redo: a list of states and a place in it. */
+/** Undo and redo: a list of states and the position of the current one. */
 
-const TOGETHER = 1500; // ms within which steps of one gesture are one
+const MERGE_MS = 1500; // ms between two states of one gesture that become one step
 
 /** @template State */
 export class History {
   /** @type {{state: State, gesture: string | null, time: number}[]} */
   #steps = [];
-  #place = -1;
-  #most;
+  #position = -1;
+  #limit;
 
-  /** @param {number} [most] states that are kept */
-  constructor(most = 200) {
-    this.#most = most;
+  /** @param {number} [limit] states that are kept */
+  constructor(limit = 200) {
+    this.#limit = limit;
   }
 
   /** @returns {State | null} */
   get state() {
-    return this.#steps[this.#place]?.state ?? null;
+    return this.#steps[this.#position]?.state ?? null;
   }
 
   get canUndo() {
-    return this.#place > 0;
+    return this.#position > 0;
   }
 
   get canRedo() {
-    return this.#place < this.#steps.length - 1;
+    return this.#position < this.#steps.length - 1;
   }
 
   /**
-   * Add a state; what could be redone is gone.
+   * Add a state; undone states can no longer be redone.
    *
    * @param {State} state
-   * @param {string | null} [gesture] steps of one name that follow each other closely are one step
+   * @param {string | null} [gesture] states of the same gesture in quick succession become one step
    * @param {number} [time] ms
    */
   push(state, gesture = null, time = performance.now()) {
-    const last = this.#steps[this.#place];
-    this.#steps.length = this.#place + 1;
-    const together =
-      last && gesture !== null && last.gesture === gesture && time - last.time < TOGETHER;
-    if (together) this.#steps.pop();
+    const last = this.#steps[this.#position];
+    this.#steps.length = this.#position + 1;
+    const merge = last && gesture !== null && last.gesture === gesture && time - last.time < MERGE_MS;
+    if (merge) this.#steps.pop();
     this.#steps.push({ state, gesture, time });
-    if (this.#steps.length > this.#most) this.#steps.shift();
-    this.#place = this.#steps.length - 1;
+    if (this.#steps.length > this.#limit) this.#steps.shift();
+    this.#position = this.#steps.length - 1;
   }
 
-  /** @returns {State | null} the state before, null where there is none */
+  /** @returns {State | null} the state before, null if there is none */
   undo() {
     if (!this.canUndo) return null;
-    this.#place--;
+    this.#position--;
     return this.state;
   }
 
-  /** @returns {State | null} the state after, null where there is none */
+  /** @returns {State | null} the state after, null if there is none */
   redo() {
     if (!this.canRedo) return null;
-    this.#place++;
+    this.#position++;
     return this.state;
   }
 }

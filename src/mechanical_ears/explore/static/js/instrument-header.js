@@ -1,26 +1,26 @@
-/** The head of the panel: which instrument is in hand, and the steps that led to it. */
+/** The header of the panel: the selected instrument; undo, redo, A and B, Surprise me. */
 
 import { byId, element } from "./element.js";
-import { familyToken, familyWords, swatch } from "./families.js";
-import { speak } from "./notices.js";
+import { familyName, familyVariable, swatch } from "./families.js";
+import { announce } from "./notices.js";
 
-const AROUND = [0, -12, 12, 7, -5, 4, -8, 16, 24, -24, 19]; // semitones, fetched ahead
+const PREFETCHED = [0, -12, 12, 7, -5, 4, -8, 16, 24, -24, 19]; // semitones from the last key
 
 /** @param {import("./app.js").App} app */
-export function instrumentHead({ about, notes, session, player, live }) {
+export function setUpInstrumentHeader({ about, notes, session, player, liveDisplay }) {
   const [undo, redo] = ["undo", "redo"].map((id) => /** @type {HTMLButtonElement} */ (byId(id)));
   const slots = [byId("slot-a"), byId("slot-b")];
   undo.addEventListener("click", () => session.undo());
   redo.addEventListener("click", () => session.redo());
   for (const [slot, button] of slots.entries())
-    button.addEventListener("click", () => session.compare(slot));
+    button.addEventListener("click", () => session.switchTo(slot));
   byId("surprise").addEventListener("click", () => session.open({ surprise: true }));
   addEventListener("keydown", (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-    const typing = event.target instanceof Element && event.target.matches("input[type=text], input[type=search]");
-    if (typing) return;
-    const again = event.key === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
-    if (again) session.redo();
+    const isTyping = event.target instanceof Element && event.target.matches("input[type=text], input[type=search]");
+    if (isTyping) return;
+    const isRedo = event.key === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
+    if (isRedo) session.redo();
     else if (event.key === "z") session.undo();
     else return;
     event.preventDefault();
@@ -39,32 +39,32 @@ export function instrumentHead({ about, notes, session, player, live }) {
     byId("name").textContent = instrument.name;
     byId("name").title = instrument.name;
     showFamily();
-    speak(`${instrument.name}, ${familyWords(instrument.family)}`);
-    ahead(instrument.id);
+    announce(`${instrument.name}, ${familyName(instrument.family)}`);
+    prefetch(instrument.id);
   });
 
-  /** A mixture takes the colour of what the ears hear in it. */
+  /** A mixture takes the colour of the family that the ears hear. */
   function showFamily() {
     const { instrument } = session;
     if (!instrument) return;
     const family = instrument.family ?? instrument.heard?.family;
-    const mixture = family ? `a mixture, heard as ${familyWords(family)}` : "a mixture";
-    const kind = instrument.kind ? "real" : "imagined";
-    const words = instrument.family ? `${familyWords(family)}, ${kind}` : mixture;
-    byId("about").replaceChildren(swatch(family, about.families), element("span", {}, words));
-    document.documentElement.style.setProperty("--tint", `var(${familyToken(family)})`);
-    live.recolour(false);
+    const mixture = family ? `mixture, sounds like ${familyName(family)}` : "mixture";
+    const kind = instrument.kind ? "recorded" : "imagined";
+    const text = instrument.family ? `${familyName(family)}, ${kind}` : mixture;
+    byId("about").replaceChildren(swatch(family, about.families), element("span", {}, text));
+    document.documentElement.style.setProperty("--accent", `var(${familyVariable(family)})`);
+    liveDisplay.recolour(false);
   }
-  session.addEventListener("heard", showFamily);
+  session.addEventListener("hearing", showFamily);
 
-  /** Notes near the last one, so that the next ones are there. @param {string} id */
-  function ahead(id) {
-    notes.onlyFor(id);
+  /** Load notes near the last key, which are likely to be played next. @param {string} id */
+  function prefetch(id) {
+    notes.cancelAllBut(id);
     const { pitch, velocity } = player.last;
     const layer = notes.mixture(velocity)[0].velocity;
-    for (const semitones of AROUND) {
+    for (const semitones of PREFETCHED) {
       const key = pitch + semitones;
-      if (key >= about.lowest && key <= about.highest) notes.want(id, key, layer);
+      if (key >= about.lowest && key <= about.highest) notes.request(id, key, layer);
     }
   }
 }

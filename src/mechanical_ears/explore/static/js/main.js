@@ -1,116 +1,115 @@
-/** The page, put together. */
+/** Puts the page together. */
 
 import { Api, Problem } from "./api.js";
 import { Engine } from "./audio/engine.js";
-import { Notes } from "./audio/note-cache.js";
+import { NoteCache } from "./audio/note-cache.js";
 import { Voices } from "./audio/voices.js";
+import { LiveDisplay } from "./display/live-display.js";
+import { setUpDock } from "./dock.js";
 import { byId } from "./element.js";
-import { hearing } from "./hearing.js";
-import { instrumentHead } from "./instrument-header.js";
-import { keeping } from "./saving.js";
-import { Session } from "./session.js";
-import { notice, watch, wrong } from "./notices.js";
-import { Audition } from "./play/preview.js";
+import { setUpMap } from "./explore.js";
+import { setUpHearing } from "./hearing.js";
+import { setUpInstrumentHeader } from "./instrument-header.js";
+import { notice, showError, watchConnection } from "./notices.js";
 import { Piano } from "./play/piano.js";
 import { Player } from "./play/player.js";
-import { Live } from "./display/live-display.js";
-import { stage } from "./dock.js";
-import { wander } from "./explore.js";
-import { tabs } from "./tabs.js";
-import { theme } from "./theme.js";
+import { Preview } from "./play/preview.js";
+import { setUpSaving } from "./saving.js";
+import { Session } from "./session.js";
+import { setUpTabs } from "./tabs.js";
+import { setUpTheme } from "./theme.js";
 
-const RETRY = 2000; // ms until the server is asked again at the start
+const RETRY_MS = 2000; // ms between two requests at the start
 
 async function start() {
   const api = new Api();
-  watch(api);
-  tabs();
+  watchConnection(api);
+  setUpTabs();
   let repaint = () => {};
-  theme(() => repaint());
+  setUpTheme(() => repaint());
 
-  const coming = patiently(() => api.space());
-  const about = await patiently(() => api.about());
+  const spaceRequest = retryUntilAnswered(() => api.space());
+  const about = await retryUntilAnswered(() => api.about());
   const engine = new Engine();
-  const notes = new Notes(api, engine, about);
+  const notes = new NoteCache(api, engine, about);
   const voices = new Voices(engine, notes);
   const session = new Session(api);
   const player = new Player(engine, voices, () => session.instrument?.id ?? null);
   const piano = new Piano(byId("piano"), player, about);
-  const audition = new Audition(voices, player);
-  const live = new Live(byId("scope"), byId("waterfall"), engine, piano);
-  const app = { api, about, engine, notes, voices, session, player, piano, audition, live };
+  const preview = new Preview(voices, player);
+  const liveDisplay = new LiveDisplay(byId("scope"), byId("waterfall"), engine, piano);
+  const app = { api, about, engine, notes, voices, session, player, piano, preview, liveDisplay };
 
   notes.addEventListener("problem", (event) =>
-    wrong(/** @type {CustomEvent} */ (event).detail, "A note is missing"),
+    showError(/** @type {CustomEvent} */ (event).detail, "A note could not be loaded"),
   );
   session.addEventListener("problem", (event) =>
-    wrong(/** @type {CustomEvent} */ (event).detail, "It cannot be opened"),
+    showError(/** @type {CustomEvent} */ (event).detail, "The instrument could not be opened"),
   );
-  voices.addEventListener("press", () => live.run());
+  voices.addEventListener("press", () => liveDisplay.run());
 
-  stage(app);
-  instrumentHead(app);
-  const space = await coming;
-  const map = wander({ ...app, space });
-  hearing({ ...app, space, map });
-  keeping({ ...app, map });
+  setUpDock(app);
+  setUpInstrumentHeader(app);
+  const space = await spaceRequest;
+  const map = setUpMap({ ...app, space });
+  setUpHearing({ ...app, space, map });
+  setUpSaving({ ...app, map });
   repaint = () => {
     map.recolour();
-    live.recolour();
+    liveDisplay.recolour();
     map.pad.paint();
   };
-  live.recolour();
-  byId("wait").hidden = true;
-  growing(api, space, map).catch(() => {}); // the banner tells when the server is gone
+  liveDisplay.recolour();
+  byId("loading").hidden = true;
+  updateWhileBuilding(api, space, map).catch(() => {}); // the banner says if the server is offline
   Object.assign(globalThis, { mechanicalEars: { ...app, space, map } }); // for the console
 }
 
 /**
- * A map that is still being made grows while one walks on it.
+ * Update the map while the server is still building it.
  *
  * @param {Api} api
  * @param {import("./types.js").Space} space is changed in place
- * @param {import("./explore.js").Wander} map
+ * @param {import("./explore.js").ExploreMap} map
  */
-async function growing(api, space, map) {
+async function updateWhileBuilding(api, space, map) {
   let { mapping } = await api.about();
   while (mapping) {
-    byId("growing").textContent = `The map is being made: ${mapping.done} of ${mapping.of}`;
-    await new Promise((resolve) => setTimeout(resolve, RETRY));
-    const coming = patiently(() => api.space());
-  const about = await patiently(() => api.about());
+    byId("map-progress").textContent = `Building the map: ${mapping.done} of ${mapping.of}`;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    const about = await retryUntilAnswered(() => api.about());
     mapping = about.mapping;
     if (about.points === space.id.length) continue;
-    Object.assign(space, await patiently(() => api.space()));
+    Object.assign(space, await retryUntilAnswered(() => api.space()));
     map.setSpace(space);
     map.dispatchEvent(new Event("space"));
   }
-  byId("growing").textContent = "";
+  byId("map-progress").textContent = "";
 }
 
 /**
- * Ask until there is an answer, and say what one waits for.
+ * Repeat a request until the server answers it, and show why the page waits.
  *
  * @template Answer
- * @param {() => Promise<Answer>} ask
+ * @param {() => Promise<Answer>} request
  * @returns {Promise<Answer>}
  */
-async function patiently(ask) {
+async function retryUntilAnswered(request) {
   for (;;) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status > 0 && error.status < 500) throw error;
-      byId("wait").textContent = error.status > 0 ? error.words : "Waiting for the server…";
-      await new Promise((resolve) => setTimeout(resolve, RETRY));
+      byId("loading").textContent = error.status > 0 ? error.text : "Waiting for the server…";
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
 start().catch((error) => {
   console.error(error);
-  const words = error instanceof Problem ? error.words : "This page could not start in this browser.";
-  byId("wait").textContent = words;
-  notice(words, { wrong: true });
+  const text = error instanceof Problem ? error.text : "This page could not start in this browser.";
+  byId("loading").textContent = text;
+  notice(text, { isError: true });
 });

@@ -1,93 +1,94 @@
-/** Messages: what went wrong or was done, in words, for eyes and for screen readers. */
+/** Notices: short messages about what was done or went wrong, also for screen readers. */
 
 import { Problem } from "./api.js";
 import { byId, element, icon } from "./element.js";
 
-const SHOWN = 6000; // ms
-const LONGER = 12000; // … of what went wrong
-const MOST = 3; // at once
+const NOTICE_MS = 6000; // ms that a notice is shown
+const ERROR_MS = 12000; // … an error
+const MAX_NOTICES = 3; // at once
 
-/** For screen readers only. @param {string} words */
-export function speak(words) {
-  byId("spoken").textContent = words;
+/** For screen readers only. @param {string} text */
+export function announce(text) {
+  byId("announcements").textContent = text;
 }
 
 /**
- * @param {string} words
- * @param {{wrong?: boolean, action?: string, onAction?: () => void}} [options] action: a button's words
- * @returns {() => void} takes it away
+ * @param {string} text
+ * @param {{isError?: boolean, action?: string, onAction?: () => void}} [options] action: label of a
+ *     button
+ * @returns {() => void} removes the notice
  */
-export function notice(words, { wrong = false, action, onAction } = {}) {
-  const place = byId("notices");
-  for (const old of [...place.children])
-    if (old.querySelector("p")?.textContent === words) old.remove();
-  while (place.children.length >= MOST) place.firstElementChild?.remove();
+export function notice(text, { isError = false, action, onAction } = {}) {
+  const list = byId("notices");
+  for (const old of [...list.children])
+    if (old.querySelector("p")?.textContent === text) old.remove();
+  while (list.children.length >= MAX_NOTICES) list.firstElementChild?.remove();
   const box = element(
     "div",
-    { class: wrong ? "notice wrong" : "notice", role: wrong ? "alert" : "status" },
-    element("p", {}, words),
+    { class: isError ? "notice error" : "notice", role: isError ? "alert" : "status" },
+    element("p", {}, text),
   );
-  const away = () => box.remove();
+  const remove = () => box.remove();
   if (action) {
     const button = element("button", { class: "button" }, action);
     button.addEventListener("click", () => {
-      away();
+      remove();
       onAction?.();
     });
     box.append(button);
   }
   const close = element("button", { class: "button square plain", "aria-label": "Close" }, icon("close"));
-  close.addEventListener("click", away);
+  close.addEventListener("click", remove);
   box.append(close);
-  place.append(box);
-  let timer = setTimeout(away, wrong ? LONGER : SHOWN);
-  const stay = () => clearTimeout(timer);
-  const go = () => (timer = setTimeout(away, SHOWN));
-  box.addEventListener("pointerenter", stay);
-  box.addEventListener("pointerleave", go);
-  box.addEventListener("focusin", stay);
-  box.addEventListener("focusout", go);
-  return away;
+  list.append(box);
+  let timer = setTimeout(remove, isError ? ERROR_MS : NOTICE_MS);
+  const keep = () => clearTimeout(timer);
+  const expire = () => (timer = setTimeout(remove, NOTICE_MS));
+  box.addEventListener("pointerenter", keep);
+  box.addEventListener("pointerleave", expire);
+  box.addEventListener("focusin", keep);
+  box.addEventListener("focusout", expire);
+  return remove;
 }
 
-/** @param {unknown} error @param {string} [what] what was tried */
-export function wrong(error, what = "") {
-  if (error instanceof Problem && error.status === 0) return; // the banner tells it
+/** @param {unknown} error @param {string} [action] that failed, as a sentence */
+export function showError(error, action = "") {
+  if (error instanceof Problem && error.status === 0) return; // the banner shows it
   if (!(error instanceof Problem)) console.error(error);
-  const words = error instanceof Problem ? error.words : "Something went wrong in this page.";
-  notice(what ? `${what}: ${words}` : words, { wrong: true });
+  const text = error instanceof Problem ? error.text : "Something went wrong in this page.";
+  notice(action ? `${action}: ${text}` : text, { isError: true });
 }
 
 /**
- * The banner that says that the server is gone, and the asking whether it is back.
+ * Show a banner while the server does not answer, and check whether it is back.
  *
  * @param {import("./api.js").Api} api
  */
-export function watch(api) {
-  const FIRST = 1; // s
-  const LAST = 15; // s
-  const banner = byId("lost");
-  api.addEventListener("gone", () => {
+export function watchConnection(api) {
+  const FIRST_WAIT = 1; // s
+  const MAX_WAIT = 15; // s
+  const banner = byId("offline");
+  api.addEventListener("offline", () => {
     banner.hidden = false;
-    let wait = FIRST;
-    const again = async () => {
+    let wait = FIRST_WAIT;
+    const retry = async () => {
       try {
         await api.about();
       } catch {
-        wait = Math.min(wait * 1.6, LAST);
-        tell();
+        wait = Math.min(wait * 1.6, MAX_WAIT);
+        showBanner();
       }
     };
-    const tell = () => {
+    const showBanner = () => {
       const seconds = Math.round(wait);
       banner.textContent =
-        "The server has stopped. What is loaded still plays. " +
+        "The server has stopped. Loaded sounds still play. " +
         `Start it again with “ears explore”; trying again in ${seconds} s.`;
-      setTimeout(again, wait * 1000);
+      setTimeout(retry, wait * 1000);
     };
-    tell();
+    showBanner();
   });
-  api.addEventListener("back", () => {
+  api.addEventListener("online", () => {
     banner.hidden = true;
     banner.textContent = "";
     notice("The server is back.");

@@ -1,57 +1,55 @@
-/** Keeping what one has found: favourites, shared files, exports. */
+/** Favourites, files to share, and exports of the selected instrument. */
 
 import { byId } from "./element.js";
-import { download, exporting } from "./saving/export.js";
+import { notice, showError } from "./notices.js";
+import { download, setUpExport } from "./saving/export.js";
 import { Favourites } from "./saving/favourites.js";
-import { notice, wrong } from "./notices.js";
 
-/** @param {import("./app.js").WithMap} app */
-export function keeping({ api, about, session, audition }) {
+/** @param {import("./app.js").AppWithMap} app */
+export function setUpSaving({ api, about, session, preview }) {
   const favourites = new Favourites(api, about.families);
-  const heart = byId("keep");
+  const heart = byId("favourite");
 
-  const show = () => {
-    const kept = session.instrument && favourites.find(session.instrument.id);
-    heart.setAttribute("aria-pressed", String(Boolean(kept)));
-    const words = kept ? "No longer a favourite" : "Keep as a favourite";
-    heart.setAttribute("aria-label", "Favourite");
-    heart.title = words;
+  const showHeart = () => {
+    const favourite = session.instrument && favourites.find(session.instrument.id);
+    heart.setAttribute("aria-pressed", String(Boolean(favourite)));
+    heart.title = favourite ? "Remove from favourites" : "Add to favourites";
   };
   heart.addEventListener("click", () => {
     const { instrument } = session;
     if (!instrument) return;
-    const kept = favourites.find(instrument.id);
-    if (kept) favourites.remove(kept);
+    const favourite = favourites.find(instrument.id);
+    if (favourite) favourites.remove(favourite);
     else favourites.add(instrument.id, instrument.name);
   });
-  favourites.addEventListener("change", show);
-  session.addEventListener("change", show);
-  favourites.addEventListener("choose", (event) => {
+  favourites.addEventListener("change", showHeart);
+  session.addEventListener("change", showHeart);
+  favourites.addEventListener("select", (event) => {
     const { instrument } = /** @type {CustomEvent} */ (event).detail;
-    session.take(instrument);
+    session.select(instrument);
   });
-  favourites.addEventListener("anew", (event) => {
+  favourites.addEventListener("regenerate", (event) => {
     const { seed, family } = /** @type {CustomEvent} */ (event).detail;
     session.open({ seed, family });
   });
-  favourites.addEventListener("hear", (event) => {
+  favourites.addEventListener("preview", (event) => {
     const { instrument } = /** @type {CustomEvent} */ (event).detail;
-    audition.play(instrument.id, instrument.family);
+    preview.play(instrument.id, instrument.family);
   });
-  favourites.load().catch((error) => wrong(error, "The favourites cannot be read"));
+  favourites.load().catch((error) => showError(error, "The favourites could not be loaded"));
 
   byId("share").addEventListener("click", async () => {
     const { instrument } = session;
     if (!instrument) return;
     try {
-      const address = URL.createObjectURL(await api.share(instrument.id));
-      download(address, `${instrument.name.replace(/[^\w+ %-]+/g, " ").slice(0, 60).trim()}.json`);
-      setTimeout(() => URL.revokeObjectURL(address), 60_000);
-      notice("A small file was saved. Who opens it on this page has the same instrument.");
+      const url = URL.createObjectURL(await api.share(instrument.id));
+      download(url, `${instrument.name.replace(/[^\w+ %-]+/g, " ").slice(0, 60).trim()}.json`);
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      notice("A small file was saved. Anyone who opens it on this page gets the same instrument.");
     } catch (error) {
-      wrong(error, "It could not be shared");
+      showError(error, "The file could not be saved");
     }
   });
-  exporting(api, () => session.instrument);
-  show();
+  setUpExport(api, () => session.instrument);
+  showHeart();
 }

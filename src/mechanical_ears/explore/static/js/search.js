@@ -1,54 +1,54 @@
-/** The search box: families and names, heard while one goes through what is found. */
+/** The search box: finds instruments by family and name, and previews them while one browses. */
 
 import { byId, element } from "./element.js";
-import { familyWords, swatch } from "./families.js";
+import { familyName, swatch } from "./families.js";
 
-const MOST = 40; // that are listed
+const MAX_RESULTS = 40; // in the list
 const NONE = -1;
 
 /**
  * @param {import("./types.js").Space} space
  * @param {string[]} families
  * @param {string} query
- * @returns {number[]} places: those whose name begins so first
+ * @returns {number[]} indices of instruments; those whose name begins with the query first
  */
 export function search(space, families, query) {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!words.length) return [];
+  const terms = query.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!terms.length) return [];
   /** @type {[number, number][]} */
-  const found = [];
+  const matches = [];
   for (let i = 0; i < space.id.length; i++) {
     const name = space.name[i].toLowerCase();
     const kind = space.kind[i] ? "real recorded" : "imagined";
-    const all = `${name} ${familyWords(families[space.family[i]])} ${kind}`.toLowerCase();
-    if (words.every((word) => all.includes(word))) found.push([name.startsWith(words[0]) ? 0 : 1, i]);
+    const text = `${name} ${familyName(families[space.family[i]])} ${kind}`.toLowerCase();
+    if (terms.every((term) => text.includes(term))) matches.push([name.startsWith(terms[0]) ? 0 : 1, i]);
   }
-  return found.sort((a, b) => a[0] - b[0]).map(([, place]) => place);
+  return matches.sort((a, b) => a[0] - b[0]).map(([, index]) => index);
 }
 
 /**
- * Wire the box.
+ * Set up the search box.
  *
  * @param {import("./types.js").Space} space
  * @param {string[]} families
- * @param {{found: (places: number[] | null) => void, hear: (place: number) => void,
- *     choose: (place: number) => void}} told
+ * @param {{highlight: (indices: number[] | null) => void, preview: (index: number) => void,
+ *     select: (index: number) => void}} actions
  */
-export function searchBox(space, families, told) {
-  const field = /** @type {HTMLInputElement} */ (byId("find"));
-  const list = byId("found");
+export function setUpSearch(space, families, actions) {
+  const field = /** @type {HTMLInputElement} */ (byId("search"));
+  const list = byId("search-results");
   /** @type {number[]} */
-  let places = [];
+  let results = [];
   let active = NONE;
 
-  const open = (/** @type {boolean} */ shown) => {
-    list.hidden = !shown;
-    field.setAttribute("aria-expanded", String(shown));
-    if (!shown) point(NONE);
+  const setOpen = (/** @type {boolean} */ open) => {
+    list.hidden = !open;
+    field.setAttribute("aria-expanded", String(open));
+    if (!open) activate(NONE);
   };
 
   /** @param {number} row */
-  function point(row) {
+  function activate(row) {
     active = row;
     field.removeAttribute("aria-activedescendant");
     for (const [i, option] of [...list.querySelectorAll('[role="option"]')].entries()) {
@@ -59,68 +59,68 @@ export function searchBox(space, families, told) {
     }
   }
 
-  function show() {
-    places = search(space, families, field.value);
-    told.found(field.value.trim() ? places : null);
-    const lines = places.slice(0, MOST).map((place, row) => {
-      const family = families[space.family[place]];
+  function showResults() {
+    results = search(space, families, field.value);
+    actions.highlight(field.value.trim() ? results : null);
+    const options = results.slice(0, MAX_RESULTS).map((index, row) => {
+      const family = families[space.family[index]];
       const option = element(
         "li",
-        { role: "option", id: `found-${row}`, "aria-selected": "false" },
+        { role: "option", id: `result-${row}`, "aria-selected": "false" },
         swatch(family, families),
-        element("span", {}, space.name[place]),
-        element("small", {}, space.kind[place] ? "real" : familyWords(family)),
+        element("span", {}, space.name[index]),
+        element("small", {}, space.kind[index] ? "recorded" : familyName(family)),
       );
-      option.addEventListener("pointerdown", (event) => event.preventDefault()); // focus stays
-      option.addEventListener("click", () => choose(row));
+      option.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus
+      option.addEventListener("click", () => select(row));
       option.addEventListener("pointerenter", (event) => {
         if (event.pointerType !== "mouse") return;
-        point(row);
-        told.hear(place);
+        activate(row);
+        actions.preview(index);
       });
       return option;
     });
-    const rest = places.length - lines.length;
-    const foot = !places.length
-      ? "Nothing of that name. Try a family, such as mallet."
+    const rest = results.length - options.length;
+    const footer = !results.length
+      ? "No results. Try a family, such as mallet."
       : rest > 0
-        ? `and ${rest} more, lit on the map`
+        ? `and ${rest} more, highlighted on the map`
         : "";
-    list.replaceChildren(...lines);
-    if (foot) list.append(element("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, element("small", {}, foot)));
+    list.replaceChildren(...options);
+    if (footer) list.append(element("li", { class: "empty", role: "option", "aria-disabled": "true", "aria-selected": "false" }, element("small", {}, footer)));
     active = NONE;
-    open(field.value.trim() !== "");
+    setOpen(field.value.trim() !== "");
   }
 
   /** @param {number} row */
-  function choose(row) {
-    const place = places[row];
-    if (place === undefined) return;
-    open(false);
-    told.choose(place);
+  function select(row) {
+    const index = results[row];
+    if (index === undefined) return;
+    setOpen(false);
+    actions.select(index);
   }
 
-  field.addEventListener("input", show);
-  field.addEventListener("focus", () => field.value.trim() && show());
-  field.addEventListener("blur", () => open(false));
+  field.addEventListener("input", showResults);
+  field.addEventListener("focus", () => field.value.trim() && showResults());
+  field.addEventListener("blur", () => setOpen(false));
   field.addEventListener("keydown", (event) => {
-    const last = Math.min(places.length, MOST) - 1;
+    const last = Math.min(results.length, MAX_RESULTS) - 1;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      if (list.hidden) return show();
+      if (list.hidden) return showResults();
       const step = event.key === "ArrowDown" ? 1 : -1;
-      point(active + step < 0 ? last : active + step > last ? 0 : active + step);
-      if (places[active] !== undefined) told.hear(places[active]);
+      activate(active + step < 0 ? last : active + step > last ? 0 : active + step);
+      if (results[active] !== undefined) actions.preview(results[active]);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      choose(Math.max(active, 0));
+      select(Math.max(active, 0));
     } else if (event.key === "Escape") {
       event.stopPropagation();
       if (field.value) {
         field.value = "";
-        told.found(null);
+        actions.highlight(null);
       }
-      open(false);
+      setOpen(false);
     }
   });
 }

@@ -1,9 +1,9 @@
 /**
- * The instrument in hand, and the way that led to it.
+ * The selected instrument, and the steps that led to it.
  *
- * A step is a base (a known instrument, or a blend of some) and how its qualities are turned. The
- * server is asked for one step at a time: what was wished for meanwhile is left out but for the
- * last, so that a slider follows the hand as fast as the server can.
+ * A step is a base (an open instrument, or a blend of some) and the changes of its qualities. One
+ * request is sent at a time. Of the steps requested meanwhile only the last one is sent, so that a
+ * slider follows the pointer as fast as the server can answer.
  */
 
 import { isAbort } from "./api.js";
@@ -13,15 +13,15 @@ import { History } from "./history.js";
  * @typedef {import("./types.js").Instrument} Instrument
  * @typedef {{id: string, weight: number}[]} Blend weights sum to 1
  * @typedef {{id: string} | {blend: Blend}} Base
- * @typedef {Record<string, number>} Turn standard deviations by quality
+ * @typedef {Record<string, number>} Turn changes of qualities, standard deviations
  *
  * @typedef {Object} Step
  * @property {Base} base
  * @property {Turn} turn
  * @property {Instrument} instrument
- * @property {any} tool what the tool that led here must know to show it again
+ * @property {any} tool state of the tool that led here, to show it again
  *
- * @typedef {Object} Wish
+ * @typedef {Object} StepRequest
  * @property {Base | {recipe: object}} base
  * @property {Turn} turn
  * @property {string | null} gesture
@@ -33,9 +33,9 @@ export class Session extends EventTarget {
   /** @type {[History<Step>, History<Step>]} */
   #slots = [new History(), new History()];
   #slot = 0;
-  /** @type {Wish | null} */
-  #wish = null;
-  #asking = false;
+  /** @type {StepRequest | null} the next one to send, or the one that is being sent */
+  #pending = null;
+  #sending = false;
 
   /** @param {import("./api.js").Api} api */
   constructor(api) {
@@ -70,24 +70,24 @@ export class Session extends EventTarget {
     return this.#slot;
   }
 
-  /** A known instrument. @param {string} id */
-  choose(id) {
-    this.#want({ base: { id }, turn: {}, gesture: null, tool: null });
+  /** Select an instrument of the map. @param {string} id */
+  selectId(id) {
+    this.#request({ base: { id }, turn: {}, gesture: null, tool: null });
   }
 
-  /** Any recipe: a seed, a surprise, a file that somebody shared. @param {object} recipe */
+  /** Select the instrument of any recipe: a seed, a surprise, a shared file. @param {object} recipe */
   open(recipe) {
-    this.#want({ base: { recipe }, turn: {}, gesture: null, tool: null });
+    this.#request({ base: { recipe }, turn: {}, gesture: null, tool: null });
   }
 
-  /** One that is open already. @param {Instrument} instrument */
-  take(instrument) {
-    this.#wish = null;
+  /** Select an instrument that is already open. @param {Instrument} instrument */
+  select(instrument) {
+    this.#pending = null;
     this.#push({ base: { id: instrument.id }, turn: {}, instrument, tool: null }, null);
   }
 
   /**
-   * Between some instruments.
+   * Select a blend of instruments.
    *
    * @param {Blend} blend
    * @param {any} tool see `Step`
@@ -96,11 +96,11 @@ export class Session extends EventTarget {
   blend(blend, tool, gesture) {
     const used = blend.filter(({ weight }) => weight > 0);
     const base = used.length === 1 ? { id: used[0].id } : { blend: used };
-    this.#want({ base, turn: this.#latest.turn, gesture, tool });
+    this.#request({ base, turn: this.#latest.turn, gesture, tool });
   }
 
   /**
-   * Turn a quality.
+   * Change a quality.
    *
    * @param {string} quality
    * @param {number} amount standard deviations
@@ -108,86 +108,86 @@ export class Session extends EventTarget {
   turn(quality, amount) {
     const { base, turn, tool } = this.#latest;
     if (!base) return;
-    const turned = /** @type {Turn} */ ({ ...turn, [quality]: amount });
-    if (!amount) delete turned[quality];
-    this.#want({ base, turn: turned, gesture: `turn ${quality}`, tool });
+    const changed = /** @type {Turn} */ ({ ...turn, [quality]: amount });
+    if (!amount) delete changed[quality];
+    this.#request({ base, turn: changed, gesture: `turn ${quality}`, tool });
   }
 
-  /** Without any turn. */
-  plain() {
+  /** Reset all qualities. */
+  resetTurn() {
     const { base, tool } = this.#latest;
-    if (base) this.#want({ base, turn: {}, gesture: "plain", tool });
+    if (base) this.#request({ base, turn: {}, gesture: "reset", tool });
   }
 
-  /** What is wished for, or else what is there. */
+  /** The pending step, or else the current one. */
   get #latest() {
-    const { base, turn, tool } = this.#wish ?? this.step ?? { base: null, turn: {}, tool: null };
+    const { base, turn, tool } = this.#pending ?? this.step ?? { base: null, turn: {}, tool: null };
     return { base, turn, tool };
   }
 
-  /** @param {Wish} wish */
-  #want(wish) {
-    this.#wish = wish;
-    if (!this.#asking) this.#ask();
+  /** @param {StepRequest} request */
+  #request(request) {
+    this.#pending = request;
+    if (!this.#sending) this.#send();
   }
 
-  async #ask() {
-    this.#asking = true;
+  async #send() {
+    this.#sending = true;
     this.dispatchEvent(new CustomEvent("busy", { detail: true }));
-    while (this.#wish) {
-      const wish = this.#wish;
+    while (this.#pending) {
+      const request = this.#pending;
       try {
-        const instrument = await this.#opened(wish.base, wish.turn);
-        const last = this.#wish === wish;
-        if (last) this.#wish = null;
-        if (!last && wish.gesture === null) continue; // another was chosen meanwhile
-        const base = "recipe" in wish.base ? { id: instrument.id } : wish.base;
-        this.#push({ base, turn: wish.turn, instrument, tool: wish.tool }, wish.gesture);
+        const instrument = await this.#openInstrument(request.base, request.turn);
+        const isLast = this.#pending === request;
+        if (isLast) this.#pending = null;
+        if (!isLast && request.gesture === null) continue; // another one was selected meanwhile
+        const base = "recipe" in request.base ? { id: instrument.id } : request.base;
+        this.#push({ base, turn: request.turn, instrument, tool: request.tool }, request.gesture);
       } catch (error) {
-        if (this.#wish === wish) this.#wish = null;
+        if (this.#pending === request) this.#pending = null;
         if (!isAbort(error)) this.dispatchEvent(new CustomEvent("problem", { detail: error }));
       }
     }
-    this.#asking = false;
+    this.#sending = false;
     this.dispatchEvent(new CustomEvent("busy", { detail: false }));
   }
 
   /** @param {Base | {recipe: object}} base @param {Turn} turn @returns {Promise<Instrument>} */
-  #opened(base, turn) {
+  #openInstrument(base, turn) {
     if ("recipe" in base) return this.api.open(base.recipe);
-    const turned = Object.keys(turn).length > 0;
-    if ("id" in base && !turned) return this.api.instrument(base.id);
-    return this.api.open(turned ? { ...base, turn } : base);
+    const isTurned = Object.keys(turn).length > 0;
+    if ("id" in base && !isTurned) return this.api.instrument(base.id);
+    return this.api.open(isTurned ? { ...base, turn } : base);
   }
 
   /** @param {Step} step @param {string | null} gesture */
   #push(step, gesture) {
     this.#history.push(step, gesture);
-    this.#tell(gesture);
+    this.#emitChange(gesture);
   }
 
   /** @param {string | null} gesture */
-  #tell(gesture) {
+  #emitChange(gesture) {
     this.dispatchEvent(new CustomEvent("change", { detail: { step: this.step, gesture } }));
   }
 
   undo() {
-    this.#wish = null;
-    if (this.#history.undo()) this.#tell("undo");
+    this.#pending = null;
+    if (this.#history.undo()) this.#emitChange("undo");
   }
 
   redo() {
-    this.#wish = null;
-    if (this.#history.redo()) this.#tell("redo");
+    this.#pending = null;
+    if (this.#history.redo()) this.#emitChange("redo");
   }
 
-  /** Over to A or B; an empty one begins with what is in hand. @param {number} slot 0 or 1 */
-  compare(slot) {
+  /** Switch to A or B; an empty slot starts with the selected instrument. @param {number} slot 0 or 1 */
+  switchTo(slot) {
     if (slot === this.#slot) return;
-    this.#wish = null;
+    this.#pending = null;
     const { step } = this;
     this.#slot = slot;
     if (!this.step && step) this.#history.push(step);
-    this.#tell("compare");
+    this.#emitChange("switch");
   }
 }

@@ -1,28 +1,28 @@
-/** What the page remembers of how it was left; nothing that matters, so that it may be lost. */
+/** Settings that the page remembers in this browser; nothing important, so they may be lost. */
 
-const PLACE = "mechanical-ears";
+const STORAGE_KEY = "mechanical-ears";
 
 /** @returns {Record<string, any>} */
 function read() {
   try {
-    const kept = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
-    return kept && typeof kept === "object" ? kept : {};
+    const stored = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}");
+    return stored && typeof stored === "object" ? stored : {};
   } catch {
     return {};
   }
 }
 
-/** @template Value @param {string} name @param {Value} otherwise @returns {Value} */
-export function setting(name, otherwise) {
+/** @template Value @param {string} name @param {Value} fallback @returns {Value} */
+export function setting(name, fallback) {
   const value = read()[name];
-  return typeof value === typeof otherwise ? value : otherwise;
+  return typeof value === typeof fallback ? value : fallback;
 }
 
 /** @param {string} name @param {unknown} value */
 export function remember(name, value) {
   try {
-    localStorage.setItem(PLACE, JSON.stringify({ ...read(), [name]: value }));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify({ ...read(), [name]: value }));
   } catch {
-    // a private window keeps nothing
+    // private windows store nothing
   }
 }

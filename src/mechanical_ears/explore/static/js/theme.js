@@ -1,23 +1,23 @@
-/** Light or dark: as the system has it, until the button says otherwise. */
+/** Light or dark theme: the system's, until the button chooses the other one. */
 
 import { byId } from "./element.js";
 import { remember, setting } from "./settings.js";
 
-/** @param {() => void} changed called when colours are others */
-export function theme(changed) {
+/** @param {() => void} onChange called when the colours have changed */
+export function setUpTheme(onChange) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
   let chosen = setting("theme", "");
-  const show = () => {
+  const apply = () => {
     root.dataset.theme = chosen || (dark.matches ? "dark" : "light");
-    changed();
+    onChange();
   };
-  dark.addEventListener("change", show);
+  dark.addEventListener("change", apply);
   byId("theme").addEventListener("click", () => {
     const other = root.dataset.theme === "dark" ? "light" : "dark";
     chosen = other === (dark.matches ? "dark" : "light") ? "" : other;
     remember("theme", chosen);
-    show();
+    apply();
   });
-  show();
+  apply();
 }

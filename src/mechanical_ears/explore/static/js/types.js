@@ -1,34 +1,35 @@
 /**
- * What travels between the server and the page. Types only.
+ * Types of the server's answers.
  *
  * @typedef {Object} About
  * @property {string} version
  * @property {string} weights first 12 hexadecimal digits of the weights' SHA-256
  * @property {string[]} families 11 names
  * @property {string[]} qualities names of the sliders
- * @property {number} farthest largest turn of a quality, standard deviations
+ * @property {number} farthest largest change of a quality, standard deviations
  * @property {number} lowest MIDI number of the lowest key
  * @property {number} highest MIDI number of the highest key
- * @property {number} [seconds] s, length of a note, release included
+ * @property {number} [seconds] s, length of a note, including its release
  * @property {number} [held] s, from the start of a note to its key-up
- * @property {number[]} [layers] MIDI velocities at which notes are asked for
- * @property {number} [points] instruments of the map by now
- * @property {{done: number, of: number} | null} [mapping] null unless the map is still being made
- * @property {{bytes: number, seconds: number}} [upload] most of a recording that is taken
+ * @property {number[]} [layers] MIDI velocities at which notes are requested
+ * @property {number} [points] instruments on the map so far
+ * @property {{done: number, of: number} | null} [mapping] progress of building the map; null once it
+ *     is complete
+ * @property {{bytes: number, seconds: number}} [upload] limits of an uploaded recording
  *
- * @typedef {Object} Space columns of equal length, one row an instrument
+ * @typedef {Object} Space the instruments of the map: columns of equal length
  * @property {string[]} id
  * @property {string[]} name
  * @property {number[]} x −1..1
  * @property {number[]} y −1..1, upwards
  * @property {number[]} family index into the families, −1 for a mixture
- * @property {number[]} kind 0 imagined, 1 real
+ * @property {number[]} kind 0 imagined, 1 recorded
  * @property {number[]} novelty 0..2: 1 − likeness of the nearest known instrument
- * @property {string[]} [nearest] name of that
+ * @property {string[]} [nearest] name of the nearest known instrument
  *
  * @typedef {Object} Hearing what the ears hear in one note
  * @property {number} [played] MIDI number of the key
- * @property {number | null} pitch MIDI number
+ * @property {number | null} pitch MIDI number of the recognised key
  * @property {number} pitch_confidence 0..1
  * @property {number | null} frequency Hz
  * @property {number | null} [sounding_pitch] MIDI number nearest to the frequency
@@ -40,7 +41,7 @@
  * @property {string[]} [qualities]
  * @property {[string, number][]} [nearest] known instruments with their likeness, −1..1
  *
- * @typedef {Object} Impression what the ears hear in an instrument
+ * @typedef {Object} InstrumentHearing what the ears hear in an instrument
  * @property {string | null} family
  * @property {number} family_confidence 0..1
  * @property {[string, number][]} nearest
@@ -52,16 +53,16 @@
  * @property {string} id
  * @property {string} name
  * @property {string | null} family
- * @property {number} [kind] 0 imagined, 1 real
+ * @property {number} [kind] 0 imagined, 1 recorded
  * @property {Recipe} recipe
  * @property {number | null} x
  * @property {number | null} y
  * @property {number | null} novelty
- * @property {Impression | null} heard null until it was asked for
+ * @property {InstrumentHearing | null} heard null until it has been requested
  * @property {string} [licence]
  *
  * @typedef {Object} Favourite
- * @property {string | number} favourite
+ * @property {string | number} favourite its number
  * @property {string} name
  * @property {string} added
  * @property {Instrument | null} instrument

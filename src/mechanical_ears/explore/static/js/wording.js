@@ -1,15 +1,15 @@
-/** What the ears say, in words a musician understands. */
+/** Wording: what the ears hear, in musicians' terms. */
 
-import { familyWords } from "./families.js";
+import { familyName } from "./families.js";
 import { pitchName } from "./play/key-geometry.js";
 import { programName } from "./general-midi.js";
 
-const IN_TUNE = 3; // cents
-const SURE = 0.75; // probability
-const LIKELY = 0.5;
+const IN_TUNE_CENTS = 3; // cents
+const SURE_PROBABILITY = 0.75;
+const LIKELY_PROBABILITY = 0.5;
 
-/** @param {number} share 0..1 */
-export const percent = (share) => `${Math.round(100 * share)} %`;
+/** @param {number} fraction 0..1 */
+export const percent = (fraction) => `${Math.round(100 * fraction)} %`;
 
 /** @param {number} frequency Hz */
 export const hertz = (frequency) =>
@@ -17,86 +17,86 @@ export const hertz = (frequency) =>
 
 /** @param {number} cents */
 export function tuning(cents) {
-  const off = Math.round(Math.abs(cents));
-  if (Math.abs(cents) < IN_TUNE) return "in tune";
-  return `${off} cents ${cents < 0 ? "flat" : "sharp"}`;
+  if (Math.abs(cents) < IN_TUNE_CENTS) return "in tune";
+  return `${Math.round(Math.abs(cents))} cents ${cents < 0 ? "flat" : "sharp"}`;
 }
 
 /** @param {string} word */
 const article = (word) => (/^[aeiou]/.test(word) ? "an" : "a");
 
 /** @param {string | null} family @param {number} confidence 0..1 */
-export function soundsLike(family, confidence) {
-  if (!family) return "No family that the ears know";
-  const words = familyWords(family);
-  if (confidence >= SURE) return `Clearly ${article(words)} ${words}`;
-  if (confidence >= LIKELY) return `Most like ${article(words)} ${words}`;
-  return `Between families, nearest to ${article(words)} ${words}`;
+export function describeFamily(family, confidence) {
+  if (!family) return "Unknown family";
+  const name = `${article(familyName(family))} ${familyName(family)}`;
+  if (confidence >= SURE_PROBABILITY) return `Clearly ${name}`;
+  if (confidence >= LIKELY_PROBABILITY) return `Most likely ${name}`;
+  return `Between families, nearest to ${name}`;
 }
 
 /**
- * A known instrument's name, readable: `keyboard_electronic_fluidr3_gm-000-007` is the clavinet of
+ * A readable name of a known instrument: `keyboard_electronic_fluidr3_gm-000-007` is the clavinet of
  * FluidR3.
  *
  * @param {string} name
  */
-export function knownName(name) {
-  const told = /^([a-z_]+?)_(acoustic|electronic|synthetic)_(.+)$/.exec(name);
-  if (!told) return name.replaceAll("_", " ");
-  const [, family, source, rest] = told;
+export function knownInstrumentName(name) {
+  const match = /^([a-z_]+?)_(acoustic|electronic|synthetic)_(.+)$/.exec(name);
+  if (!match) return name.replaceAll("_", " ");
+  const [, family, source, rest] = match;
   const preset = /^(.*)-(\d+)-(\d+)$/.exec(rest);
-  if (!preset) return `${source} ${familyWords(family)} ${rest.replaceAll("_", " ")}`;
+  if (!preset) return `${source} ${familyName(family)} ${rest.replaceAll("_", " ")}`;
   const [, font, bank, program] = preset;
   const variation = Number(bank) ? `, variation ${Number(bank)}` : "";
-  return `${programName(Number(program))}${variation} (${fontName(font)})`;
+  return `${programName(Number(program))}${variation} (${soundfontName(font)})`;
 }
 
 /** @param {string} font */
-function fontName(font) {
-  const known = /** @type {Record<string, string>} */ ({
+function soundfontName(font) {
+  const names = /** @type {Record<string, string>} */ ({
     fluidr3_gm: "FluidR3",
     musescore_general_full: "MuseScore General",
     timgm6mb: "TimGM6mb",
   });
-  return known[font] ?? font.replaceAll("_", " ");
+  return names[font] ?? font.replaceAll("_", " ");
 }
 
 /**
- * How new a sound is, beside those of the map.
+ * How novel a sound is, compared with the instruments of the map.
  *
  * @param {number} novelty
  * @param {number[]} others novelties of the map's instruments
- * @returns {{share: number, words: string}} share of the others that are less new, 0..1
+ * @returns {{fraction: number, text: string}} fraction of the others that are less novel, 0..1
  */
-export function newness(novelty, others) {
-  const share = others.filter((other) => other < novelty).length / Math.max(others.length, 1);
-  const words =
-    share > 0.9
-      ? "Hardly anything known is like it"
-      : share > 0.6
-        ? "Newer than most"
-        : share > 0.3
-          ? "As new as many"
-          : "Close to what is known";
-  return { share, words };
+export function describeNovelty(novelty, others) {
+  const fraction = others.filter((other) => other < novelty).length / Math.max(others.length, 1);
+  const text =
+    fraction > 0.9
+      ? "Unlike any known instrument"
+      : fraction > 0.6
+        ? "More novel than most"
+        : fraction > 0.3
+          ? "Moderately novel"
+          : "Close to known instruments";
+  return { fraction, text };
 }
 
 /**
- * One note that was heard, in a sentence.
+ * What the ears hear in one note, as a sentence.
  *
- * @param {import("./types.js").Hearing} heard
+ * @param {import("./types.js").Hearing} hearing
  */
-export function noteHeard(heard) {
-  if (heard.pitch === null || heard.frequency === null) return "No single pitch is heard.";
-  const key = pitchName(heard.pitch);
-  const sounding = heard.sounding_pitch ?? heard.pitch;
-  const octave = sounding === heard.pitch ? "" : `, sounding at ${pitchName(sounding)}`;
-  return `The key is ${key}${octave}: ${hertz(heard.frequency)}, ${tuning(heard.cents ?? 0)}.`;
+export function describeNote(hearing) {
+  if (hearing.pitch === null || hearing.frequency === null) return "No single pitch was found.";
+  const key = pitchName(hearing.pitch);
+  const sounding = hearing.sounding_pitch ?? hearing.pitch;
+  const octave = sounding === hearing.pitch ? "" : `, sounding at ${pitchName(sounding)}`;
+  return `The key is ${key}${octave}: ${hertz(hearing.frequency)}, ${tuning(hearing.cents ?? 0)}.`;
 }
 
+/** Qualities whose names need explaining. */
 const QUALITIES = /** @type {Record<string, string>} */ ({
-  fast_decay: "dies away fast",
-  long_release: "rings on when let go",
+  fast_decay: "fast decay",
+  long_release: "long release",
   nonlinear_env: "swells",
   "tempo-synced": "pulses",
   distortion: "distorted",
@@ -104,10 +104,12 @@ const QUALITIES = /** @type {Record<string, string>} */ ({
 });
 
 /** @param {string} quality */
-export const qualityWords = (quality) => QUALITIES[quality] ?? quality;
+export const qualityName = (quality) => QUALITIES[quality] ?? quality;
 
 /** @param {number} bytes */
-export function size(bytes) {
-  const mega = bytes / 2 ** 20;
-  return mega < 1 ? `${Math.ceil(bytes / 1024)} kB` : `${mega.toFixed(mega < 10 ? 1 : 0)} MB`;
+export function fileSize(bytes) {
+  const megabytes = bytes / 2 ** 20;
+  return megabytes < 1
+    ? `${Math.ceil(bytes / 1024)} kB`
+    : `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
 }

@@ -1,35 +1,35 @@
 /**
- * The way to the loudspeakers.
+ * Audio output.
  *
- *     voices → input → volume → soft limit → analyser → loudspeakers
+ *     voices → input → volume → soft limiter → analyser → loudspeakers
  *
- * A browser lets a page sound only after a gesture: until then there is no context, and `awake` is
- * false. Nothing here looks ahead, so that nothing is added to the latency.
+ * A browser lets a page play sound only after a user gesture; until then there is no context, and
+ * `awake` is false. The limiter has no look-ahead, so it adds no latency.
  */
 
-const HEADROOM = 4; // of full scale, that the limit takes in
-const LINEAR = 0.7; // of full scale, up to which nothing is changed
-const CURVE_POINTS = 8193; // odd: one of them is 0
-const FFT = 8192; // samples of the analyser's window
-const WAKING = 400; // ms to wait for the context to run
+const HEADROOM = 4; // × full scale, the largest input of the limiter
+const LINEAR = 0.7; // × full scale, below which the limiter changes nothing
+const CURVE_POINTS = 8193; // odd, so that one point is 0
+const FFT_SIZE = 8192; // samples of the analyser's window
+const RESUME_MS = 400; // ms to wait for the context to run
 
 /**
- * Samples of the limit's curve: x up to LINEAR, then towards 1 as tanh does.
+ * The limiter's curve: x up to LINEAR, then a tanh towards 1.
  *
  * @returns {Float32Array<ArrayBuffer>}
  */
 export function limitCurve() {
   const curve = new Float32Array(CURVE_POINTS);
-  const room = 1 - LINEAR;
+  const range = 1 - LINEAR;
   for (let i = 0; i < CURVE_POINTS; i++) {
     const x = ((2 * i) / (CURVE_POINTS - 1) - 1) * HEADROOM;
     const over = Math.abs(x) - LINEAR;
-    curve[i] = over <= 0 ? x : Math.sign(x) * (LINEAR + room * Math.tanh(over / room));
+    curve[i] = over <= 0 ? x : Math.sign(x) * (LINEAR + range * Math.tanh(over / range));
   }
   return curve;
 }
 
-/** Events: `state` when it wakes or falls asleep. */
+/** Events: `state` when sound is turned on or off. */
 export class Engine extends EventTarget {
   /** @type {AudioContext | null} */
   context = null;
@@ -39,7 +39,7 @@ export class Engine extends EventTarget {
   input = null;
   /** @type {GainNode | null} */
   #volume = null;
-  #level = 1;
+  #gain = 1;
   #decoder = new OfflineAudioContext(1, 1, 48_000);
 
   get awake() {
@@ -47,46 +47,46 @@ export class Engine extends EventTarget {
   }
 
   /**
-   * Begin to sound; to be called in the handler of a gesture.
+   * Turn on sound; call this in the handler of a user gesture.
    *
-   * @returns {Promise<boolean>} whether the browser allowed it
+   * @returns {Promise<boolean>} whether the browser allows it
    */
   async wake() {
-    if (!this.context) this.#build();
+    if (!this.context) this.#createContext();
     const context = /** @type {AudioContext} */ (this.context);
     if (context.state !== "running") {
-      // Without permission the promise stays open for ever.
-      const late = new Promise((resolve) => setTimeout(resolve, WAKING));
-      await Promise.race([context.resume().catch(() => {}), late]);
+      // Without permission the promise never settles.
+      const timeout = new Promise((resolve) => setTimeout(resolve, RESUME_MS));
+      await Promise.race([context.resume().catch(() => {}), timeout]);
     }
     return this.awake;
   }
 
-  #build() {
+  #createContext() {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.input = new GainNode(context);
-    this.#volume = new GainNode(context, { gain: this.#level / HEADROOM });
-    const limit = new WaveShaperNode(context, { curve: limitCurve() });
-    this.analyser = new AnalyserNode(context, { fftSize: FFT, smoothingTimeConstant: 0 });
-    this.input.connect(this.#volume).connect(limit).connect(this.analyser);
+    this.#volume = new GainNode(context, { gain: this.#gain / HEADROOM });
+    const limiter = new WaveShaperNode(context, { curve: limitCurve() });
+    this.analyser = new AnalyserNode(context, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+    this.input.connect(this.#volume).connect(limiter).connect(this.analyser);
     this.analyser.connect(context.destination);
     context.addEventListener("statechange", () => this.dispatchEvent(new Event("state")));
     this.context = context;
   }
 
-  /** s from a note's start to the ear, as far as the browser knows. */
+  /** Output latency in s, as far as the browser knows. */
   get latency() {
     return (this.context?.baseLatency ?? 0) + (this.context?.outputLatency ?? 0);
   }
 
-  /** @param {number} level 0..2, 1 leaves the loudness as it is */
-  set volume(level) {
-    this.#level = level;
+  /** @param {number} gain 0..2, 1 leaves the loudness unchanged */
+  set volume(gain) {
+    this.#gain = gain;
     if (this.context && this.#volume)
-      this.#volume.gain.setTargetAtTime(level / HEADROOM, this.context.currentTime, 0.02);
+      this.#volume.gain.setTargetAtTime(gain / HEADROOM, this.context.currentTime, 0.02);
   }
 
-  /** Play samples as they are. @param {AudioBuffer} buffer */
+  /** Play a sound. @param {AudioBuffer} buffer */
   async play(buffer) {
     if (!(await this.wake())) return;
     const source = new AudioBufferSourceNode(/** @type {AudioContext} */ (this.context), { buffer });
@@ -95,11 +95,11 @@ export class Engine extends EventTarget {
   }
 
   /**
-   * Samples of an audio file at 48 kHz; works before the page may sound.
+   * Decode an audio file to 48 kHz; works before sound is turned on.
    *
    * @param {ArrayBuffer} data
    * @returns {Promise<AudioBuffer>}
-   * @throws {DOMException} it is no audio that the browser can read
+   * @throws {DOMException} if the browser cannot decode it
    */
   decode(data) {
     return this.#decoder.decodeAudioData(data);

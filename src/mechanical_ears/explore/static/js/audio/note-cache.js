@@ -1,35 +1,35 @@
-/** Notes as samples: fetched, decoded, and kept within a bound. */
+/** Notes as samples: requested from the server, decoded, and cached up to a limit. */
 
 import { Problem, isAbort } from "../api.js";
-import { hold } from "./sustain-loop.js";
-import { Loading } from "./request-queue.js";
+import { RequestQueue } from "./request-queue.js";
+import { prepareSustain } from "./sustain-loop.js";
 
-const BOUND = 192 * 2 ** 20; // bytes of decoded samples
-const BYTES = 4; // of a sample
-const LOUDNESS = 0.1; // root mean square of the loudest 20 ms of a note, to which all are levelled
-const AT_VELOCITY = 80; // MIDI velocity that this is for
-const PER_STEP = 0.2; // dB of loudness a velocity step
-const MOST_GAIN = 4; // by which an instrument is made louder or softer, at most
-const LOUD = 1.6; // times LOUDNESS, that no single note shall pass
-const OCTAVE = 12;
+const CACHE_BYTES = 192 * 2 ** 20; // bytes of decoded samples
+const SAMPLE_BYTES = 4; // bytes
+const TARGET_RMS = 0.1; // root mean square of a note's loudest 20 ms, to which instruments are levelled
+const TARGET_VELOCITY = 80; // MIDI velocity of that
+const VELOCITY_STEP_DB = 0.2; // dB of loudness for a step of velocity
+const MAX_GAIN = 4; // by which an instrument is made louder or softer
+const MAX_NOTE_LEVEL = 1.6; // × TARGET_RMS, of any single note
+const OCTAVE = 12; // semitones
 
 /**
  * @typedef {Object} Sample
  * @property {AudioBuffer} buffer
- * @property {import("./sustain-loop.js").Held} held
+ * @property {import("./sustain-loop.js").Sustain} sustain
  * @property {number} pitch MIDI number
  * @property {number} velocity MIDI velocity
  */
 
 /** Events: `problem` (detail: Problem), `loaded` (detail: key). */
-export class Notes extends EventTarget {
-  /** @type {Map<string, Map<string, Sample>>} by instrument; those used last come last */
+export class NoteCache extends EventTarget {
+  /** @type {Map<string, Map<string, Sample>>} by instrument, the most recently used last */
   #samples = new Map();
-  /** @type {Map<string, number>} gains that bring instruments to one loudness */
+  /** @type {Map<string, number>} gains that bring instruments to the same loudness */
   #gains = new Map();
   /** @type {Map<string, ((sample: Sample) => void)[]>} */
-  #waiting = new Map();
-  #loading = new Loading();
+  #callbacks = new Map();
+  #queue = new RequestQueue();
   #bytes = 0;
 
   /**
@@ -42,33 +42,33 @@ export class Notes extends EventTarget {
     this.api = api;
     this.engine = engine;
     this.layers = about.layers ?? [40, 80, 120]; // MIDI velocities
-    this.held = about.held ?? 3; // s
+    this.keyUp = about.held ?? 3; // s
   }
 
-  /** Bytes of decoded samples that are kept. */
+  /** Bytes of decoded samples in the cache. */
   get bytes() {
     return this.#bytes;
   }
 
   /**
-   * The layers around a velocity with their shares, the nearer first.
+   * The velocity layers around a velocity with their weights, the nearer first.
    *
    * @param {number} velocity MIDI velocity
-   * @returns {{velocity: number, share: number}[]} shares sum to 1
+   * @returns {{velocity: number, weight: number}[]} weights sum to 1
    */
   mixture(velocity) {
     const above = this.layers.findIndex((layer) => layer >= velocity);
     if (above === 0 || above === -1) {
       const only = above === 0 ? this.layers[0] : this.layers[this.layers.length - 1];
-      return [{ velocity: only, share: 1 }];
+      return [{ velocity: only, weight: 1 }];
     }
     const [low, high] = [this.layers[above - 1], this.layers[above]];
-    const share = (velocity - low) / (high - low);
-    const mixed = [
-      { velocity: low, share: 1 - share },
-      { velocity: high, share },
+    const weight = (velocity - low) / (high - low);
+    const layers = [
+      { velocity: low, weight: 1 - weight },
+      { velocity: high, weight },
     ];
-    return mixed.filter((each) => each.share > 0).sort((a, b) => b.share - a.share);
+    return layers.filter((layer) => layer.weight > 0).sort((a, b) => b.weight - a.weight);
   }
 
   /**
@@ -82,7 +82,7 @@ export class Notes extends EventTarget {
   }
 
   /**
-   * The kept sample that stands in best for one: in pitch first, then in velocity.
+   * The cached sample that is nearest in pitch, and among these in velocity.
    *
    * @param {string} id
    * @param {number} pitch
@@ -90,11 +90,11 @@ export class Notes extends EventTarget {
    * @returns {Sample | undefined}
    */
   nearest(id, pitch, velocity) {
-    const far = (/** @type {Sample} */ sample) =>
+    const distance = (/** @type {Sample} */ sample) =>
       Math.abs(sample.pitch - pitch) + Math.abs(sample.velocity - velocity) / OCTAVE / OCTAVE;
     let best;
     for (const sample of this.#samples.get(id)?.values() ?? [])
-      if (!best || far(sample) < far(best)) best = sample;
+      if (!best || distance(sample) < distance(best)) best = sample;
     return best;
   }
 
@@ -104,49 +104,49 @@ export class Notes extends EventTarget {
   }
 
   /**
-   * See to it that a note will be there.
+   * Request a note, unless it is cached or requested already.
    *
    * @param {string} id
    * @param {number} pitch
    * @param {number} velocity one of the layers
    * @param {boolean} [urgent] somebody waits for it
    */
-  want(id, pitch, velocity, urgent = false) {
+  request(id, pitch, velocity, urgent = false) {
     if (this.get(id, pitch, velocity)) return;
     const key = `${id}/${pitch}/${velocity}`;
-    this.#loading.want(key, (signal) => this.#load(id, pitch, velocity, signal), urgent);
+    this.#queue.add(key, (signal) => this.#load(id, pitch, velocity, signal), urgent);
   }
 
   /**
-   * Call back with a note as soon as it is there; never where it cannot be had.
+   * Call back with a note as soon as it is loaded; never if it cannot be loaded.
    *
    * @param {string} id
    * @param {number} pitch
    * @param {number} velocity one of the layers
-   * @param {(sample: Sample) => void} then
+   * @param {(sample: Sample) => void} callback
    */
-  when(id, pitch, velocity, then) {
+  whenLoaded(id, pitch, velocity, callback) {
     const sample = this.get(id, pitch, velocity);
-    if (sample) return then(sample);
+    if (sample) return callback(sample);
     const key = `${id}/${pitch}/${velocity}`;
-    this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), then]);
-    this.want(id, pitch, velocity, true);
+    this.#callbacks.set(key, [...(this.#callbacks.get(key) ?? []), callback]);
+    this.request(id, pitch, velocity, true);
   }
 
-  /** @param {string} keep id of the instrument whose notes alone are still wanted */
-  onlyFor(keep) {
-    this.#drop((key) => !key.startsWith(`${keep}/`));
+  /** Cancel all requests but those of one instrument. @param {string} id */
+  cancelAllBut(id) {
+    this.#cancel((key) => !key.startsWith(`${id}/`));
   }
 
-  /** @param {string} id of an instrument whose notes are wanted no more */
-  leave(id) {
-    this.#drop((key) => key.startsWith(`${id}/`));
+  /** Cancel the requests of an instrument. @param {string} id */
+  cancelFor(id) {
+    this.#cancel((key) => key.startsWith(`${id}/`));
   }
 
-  /** @param {(key: string) => boolean} which */
-  #drop(which) {
-    this.#loading.drop(which);
-    for (const key of [...this.#waiting.keys()]) if (which(key)) this.#waiting.delete(key);
+  /** @param {(key: string) => boolean} matches */
+  #cancel(matches) {
+    this.#queue.cancel(matches);
+    for (const key of [...this.#callbacks.keys()]) if (matches(key)) this.#callbacks.delete(key);
   }
 
   /**
@@ -160,30 +160,33 @@ export class Notes extends EventTarget {
     try {
       const buffer = await this.engine.decode(await this.api.note(id, pitch, velocity, signal));
       if (signal.aborted) return;
-      const held = hold(buffer.getChannelData(0), buffer.sampleRate, this.held);
-      const sample = { buffer, held, pitch, velocity };
+      const sustain = prepareSustain(buffer.getChannelData(0), buffer.sampleRate, this.keyUp);
+      const sample = { buffer, sustain, pitch, velocity };
       this.#put(id, sample);
-      for (const then of this.#waiting.get(key) ?? []) then(sample);
+      for (const callback of this.#callbacks.get(key) ?? []) callback(sample);
       this.dispatchEvent(new CustomEvent("loaded", { detail: key }));
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       const problem =
         error instanceof Problem
           ? error
-          : new Problem("The server's note is no audio this browser can read");
+          : new Problem("This browser cannot decode the server's audio");
       this.dispatchEvent(new CustomEvent("problem", { detail: problem }));
     } finally {
-      this.#waiting.delete(key);
+      this.#callbacks.delete(key);
     }
   }
 
-  /** The first note sets an instrument's gain, louder ones lower it. */
-  #level(/** @type {string} */ id, /** @type {Sample} */ { velocity, held }) {
-    const loudest = Math.max(...held.levels, 1e-6);
-    const wanted = LOUDNESS * 10 ** (((velocity - AT_VELOCITY) * PER_STEP) / 20);
-    const known = this.#gains.get(id);
-    const gain = known === undefined ? wanted / loudest : Math.min(known, (LOUD * wanted) / loudest);
-    this.#gains.set(id, Math.min(Math.max(gain, 1 / MOST_GAIN), MOST_GAIN));
+  /** The first note sets an instrument's gain; louder ones lower it. */
+  #setGain(/** @type {string} */ id, /** @type {Sample} */ { velocity, sustain }) {
+    const loudest = Math.max(...sustain.levels, 1e-6);
+    const target = TARGET_RMS * 10 ** (((velocity - TARGET_VELOCITY) * VELOCITY_STEP_DB) / 20);
+    const previous = this.#gains.get(id);
+    const gain =
+      previous === undefined
+        ? target / loudest
+        : Math.min(previous, (MAX_NOTE_LEVEL * target) / loudest);
+    this.#gains.set(id, Math.min(Math.max(gain, 1 / MAX_GAIN), MAX_GAIN));
   }
 
   /** @param {string} id @param {Sample} sample */
@@ -192,20 +195,20 @@ export class Notes extends EventTarget {
     this.#samples.delete(id);
     this.#samples.set(id, samples);
     samples.set(`${sample.pitch}/${sample.velocity}`, sample);
-    this.#bytes += sample.buffer.length * BYTES;
-    this.#level(id, sample);
-    while (this.#bytes > BOUND && this.#samples.size > 1) {
+    this.#bytes += sample.buffer.length * SAMPLE_BYTES;
+    this.#setGain(id, sample);
+    while (this.#bytes > CACHE_BYTES && this.#samples.size > 1) {
       const [oldest, notes] = /** @type {[string, Map<string, Sample>]} */ (
         this.#samples.entries().next().value
       );
-      for (const { buffer } of notes.values()) this.#bytes -= buffer.length * BYTES;
+      for (const { buffer } of notes.values()) this.#bytes -= buffer.length * SAMPLE_BYTES;
       this.#samples.delete(oldest);
       this.#gains.delete(oldest);
     }
-    if (this.#bytes > BOUND) {
+    if (this.#bytes > CACHE_BYTES) {
       const [first, { buffer }] = /** @type {[string, Sample]} */ (samples.entries().next().value);
       samples.delete(first);
-      this.#bytes -= buffer.length * BYTES;
+      this.#bytes -= buffer.length * SAMPLE_BYTES;
     }
   }
 }

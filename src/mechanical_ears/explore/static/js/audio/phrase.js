@@ -1,11 +1,11 @@
-/** A short phrase, so that an instrument can be heard without hands on a keyboard. */
+/** A short phrase that demonstrates an instrument. */
 
-const BEAT = 0.42; // s
-const AHEAD = 0.15; // s that notes are given to the audio clock before they sound
-const LOOK = 40; // ms between two looks at the clock
-const PATIENCE = 2500; // ms to wait for the notes
+const BEAT_SECONDS = 0.42; // s
+const SCHEDULE_AHEAD_SECONDS = 0.15; // s that notes are scheduled before they sound
+const TIMER_MS = 40; // ms between two looks at the clock
+const LOADING_MS = 2500; // ms to wait for the notes
 
-/** Beat, MIDI number, beats, velocity: broken chords of A minor and F, home to A minor. */
+/** Start in beats, MIDI number, length in beats, MIDI velocity: chords of A minor, F and A minor. */
 const SCORE = [
   [0, 57, 4, 84],
   [0.5, 64, 0.5, 60],
@@ -35,7 +35,7 @@ export class Phrase extends EventTarget {
 
   /**
    * @param {import("./voices.js").Voices} voices
-   * @param {() => string | null} instrument id of the one that plays
+   * @param {() => string | null} instrument returns the id of the selected instrument
    */
   constructor(voices, instrument) {
     super();
@@ -56,7 +56,7 @@ export class Phrase extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  /** Ask for the notes, wait for them a while, and play. */
+  /** Request the notes, wait for them up to LOADING_MS, and play. */
   play() {
     const { notes, engine } = this.voices;
     const context = engine.context;
@@ -64,8 +64,8 @@ export class Phrase extends EventTarget {
     if (!context || !id) return;
     this.stop();
     for (const [, pitch, , velocity] of SCORE)
-      notes.want(id, pitch, notes.mixture(velocity)[0].velocity);
-    const asked = performance.now();
+      notes.request(id, pitch, notes.mixture(velocity)[0].velocity);
+    const requested = performance.now();
     let next = 0;
     let start = 0;
     /** @type {{voice: import("./voices.js").Voice, until: number}[]} */
@@ -73,28 +73,28 @@ export class Phrase extends EventTarget {
     this.#timer = setInterval(() => {
       const now = context.currentTime;
       if (!start) {
-        const there = SCORE.slice(0, 8).every(
+        const isLoaded = SCORE.slice(0, 8).every(
           ([, pitch, , velocity]) => notes.get(id, pitch, notes.mixture(velocity)[0].velocity),
         );
-        if (!there && performance.now() - asked < PATIENCE) return;
-        start = now + AHEAD;
+        if (!isLoaded && performance.now() - requested < LOADING_MS) return;
+        start = now + SCHEDULE_AHEAD_SECONDS;
       }
       for (; next < SCORE.length; next++) {
         const [beat, pitch, beats, velocity] = SCORE[next];
-        const at = start + beat * BEAT;
-        if (at > now + AHEAD) break;
-        const voice = this.voices.press(this.instrument() ?? id, pitch, velocity, at);
+        const time = start + beat * BEAT_SECONDS;
+        if (time > now + SCHEDULE_AHEAD_SECONDS) break;
+        const voice = this.voices.press(this.instrument() ?? id, pitch, velocity, time);
         if (!voice) continue;
         this.#voices.add(voice);
-        ends.push({ voice, until: at + beats * BEAT });
+        ends.push({ voice, until: time + beats * BEAT_SECONDS });
       }
-      for (const end of ends.filter(({ until }) => until <= now + AHEAD)) {
+      for (const end of ends.filter(({ until }) => until <= now + SCHEDULE_AHEAD_SECONDS)) {
         this.voices.release(end.voice, end.until);
         this.#voices.delete(end.voice);
         ends.splice(ends.indexOf(end), 1);
       }
       if (next === SCORE.length && !ends.length) this.stop();
-    }, LOOK);
+    }, TIMER_MS);
     this.dispatchEvent(new Event("state"));
   }
 }

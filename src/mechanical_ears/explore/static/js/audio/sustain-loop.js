@@ -1,32 +1,33 @@
 /**
- * Notes held longer than they were rendered, and let go earlier.
+ * Sustain loops: how a rendered note is held longer than it was rendered, or released earlier.
  *
- * The server's note is held for a while and then released. Held longer, a stretch of its sustain is
- * gone over: from the end e back to the start s, chosen so that the samples before both are most
- * alike,
+ * The server renders a note that is held for a while and then released. To hold it longer, a part of
+ * its sustain is looped, from the end e back to the start s, chosen so that the samples before both
+ * are most similar,
  *
  *     max over s of  2 ⟨a, b⟩ / (‖a‖² + ‖b‖²),    a = x[e − w … e), b = x[s − w … s),
  *
- * and the last w samples before e are faded into those before s. What falls while it is held
- * (f dB/s) is first raised to a level stretch, and the voice's gain falls instead, for ever.
+ * and the last w samples before e are crossfaded into those before s. A note that decays while it is
+ * held (by f dB/s) is first raised to a constant level there; the voice's gain decays instead, for as
+ * long as the key is held.
  */
 
-const WINDOW = 0.03; // s, that are compared and faded
-const EARLIEST = 0.35; // of the held part, where a loop may start
-const SHORTEST = 0.25; // of the held part, that a loop has at least
-const COARSE = 4; // every so many samples are compared at first
-const FRAME = 0.02; // s, of the levels
-const SLOWEST = 1; // dB/s, below which a note does not fall
-const FASTEST = 40; // dB/s, above which there is nothing to hold
-const SILENT = -66; // dB below the loudest frame: nothing is left to hold
+const WINDOW_SECONDS = 0.03; // s, that are compared and crossfaded
+const MIN_LOOP_START = 0.35; // of the held part
+const MIN_LOOP_LENGTH = 0.25; // of the held part
+const COARSE_STEP = 4; // samples between two starts in the first search
+const FRAME_SECONDS = 0.02; // s, of the levels
+const MIN_DECAY_DB = 1; // dB/s, below which a note counts as steady
+const MAX_DECAY_DB = 40; // dB/s, above which a note cannot be held
+const SILENCE_DB = -66; // dB below the loudest frame, below which there is nothing to hold
 
 /**
- * @typedef {Object} Held
- * @property {{start: number, end: number} | null} loop s, that is gone over
- * @property {number} fall dB/s, by which the gain falls from there on
- * @property {number} fallsFrom s
- * @property {number} held s, from the start to the key-up
- * @property {Float32Array} levels of frames of 20 ms, root mean square
+ * @typedef {Object} Sustain
+ * @property {{start: number, end: number} | null} loop s
+ * @property {number} decay dB/s, by which the gain decays from `decayStart` on
+ * @property {number} decayStart s
+ * @property {number} keyUp s, from the start to the key-up
+ * @property {Float32Array} levels root mean square of frames of 20 ms
  */
 
 /**
@@ -37,7 +38,7 @@ const SILENT = -66; // dB below the loudest frame: nothing is left to hold
  * @returns {Float32Array}
  */
 export function frameLevels(samples, rate) {
-  const length = Math.round(FRAME * rate);
+  const length = Math.round(FRAME_SECONDS * rate);
   const levels = new Float32Array(Math.floor(samples.length / length));
   for (let frame = 0; frame < levels.length; frame++) {
     let sum = 0;
@@ -55,58 +56,58 @@ const decibels = (level) => 20 * Math.log10(level + 1e-9);
  * @param {number} time s
  */
 export function levelAt(levels, time) {
-  return levels[Math.min(Math.max(Math.floor(time / FRAME), 0), levels.length - 1)] ?? 0;
+  return levels[Math.min(Math.max(Math.floor(time / FRAME_SECONDS), 0), levels.length - 1)] ?? 0;
 }
 
 /**
- * dB/s by which levels fall between two times, from a line through them; negative where they rise.
+ * Decay of levels between two times in dB/s, by linear regression; negative if they rise.
  *
  * @param {Float32Array} levels
  * @param {number} from s
  * @param {number} to s
  */
-export function fallBetween(levels, from, to) {
-  const [first, last] = [Math.round(from / FRAME), Math.round(to / FRAME)];
+export function decayBetween(levels, from, to) {
+  const [first, last] = [Math.round(from / FRAME_SECONDS), Math.round(to / FRAME_SECONDS)];
   const middle = (first + last - 1) / 2;
-  let [above, below] = [0, 0];
+  let [covariance, variance] = [0, 0];
   for (let frame = first; frame < last; frame++) {
-    above += (frame - middle) * decibels(levels[frame]);
-    below += (frame - middle) ** 2;
+    covariance += (frame - middle) * decibels(levels[frame]);
+    variance += (frame - middle) ** 2;
   }
-  return below ? -above / below / FRAME : 0;
+  return variance ? -covariance / variance / FRAME_SECONDS : 0;
 }
 
 /**
- * Find and make the loop. The samples are changed in place, between the loop's start and end.
+ * Find the loop and prepare the samples for it; they are changed in place, before the loop's end.
  *
  * @param {Float32Array} samples
  * @param {number} rate Hz
- * @param {number} held s, from the start to the key-up
- * @returns {Held}
+ * @param {number} keyUp s, from the start to the key-up
+ * @returns {Sustain}
  */
-export function hold(samples, rate, held) {
+export function prepareSustain(samples, rate, keyUp) {
   const levels = frameLevels(samples, rate);
-  const none = { loop: null, fall: 0, fallsFrom: 0, held, levels };
-  const window = Math.round(WINDOW * rate);
-  const end = Math.floor((held - FRAME) * rate);
-  const first = Math.round(EARLIEST * held * rate);
-  const last = end - Math.round(SHORTEST * held * rate);
+  const none = { loop: null, decay: 0, decayStart: 0, keyUp, levels };
+  const window = Math.round(WINDOW_SECONDS * rate);
+  const end = Math.floor((keyUp - FRAME_SECONDS) * rate);
+  const first = Math.round(MIN_LOOP_START * keyUp * rate);
+  const last = end - Math.round(MIN_LOOP_LENGTH * keyUp * rate);
   if (end > samples.length || first < window || last <= first) return none;
 
-  let fall = fallBetween(levels, EARLIEST * held, end / rate);
-  const loudest = Math.max(...levels);
-  if (fall > FASTEST || decibels(levelAt(levels, end / rate - FRAME)) < decibels(loudest) + SILENT)
-    return none;
-  if (Math.abs(fall) < SLOWEST) fall = 0;
+  let decay = decayBetween(levels, MIN_LOOP_START * keyUp, end / rate);
+  const loudest = decibels(Math.max(...levels));
+  const atEnd = decibels(levelAt(levels, end / rate - FRAME_SECONDS));
+  if (decay > MAX_DECAY_DB || atEnd < loudest + SILENCE_DB) return none;
+  if (Math.abs(decay) < MIN_DECAY_DB) decay = 0;
 
-  const start = likest(samples, end, first, last, window);
-  if (fall > 0) raise(samples, start - window, end, rate, fall);
-  fade(samples, start, end, window);
+  const start = findLoopStart(samples, end, first, last, window);
+  if (decay > 0) compensateDecay(samples, start - window, end, rate, decay);
+  crossfade(samples, start, end, window);
   return {
     loop: { start: start / rate, end: end / rate },
-    fall: Math.max(fall, 0),
-    fallsFrom: (start - window) / rate,
-    held,
+    decay: Math.max(decay, 0),
+    decayStart: (start - window) / rate,
+    keyUp,
     levels,
   };
 }
@@ -118,7 +119,7 @@ export function hold(samples, rate, held) {
  * @param {number} window
  * @param {number} step
  */
-function likeness(x, end, start, window, step) {
+function similarity(x, end, start, window, step) {
   let product = 0;
   let power = 1e-12;
   for (let i = 1; i <= window; i += step) {
@@ -137,33 +138,33 @@ function likeness(x, end, start, window, step) {
  * @param {number} last
  * @param {number} window
  */
-function likest(x, end, first, last, window) {
-  const best = (
+function findLoopStart(x, end, first, last, window) {
+  const search = (
     /** @type {number} */ from,
     /** @type {number} */ to,
     /** @type {number} */ step,
-    /** @type {number} */ skip,
+    /** @type {number} */ stride,
   ) => {
-    let [place, most] = [from, -Infinity];
+    let [best, highest] = [from, -Infinity];
     for (let start = from; start <= to; start += step) {
-      const alike = likeness(x, end, start, window, skip);
-      if (alike > most) [place, most] = [start, alike];
+      const similar = similarity(x, end, start, window, stride);
+      if (similar > highest) [best, highest] = [start, similar];
     }
-    return place;
+    return best;
   };
-  const near = best(first, last, COARSE, 2 * COARSE);
-  return best(Math.max(near - COARSE, first), Math.min(near + COARSE, last), 1, 1);
+  const near = search(first, last, COARSE_STEP, 2 * COARSE_STEP);
+  return search(Math.max(near - COARSE_STEP, first), Math.min(near + COARSE_STEP, last), 1, 1);
 }
 
-/** What falls by `fall` dB/s is made level, from a place on. */
-function raise(
+/** Raise a decay of `decay` dB/s to a constant level. */
+function compensateDecay(
   /** @type {Float32Array} */ x,
   /** @type {number} */ from,
   /** @type {number} */ to,
   /** @type {number} */ rate,
-  /** @type {number} */ fall,
+  /** @type {number} */ decay,
 ) {
-  const factor = 10 ** (fall / 20 / rate);
+  const factor = 10 ** (decay / 20 / rate);
   let gain = 1;
   for (let i = from; i < to; i++) {
     x[i] *= gain;
@@ -171,16 +172,16 @@ function raise(
   }
 }
 
-/** The last samples before the end become those before the start. */
-function fade(
+/** Crossfade the last samples before the end into those before the start. */
+function crossfade(
   /** @type {Float32Array} */ x,
   /** @type {number} */ start,
   /** @type {number} */ end,
   /** @type {number} */ window,
 ) {
   for (let i = 0; i < window; i++) {
-    const share = (i + 1) / window;
-    const at = end - window + i;
-    x[at] += share * (x[start - window + i] - x[at]);
+    const weight = (i + 1) / window;
+    const position = end - window + i;
+    x[position] += weight * (x[start - window + i] - x[position]);
   }
 }

@@ -1,24 +1,24 @@
 /**
- * Voices: keys that go down and up, heard at once.
+ * Polyphonic playback: a voice for each key that is down or still sounds.
  *
- * A voice plays one or two samples (the velocity layers around what was struck), or, while the
- * exact one is on its way, the nearest there is at another speed. At key-up it goes over to the
- * release that the note was rendered with, brought to the level that it has then.
+ * A voice plays one or two samples (the velocity layers around the key's velocity) or, until the
+ * exact sample has been loaded, the nearest cached one at another speed. At key-up it crossfades to
+ * the release that the note was rendered with, scaled to the level that the voice has then.
  */
 
 import { levelAt } from "./sustain-loop.js";
 
-export const MOST = 32; // voices at once
-const STEAL = 0.006; // s, time constant of a stolen voice's fade
-const CUT = 0.02; // s, of a key struck again
-const DAMPED = 0.05; // s, of a note without a release of its own
-const JOIN = 0.012; // s, in which the release takes over
-const ATTACK = 0.001; // s, against clicks
-const SHORTEST = 0.12; // s that a note sounds which came after the key was up
-const LATEST = 1.2; // s after which a note that came late is not played any more
-const PER_STEP = 0.2; // dB of loudness a velocity step, where only another layer is there
-const MOST_RAISED = 4; // gain, at which a release is still played rather than a fade
-const GONE = 8; // time constants after which a fade is silence
+export const MAX_VOICES = 32; // at once
+const STEAL_SECONDS = 0.006; // s, time constant with which a stolen voice fades
+const CUT_SECONDS = 0.02; // s, time constant with which a retriggered key fades
+const DAMP_SECONDS = 0.05; // s, time constant of a release without samples
+const CROSSFADE_SECONDS = 0.012; // s, from the held note to its release
+const ATTACK_SECONDS = 0.001; // s, against clicks
+const MIN_LATE_SECONDS = 0.12; // s that a note sounds if it was loaded after its key-up
+const MAX_LATE_SECONDS = 1.2; // s after which such a note is not played any more
+const VELOCITY_STEP_DB = 0.2; // dB for a step of velocity, if only another layer is cached
+const MAX_RELEASE_GAIN = 4; // above which a fade is played instead of the release
+const FADE_CONSTANTS = 8; // time constants after which a fade is silent
 
 /**
  * @typedef {import("./note-cache.js").Sample} Sample
@@ -27,23 +27,23 @@ const GONE = 8; // time constants after which a fade is silence
  * @property {string} id
  * @property {number} pitch MIDI number
  * @property {number} velocity MIDI velocity
- * @property {number} pressed s, on the context's clock
- * @property {number} started s; NaN until a sample was there
+ * @property {number} pressed s, on the context's clock, when the key went down
+ * @property {number} started s, when the sample started; NaN until then
  * @property {{source: AudioBufferSourceNode, sample: Sample, gain: GainNode, level: number}[]} parts
  * @property {GainNode} output
- * @property {boolean} down the key
+ * @property {boolean} down whether the key is down
  * @property {boolean} ended
  */
 
 /** Events: `press` and `release` (detail: {id, pitch, velocity}). */
 export class Voices extends EventTarget {
-  /** @type {Set<Voice>} in the order of their start */
+  /** @type {Set<Voice>} in the order in which they started */
   #voices = new Set();
   #sustained = false;
 
   /**
    * @param {import("./engine.js").Engine} engine
-   * @param {import("./note-cache.js").Notes} notes
+   * @param {import("./note-cache.js").NoteCache} notes
    */
   constructor(engine, notes) {
     super();
@@ -60,25 +60,25 @@ export class Voices extends EventTarget {
   }
 
   /**
-   * A key goes down.
+   * Start a note: a key goes down.
    *
-   * @param {string} id
+   * @param {string} id of the instrument
    * @param {number} pitch MIDI number
    * @param {number} velocity MIDI velocity 1..127
-   * @param {number} [at] s on the context's clock; now without it
-   * @returns {Voice | null} null while the page may not sound
+   * @param {number} [time] s on the context's clock; the default is now
+   * @returns {Voice | null} null while sound is off
    */
-  press(id, pitch, velocity, at) {
+  press(id, pitch, velocity, time) {
     const { context, input } = this.engine;
     const mixture = this.notes.mixture(velocity);
-    for (const [place, layer] of mixture.entries())
-      this.notes.want(id, pitch, layer.velocity, place === 0);
+    for (const [rank, layer] of mixture.entries())
+      this.notes.request(id, pitch, layer.velocity, rank === 0);
     if (!context || !input) return null;
     for (const voice of this.#voices)
-      if (voice.pitch === pitch && voice.id === id) this.#fade(voice, CUT);
-    this.#makeRoom();
+      if (voice.pitch === pitch && voice.id === id) this.#fade(voice, CUT_SECONDS);
+    this.#stealVoices();
 
-    const now = at ?? context.currentTime;
+    const now = time ?? context.currentTime;
     const output = new GainNode(context);
     output.connect(input);
     /** @type {Voice} */
@@ -88,110 +88,108 @@ export class Voices extends EventTarget {
     };
     this.#voices.add(voice);
     this.#start(voice, mixture, now);
-    this.#tell("press", voice);
+    this.#emit("press", voice);
     return voice;
   }
 
   /**
-   * A key goes up. With the pedal down the note goes on.
+   * End a note: its key goes up. While the pedal is down the note is sustained.
    *
    * @param {Voice} voice
-   * @param {number} [at] s on the context's clock; now without it
+   * @param {number} [time] s on the context's clock; the default is now
    */
-  release(voice, at) {
+  release(voice, time) {
     if (!voice.down) return;
     voice.down = false;
-    this.#tell("release", voice);
-    if (!this.#sustained && !Number.isNaN(voice.started)) this.#letGo(voice, at);
+    this.#emit("release", voice);
+    if (!this.#sustained && !Number.isNaN(voice.started)) this.#startRelease(voice, time);
   }
 
-  /** @param {boolean} down the sustain pedal */
+  /** The sustain pedal. @param {boolean} down */
   set sustained(down) {
     if (this.#sustained === down) return;
     this.#sustained = down;
     if (!down)
       for (const voice of this.#voices)
-        if (!voice.down && !Number.isNaN(voice.started)) this.#letGo(voice);
+        if (!voice.down && !Number.isNaN(voice.started)) this.#startRelease(voice);
     this.dispatchEvent(new CustomEvent("pedal", { detail: down }));
   }
 
-  /** All notes off. */
+  /** Stop all notes. */
   silence() {
     for (const voice of [...this.#voices]) {
-      if (voice.down) this.#tell("release", voice);
+      if (voice.down) this.#emit("release", voice);
       voice.down = false;
-      this.#fade(voice, CUT);
+      this.#fade(voice, CUT_SECONDS);
     }
   }
 
   /** @param {string} type @param {Voice} voice */
-  #tell(type, { id, pitch, velocity }) {
+  #emit(type, { id, pitch, velocity }) {
     this.dispatchEvent(new CustomEvent(type, { detail: { id, pitch, velocity } }));
   }
 
-  #makeRoom() {
-    while (this.#voices.size >= MOST) {
+  /** Make room for one more voice. */
+  #stealVoices() {
+    while (this.#voices.size >= MAX_VOICES) {
       const all = [...this.#voices];
-      this.#fade(all.find((voice) => !voice.down) ?? all[0], STEAL);
+      this.#fade(all.find((voice) => !voice.down) ?? all[0], STEAL_SECONDS);
     }
   }
 
   /**
-   * Start with what is there; if nothing is, when the note comes.
+   * Start with the cached samples; without any, as soon as the note is loaded.
    *
    * @param {Voice} voice
-   * @param {{velocity: number, share: number}[]} mixture
-   * @param {number} at s
+   * @param {{velocity: number, weight: number}[]} mixture
+   * @param {number} time s
    */
-  #start(voice, mixture, at) {
+  #start(voice, mixture, time) {
     const { id, pitch, velocity } = voice;
     const exact = mixture.map((layer) => this.notes.get(id, pitch, layer.velocity));
     if (exact.every(Boolean)) {
-      for (const [place, { share }] of mixture.entries())
-        this.#play(voice, /** @type {Sample} */ (exact[place]), share, at);
+      for (const [rank, { weight }] of mixture.entries())
+        this.#play(voice, /** @type {Sample} */ (exact[rank]), weight, time);
       return;
     }
     const near = exact.find(Boolean) ?? this.notes.nearest(id, pitch, velocity);
-    if (near) {
-      const louder = 10 ** (((velocity - near.velocity) * PER_STEP) / 20);
-      this.#play(voice, near, louder, at);
-      return;
-    }
-    this.notes.when(id, pitch, mixture[0].velocity, (sample) => this.#late(voice, sample));
+    if (near) this.#play(voice, near, velocityGain(voice, near), time);
+    else
+      this.notes.whenLoaded(id, pitch, mixture[0].velocity, (sample) => this.#startLate(voice, sample));
   }
 
-  /** The note of a key that has waited for it. @param {Voice} voice @param {Sample} sample */
-  #late(voice, sample) {
+  /** Start a note that was loaded after its key went down. @param {Voice} voice @param {Sample} sample */
+  #startLate(voice, sample) {
     const context = /** @type {AudioContext} */ (this.engine.context);
+    const now = context.currentTime;
     if (voice.ended) return;
-    if (context.currentTime - voice.pressed > LATEST && !voice.down) return this.#end(voice);
-    const louder = 10 ** (((voice.velocity - sample.velocity) * PER_STEP) / 20);
-    this.#play(voice, sample, louder, context.currentTime);
-    if (!voice.down && !this.#sustained) this.#letGo(voice, context.currentTime + SHORTEST);
+    if (now - voice.pressed > MAX_LATE_SECONDS && !voice.down) return this.#end(voice);
+    this.#play(voice, sample, velocityGain(voice, sample), now);
+    if (!voice.down && !this.#sustained) this.#startRelease(voice, now + MIN_LATE_SECONDS);
   }
 
   /**
    * @param {Voice} voice
    * @param {Sample} sample
-   * @param {number} share gain
-   * @param {number} at s
+   * @param {number} sampleGain
+   * @param {number} time s
    */
-  #play(voice, sample, share, at) {
+  #play(voice, sample, sampleGain, time) {
     const context = /** @type {AudioContext} */ (this.engine.context);
-    const { buffer, held } = sample;
+    const { buffer, sustain } = sample;
     const playbackRate = 2 ** ((voice.pitch - sample.pitch) / 12);
     const source = new AudioBufferSourceNode(context, { buffer, playbackRate });
-    const level = share * this.notes.gain(voice.id);
+    const level = sampleGain * this.notes.gain(voice.id);
     const gain = new GainNode(context, { gain: 0 });
-    const start = Math.max(at, context.currentTime);
-    gain.gain.setValueAtTime(0, start).linearRampToValueAtTime(level, start + ATTACK);
-    if (held.loop) {
+    const start = Math.max(time, context.currentTime);
+    gain.gain.setValueAtTime(0, start).linearRampToValueAtTime(level, start + ATTACK_SECONDS);
+    if (sustain.loop) {
       source.loop = true;
-      source.loopStart = held.loop.start;
-      source.loopEnd = held.loop.end;
-      if (held.fall > 0) {
-        const constant = 20 / Math.LN10 / (held.fall * playbackRate); // s to fall to 1/e
-        gain.gain.setTargetAtTime(0, start + held.fallsFrom / playbackRate, constant);
+      source.loopStart = sustain.loop.start;
+      source.loopEnd = sustain.loop.end;
+      if (sustain.decay > 0) {
+        const constant = 20 / Math.LN10 / (sustain.decay * playbackRate); // s to decay to 1/e
+        gain.gain.setTargetAtTime(0, start + sustain.decayStart / playbackRate, constant);
       }
     }
     source.connect(gain).connect(voice.output);
@@ -205,46 +203,46 @@ export class Voices extends EventTarget {
   }
 
   /**
-   * Over to the release.
+   * Crossfade to the release.
    *
    * @param {Voice} voice
-   * @param {number} [at] s
+   * @param {number} [time] s
    */
-  #letGo(voice, at) {
+  #startRelease(voice, time) {
     if (voice.ended) return;
     const context = /** @type {AudioContext} */ (this.engine.context);
-    const start = Math.max(at ?? 0, context.currentTime, voice.started);
-    this.#leave(voice);
-    let longest = DAMPED * GONE;
+    const start = Math.max(time ?? 0, context.currentTime, voice.started);
+    this.#remove(voice);
+    let longest = DAMP_SECONDS * FADE_CONSTANTS;
     for (const part of voice.parts) {
       const { sample, source, gain } = part;
       const rate = source.playbackRate.value;
-      const raised = releaseGain(sample, (start - voice.started) * rate);
-      if (raised === null) {
-        gain.gain.setTargetAtTime(0, start, DAMPED);
-        source.stop(start + DAMPED * GONE);
+      const scale = releaseGain(sample, (start - voice.started) * rate);
+      if (scale === null) {
+        gain.gain.setTargetAtTime(0, start, DAMP_SECONDS);
+        source.stop(start + DAMP_SECONDS * FADE_CONSTANTS);
         continue;
       }
-      gain.gain.setTargetAtTime(0, start, JOIN / 3);
-      source.stop(start + JOIN * GONE);
+      gain.gain.setTargetAtTime(0, start, CROSSFADE_SECONDS / 3);
+      source.stop(start + CROSSFADE_SECONDS * FADE_CONSTANTS);
       const release = new AudioBufferSourceNode(context, {
         buffer: sample.buffer,
         playbackRate: rate,
       });
-      const rising = new GainNode(context, { gain: 0 });
-      rising.gain
+      const fadeIn = new GainNode(context, { gain: 0 });
+      fadeIn.gain
         .setValueAtTime(0, start)
-        .linearRampToValueAtTime(part.level * raised, start + JOIN);
-      release.connect(rising).connect(voice.output);
-      release.start(start, sample.held.held);
-      longest = Math.max(longest, (sample.buffer.duration - sample.held.held) / rate);
+        .linearRampToValueAtTime(part.level * scale, start + CROSSFADE_SECONDS);
+      release.connect(fadeIn).connect(voice.output);
+      release.start(start, sample.sustain.keyUp);
+      longest = Math.max(longest, (sample.buffer.duration - sample.sustain.keyUp) / rate);
     }
     const until = start + longest - context.currentTime;
     setTimeout(() => voice.output.disconnect(), (until + 0.1) * 1000);
   }
 
-  /** No longer among those that can be let go or stolen. @param {Voice} voice */
-  #leave(voice) {
+  /** It can no longer be released or stolen. @param {Voice} voice */
+  #remove(voice) {
     voice.ended = true;
     this.#voices.delete(voice);
   }
@@ -253,36 +251,40 @@ export class Voices extends EventTarget {
   #fade(voice, constant) {
     const context = /** @type {AudioContext} */ (this.engine.context);
     const now = context.currentTime;
-    this.#leave(voice);
+    this.#remove(voice);
     voice.output.gain.setTargetAtTime(0, now, constant);
-    for (const { source } of voice.parts) source.stop(now + constant * GONE);
-    setTimeout(() => voice.output.disconnect(), constant * GONE * 1000 + 100);
+    for (const { source } of voice.parts) source.stop(now + constant * FADE_CONSTANTS);
+    setTimeout(() => voice.output.disconnect(), constant * FADE_CONSTANTS * 1000 + 100);
   }
 
   /** @param {Voice} voice */
   #end(voice) {
     if (voice.ended) return;
-    this.#leave(voice);
+    this.#remove(voice);
     voice.output.disconnect();
   }
 }
 
+/** Gain of a sample of another velocity than the voice's. @param {Voice} voice @param {Sample} sample */
+function velocityGain(voice, sample) {
+  return 10 ** (((voice.velocity - sample.velocity) * VELOCITY_STEP_DB) / 20);
+}
+
 /**
- * What the release must be multiplied by to go on from where the note is; null where it has none
- * that could be heard, or would be raised beyond measure.
+ * The gain at which the release continues the note; null if the note has already ended, or if the
+ * gain would be too large.
  *
  * @param {Sample} sample
- * @param {number} place s in the sample as if it were not looped
+ * @param {number} position s in the sample as if it were not looped
  * @returns {number | null}
  */
-export function releaseGain({ held }, place) {
-  const { loop, fall, fallsFrom, levels } = held;
-  const after = levelAt(levels, held.held - 0.01);
-  if (place >= held.held && !loop) return null;
-  const looped = loop !== null && place > fallsFrom;
-  const now = looped
-    ? levelAt(levels, fallsFrom) * 10 ** ((-fall * (place - fallsFrom)) / 20)
-    : levelAt(levels, place);
-  const gain = now / Math.max(after, 1e-6);
-  return gain <= MOST_RAISED ? gain : null;
+export function releaseGain({ sustain }, position) {
+  const { loop, decay, decayStart, keyUp, levels } = sustain;
+  if (position >= keyUp && !loop) return null;
+  const isLooping = loop !== null && position > decayStart;
+  const level = isLooping
+    ? levelAt(levels, decayStart) * 10 ** ((-decay * (position - decayStart)) / 20)
+    : levelAt(levels, position);
+  const gain = level / Math.max(levelAt(levels, keyUp - 0.01), 1e-6);
+  return gain <= MAX_RELEASE_GAIN ? gain : null;
 }

@@ -1,39 +1,44 @@
-/** The hearing card: what the ears hear in the instrument in hand, or in a recording. */
+/** The hearing card: what the ears hear in the selected instrument, or in a recording. */
 
 import { byId, element } from "../element.js";
-import { familyWords } from "../families.js";
+import { familyName } from "../families.js";
 import { pitchName } from "../play/key-geometry.js";
-import * as words from "../wording.js";
+import * as wording from "../wording.js";
 
 /** @typedef {import("../types.js").Instrument} Instrument */
 
-/** @param {[string, Node | string][]} rows */
-function list(rows) {
-  const terms = rows.flatMap(([term, told]) => [element("dt", {}, term), element("dd", {}, told)]);
-  return element("dl", {}, ...terms);
+/** @param {[string, Node | string][]} rows terms with their descriptions */
+function descriptionList(rows) {
+  const items = rows.flatMap(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]);
+  return element("dl", {}, ...items);
 }
 
 /** @param {[string, number][]} nearest */
 function nearestList(nearest) {
-  const lines = nearest.map(([name, likeness]) =>
-    element("div", { class: "alike", title: name }, words.knownName(name), alike(likeness)),
+  const rows = nearest.map(([name, likeness]) =>
+    element(
+      "div",
+      { class: "likeness", title: name },
+      wording.knownInstrumentName(name),
+      likenessText(likeness),
+    ),
   );
-  return element("div", {}, ...lines);
+  return element("div", {}, ...rows);
 }
 
 /** @param {number} likeness −1..1 */
-function alike(likeness) {
-  return element("span", {}, `${words.percent(likeness)} alike`);
+function likenessText(likeness) {
+  return element("span", {}, `${wording.percent(likeness)} similar`);
 }
 
 /** @param {number} novelty @param {number[]} others */
 function noveltyMeter(novelty, others) {
-  const { share, words: told } = words.newness(novelty, others);
+  const { fraction, text } = wording.describeNovelty(novelty, others);
   const needle = element("i");
-  needle.style.left = words.percent(share).replace(" ", "");
+  needle.style.left = wording.percent(fraction).replace(" ", "");
   const meter = element("div", { class: "meter", "aria-hidden": "true" }, needle);
-  const text = `${told}: ${words.percent(share)} of the map are less new`;
-  return element("div", {}, text, meter);
+  const sentence = `${text}: ${wording.percent(fraction)} of the map are less novel`;
+  return element("div", {}, sentence, meter);
 }
 
 /**
@@ -42,127 +47,136 @@ function noveltyMeter(novelty, others) {
  */
 export function showInstrument(instrument, others) {
   const { heard, novelty } = instrument;
-  if (!heard) return waiting();
-  const right = heard.notes.filter((note) => note.pitch === note.played).length;
-  const say = `${words.soundsLike(heard.family, heard.family_confidence)}. ${played(right, heard.notes.length)}`;
+  if (!heard) return showListening();
+  const correct = heard.notes.filter((note) => note.pitch === note.played).length;
+  const family = wording.describeFamily(heard.family, heard.family_confidence);
+  const summary = `${family}. ${describeKeys(correct, heard.notes.length)}`;
   const rows = /** @type {[string, Node | string][]} */ ([
     [
       "Family",
-      `${familyWords(heard.family)}, ${words.percent(heard.family_confidence)} sure` +
+      `${familyName(heard.family)}, ${wording.percent(heard.family_confidence)} sure` +
         (instrument.family && heard.family !== instrument.family
-          ? ` (asked for: ${familyWords(instrument.family)})`
+          ? ` (requested: ${familyName(instrument.family)})`
           : ""),
     ],
-    ["Nearest known", nearestList(heard.nearest)],
+    ["Nearest known instruments", nearestList(heard.nearest)],
   ]);
   if (novelty !== null) rows.splice(1, 0, ["Novelty", noveltyMeter(novelty, others)]);
-  const qualities = counted(heard.notes);
-  if (qualities) rows.push(["Character", qualities]);
+  const qualities = commonQualities(heard.notes);
+  if (qualities) rows.push(["Qualities", qualities]);
   if (instrument.licence) rows.push(["Licence", instrument.licence]);
-  byId("card").replaceChildren(
-    element("div", { class: "card" }, element("p", { class: "say" }, say), list(rows), notes(heard.notes)),
+  byId("hearing-card").replaceChildren(
+    element(
+      "div",
+      { class: "card" },
+      element("p", { class: "summary" }, summary),
+      descriptionList(rows),
+      noteTable(heard.notes),
+    ),
   );
 }
 
-/** @param {number} right @param {number} all */
-function played(right, all) {
-  if (right === all) return "Every key is heard as it was played.";
-  if (!right) return "None of its keys is heard as it was played: its pitch is not plain.";
-  return `${right} of ${all} keys are heard as they were played.`;
+/** @param {number} correct @param {number} all */
+function describeKeys(correct, all) {
+  if (correct === all) return "The ears recognise every key.";
+  if (!correct) return "The ears recognise no key: its pitch is not clear.";
+  return `The ears recognise ${correct} of ${all} keys.`;
 }
 
 /** Qualities that most notes have. @param {import("../types.js").Hearing[]} notes */
-function counted(notes) {
+function commonQualities(notes) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const note of notes)
     for (const quality of note.qualities ?? [])
       counts.set(quality, (counts.get(quality) ?? 0) + 1);
-  const most = [...counts].filter(([, count]) => 2 * count > notes.length);
-  return most.map(([quality]) => words.qualityWords(quality)).join(", ");
+  const common = [...counts].filter(([, count]) => 2 * count > notes.length);
+  return common.map(([quality]) => wording.qualityName(quality)).join(", ");
 }
 
 /** @param {import("../types.js").Hearing[]} notes */
-function notes(notes) {
+function noteTable(notes) {
   const row = (/** @type {import("../types.js").Hearing} */ note) => {
     const cells = [
       pitchName(note.played ?? note.pitch ?? 0),
-      note.pitch === null ? "no pitch" : pitchName(note.pitch),
-      note.frequency === null ? "" : words.hertz(note.frequency),
-      note.cents === null ? "" : words.tuning(note.cents),
+      note.pitch === null ? "unclear" : pitchName(note.pitch),
+      note.frequency === null ? "" : wording.hertz(note.frequency),
+      note.cents === null ? "" : wording.tuning(note.cents),
     ];
     return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
   };
-  const head = ["Played", "Heard", "Frequency", "Tuning"];
+  const headings = ["Key", "Heard", "Frequency", "Tuning"];
   return element(
     "table",
     {},
-    element("thead", {}, element("tr", {}, ...head.map((each) => element("th", { scope: "col" }, each)))),
+    element("thead", {}, element("tr", {}, ...headings.map((text) => element("th", { scope: "col" }, text)))),
     element("tbody", {}, ...notes.map(row)),
   );
 }
 
-/** While the ears still listen. */
-export function waiting() {
-  byId("card").replaceChildren(element("p", { class: "quiet" }, "The ears are listening…"));
+/** Shown until the server has answered. */
+export function showListening() {
+  showMessage("Listening…");
 }
 
-/** @param {string} told what went wrong */
-export function failed(told) {
-  byId("card").replaceChildren(element("p", { class: "quiet" }, told));
+/** @param {string} text */
+export function showMessage(text) {
+  byId("hearing-card").replaceChildren(element("p", { class: "muted" }, text));
 }
 
 /**
- * What was heard in a recording.
+ * Show what the ears hear in a recording.
  *
  * @param {string} name
  * @param {import("../types.js").Recording} recording
- * @param {{play: () => void, take: (() => void) | null, choose: (id: string) => void, clear: () => void}} actions
+ * @param {{play: () => void, playOnKeys: (() => void) | null, select: (id: string) => void,
+ *     clear: () => void}} actions
  */
 export function showRecording(name, recording, actions) {
   const { heard } = recording;
-  const say = heard.family
-    ? `${words.soundsLike(heard.family, heard.family_confidence ?? 0)}. ${words.noteHeard(heard)}`
-    : "Silence: the ears hear nothing in it.";
+  const summary = heard.family
+    ? `${wording.describeFamily(heard.family, heard.family_confidence ?? 0)}. ${wording.describeNote(heard)}`
+    : "The recording is silent.";
   const rows = /** @type {[string, Node | string][]} */ ([["Recording", name]]);
-  if (heard.pitch !== null) rows.push(["Sure of the key", words.percent(heard.pitch_confidence)]);
-  if (heard.source) rows.push(["Made by", `${heard.source} means`]);
+  if (heard.pitch !== null) rows.push(["Confidence of the key", wording.percent(heard.pitch_confidence)]);
+  if (heard.source) rows.push(["Source", heard.source]);
   if (heard.qualities?.length)
-    rows.push(["Character", heard.qualities.map(words.qualityWords).join(", ")]);
-  if (heard.nearest?.length) rows.push(["Nearest known", nearestList(heard.nearest)]);
-  if (recording.nearest.length) rows.push(["On this map", near(recording.nearest, actions.choose)]);
+    rows.push(["Qualities", heard.qualities.map(wording.qualityName).join(", ")]);
+  if (heard.nearest?.length) rows.push(["Nearest known instruments", nearestList(heard.nearest)]);
+  if (recording.nearest.length)
+    rows.push(["Nearest on this map", similarList(recording.nearest, actions.select)]);
   const problem = recording.problem && heard.family
-    ? element("p", {}, `It cannot be played on keys: ${recording.problem}. Record one note alone.`)
+    ? element("p", {}, `It cannot be played on the keys: ${recording.problem}. Record a single note.`)
     : null;
-  byId("card").replaceChildren(
+  byId("hearing-card").replaceChildren(
     element(
       "div",
       { class: "card" },
-      element("p", { class: "say" }, say),
+      element("p", { class: "summary" }, summary),
       problem,
       element(
         "div",
         { class: "row" },
-        button("Hear it", actions.play),
-        actions.take && button("Play it on all keys", actions.take, "button primary"),
-        button("Take it off the map", actions.clear),
+        button("Play recording", actions.play),
+        actions.playOnKeys && button("Play on all keys", actions.playOnKeys, "button primary"),
+        button("Remove from map", actions.clear),
       ),
-      list(rows),
+      descriptionList(rows),
     ),
   );
 }
 
-/** @param {{id: string, name: string, likeness: number}[]} nearest @param {(id: string) => void} choose */
-function near(nearest, choose) {
-  const lines = nearest.map(({ id, name, likeness }) => {
-    return element("div", { class: "alike" }, button(name, () => choose(id), ""), alike(likeness));
-  });
-  return element("div", { class: "near" }, ...lines);
+/** @param {{id: string, name: string, likeness: number}[]} nearest @param {(id: string) => void} select */
+function similarList(nearest, select) {
+  const rows = nearest.map(({ id, name, likeness }) =>
+    element("div", { class: "likeness" }, button(name, () => select(id), ""), likenessText(likeness)),
+  );
+  return element("div", { class: "similar" }, ...rows);
 }
 
-/** @param {string} text @param {() => void} act */
-function button(text, act, look = "button") {
-  const made = element("button", look ? { class: look } : {}, text);
-  made.addEventListener("click", act);
-  return made;
+/** @param {string} text @param {() => void} onClick @param {string} [className] */
+function button(text, onClick, className = "button") {
+  const created = element("button", className ? { class: className } : {}, text);
+  created.addEventListener("click", onClick);
+  return created;
 }

@@ -1,22 +1,23 @@
 /**
- * What sounds, live: the wave, and the spectrum of each moment rising from the keys it belongs to.
- * Nothing moves by itself where less motion is wanted: there the spectrum is a still curve, drawn
- * anew a few times a second while something sounds.
+ * Live pictures of the sound: the waveform, and a waterfall of spectra that rise from the keys.
+ *
+ * If the person prefers reduced motion, the waterfall is replaced by a curve of the spectrum that is
+ * redrawn a few times a second while something sounds.
  */
 
 import { colour } from "../families.js";
-import { binEdges, levelsOf, ramp } from "./spectrum.js";
+import { binEdges, pixelLevels, colourRamp } from "./spectrum.js";
 
-const WAVE = 1200; // samples of the wave that are shown
-const STILL_EVERY = 400; // ms between still pictures
-const RUN_OUT = 2500; // ms that the picture runs on in silence
-const SILENCE = 0.0005; // of full scale
+const WAVE_SAMPLES = 1200; // samples of the waveform that are shown
+const CURVE_MS = 400; // ms between two curves with reduced motion
+const RUN_OUT_MS = 2500; // ms that the display keeps running in silence
+const SILENCE_AMPLITUDE = 0.0005; // of full scale
 
-export class Live {
-  #until = 0;
+export class LiveDisplay {
+  #runUntil = 0; // ms
   #running = false;
-  #lastStill = 0;
-  #reduced = matchMedia("(prefers-reduced-motion: reduce)");
+  #lastCurve = 0; // ms
+  #reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
   /** @type {Uint32Array | null} */
   #ramp = null;
   /** @type {Float32Array<ArrayBuffer>} */
@@ -40,26 +41,26 @@ export class Live {
     this.piano = piano;
     new ResizeObserver(() => this.#resize()).observe(waterfall);
     new ResizeObserver(() => this.#resize()).observe(scope);
-    piano.addEventListener("moved", () => this.#axis());
+    piano.addEventListener("scroll-keys", () => this.#updateAxis());
     this.#resize();
   }
 
-  /** After another theme or another instrument's colour. @param {boolean} [anew] without what was drawn */
-  recolour(anew = true) {
-    this.field = colour("--field");
-    this.ink = colour("--ink");
-    this.tint = colour("--tint");
-    this.#ramp = ramp(this.field, this.tint, this.ink);
-    if (anew) this.#blank();
+  /** Read the colours again, after a change of theme or instrument. @param {boolean} [clear] the picture */
+  recolour(clear = true) {
+    this.background = colour("--map-background");
+    this.text = colour("--text");
+    this.accent = colour("--accent");
+    this.#ramp = colourRamp(this.background, this.accent, this.text);
+    if (clear) this.#clear();
     else if (!this.#running) this.#drawWave(null);
   }
 
-  /** Something begins to sound. */
+  /** Start drawing, when something begins to sound. */
   run() {
-    this.#until = performance.now() + RUN_OUT;
+    this.#runUntil = performance.now() + RUN_OUT_MS;
     if (this.#running || !this.engine.analyser) return;
     this.#running = true;
-    this.#axis();
+    this.#updateAxis();
     requestAnimationFrame(() => this.#frame());
   }
 
@@ -68,11 +69,11 @@ export class Live {
       canvas.width = Math.max(canvas.clientWidth, 1);
       canvas.height = Math.max(canvas.clientHeight, 1);
     }
-    this.#axis();
-    this.#blank();
+    this.#updateAxis();
+    this.#clear();
   }
 
-  #axis() {
+  #updateAxis() {
     const { analyser, context } = this.engine;
     this.#levels = new Float32Array(this.waterfall.width);
     if (!analyser || !context) return;
@@ -80,12 +81,12 @@ export class Live {
     this.#edges = binEdges(this.piano, this.waterfall.width, binWidth);
     this.#decibels = new Float32Array(analyser.frequencyBinCount);
     this.#wave = new Float32Array(analyser.fftSize);
-    this.#blank();
+    this.#clear();
   }
 
-  #blank() {
-    const pen = this.waterfall.getContext("2d");
-    pen?.clearRect(0, 0, this.waterfall.width, this.waterfall.height);
+  #clear() {
+    const ctx = this.waterfall.getContext("2d");
+    ctx?.clearRect(0, 0, this.waterfall.width, this.waterfall.height);
     this.#drawWave(null);
   }
 
@@ -94,87 +95,87 @@ export class Live {
     if (!analyser) return;
     analyser.getFloatTimeDomainData(this.#wave);
     const now = performance.now();
-    if (loudest(this.#wave) > SILENCE) this.#until = now + RUN_OUT;
-    if (!this.#reduced.matches) {
+    if (peak(this.#wave) > SILENCE_AMPLITUDE) this.#runUntil = now + RUN_OUT_MS;
+    if (!this.#reducedMotion.matches) {
       this.#drawWave(this.#wave);
-      this.#scroll(analyser);
-    } else if (now - this.#lastStill > STILL_EVERY) {
-      this.#lastStill = now;
+      this.#drawWaterfallRow(analyser);
+    } else if (now - this.#lastCurve > CURVE_MS) {
+      this.#lastCurve = now;
       this.#drawWave(this.#wave);
-      this.#curve(analyser);
+      this.#drawCurve(analyser);
     }
-    this.#running = now < this.#until && !document.hidden;
+    this.#running = now < this.#runUntil && !document.hidden;
     if (this.#running) requestAnimationFrame(() => this.#frame());
     else this.#drawWave(null);
   }
 
   /** @param {AnalyserNode} analyser */
-  #measure(analyser) {
+  #measureLevels(analyser) {
     analyser.getFloatFrequencyData(this.#decibels);
-    levelsOf(this.#decibels, this.#edges, this.#levels);
+    pixelLevels(this.#decibels, this.#edges, this.#levels);
   }
 
   /** @param {AnalyserNode} analyser */
-  #scroll(analyser) {
-    this.#measure(analyser);
+  #drawWaterfallRow(analyser) {
+    this.#measureLevels(analyser);
     const { width, height } = this.waterfall;
-    const pen = this.waterfall.getContext("2d");
-    if (!pen || !this.#ramp) return;
-    pen.drawImage(this.waterfall, 0, 1, width, height - 1, 0, 0, width, height - 1);
-    const row = pen.createImageData(width, 1);
+    const ctx = this.waterfall.getContext("2d");
+    if (!ctx || !this.#ramp) return;
+    ctx.drawImage(this.waterfall, 0, 1, width, height - 1, 0, 0, width, height - 1);
+    const row = ctx.createImageData(width, 1);
     const pixels = new Uint32Array(row.data.buffer);
     for (let px = 0; px < width; px++) pixels[px] = this.#ramp[Math.round(255 * this.#levels[px])];
-    pen.putImageData(row, 0, height - 1);
+    ctx.putImageData(row, 0, height - 1);
   }
 
   /** @param {AnalyserNode} analyser */
-  #curve(analyser) {
-    this.#measure(analyser);
+  #drawCurve(analyser) {
+    this.#measureLevels(analyser);
     const { width, height } = this.waterfall;
-    const pen = this.waterfall.getContext("2d");
-    if (!pen) return;
-    pen.clearRect(0, 0, width, height);
-    pen.beginPath();
-    pen.moveTo(0, height);
-    for (let px = 0; px < width; px++) pen.lineTo(px, height * (1 - this.#levels[px]));
-    pen.lineTo(width, height);
-    pen.fillStyle = `rgb(${this.tint?.join(" ")})`;
-    pen.fill();
+    const ctx = this.waterfall.getContext("2d");
+    if (!ctx) return;
+    ctx.clearRect(0, 0, width, height);
+    ctx.beginPath();
+    ctx.moveTo(0, height);
+    for (let px = 0; px < width; px++) ctx.lineTo(px, height * (1 - this.#levels[px]));
+    ctx.lineTo(width, height);
+    ctx.fillStyle = `rgb(${this.accent?.join(" ")})`;
+    ctx.fill();
   }
 
   /** @param {Float32Array | null} wave null for silence */
   #drawWave(wave) {
     const { width, height } = this.scope;
-    const pen = this.scope.getContext("2d");
-    if (!pen) return;
-    pen.clearRect(0, 0, width, height);
-    pen.lineWidth = 1.5;
-    pen.lineJoin = "round";
-    pen.strokeStyle = `rgb(${(this.tint ?? [128, 128, 128]).join(" ")})`;
-    pen.beginPath();
-    const start = wave ? rising(wave) : 0;
-    const gain = wave ? Math.min(0.9 / Math.max(loudest(wave), 0.02), 8) : 0;
+    const ctx = this.scope.getContext("2d");
+    if (!ctx) return;
+    ctx.clearRect(0, 0, width, height);
+    ctx.lineWidth = 1.5;
+    ctx.lineJoin = "round";
+    ctx.strokeStyle = `rgb(${(this.accent ?? [128, 128, 128]).join(" ")})`;
+    ctx.beginPath();
+    const start = wave ? triggerPosition(wave) : 0;
+    const gain = wave ? Math.min(0.9 / Math.max(peak(wave), 0.02), 8) : 0;
     for (let px = 0; px <= width; px++) {
-      const sample = wave ? wave[start + Math.floor((px / width) * WAVE)] * gain : 0;
-      pen.lineTo(px, (height / 2) * (1 - sample * 0.9));
+      const sample = wave ? wave[start + Math.floor((px / width) * WAVE_SAMPLES)] * gain : 0;
+      ctx.lineTo(px, (height / 2) * (1 - sample * 0.9));
     }
-    pen.stroke();
+    ctx.stroke();
   }
 }
 
 /** @param {Float32Array} wave */
-function loudest(wave) {
-  let most = 0;
-  for (const sample of wave) most = Math.max(most, Math.abs(sample));
-  return most;
+function peak(wave) {
+  let highest = 0;
+  for (const sample of wave) highest = Math.max(highest, Math.abs(sample));
+  return highest;
 }
 
-/** Where the wave rises through zero towards its highest peak, so that the picture stands. */
-function rising(/** @type {Float32Array} */ wave) {
-  const last = wave.length - WAVE - 1;
-  let [peak, most] = [0, -1];
-  for (let i = 0; i < last; i++) if (wave[i] > most) [peak, most] = [i, wave[i]];
-  let start = peak;
+/** Where the wave rises through zero towards its highest peak, so that the picture stands still. */
+function triggerPosition(/** @type {Float32Array} */ wave) {
+  const last = wave.length - WAVE_SAMPLES - 1;
+  let [position, highest] = [0, -1];
+  for (let i = 0; i < last; i++) if (wave[i] > highest) [position, highest] = [i, wave[i]];
+  let start = position;
   while (start > 0 && wave[start] > 0) start--;
   return start;
 }

@@ -1,14 +1,14 @@
-/** The legend: what the colours and shapes mean; a click shows one family alone, or all again. */
+/** The legend of colours and shapes; a click shows one family alone, or all families again. */
 
-import { familyWords, swatch } from "../families.js";
+import { familyName, swatch } from "../families.js";
 
 /**
  * @param {HTMLElement} list
  * @param {string[]} families
  * @param {import("../types.js").Space} space
- * @param {(hidden: Set<number>) => void} show called with the families not to be shown
+ * @param {(hidden: Set<number>) => void} onChange called with the hidden families
  */
-export function legend(list, families, space, show) {
+export function legend(list, families, space, onChange) {
   const counts = families.map((_, number) => space.family.filter((f) => f === number).length);
   const mixtures = space.family.filter((f) => f < 0).length;
   const entries = families.map((family, number) => ({ family, number, count: counts[number] }));
@@ -19,10 +19,10 @@ export function legend(list, families, space, show) {
   list.replaceChildren();
   const buttons = present.map(({ family, number, count }) => {
     const button = document.createElement("button");
-    const words = document.createElement("span");
-    words.textContent = familyWords(family);
-    button.append(swatch(family, families), words);
-    button.title = `${count} instruments. Click: only these; with Shift: all but these`;
+    const name = document.createElement("span");
+    name.textContent = familyName(family);
+    button.append(swatch(family, families), name);
+    button.title = `${count} instruments. Click: show only these; Shift-click: hide or show these`;
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", (event) => press(number, event.shiftKey || event.ctrlKey));
     const item = document.createElement("li");
@@ -31,19 +31,18 @@ export function legend(list, families, space, show) {
     return { button, number };
   });
 
-  /** @param {number} number @param {boolean} single toggle this one and leave the others */
-  function press(number, single) {
+  /** @param {number} number @param {boolean} alone toggle this family and leave the others as they are */
+  function press(number, alone) {
     const all = present.map((entry) => entry.number);
     const shown = all.filter((each) => !hidden.has(each));
-    const alone = shown.length === 1 && shown[0] === number;
-    if (single) hidden.has(number) ? hidden.delete(number) : hidden.add(number);
-    else if (alone) hidden.clear();
-    else if (shown.length === all.length) {
-      for (const each of all) if (each !== number) hidden.add(each);
-    } else hidden.has(number) ? hidden.delete(number) : hidden.add(number);
+    const isOnlyShown = shown.length === 1 && shown[0] === number;
+    const allShown = shown.length === all.length;
+    if (!alone && isOnlyShown) hidden.clear();
+    else if (!alone && allShown) all.filter((each) => each !== number).forEach((each) => hidden.add(each));
+    else hidden.has(number) ? hidden.delete(number) : hidden.add(number);
     if (hidden.size === all.length) hidden.clear();
     for (const { button, number: each } of buttons)
       button.setAttribute("aria-pressed", String(!hidden.has(each)));
-    show(hidden);
+    onChange(hidden);
   }
 }

@@ -1,19 +1,19 @@
-/** The map: where instruments lie, what is heard there, and the way one has walked. */
+/** The map of instruments: points, overlay, gestures and keyboard. */
 
-import { colour, familyToken } from "../families.js";
-import { Field } from "./point-index.js";
-import { gestures } from "./gestures.js";
+import { colour, familyVariable } from "../families.js";
+import { listenForGestures } from "./gestures.js";
 import { Overlay } from "./overlay.js";
-import { Points } from "./point-layer.js";
+import { PointIndex } from "./point-index.js";
+import { PointLayer } from "./point-layer.js";
 import { View } from "./view.js";
 
-const SMALLEST = 3.5; // px of a point
-const LARGEST = 11;
-const LARGEST_NEAR = 26; // … zoomed in
-const GRIP = 20; // px around the instrument in hand and the thread's handle
-const TRAIL = 24; // places of the way that are drawn
-const FLIGHT = 450; // ms
-const STEP = 1.5; // of zoom, by a key or a button
+const MIN_SIZE = 3.5; // px of a point
+const MAX_SIZE = 11; // px
+const MAX_SIZE_ZOOMED = 26; // px
+const GRAB_RADIUS = 20; // px around the selected instrument and the handle of the morph line
+const TRAIL_LENGTH = 24; // former positions that are drawn
+const FLIGHT_MS = 450; // ms
+const ZOOM_STEP = 1.5; // by a key or a button
 const ARROWS = /** @type {Record<string, number>} */ ({
   ArrowRight: 0,
   ArrowUp: Math.PI / 2,
@@ -24,22 +24,22 @@ const ARROWS = /** @type {Record<string, number>} */ ({
 /** @typedef {import("../types.js").Space} Space */
 
 /**
- * Events: `hover` and `choose` (detail: place), `leave`, `join` (detail: place of the instrument
- * that the one in hand is to be morphed with), `amount` (detail: 0..1, of the thread's handle).
+ * Events: `hover` and `select` (detail: index of an instrument), `leave`, `morph` (detail: index of
+ * the instrument to morph the selected one with), `amount` (detail: 0..1, of the morph line's handle).
  */
 export class SoundMap extends EventTarget {
   view = new View();
-  /** @type {Field | null} */
-  field = null;
+  /** @type {PointIndex | null} */
+  index = null;
   /** @type {import("./overlay.js").Scene} */
   scene = {
-    ...{ current: null, cursor: null, trail: [], thread: null, recording: null },
-    ...{ ripples: [], regions: [] },
+    ...{ selected: null, cursor: null, trail: [], morph: null, recording: null },
+    ...{ ripples: [], labels: [] },
   };
-  /** @type {Set<number> | null} places that are lit, all others dim */
-  #lit = null;
-  #drawing = false;
-  #still = matchMedia("(prefers-reduced-motion: reduce)");
+  /** @type {Set<number> | null} indices of highlighted instruments; all others are dimmed */
+  #highlighted = null;
+  #drawRequested = false;
+  #reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
   /**
    * @param {HTMLElement} element
@@ -50,59 +50,56 @@ export class SoundMap extends EventTarget {
     this.element = element;
     this.families = families;
     const [points, overlay] = element.querySelectorAll("canvas");
-    this.points = new Points(points);
+    this.points = new PointLayer(points);
     this.overlay = new Overlay(overlay);
     new ResizeObserver(() => this.#resize()).observe(element);
     this.#resize();
-    gestures(element, this.#meanings());
-    element.addEventListener("keydown", (event) => this.#key(event));
-    element.addEventListener("blur", () => this.point(null));
+    listenForGestures(element, this.#gestureHandlers());
+    element.addEventListener("keydown", (event) => this.#onKey(event));
+    element.addEventListener("blur", () => this.setCursor(null));
   }
 
   /** @param {Space} space */
   setSpace(space) {
-    this.field = new Field(space, this.view);
-    this.scene.regions = this.field.regions(this.families);
-    this.#paint();
+    this.index = new PointIndex(space, this.view);
+    this.scene.labels = this.index.familyLabels(this.families);
+    this.recolour();
   }
 
-  #paint() {
-    if (!this.field) return;
-    this.points.setSpace(this.field.space);
-    const tokens = [...this.families, null].map(familyToken);
-    this.points.setColours(tokens.map(colour), colour("--ink"), colour("--field"));
-    this.overlay.recolour();
-    this.#states();
-  }
-
+  /** Read the colours again, after a change of theme. */
   recolour() {
-    this.#paint();
+    if (!this.index) return;
+    this.points.setSpace(this.index.space);
+    const familyColours = [...this.families, null].map((family) => colour(familyVariable(family)));
+    this.points.setColours(familyColours, colour("--text"), colour("--map-background"));
+    this.overlay.recolour();
+    this.#updateStates();
   }
 
-  /** @param {Set<number>} hidden families that are not shown, by number; −1 mixtures */
+  /** @param {Set<number>} hidden numbers of the families to hide; −1 for mixtures */
   hide(hidden) {
-    const { field } = this;
-    if (!field) return;
-    for (let i = 0; i < field.count; i++)
-      field.visible[i] = hidden.has(field.space.family[i]) ? 0 : 1;
-    this.#states();
+    const { index } = this;
+    if (!index) return;
+    for (let i = 0; i < index.count; i++)
+      index.visible[i] = hidden.has(index.space.family[i]) ? 0 : 1;
+    this.#updateStates();
   }
 
-  /** @param {number[] | null} places that are lit, null for none in particular */
-  light(places) {
-    this.#lit = places && new Set(places);
-    this.#states();
+  /** @param {number[] | null} indices of instruments to highlight; null for none */
+  highlight(indices) {
+    this.#highlighted = indices && new Set(indices);
+    this.#updateStates();
   }
 
-  #states() {
-    const { field } = this;
-    if (!field) return;
+  #updateStates() {
+    const { index } = this;
+    if (!index) return;
     const state = (/** @type {number} */ i) => {
-      if (!field.visible[i]) return 0;
-      if (!this.#lit) return 2;
-      return this.#lit.has(i) ? 3 : 1;
+      if (!index.visible[i]) return 0;
+      if (!this.#highlighted) return 2;
+      return this.#highlighted.has(i) ? 3 : 1;
     };
-    this.points.setStates(Uint8Array.from({ length: field.count }, (_, i) => state(i)));
+    this.points.setStates(Uint8Array.from({ length: index.count }, (_, i) => state(i)));
     this.draw();
   }
 
@@ -112,161 +109,164 @@ export class SoundMap extends EventTarget {
     this.draw();
   }
 
-  /** px of a point: smaller where there are many, larger when zoomed in. */
+  /** Size of a point in px: smaller if there are many, larger when zoomed in. */
   get size() {
     const { width, height, zoom } = this.view;
-    const room = Math.sqrt((width * height) / Math.max(this.field?.count ?? 1, 1));
-    const whole = Math.min(Math.max(0.5 * room, SMALLEST), LARGEST);
-    return Math.min(whole * zoom ** 0.4, LARGEST_NEAR);
+    const spacing = Math.sqrt((width * height) / Math.max(this.index?.count ?? 1, 1));
+    const size = Math.min(Math.max(0.5 * spacing, MIN_SIZE), MAX_SIZE);
+    return Math.min(size * zoom ** 0.4, MAX_SIZE_ZOOMED);
   }
 
+  /** Draw in the next frame. */
   draw() {
-    if (this.#drawing) return;
-    this.#drawing = true;
+    if (this.#drawRequested) return;
+    this.#drawRequested = true;
     requestAnimationFrame(() => {
-      this.#drawing = false;
+      this.#drawRequested = false;
       if (this.drawNow()) this.draw();
     });
   }
 
-  /** @returns {boolean} something moves: draw again */
+  /** @returns {boolean} whether something moves and the next frame must be drawn as well */
   drawNow() {
-    if (!this.field) return false;
+    if (!this.index) return false;
     const ratio = Math.min(devicePixelRatio || 1, 2);
     this.points.draw(this.view, this.size, ratio);
-    return this.overlay.draw(this.field, this.scene, this.size, ratio, this.#still.matches);
+    return this.overlay.draw(this.index, this.scene, this.size, ratio, this.#reducedMotion.matches);
   }
 
-  /** @returns {import("./gestures.js").Meanings} */
-  #meanings() {
-    const far = (/** @type {number} */ px, /** @type {number} */ py, /** @type {[number, number]} */ at) =>
-      Math.hypot(px - at[0], py - at[1]);
-    const to = (/** @type {{x: number, y: number}} */ { x, y }) => this.view.toScreen(x, y);
-    const near = (/** @type {number} */ px, /** @type {number} */ py, /** @type {number} */ reach) =>
-      this.field?.nearest(px, py, reach) ?? null;
+  /** @returns {import("./gestures.js").GestureHandlers} */
+  #gestureHandlers() {
+    const nearest = (/** @type {number} */ px, /** @type {number} */ py, /** @type {number} */ reach) =>
+      this.index?.nearest(px, py, reach) ?? null;
     return {
       hover: (px, py, reach) => {
-        const place = near(px, py, reach);
-        this.element.classList.toggle("over", place !== null || this.#grabs(px, py) !== null);
-        if (place === this.scene.cursor) return;
-        this.point(place);
-        this.#tell(place === null ? "leave" : "hover", place);
+        const index = nearest(px, py, reach);
+        const canGrab = index !== null || this.#grabbedAt(px, py) !== null;
+        this.element.classList.toggle("over-point", canGrab);
+        if (index === this.scene.cursor) return;
+        this.setCursor(index);
+        this.#emit(index === null ? "leave" : "hover", index);
       },
       leave: () => {
-        this.point(null);
-        this.#tell("leave");
+        this.setCursor(null);
+        this.#emit("leave");
       },
       click: (px, py, reach) => {
-        const place = near(px, py, reach);
-        if (place !== null) this.#tell("choose", place);
+        const index = nearest(px, py, reach);
+        if (index !== null) this.#emit("select", index);
       },
       pan: (dx, dy) => {
         this.view.pan(dx, dy);
         this.draw();
       },
       zoom: (factor, px, py) => this.zoom(factor, px, py),
-      grab: (px, py, reach, forced) => {
-        const what = this.#grabs(px, py);
-        if (what) return what;
-        const place = forced ? near(px, py, reach) : null;
-        if (place !== null) this.#tell("choose", place);
-        return place !== null ? "thread" : null;
+      grab: (px, py, reach, shift) => {
+        const grabbed = this.#grabbedAt(px, py);
+        if (grabbed) return grabbed;
+        const index = shift ? nearest(px, py, reach) : null;
+        if (index !== null) this.#emit("select", index);
+        return index !== null ? "line" : null;
       },
-      drag: (what, px, py, reach) => {
-        const { thread, current } = this.scene;
-        if (what === "handle" && thread) this.#slide(px, py);
-        else if (current) {
-          const place = near(px, py, 2 * reach);
-          this.point(place);
+      drag: (grabbed, px, py, reach) => {
+        const { morph, selected } = this.scene;
+        if (grabbed === "handle" && morph) this.#dragHandle(px, py);
+        else if (selected) {
+          const index = nearest(px, py, 2 * reach);
+          this.setCursor(index);
           const [x, y] = this.view.toWorld(px, py);
-          this.scene.thread = { from: current, to: place === null ? { x, y } : this.#xy(place), amount: null };
+          const to = index === null ? { x, y } : this.#worldPosition(index);
+          this.scene.morph = { from: selected, to, amount: null };
           this.draw();
         }
       },
-      drop: (what, px, py, reach) => {
-        if (what === "handle") return;
-        const place = near(px, py, 2 * reach);
-        this.scene.thread = null;
+      drop: (grabbed, px, py, reach) => {
+        if (grabbed === "handle") return;
+        const index = nearest(px, py, 2 * reach);
+        this.scene.morph = null;
         this.draw();
-        const { current } = this.scene;
-        if (place !== null && current && far(px, py, to(current)) > GRIP) this.#tell("join", place);
+        const { selected } = this.scene;
+        if (index !== null && selected && !this.#isWithinGrab(px, py, selected))
+          this.#emit("morph", index);
       },
-      moving: (moving) => {
-        this.element.classList.toggle("moving", moving);
-        if (moving) this.#tell("leave");
+      dragging: (dragging) => {
+        this.element.classList.toggle("dragging", dragging);
+        if (dragging) this.#emit("leave");
       },
     };
   }
 
-  /** @param {number} px @param {number} py @returns {"thread" | "handle" | null} */
-  #grabs(px, py) {
-    const { thread, current } = this.scene;
-    const within = (/** @type {{x: number, y: number}} */ { x, y }) => {
-      const [sx, sy] = this.view.toScreen(x, y);
-      return Math.hypot(px - sx, py - sy) < GRIP;
-    };
-    if (thread && thread.amount !== null) {
-      const { from, to, amount } = thread;
-      if (within({ x: from.x + (to.x - from.x) * amount, y: from.y + (to.y - from.y) * amount }))
-        return "handle";
+  /** @param {number} px @param {number} py @param {{x: number, y: number}} point world units */
+  #isWithinGrab(px, py, { x, y }) {
+    const [sx, sy] = this.view.toScreen(x, y);
+    return Math.hypot(px - sx, py - sy) < GRAB_RADIUS;
+  }
+
+  /** @param {number} px @param {number} py @returns {import("./gestures.js").Grabbed | null} */
+  #grabbedAt(px, py) {
+    const { morph, selected } = this.scene;
+    if (morph && morph.amount !== null) {
+      const { from, to, amount } = morph;
+      const handle = { x: from.x + (to.x - from.x) * amount, y: from.y + (to.y - from.y) * amount };
+      if (this.#isWithinGrab(px, py, handle)) return "handle";
     }
-    return current && within(current) ? "thread" : null;
+    return selected && this.#isWithinGrab(px, py, selected) ? "line" : null;
   }
 
-  /** The handle goes to the place of the thread nearest to the pointer. */
-  #slide(/** @type {number} */ px, /** @type {number} */ py) {
-    const { thread } = this.scene;
-    if (!thread) return;
-    const [ax, ay] = this.view.toScreen(thread.from.x, thread.from.y);
-    const [bx, by] = this.view.toScreen(thread.to.x, thread.to.y);
-    const along = ((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2 || 1);
-    this.#tell("amount", Math.min(Math.max(along, 0), 1));
+  /** Move the handle to the position on the line that is nearest to the pointer. */
+  #dragHandle(/** @type {number} */ px, /** @type {number} */ py) {
+    const { morph } = this.scene;
+    if (!morph) return;
+    const [ax, ay] = this.view.toScreen(morph.from.x, morph.from.y);
+    const [bx, by] = this.view.toScreen(morph.to.x, morph.to.y);
+    const amount = ((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2 || 1);
+    this.#emit("amount", Math.min(Math.max(amount, 0), 1));
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.field) return;
-    const { cursor, current } = this.scene;
+  #onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.index) return;
+    const { cursor, selected } = this.scene;
     if (event.key in ARROWS) {
-      const from = cursor !== null ? this.#xy(cursor) : (current ?? this.view);
-      const place = this.field.towards(from.x, from.y, ARROWS[event.key]);
-      if (place !== null) {
-        this.point(place);
-        this.#follow(place);
-        this.#tell("hover", place);
+      const from = cursor !== null ? this.#worldPosition(cursor) : (selected ?? this.view);
+      const index = this.index.nearestTowards(from.x, from.y, ARROWS[event.key]);
+      if (index !== null) {
+        this.setCursor(index);
+        this.#bringIntoView(index);
+        this.#emit("hover", index);
       }
-    } else if (event.key === "Enter" && cursor !== null) this.#tell("choose", cursor);
-    else if (event.code === "KeyM" && cursor !== null && !event.repeat) this.#tell("join", cursor);
-    else if (event.key === "+" || event.key === "=") this.zoomBy(STEP);
-    else if (event.key === "-") this.zoomBy(1 / STEP);
-    else if (event.code === "Digit0") this.whole();
+    } else if (event.key === "Enter" && cursor !== null) this.#emit("select", cursor);
+    else if (event.code === "KeyM" && cursor !== null && !event.repeat) this.#emit("morph", cursor);
+    else if (event.key === "+" || event.key === "=") this.zoomBy(ZOOM_STEP);
+    else if (event.key === "-") this.zoomBy(1 / ZOOM_STEP);
+    else if (event.code === "Digit0") this.zoomToFit();
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
   /** @param {string} type @param {number | null} [detail] */
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  /** @param {number} place */
-  #xy(place) {
-    const { space } = /** @type {Field} */ (this.field);
-    return { x: space.x[place], y: space.y[place] };
+  /** @param {number} index */
+  #worldPosition(index) {
+    const { space } = /** @type {PointIndex} */ (this.index);
+    return { x: space.x[index], y: space.y[index] };
   }
 
-  /** @param {number | null} place of the point that is ringed */
-  point(place) {
-    if (this.scene.cursor === place) return;
-    this.scene.cursor = place;
+  /** Ring the instrument under the pointer or the keyboard's cursor. @param {number | null} index */
+  setCursor(index) {
+    if (this.scene.cursor === index) return;
+    this.scene.cursor = index;
     this.draw();
   }
 
-  /** Keep a point in view. @param {number} place */
-  #follow(place) {
-    const [px, py] = /** @type {Field} */ (this.field).at(place);
-    if (!this.view.sees(px, py, -50)) this.fly(this.#xy(place));
+  /** @param {number} index */
+  #bringIntoView(index) {
+    const [px, py] = /** @type {PointIndex} */ (this.index).position(index);
+    if (!this.view.contains(px, py, -50)) this.fly(this.#worldPosition(index));
   }
 
   /**
@@ -279,71 +279,74 @@ export class SoundMap extends EventTarget {
     this.draw();
   }
 
-  /** By a button or a key: about the point that is ringed, or the instrument in hand. */
-  zoomBy(factor = STEP) {
-    const { cursor, current } = this.scene;
-    const about = cursor !== null ? this.#xy(cursor) : (current ?? this.view);
+  /** Zoom about the cursor, or the selected instrument. */
+  zoomBy(factor = ZOOM_STEP) {
+    const { cursor, selected } = this.scene;
+    const about = cursor !== null ? this.#worldPosition(cursor) : (selected ?? this.view);
     const [px, py] = this.view.toScreen(about.x, about.y);
     const { middle } = this.view;
-    if (this.view.sees(px, py)) this.zoom(factor, px, py);
+    if (this.view.contains(px, py)) this.zoom(factor, px, py);
     else this.zoom(factor, middle.x, middle.y);
   }
 
-  whole() {
+  zoomToFit() {
     this.fly({ x: 0, y: 0 }, 1);
   }
 
   /**
-   * @param {{x: number, y: number}} target
+   * Move the view smoothly.
+   *
+   * @param {{x: number, y: number}} target world units
    * @param {number} [zoom]
    */
   fly(target, zoom = this.view.zoom) {
     const from = { x: this.view.x, y: this.view.y, zoom: this.view.zoom };
-    const begin = performance.now();
+    const start = performance.now();
     const step = () => {
-      const passed = this.#still.matches ? 1 : Math.min((performance.now() - begin) / FLIGHT, 1);
-      const eased = 1 - (1 - passed) ** 3;
+      const passed = (performance.now() - start) / FLIGHT_MS;
+      const progress = this.#reducedMotion.matches ? 1 : Math.min(passed, 1);
+      const eased = 1 - (1 - progress) ** 3;
       this.view.zoom = from.zoom * (zoom / from.zoom) ** eased;
       this.view.centre(from.x + (target.x - from.x) * eased, from.y + (target.y - from.y) * eased);
       this.draw();
-      if (passed < 1) requestAnimationFrame(step);
+      if (progress < 1) requestAnimationFrame(step);
     };
     step();
   }
 
   /**
-   * The instrument in hand.
+   * Show the selected instrument.
    *
-   * @param {{x: number, y: number, family: string | null} | null} current
+   * @param {{x: number, y: number, family: string | null} | null} selected
    */
-  setCurrent(current) {
+  setSelected(selected) {
     const { trail } = this.scene;
     const last = trail[trail.length - 1];
-    if (current && (!last || last.x !== current.x || last.y !== current.y)) {
-      trail.push({ x: current.x, y: current.y });
-      if (trail.length > TRAIL) trail.shift();
+    if (selected && (!last || last.x !== selected.x || last.y !== selected.y)) {
+      trail.push({ x: selected.x, y: selected.y });
+      if (trail.length > TRAIL_LENGTH) trail.shift();
     }
-    this.scene.current = current;
+    this.scene.selected = selected;
     this.draw();
   }
 
-  /** @param {import("./overlay.js").Scene["thread"]} thread */
-  setThread(thread) {
-    this.scene.thread = thread;
+  /** @param {import("./overlay.js").Scene["morph"]} morph */
+  setMorph(morph) {
+    this.scene.morph = morph;
     this.draw();
   }
 
   /** @param {import("./overlay.js").Scene["recording"]} recording */
   setRecording(recording) {
     this.scene.recording = recording;
-    this.light(recording ? recording.near : null);
+    this.highlight(recording ? recording.near : null);
   }
 
-  /** A note sounds at the instrument in hand, or at a point. @param {number | null} [place] */
-  ripple(place = null) {
-    const at = place === null ? this.scene.current : this.#xy(place);
-    if (!at || this.#still.matches) return;
-    this.scene.ripples.push({ x: at.x, y: at.y, time: performance.now() });
+  /** Show that the selected instrument plays a note. */
+  ripple() {
+    const { selected, ripples } = this.scene;
+    if (!selected || this.#reducedMotion.matches) return;
+    ripples.push({ x: selected.x, y: selected.y, time: performance.now() });
     this.draw();
   }
 }

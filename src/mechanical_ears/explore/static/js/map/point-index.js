@@ -1,13 +1,13 @@
-/** The instruments of the map, and which of them is near what. All in pixels of the screen. */
+/** Finds instruments of the map: at a position, in a direction, by id. */
 
 /** @typedef {import("../types.js").Space} Space */
 
-const CONE = Math.PI / 3; // to each side of an arrow's direction
-const SKEW = 1.5; // how much farther what lies askew seems
-const NEIGHBOURHOOD = 0.12; // of the world, in which a family is dense
-const SAMPLED = 250; // instruments of a family that are looked at for that
+const MAX_ANGLE = Math.PI / 3; // to each side of an arrow's direction
+const ANGLE_WEIGHT = 1.5; // by which points off the direction count as farther away
+const NEIGHBOURHOOD = 0.12; // world units, in which the density of a family is counted
+const MAX_SAMPLED = 250; // instruments of a family that are counted
 
-export class Field {
+export class PointIndex {
   /**
    * @param {Space} space
    * @param {import("./view.js").View} view
@@ -17,30 +17,30 @@ export class Field {
     this.view = view;
     this.count = space.id.length;
     this.visible = new Uint8Array(this.count).fill(1);
-    /** @type {Map<string, number>} */
-    this.places = new Map(space.id.map((id, place) => [id, place]));
+    /** @type {Map<string, number>} by id */
+    this.indexOf = new Map(space.id.map((id, index) => [id, index]));
   }
 
-  /** @param {number} place @returns {[number, number]} px */
-  at(place) {
-    return this.view.toScreen(this.space.x[place], this.space.y[place]);
+  /** Position on the screen. @param {number} index @returns {[number, number]} px */
+  position(index) {
+    return this.view.toScreen(this.space.x[index], this.space.y[index]);
   }
 
   /**
    * @param {number} px
    * @param {number} py
-   * @param {number} within px
-   * @returns {number | null} place of the nearest visible instrument
+   * @param {number} radius px
+   * @returns {number | null} index of the nearest visible instrument
    */
-  nearest(px, py, within) {
+  nearest(px, py, radius) {
     const { x, y } = this.space;
     const { scale } = this.view;
     const [wx, wy] = this.view.toWorld(px, py);
-    let [best, least] = [-1, within * within];
+    let [best, smallest] = [-1, radius * radius];
     for (let i = 0; i < this.count; i++) {
       const [dx, dy] = [(x[i] - wx) * scale.x, (y[i] - wy) * scale.y];
-      const far = dx * dx + dy * dy;
-      if (far < least && this.visible[i]) [best, least] = [i, far];
+      const distance = dx * dx + dy * dy;
+      if (distance < smallest && this.visible[i]) [best, smallest] = [i, distance];
     }
     return best < 0 ? null : best;
   }
@@ -48,44 +48,45 @@ export class Field {
   /**
    * The nearest visible instrument in a direction.
    *
-   * @param {number} x world, from where
+   * @param {number} x of the start, world units
    * @param {number} y
    * @param {number} angle radians, 0 right, π/2 up
-   * @returns {number | null}
+   * @returns {number | null} index
    */
-  towards(x, y, angle) {
+  nearestTowards(x, y, angle) {
     const { scale } = this.view;
-    let [best, least] = [-1, Infinity];
+    let [best, smallest] = [-1, Infinity];
     for (let i = 0; i < this.count; i++) {
       if (!this.visible[i]) continue;
       const [dx, dy] = [(this.space.x[i] - x) * scale.x, (this.space.y[i] - y) * scale.y];
-      const far = Math.hypot(dx, dy);
-      if (far < 0.5) continue;
-      const askew = Math.abs(Math.atan2(Math.sin(Math.atan2(dy, dx) - angle), Math.cos(Math.atan2(dy, dx) - angle)));
-      if (askew > CONE) continue;
-      const felt = far * (1 + SKEW * askew * askew);
-      if (felt < least) [best, least] = [i, felt];
+      const distance = Math.hypot(dx, dy);
+      if (distance < 0.5) continue;
+      const turned = Math.atan2(dy, dx) - angle;
+      const off = Math.abs(Math.atan2(Math.sin(turned), Math.cos(turned)));
+      if (off > MAX_ANGLE) continue;
+      const weighted = distance * (1 + ANGLE_WEIGHT * off * off);
+      if (weighted < smallest) [best, smallest] = [i, weighted];
     }
     return best < 0 ? null : best;
   }
 
   /**
-   * Where the families' names go: above the densest place of each that has some instruments.
+   * Positions of the families' labels: above the densest part of each.
    *
    * @param {string[]} families
-   * @returns {{family: string, x: number, y: number}[]} world
+   * @returns {{family: string, x: number, y: number}[]} world units
    */
-  regions(families) {
+  familyLabels(families) {
     const { x, y } = this.space;
     return families.flatMap((family, number) => {
       const all = [...this.space.family.keys()].filter((i) => this.space.family[i] === number);
       if (all.length < 3) return [];
-      const some = all.filter((_, i) => i % Math.ceil(all.length / SAMPLED) === 0);
-      const near = (/** @type {number} */ i) =>
-        some.filter((j) => Math.hypot(x[i] - x[j], y[i] - y[j]) < NEIGHBOURHOOD);
-      const densest = some.map(near).reduce((a, b) => (b.length > a.length ? b : a));
-      const across = densest.reduce((sum, i) => sum + x[i], 0) / densest.length;
-      return [{ family, x: across, y: Math.max(...densest.map((i) => y[i])) }];
+      const sampled = all.filter((_, i) => i % Math.ceil(all.length / MAX_SAMPLED) === 0);
+      const neighbours = (/** @type {number} */ i) =>
+        sampled.filter((j) => Math.hypot(x[i] - x[j], y[i] - y[j]) < NEIGHBOURHOOD);
+      const densest = sampled.map(neighbours).reduce((a, b) => (b.length > a.length ? b : a));
+      const meanX = densest.reduce((sum, i) => sum + x[i], 0) / densest.length;
+      return [{ family, x: meanX, y: Math.max(...densest.map((i) => y[i])) }];
     });
   }
 }

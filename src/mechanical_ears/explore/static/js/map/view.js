@@ -1,19 +1,20 @@
 /**
- * Which part of the map is seen.
+ * The visible part of the map: transforms between world units and pixels.
  *
  *     screen = middle + zoom · fit · (world − centre),  y upwards in the world, downwards on screen
  */
 
-const MARGIN = 0.9; // of the screen, that the whole map fills
-const FARTHEST_IN = 60; // zoom
-const WIDEST = 1.8; // width to height, to which the map is stretched
-const LEGEND = 40; // px at the bottom that the legend takes
+const FILLED = 0.9; // of the screen, by the whole map
+const MAX_ZOOM = 60;
+const MAX_ASPECT = 1.8; // width to height, to which the map is stretched
+const LEGEND_HEIGHT = 40; // px at the bottom, free for the legend
+const MAX_CENTRE = 1.1; // world units, of the centre from the origin
 
 export class View {
   width = 1; // px
   height = 1; // px
   zoom = 1;
-  x = 0; // world, of the middle
+  x = 0; // world units, of the centre
   y = 0;
 
   /** @param {number} width px @param {number} height px */
@@ -22,17 +23,17 @@ export class View {
     this.height = Math.max(height, 1);
   }
 
-  /** px a unit of the world, horizontally and vertically. */
+  /** px per world unit, horizontally and vertically. */
   get scale() {
-    const high = ((this.height - LEGEND) / 2) * MARGIN;
-    const wide = (this.width / 2) * MARGIN;
-    const fit = Math.min(wide, high * WIDEST);
-    return { x: fit * this.zoom, y: Math.min(high, wide * WIDEST) * this.zoom };
+    const halfHeight = ((this.height - LEGEND_HEIGHT) / 2) * FILLED;
+    const halfWidth = (this.width / 2) * FILLED;
+    const x = Math.min(halfWidth, halfHeight * MAX_ASPECT);
+    return { x: x * this.zoom, y: Math.min(halfHeight, halfWidth * MAX_ASPECT) * this.zoom };
   }
 
-  /** px of the middle of what is seen. */
+  /** Centre of the map on the screen, px. */
   get middle() {
-    return { x: this.width / 2, y: (this.height - LEGEND) / 2 };
+    return { x: this.width / 2, y: (this.height - LEGEND_HEIGHT) / 2 };
   }
 
   /** @param {number} x @param {number} y @returns {[number, number]} px */
@@ -55,13 +56,12 @@ export class View {
 
   /** @param {number} x @param {number} y */
   centre(x, y) {
-    const bound = 1.1;
-    this.x = Math.min(Math.max(x, -bound), bound);
-    this.y = Math.min(Math.max(y, -bound), bound);
+    this.x = Math.min(Math.max(x, -MAX_CENTRE), MAX_CENTRE);
+    this.y = Math.min(Math.max(y, -MAX_CENTRE), MAX_CENTRE);
   }
 
   /**
-   * What is under (px, py) stays there.
+   * Zoom about a fixed point (px, py) of the screen.
    *
    * @param {number} factor
    * @param {number} px
@@ -69,14 +69,14 @@ export class View {
    */
   zoomAt(factor, px, py) {
     const [x, y] = this.toWorld(px, py);
-    this.zoom = Math.min(Math.max(this.zoom * factor, 1), FARTHEST_IN);
+    this.zoom = Math.min(Math.max(this.zoom * factor, 1), MAX_ZOOM);
     const { scale, middle } = this;
     this.centre(x - (px - middle.x) / scale.x, y + (py - middle.y) / scale.y);
     if (this.zoom === 1) this.centre(0, 0);
   }
 
   /** @param {number} px @param {number} py @param {number} [margin] px */
-  sees(px, py, margin = 0) {
+  contains(px, py, margin = 0) {
     return px >= -margin && py >= -margin && px <= this.width + margin && py <= this.height + margin;
   }
 }

@@ -1,9 +1,9 @@
-/** A morph between two instruments: a thread on the map, with a slider for the way along it. */
+/** A morph between two instruments: a line on the map, and a slider for the position on it. */
 
-const STEPS = 20; // places along it
+const STEPS = 20; // positions on the line
 
 /**
- * @typedef {Object} End
+ * @typedef {Object} EndPoint
  * @property {string} id
  * @property {string} name
  * @property {string | null} family
@@ -11,8 +11,8 @@ const STEPS = 20; // places along it
  * @property {number} y
  */
 
-export class Thread {
-  /** @type {{from: End, to: End} | null} */
+export class MorphLine {
+  /** @type {{from: EndPoint, to: EndPoint} | null} */
   #ends = null;
 
   /**
@@ -25,57 +25,57 @@ export class Thread {
     this.session = session;
     this.map = map;
     this.slider = /** @type {HTMLInputElement} */ (element.querySelector("input"));
-    this.slider.addEventListener("input", () => this.go(Number(this.slider.value) / 100));
-    element.querySelector("button")?.addEventListener("click", () => this.end());
+    this.slider.addEventListener("input", () => this.#morph(Number(this.slider.value) / 100));
+    element.querySelector("button")?.addEventListener("click", () => this.close());
     map.addEventListener("amount", (event) => {
       const amount = Math.round(/** @type {CustomEvent} */ (event).detail * STEPS) / STEPS;
-      if (amount !== Number(this.slider.value) / 100) this.go(amount);
+      if (amount !== Number(this.slider.value) / 100) this.#morph(amount);
     });
-    session.addEventListener("change", () => this.#show());
+    session.addEventListener("change", () => this.#showStep());
   }
 
-  /** @param {End} from @param {End} to */
-  join(from, to) {
+  /** @param {EndPoint} from @param {EndPoint} to */
+  start(from, to) {
     this.#ends = { from, to };
-    this.go(0.5, null);
+    this.#morph(0.5, `morph ${from.id} ${to.id}`);
   }
 
-  /** @param {number} amount 0..1 @param {string | null} gesture */
-  go(amount, gesture = "thread") {
+  /** @param {number} amount 0..1 @param {string} [gesture] */
+  #morph(amount, gesture = "morph") {
     if (!this.#ends) return;
     const { from, to } = this.#ends;
-    this.#draw(from, to, amount);
+    this.#show(from, to, amount);
     const blend = [
       { id: from.id, weight: 1 - amount },
       { id: to.id, weight: amount },
     ];
-    const tool = { thread: { from, to, amount } };
-    this.session.blend(blend, tool, gesture ?? `join ${from.id} ${to.id}`);
+    this.session.blend(blend, { morph: { from, to, amount } }, gesture);
   }
 
-  /** Leave it: the instrument stays. */
-  end() {
+  /** End the morph; the instrument stays selected. */
+  close() {
     this.#ends = null;
     this.element.hidden = true;
-    this.map.setThread(null);
+    this.map.setMorph(null);
   }
 
-  #show() {
-    const told = this.session.step?.tool?.thread;
-    if (!told) return this.end();
-    this.#ends = { from: told.from, to: told.to };
-    if (!this.slider.matches(":active")) this.#draw(told.from, told.to, told.amount);
+  /** Show the morph of the session's current step. */
+  #showStep() {
+    const morph = this.session.step?.tool?.morph;
+    if (!morph) return this.close();
+    this.#ends = { from: morph.from, to: morph.to };
+    if (!this.slider.matches(":active")) this.#show(morph.from, morph.to, morph.amount);
   }
 
-  /** @param {End} from @param {End} to @param {number} amount */
-  #draw(from, to, amount) {
+  /** @param {EndPoint} from @param {EndPoint} to @param {number} amount */
+  #show(from, to, amount) {
     this.element.hidden = false;
-    const [first, second] = this.element.querySelectorAll(".end");
+    const [first, second] = this.element.querySelectorAll(".morph-end");
     first.textContent = from.name;
     second.textContent = to.name;
-    this.slider.value = String(Math.round(100 * amount));
-    const share = Math.round(100 * amount);
-    this.slider.setAttribute("aria-valuetext", `${100 - share} % ${from.name}, ${share} % ${to.name}`);
-    this.map.setThread({ from, to, amount });
+    const percent = Math.round(100 * amount);
+    this.slider.value = String(percent);
+    this.slider.setAttribute("aria-valuetext", `${100 - percent} % ${from.name}, ${percent} % ${to.name}`);
+    this.map.setMorph({ from, to, amount });
   }
 }

@@ -1,12 +1,13 @@
 /**
- * The pad: four instruments in its corners, and one between them under the knob.
+ * The pad: a blend of four instruments in its corners, by the position of a knob.
  *
  *     weights of the corners: (1 − x)(1 − y), x (1 − y), (1 − x) y, x y
  */
 
-import { colour, familyToken, swatch } from "../families.js";
+import { colour, familyVariable, swatch } from "../families.js";
 
-const STEPS = 20; // places along each side; those between are the same to the server
+const STEPS = 20; // positions along each side
+const LARGE_STEP = 5; // steps of an arrow key with Shift
 const CORNERS = ["top left", "top right", "bottom left", "bottom right"];
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowRight: [1, 0],
@@ -14,7 +15,7 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 });
-const INSET = { x: 26, y: 46 }; // px from the pad's edges to where the knob may go: names stay free
+const INSET = { x: 26, y: 46 }; // px from the pad's edges to the knob's range, so that names stay free
 
 /** @typedef {{id: string, name: string, family: string | null}} Corner */
 
@@ -37,16 +38,16 @@ export class Pad {
    * @param {HTMLElement} element
    * @param {import("../session.js").Session} session
    * @param {string[]} families
-   * @param {() => Corner[]} others three instruments to begin with
+   * @param {() => Corner[]} chooseOthers returns three instruments to start with
    */
-  constructor(element, session, families, others) {
+  constructor(element, session, families, chooseOthers) {
     this.session = session;
     this.families = families;
-    this.others = others;
+    this.chooseOthers = chooseOthers;
     this.pad = document.createElement("div");
     this.pad.className = "pad";
     this.pad.setAttribute("role", "group");
-    this.pad.setAttribute("aria-label", "Between four instruments");
+    this.pad.setAttribute("aria-label", "Blend of four instruments");
     this.canvas = document.createElement("canvas");
     this.canvas.ariaHidden = "true";
     this.knob = document.createElement("div");
@@ -54,24 +55,24 @@ export class Pad {
     this.knob.tabIndex = 0;
     this.knob.setAttribute("role", "slider");
     this.knob.setAttribute("aria-roledescription", "two-way slider");
-    this.knob.setAttribute("aria-label", "Place between four instruments");
+    this.knob.setAttribute("aria-label", "Position between four instruments");
     this.buttons = CORNERS.map((_, corner) => this.#cornerButton(corner));
     this.pad.append(this.canvas, ...this.buttons, this.knob);
-    const foot = document.createElement("div");
-    foot.className = "pad-foot";
+    const footer = document.createElement("div");
+    footer.className = "pad-footer";
     const hint = document.createElement("p");
-    hint.className = "quiet";
-    hint.textContent = "Press a corner to put the instrument in hand there.";
+    hint.className = "muted";
+    hint.textContent = "Click a corner to put the selected instrument there.";
     this.shuffle = document.createElement("button");
     this.shuffle.className = "button";
     this.shuffle.textContent = "New corners";
     this.shuffle.addEventListener("click", () => this.fill());
-    foot.append(hint, this.shuffle);
-    element.append(this.pad, foot);
-    this.#pointer();
-    this.knob.addEventListener("keydown", (event) => this.#key(event));
-    new ResizeObserver(() => this.#show()).observe(this.pad);
-    session.addEventListener("change", () => this.#follow());
+    footer.append(hint, this.shuffle);
+    element.append(this.pad, footer);
+    this.#listenToPointer();
+    this.knob.addEventListener("keydown", (event) => this.#onKey(event));
+    new ResizeObserver(() => this.#showKnob()).observe(this.pad);
+    session.addEventListener("change", () => this.#showStep());
   }
 
   /** @param {number} corner */
@@ -86,106 +87,109 @@ export class Pad {
     return button;
   }
 
-  /** The instrument in hand in the first corner, others in the other three. */
+  /** Put the selected instrument into the first corner and others into the other three. */
   fill() {
     const { instrument } = this.session;
     if (!instrument) return;
-    this.#corners = [instrument, ...this.others()].slice(0, 4);
+    this.#corners = [instrument, ...this.chooseOthers()].slice(0, 4);
     [this.#x, this.#y] = [0, 0];
-    this.#name();
+    this.#showCorners();
   }
 
   /** @param {number} corner 0..3 @param {Corner} instrument */
   put(corner, instrument) {
     this.#corners[corner] = instrument;
     [this.#x, this.#y] = [(corner % 2) * STEPS, Math.floor(corner / 2) * STEPS];
-    this.#name();
+    this.#showCorners();
   }
 
-  #name() {
+  #showCorners() {
     for (const [corner, button] of this.buttons.entries()) {
       const instrument = this.#corners[corner];
       if (!instrument) continue;
-      const words = document.createElement("span");
-      words.textContent = instrument.name;
-      button.replaceChildren(swatch(instrument.family, this.families), words);
-      button.title = `${instrument.name}. Click: the instrument in hand instead`;
+      const name = document.createElement("span");
+      name.textContent = instrument.name;
+      button.replaceChildren(swatch(instrument.family, this.families), name);
+      button.title = `${instrument.name}. Click to replace it by the selected instrument`;
       button.setAttribute(
         "aria-label",
-        `Put the instrument in hand into the ${CORNERS[corner]} corner, instead of ${instrument.name}`,
+        `${CORNERS[corner]} corner: ${instrument.name}. Replace it by the selected instrument`,
       );
     }
-    this.#show();
+    this.#showKnob();
   }
 
   /** @param {number} x steps @param {number} y steps */
-  #go(x, y) {
-    const bound = (/** @type {number} */ value) => Math.min(Math.max(Math.round(value), 0), STEPS);
-    const [nx, ny] = [bound(x), bound(y)];
-    if (this.#corners.length < 4 || (nx === this.#x && ny === this.#y)) return;
-    [this.#x, this.#y] = [nx, ny];
-    this.#show();
-    const shares = weights(nx / STEPS, ny / STEPS);
-    const blend = this.#corners.map(({ id }, corner) => ({ id, weight: shares[corner] }));
-    const tool = { pad: { corners: [...this.#corners], x: nx, y: ny } };
-    this.session.blend(joined(blend), tool, "pad");
+  #moveTo(x, y) {
+    const clamp = (/** @type {number} */ value) => Math.min(Math.max(Math.round(value), 0), STEPS);
+    const [newX, newY] = [clamp(x), clamp(y)];
+    if (this.#corners.length < 4 || (newX === this.#x && newY === this.#y)) return;
+    [this.#x, this.#y] = [newX, newY];
+    this.#showKnob();
+    const cornerWeights = weights(newX / STEPS, newY / STEPS);
+    const blend = this.#corners.map(({ id }, corner) => ({ id, weight: cornerWeights[corner] }));
+    const tool = { pad: { corners: [...this.#corners], x: newX, y: newY } };
+    this.session.blend(mergeDuplicates(blend), tool, "pad");
   }
 
-  #follow() {
-    const told = this.session.step?.tool?.pad;
-    if (told && !this.knob.matches(":active")) {
-      this.#corners = told.corners;
-      [this.#x, this.#y] = [told.x, told.y];
-      this.#name();
+  /** Show the blend of the session's current step. */
+  #showStep() {
+    const pad = this.session.step?.tool?.pad;
+    if (pad && !this.knob.matches(":active")) {
+      this.#corners = pad.corners;
+      [this.#x, this.#y] = [pad.x, pad.y];
+      this.#showCorners();
     } else if (!this.#corners.length) this.fill();
   }
 
-  /** Knob, words and ground. */
-  #show() {
+  #showKnob() {
     const [x, y] = [this.#x / STEPS, this.#y / STEPS];
     const { clientWidth: width, clientHeight: height } = this.pad;
     this.knob.style.left = `${INSET.x + x * (width - 2 * INSET.x)}px`;
     this.knob.style.top = `${INSET.y + y * (height - 2 * INSET.y)}px`;
-    const shares = weights(x, y);
-    const words = this.#corners
-      .map(({ name }, corner) => ({ name, share: Math.round(100 * shares[corner]) }))
-      .filter(({ share }) => share > 0)
-      .sort((a, b) => b.share - a.share)
-      .map(({ name, share }) => `${share} % ${name}`);
+    const cornerWeights = weights(x, y);
+    const parts = this.#corners
+      .map(({ name }, corner) => ({ name, percent: Math.round(100 * cornerWeights[corner]) }))
+      .filter(({ percent }) => percent > 0)
+      .sort((a, b) => b.percent - a.percent)
+      .map(({ name, percent }) => `${percent} % ${name}`);
     this.knob.setAttribute("aria-valuemin", "0");
     this.knob.setAttribute("aria-valuemax", "100");
     this.knob.setAttribute("aria-valuenow", String(Math.round(100 * x)));
-    this.knob.setAttribute("aria-valuetext", words.join(", ") || "no instruments yet");
+    this.knob.setAttribute("aria-valuetext", parts.join(", ") || "no instruments yet");
     this.paint();
   }
 
-  /** The corners' colours, mixed. */
+  /** Paint the background: the corners' colours, mixed by their weights. */
   paint() {
     const { canvas } = this;
-    const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     const size = (canvas.width = canvas.height = 24);
     if (this.#corners.length < 4) return;
-    const paints = this.#corners.map(({ family }) => colour(familyToken(family)));
-    const image = pen.createImageData(size, size);
+    const colours = this.#corners.map(({ family }) => colour(familyVariable(family)));
+    const image = ctx.createImageData(size, size);
     for (let row = 0; row < size; row++)
       for (let column = 0; column < size; column++) {
-        const shares = weights(column / (size - 1), row / (size - 1));
-        const at = 4 * (row * size + column);
-        for (let band = 0; band < 3; band++)
-          image.data[at + band] = shares.reduce((sum, s, corner) => sum + s * paints[corner][band], 0);
-        image.data[at + 3] = 70;
+        const cornerWeights = weights(column / (size - 1), row / (size - 1));
+        const index = 4 * (row * size + column);
+        for (let channel = 0; channel < 3; channel++)
+          image.data[index + channel] = cornerWeights.reduce(
+            (sum, weight, corner) => sum + weight * colours[corner][channel],
+            0,
+          );
+        image.data[index + 3] = 70;
       }
-    pen.putImageData(image, 0, 0);
+    ctx.putImageData(image, 0, 0);
   }
 
-  #pointer() {
+  #listenToPointer() {
     const { pad } = this;
     let down = false;
-    const go = (/** @type {PointerEvent} */ event) => {
+    const follow = (/** @type {PointerEvent} */ event) => {
       const box = pad.getBoundingClientRect();
       const x = (event.clientX - box.left - INSET.x) / (box.width - 2 * INSET.x);
       const y = (event.clientY - box.top - INSET.y) / (box.height - 2 * INSET.y);
-      this.#go(x * STEPS, y * STEPS);
+      this.#moveTo(x * STEPS, y * STEPS);
     };
     pad.addEventListener("pointerdown", (event) => {
       if (event.button > 0 || /** @type {Element} */ (event.target).closest(".corner")) return;
@@ -194,28 +198,28 @@ export class Pad {
       try {
         pad.setPointerCapture(event.pointerId);
       } catch {
-        // the pointer is up already
+        // the pointer is already up
       }
       event.preventDefault();
-      go(event);
+      follow(event);
     });
-    pad.addEventListener("pointermove", (event) => down && go(event));
+    pad.addEventListener("pointermove", (event) => down && follow(event));
     for (const type of ["pointerup", "pointercancel"])
       pad.addEventListener(type, () => (down = false));
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKey(event) {
     const arrow = ARROWS[event.key];
     if (!arrow || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    const far = event.shiftKey ? 5 : 1;
-    this.#go(this.#x + arrow[0] * far, this.#y + arrow[1] * far);
+    const step = event.shiftKey ? LARGE_STEP : 1;
+    this.#moveTo(this.#x + arrow[0] * step, this.#y + arrow[1] * step);
   }
 }
 
-/** One instrument in two corners is one. @param {import("../session.js").Blend} blend */
-function joined(blend) {
+/** Add the weights of an instrument that is in several corners. @param {import("../session.js").Blend} blend */
+function mergeDuplicates(blend) {
   /** @type {Map<string, number>} */
   const sums = new Map();
   for (const { id, weight } of blend) sums.set(id, (sums.get(id) ?? 0) + weight);

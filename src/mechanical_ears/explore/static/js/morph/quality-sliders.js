@@ -1,8 +1,8 @@
-/** Sliders that turn an instrument: brighter, softer attack, noisier, longer. */
+/** Sliders that change the qualities of the selected instrument. */
 
-const FARTHEST = 3; // standard deviations
-const STEP = 0.1;
-/** Words at the two ends. */
+const MAX_CHANGE = 3; // standard deviations
+const STEP = 0.1; // standard deviations
+/** Labels of the two ends, by quality. */
 const ENDS = /** @type {Record<string, [string, string]>} */ ({
   bright: ["dark", "bright"],
   attack: ["sharp", "soft"],
@@ -21,53 +21,53 @@ const NAMES = /** @type {Record<string, string>} */ ({
  * @param {string[]} qualities
  * @param {import("../session.js").Session} session
  */
-export function shape(element, qualities, session) {
+export function setUpQualitySliders(element, qualities, session) {
   /** @type {Map<string, HTMLInputElement>} */
   const sliders = new Map();
   for (const quality of qualities) {
     const [low, high] = ENDS[quality] ?? ["less", "more"];
     const row = document.createElement("label");
-    row.className = "slide";
-    const [before, after] = [document.createElement("span"), document.createElement("span")];
-    before.textContent = low;
-    after.textContent = high;
-    before.ariaHidden = after.ariaHidden = "true";
+    row.className = "slider-row";
+    const [lowLabel, highLabel] = [document.createElement("span"), document.createElement("span")];
+    lowLabel.textContent = low;
+    highLabel.textContent = high;
+    lowLabel.ariaHidden = highLabel.ariaHidden = "true";
     const slider = document.createElement("input");
-    Object.assign(slider, { type: "range", min: -FARTHEST, max: FARTHEST, step: STEP, value: 0 });
+    Object.assign(slider, { type: "range", min: -MAX_CHANGE, max: MAX_CHANGE, step: STEP, value: 0 });
     slider.dataset.quality = quality;
     slider.setAttribute("aria-label", NAMES[quality] ?? quality);
     slider.addEventListener("input", () => {
-      words(slider);
+      describeValue(slider);
       session.turn(quality, Number(slider.value));
     });
     slider.addEventListener("dblclick", () => {
       slider.value = "0";
       slider.dispatchEvent(new Event("input"));
     });
-    row.append(before, slider, after);
+    row.append(lowLabel, slider, highLabel);
     element.append(row);
     sliders.set(quality, slider);
   }
   const reset = document.createElement("button");
   reset.className = "button reset plain";
-  reset.textContent = "As it was";
-  reset.addEventListener("click", () => session.plain());
+  reset.textContent = "Reset";
+  reset.addEventListener("click", () => session.resetTurn());
   element.append(reset);
 
   /** @param {HTMLInputElement} slider */
-  function words(slider) {
+  function describeValue(slider) {
     const value = Number(slider.value);
     const [low, high] = ENDS[slider.dataset.quality ?? ""] ?? ["less", "more"];
-    const text = value ? `${Math.abs(value).toFixed(1)} towards ${value < 0 ? low : high}` : "as it is";
+    const text = value ? `${Math.abs(value).toFixed(1)} towards ${value < 0 ? low : high}` : "unchanged";
     slider.setAttribute("aria-valuetext", text);
   }
 
   session.addEventListener("change", () => {
     const turn = session.step?.turn ?? {};
     for (const [quality, slider] of sliders) {
-      if (slider.matches(":active")) continue; // the hand knows better
+      if (slider.matches(":active")) continue; // it is being dragged
       slider.value = String(turn[quality] ?? 0);
-      words(slider);
+      describeValue(slider);
     }
     reset.disabled = Object.keys(turn).length === 0;
   });

@@ -1,24 +1,24 @@
-/** The computer's keys as two rows of piano keys, and the space bar as the pedal. */
+/** The computer keyboard as two rows of piano keys, with the space bar as the pedal. */
 
-/** Places on the keyboard, whatever is printed there, as semitones above the lower row's C. */
+/** Physical keys in semitones from C, independent of the layout. */
 const LOWER = ["KeyZ", "KeyS", "KeyX", "KeyD", "KeyC", "KeyV", "KeyG", "KeyB", "KeyH", "KeyN",
   "KeyJ", "KeyM", "Comma", "KeyL", "Period", "Semicolon", "Slash"];
 const UPPER = ["KeyQ", "Digit2", "KeyW", "Digit3", "KeyE", "KeyR", "Digit5", "KeyT", "Digit6",
   "KeyY", "Digit7", "KeyU", "KeyI", "Digit9", "KeyO", "Digit0", "KeyP"];
-const PRINTED = /** @type {Record<string, string>} */ ({ Comma: ",", Period: ".", Semicolon: ";", Slash: "/" });
+const LABELS = /** @type {Record<string, string>} */ ({ Comma: ",", Period: ".", Semicolon: ";", Slash: "/" });
 const VELOCITY = 88;
-const LOUD = 120; // with Shift
-const LOWEST = 24; // MIDI numbers of the lower row's C
-const HIGHEST = 84;
+const SHIFT_VELOCITY = 120; // with Shift
+const MIN_BASE = 24; // MIDI number of the lower row's C
+const MAX_BASE = 84;
 
-/** The lower row first: where both have a key, the upper one's is printed on the piano. */
+/** Semitones from the lower row's C. Of two codes for one key the later one labels it. */
 const SEMITONES = new Map([
   ...LOWER.map((code, i) => /** @type {[string, number]} */ ([code, i])),
   ...UPPER.map((code, i) => /** @type {[string, number]} */ ([code, i + 12])),
 ]);
 
-const TYPING = "input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]";
-const PRESSED_BY_SPACE = "button, input, select, summary, a";
+const TEXT_FIELDS = "input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]";
+const ACTIVATED_BY_SPACE = "button, input, select, summary, a";
 
 /** Events: `octave` (detail: MIDI number of the lower row's C). */
 export class ComputerKeys extends EventTarget {
@@ -26,77 +26,77 @@ export class ComputerKeys extends EventTarget {
 
   /**
    * @param {import("./player.js").Player} player
-   * @param {(down: boolean) => void} pedal
+   * @param {(down: boolean) => void} setPedal
    */
-  constructor(player, pedal) {
+  constructor(player, setPedal) {
     super();
     this.player = player;
     addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || this.#typing(event)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || this.#isTyping(event)) return;
       if (event.code === "Space") {
-        if (this.#presses(event)) return;
+        if (this.#activatesElement(event)) return;
         event.preventDefault();
-        if (!event.repeat) pedal(true);
+        if (!event.repeat) setPedal(true);
         return;
       }
       if (event.code === "BracketLeft") this.shift(-12);
       else if (event.code === "BracketRight") this.shift(12);
       const semitones = SEMITONES.get(event.code);
       if (semitones === undefined || event.repeat) return;
-      event.preventDefault(); // Firefox would begin a quick search at "/"
-      player.press(event.code, this.base + semitones, event.shiftKey ? LOUD : VELOCITY);
+      event.preventDefault(); // Firefox would start a quick search at "/"
+      player.press(event.code, this.base + semitones, event.shiftKey ? SHIFT_VELOCITY : VELOCITY);
     });
     addEventListener("keyup", (event) => {
-      if (event.code === "Space" && !this.#typing(event) && !this.#presses(event)) {
+      if (event.code === "Space" && !this.#isTyping(event) && !this.#activatesElement(event)) {
         event.preventDefault();
-        pedal(false);
+        setPedal(false);
       }
       player.release(event.code);
     });
     addEventListener("blur", () => {
       for (const code of SEMITONES.keys()) player.release(code);
-      pedal(false);
+      setPedal(false);
     });
   }
 
   /** @param {KeyboardEvent} event */
-  #typing(event) {
+  #isTyping(event) {
     const target = /** @type {Element} */ (event.target);
-    return target instanceof Element && (target.matches(TYPING) || target.closest("dialog") !== null);
+    return target instanceof Element && (target.matches(TEXT_FIELDS) || target.closest("dialog") !== null);
   }
 
-  /** The space bar presses what the keyboard has led to, not what the mouse has left behind. */
-  #presses(/** @type {KeyboardEvent} */ event) {
+  /** The space bar activates an element focused by the keyboard, not one that the mouse has focused. */
+  #activatesElement(/** @type {KeyboardEvent} */ event) {
     const target = event.target;
     if (!(target instanceof Element) || target.closest(".piano")) return false;
-    return target.matches(PRESSED_BY_SPACE) && target.matches(":focus-visible");
+    return target.matches(ACTIVATED_BY_SPACE) && target.matches(":focus-visible");
   }
 
   /** @param {number} semitones */
   shift(semitones) {
-    this.base = Math.min(Math.max(this.base + semitones, LOWEST), HIGHEST);
+    this.base = Math.min(Math.max(this.base + semitones, MIN_BASE), MAX_BASE);
     this.dispatchEvent(new CustomEvent("octave", { detail: this.base }));
   }
 
   /**
-   * What is printed on the keys.
+   * Labels of the computer's keys, in the person's keyboard layout.
    *
    * @returns {Promise<Map<number, string>>} by MIDI number
    */
-  async printed() {
+  async labels() {
     /** @type {Map<string, string> | undefined} */
     let layout;
     try {
-      // @ts-ignore: not every browser tells
+      // @ts-ignore: not supported by every browser
       layout = await navigator.keyboard?.getLayoutMap();
     } catch {
-      // it does not tell in a frame
+      // not available in a frame
     }
-    const words = new Map();
+    const labels = new Map();
     for (const [code, semitones] of SEMITONES) {
-      const plain = PRINTED[code] ?? code.replace(/^(Key|Digit)/, "");
-      words.set(this.base + semitones, (layout?.get(code) ?? plain).toUpperCase());
+      const label = LABELS[code] ?? code.replace(/^(Key|Digit)/, "");
+      labels.set(this.base + semitones, (layout?.get(code) ?? label).toUpperCase());
     }
-    return words;
+    return labels;
   }
 }

@@ -1,10 +1,12 @@
-/** Where keys lie on a piano. Positions count white keys from the lowest one's left edge. */
+/** Positions of piano keys, in white keys from the left edge of the lowest one. */
 
 const BLACK = new Set([1, 3, 6, 8, 10]); // semitones above C
-const WHITES_BELOW = [0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6]; // in the octave, of each semitone
+const WHITES_BELOW = [0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6]; // in the octave, for each semitone
 const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 const BLACK_WIDTH = 0.62; // of a white key
-const BLACK_HEIGHT = 0.62;
+const BLACK_HEIGHT = 0.62; // of a white key
+const MIN_VELOCITY = 30; // MIDI velocity at the top of a key
+const MAX_VELOCITY = 124; // MIDI velocity at its front edge
 
 /** @param {number} pitch MIDI number */
 export const isBlack = (pitch) => BLACK.has(pitch % 12);
@@ -29,38 +31,38 @@ export class Keys {
   }
 
   /**
-   * Where a frequency belongs, between the middles of the keys.
+   * Position of a pitch, interpolated between the centres of the keys.
    *
-   * @param {number} pitch MIDI number, need not be whole
+   * @param {number} pitch MIDI number, may be fractional
    */
   centre(pitch) {
     const below = Math.floor(pitch);
-    const middle = (/** @type {number} */ key) => this.position(key) + (isBlack(key) ? 0 : 0.5);
-    return middle(below) + (pitch - below) * (middle(below + 1) - middle(below));
+    const keyCentre = (/** @type {number} */ key) => this.position(key) + (isBlack(key) ? 0 : 0.5);
+    return keyCentre(below) + (pitch - below) * (keyCentre(below + 1) - keyCentre(below));
   }
 
   /**
-   * The key at a place, and how hard it is struck there: softly at the top, hard near the edge.
+   * The key at a position and the velocity there: soft at the top, loud at the front edge.
    *
    * @param {number} x white keys from the left
-   * @param {number} y 0 at the top, 1 at the keys' edge
+   * @param {number} y 0 at the top, 1 at the front edge
    * @returns {{pitch: number, velocity: number} | null}
    */
-  at(x, y) {
+  keyAt(x, y) {
     if (y < 0 || y > 1) return null;
     for (let pitch = this.lowest; pitch <= this.highest; pitch++) {
       if (!isBlack(pitch) || y > BLACK_HEIGHT) continue;
       if (Math.abs(x - this.position(pitch)) < BLACK_WIDTH / 2)
-        return { pitch, velocity: struck(y / BLACK_HEIGHT) };
+        return { pitch, velocity: velocityAt(y / BLACK_HEIGHT) };
     }
     for (let pitch = this.lowest; pitch <= this.highest; pitch++)
       if (!isBlack(pitch) && Math.floor(x) === this.position(pitch))
-        return { pitch, velocity: struck(y) };
+        return { pitch, velocity: velocityAt(y) };
     return null;
   }
 }
 
-/** @param {number} y 0..1 @returns {number} MIDI velocity 30..124 */
-function struck(y) {
-  return Math.round(30 + 94 * Math.min(Math.max(y, 0), 1));
+/** @param {number} y 0..1 @returns {number} MIDI velocity */
+function velocityAt(y) {
+  return Math.round(MIN_VELOCITY + (MAX_VELOCITY - MIN_VELOCITY) * Math.min(Math.max(y, 0), 1));
 }

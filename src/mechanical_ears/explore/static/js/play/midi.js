@@ -1,27 +1,28 @@
-/** MIDI keyboards, where the browser has Web MIDI. */
+/** MIDI keyboards, in browsers that support Web MIDI. */
 
 const NOTE_OFF = 0x80;
 const NOTE_ON = 0x90;
-const CONTROL = 0xb0;
-const SUSTAIN = 64; // controller
-const ALL_OFF = 120; // controllers from here on silence
+const CONTROL_CHANGE = 0xb0;
+const SUSTAIN_PEDAL = 64; // controller
+const ALL_SOUND_OFF = 120; // this controller and those above it stop all notes
+const PEDAL_DOWN = 64; // smallest value of a pedal that is down
 
-/** Events: `state` when keyboards come or go. */
+/** Events: `state` when a keyboard is connected or disconnected. */
 export class Midi extends EventTarget {
   /** @type {MIDIAccess | null} */
   #access = null;
 
   /**
    * @param {import("./player.js").Player} player
-   * @param {(down: boolean) => void} pedal
+   * @param {(down: boolean) => void} setPedal
    */
-  constructor(player, pedal) {
+  constructor(player, setPedal) {
     super();
     this.player = player;
-    this.pedal = pedal;
+    this.setPedal = setPedal;
   }
 
-  static get possible() {
+  static get isSupported() {
     return typeof navigator.requestMIDIAccess === "function";
   }
 
@@ -31,9 +32,9 @@ export class Midi extends EventTarget {
   }
 
   /**
-   * Ask for the keyboards.
+   * Connect to the keyboards.
    *
-   * @throws {DOMException} the person or the browser refused
+   * @throws {DOMException} if the person or the browser refuses
    */
   async open() {
     if (this.#access) return;
@@ -44,17 +45,17 @@ export class Midi extends EventTarget {
 
   #listen() {
     for (const input of this.#access?.inputs.values() ?? [])
-      input.onmidimessage = (event) => event.data && this.hear(event.data);
+      input.onmidimessage = (event) => event.data && this.handle(event.data);
     this.dispatchEvent(new Event("state"));
   }
 
   /** @param {Uint8Array} message */
-  hear([status, first, second]) {
+  handle([status, first, second]) {
     const [kind, channel] = [status & 0xf0, status & 0x0f];
     const holder = `midi ${channel} ${first}`;
     if (kind === NOTE_ON && second > 0) this.player.press(holder, first, second);
     else if (kind === NOTE_ON || kind === NOTE_OFF) this.player.release(holder);
-    else if (kind === CONTROL && first === SUSTAIN) this.pedal(second >= 64);
-    else if (kind === CONTROL && first >= ALL_OFF) this.player.releaseAll("midi");
+    else if (kind === CONTROL_CHANGE && first === SUSTAIN_PEDAL) this.setPedal(second >= PEDAL_DOWN);
+    else if (kind === CONTROL_CHANGE && first >= ALL_SOUND_OFF) this.player.releaseAll("midi");
   }
 }

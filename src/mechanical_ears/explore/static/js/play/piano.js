@@ -1,16 +1,18 @@
-/** The piano on the page: fingers and mouse, glissando, and single keys for the keyboard. */
+/** The piano: played with fingers and mouse (also glissando), and key by key with the keyboard. */
 
 import { Keys, isBlack, pitchName } from "./key-geometry.js";
 
-const NARROWEST = { fine: 20, coarse: 36 }; // px of a white key
-const BRIEF = 600; // ms that a key sounds which was pressed by Enter or a screen reader
+const MIN_KEY_WIDTH = { fine: 20, coarse: 36 }; // px of a white key, by pointer
+const BRIEF_NOTE_MS = 600; // ms that a note sounds when Enter or a screen reader presses its key
+const BRIEF_NOTE_VELOCITY = 84;
+const START_PITCH = 60; // MIDI number of the key that is in view and focusable at first
 
-/** Events: `moved` when other keys are in view. */
+/** Events: `scroll-keys` when other keys come into view. */
 export class Piano extends EventTarget {
   /** @type {Map<number, HTMLButtonElement>} */
   #buttons = new Map();
-  #white = 24; // px
-  #first = 0; // white keys left of what is seen
+  #keyWidth = 24; // px of a white key
+  #first = 0; // white keys to the left of the visible ones
   #coarse = matchMedia("(pointer: coarse)");
 
   /**
@@ -23,132 +25,132 @@ export class Piano extends EventTarget {
     this.element = element;
     this.player = player;
     this.keys = new Keys(lowest, highest);
-    for (let pitch = lowest; pitch <= highest; pitch++) this.#add(pitch);
-    this.#focusable(60);
-    player.addEventListener("press", (event) => this.#show(event, true));
-    player.addEventListener("release", (event) => this.#show(event, false));
-    this.#fingers();
-    element.addEventListener("keydown", (event) => this.#key(event));
+    for (let pitch = lowest; pitch <= highest; pitch++) this.#addKey(pitch);
+    this.#setFocusable(START_PITCH);
+    player.addEventListener("press", (event) => this.#showKey(event, true));
+    player.addEventListener("release", (event) => this.#showKey(event, false));
+    this.#listenToPointers();
+    element.addEventListener("keydown", (event) => this.#onKey(event));
     new ResizeObserver(() => this.#resize()).observe(element);
     this.#resize();
-    this.reveal(60);
+    this.reveal(START_PITCH);
   }
 
   /** @param {number} pitch */
-  #add(pitch) {
+  #addKey(pitch) {
     const button = document.createElement("button");
     button.type = "button";
     button.tabIndex = -1;
     button.className = `key ${isBlack(pitch) ? "black" : "white"}`;
     button.dataset.pitch = String(pitch);
     button.setAttribute("aria-label", pitchName(pitch).replace("♯", " sharp "));
-    button.style.setProperty("--at", String(this.keys.position(pitch)));
-    const words = document.createElement("small");
-    words.setAttribute("aria-hidden", "true");
-    button.append(words);
+    button.style.setProperty("--position", String(this.keys.position(pitch)));
+    const label = document.createElement("small");
+    label.setAttribute("aria-hidden", "true");
+    button.append(label);
     button.addEventListener("click", (event) => {
-      if (event.detail === 0) this.#brief(pitch); // by Enter or a screen reader
+      if (event.detail === 0) this.#playBriefly(pitch); // by Enter or a screen reader
     });
     this.#buttons.set(pitch, button);
     this.element.append(button);
   }
 
   /** @param {number} pitch */
-  #brief(pitch) {
+  #playBriefly(pitch) {
     const holder = `key ${pitch}`;
-    this.player.press(holder, pitch, 84);
-    setTimeout(() => this.player.release(holder), BRIEF);
+    this.player.press(holder, pitch, BRIEF_NOTE_VELOCITY);
+    setTimeout(() => this.player.release(holder), BRIEF_NOTE_MS);
   }
 
   /** @param {number} pitch */
-  #focusable(pitch) {
+  #setFocusable(pitch) {
     for (const [each, button] of this.#buttons) button.tabIndex = each === pitch ? 0 : -1;
   }
 
   /** @param {Event} event @param {boolean} down */
-  #show(event, down) {
+  #showKey(event, down) {
     const { pitch } = /** @type {CustomEvent} */ (event).detail;
     this.#buttons.get(pitch)?.classList.toggle("down", down);
   }
 
-  /** px of a white key. */
-  get white() {
-    return this.#white;
+  /** Width of a white key, px. */
+  get keyWidth() {
+    return this.#keyWidth;
   }
 
-  /** px by which the keys are moved to the left. */
+  /** Distance by which the keys are scrolled to the left, px. */
   get offset() {
-    return this.#first * this.#white;
+    return this.#first * this.#keyWidth;
   }
 
   #resize() {
     const width = this.element.clientWidth;
-    const least = this.#coarse.matches ? NARROWEST.coarse : NARROWEST.fine;
-    this.#white = Math.max(width / this.keys.whites, least);
-    this.#move(this.#first);
+    const minimum = this.#coarse.matches ? MIN_KEY_WIDTH.coarse : MIN_KEY_WIDTH.fine;
+    this.#keyWidth = Math.max(width / this.keys.whites, minimum);
+    this.#scrollTo(this.#first);
   }
 
-  /** @param {number} first white keys left of what is seen */
-  #move(first) {
-    const seen = this.element.clientWidth / this.#white;
-    this.#first = Math.min(Math.max(first, 0), Math.max(this.keys.whites - seen, 0));
-    this.element.style.setProperty("--white", `${this.#white}px`);
+  /** @param {number} first white keys to the left of the visible ones */
+  #scrollTo(first) {
+    const visible = this.element.clientWidth / this.#keyWidth;
+    this.#first = Math.min(Math.max(first, 0), Math.max(this.keys.whites - visible, 0));
+    this.element.style.setProperty("--key-width", `${this.#keyWidth}px`);
     this.element.style.setProperty("--offset", `${-this.offset}px`);
-    this.dispatchEvent(new Event("moved"));
+    this.dispatchEvent(new Event("scroll-keys"));
   }
 
   /** @param {number} px to the right */
   scroll(px) {
-    this.#move(this.#first + px / this.#white);
+    this.#scrollTo(this.#first + px / this.#keyWidth);
   }
 
   /** Bring the octave above a key into view. @param {number} pitch MIDI number */
   reveal(pitch) {
-    const seen = this.element.clientWidth / this.#white;
-    const place = this.keys.position(Math.min(Math.max(pitch, this.keys.lowest), this.keys.highest));
-    const last = place + Math.min(8, seen);
-    if (place < this.#first) this.#move(place);
-    else if (last > this.#first + seen) this.#move(last - seen);
+    const visible = this.element.clientWidth / this.#keyWidth;
+    const first = this.keys.position(Math.min(Math.max(pitch, this.keys.lowest), this.keys.highest));
+    const last = first + Math.min(8, visible);
+    if (first < this.#first) this.#scrollTo(first);
+    else if (last > this.#first + visible) this.#scrollTo(last - visible);
   }
 
-  /** Words on the keys. @param {Map<number, string>} words by MIDI number */
-  label(words) {
+  /** Label the keys. @param {Map<number, string>} labels by MIDI number */
+  setLabels(labels) {
     for (const [pitch, button] of this.#buttons) {
-      const text = /** @type {HTMLElement} */ (button.firstElementChild);
+      const label = /** @type {HTMLElement} */ (button.firstElementChild);
       const key = document.createElement("b");
-      key.textContent = words.get(pitch) ?? "";
-      text.replaceChildren(...(key.textContent ? [key] : []));
-      if (pitch % 12 === 0) text.append(pitchName(pitch));
+      key.textContent = labels.get(pitch) ?? "";
+      label.replaceChildren(...(key.textContent ? [key] : []));
+      if (pitch % 12 === 0) label.append(pitchName(pitch));
     }
   }
 
-  #fingers() {
+  #listenToPointers() {
     const { element, player } = this;
     /** @type {Set<number>} */
     const down = new Set();
-    const at = (/** @type {PointerEvent} */ event) => {
+    const keyAt = (/** @type {PointerEvent} */ event) => {
       const box = element.getBoundingClientRect();
-      const x = (event.clientX - box.left + this.offset) / this.#white;
-      return this.keys.at(x, (event.clientY - box.top) / box.height);
+      const x = (event.clientX - box.left + this.offset) / this.#keyWidth;
+      return this.keys.keyAt(x, (event.clientY - box.top) / box.height);
     };
     element.addEventListener("pointerdown", (event) => {
       if (event.button > 0) return;
-      const key = at(event);
+      const key = keyAt(event);
       if (!key) return;
       event.preventDefault();
       try {
         element.setPointerCapture(event.pointerId);
       } catch {
-        // the pointer is up already
+        // the pointer is already up
       }
       down.add(event.pointerId);
-      this.#focusable(key.pitch);
+      this.#setFocusable(key.pitch);
       player.press(`finger ${event.pointerId}`, key.pitch, key.velocity);
     });
     element.addEventListener("pointermove", (event) => {
       if (!down.has(event.pointerId)) return;
       const holder = `finger ${event.pointerId}`;
-      const key = at(event);
+      const key = keyAt(event);
       if (!key) player.release(holder);
       else if (player.holds(holder) !== key.pitch) player.press(holder, key.pitch, key.velocity);
     });
@@ -162,7 +164,7 @@ export class Piano extends EventTarget {
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKey(event) {
     const button = /** @type {HTMLElement} */ (event.target);
     const pitch = Number(button.dataset.pitch);
     const steps = /** @type {Record<string, number>} */ ({
@@ -173,7 +175,7 @@ export class Piano extends EventTarget {
     event.preventDefault();
     const { lowest, highest } = this.keys;
     const next = Math.min(Math.max(pitch + steps[event.key], lowest), highest);
-    this.#focusable(next);
+    this.#setFocusable(next);
     this.reveal(next);
     this.#buttons.get(next)?.focus({ preventScroll: true });
   }

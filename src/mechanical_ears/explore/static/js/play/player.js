@@ -1,16 +1,16 @@
-/** Keys that are down, whoever holds them: fingers, the computer's keys, MIDI. */
+/** Keys that are down, held by fingers, the computer keyboard or MIDI. */
 
 /** Events: `press` (detail: {pitch, velocity}), `release` (detail: {pitch}). */
 export class Player extends EventTarget {
   /** @type {Map<string, {pitch: number, voice: import("../audio/voices.js").Voice | null}>} */
   #held = new Map();
-  /** MIDI number and velocity of what was played last. */
+  /** MIDI number and velocity of the last note. */
   last = { pitch: 60, velocity: 84 };
 
   /**
    * @param {import("../audio/engine.js").Engine} engine
    * @param {import("../audio/voices.js").Voices} voices
-   * @param {() => string | null} instrument id of the one in hand
+   * @param {() => string | null} instrument returns the id of the selected instrument
    */
   constructor(engine, voices, instrument) {
     super();
@@ -28,7 +28,7 @@ export class Player extends EventTarget {
     this.release(holder);
     const id = this.instrument();
     if (!id) return;
-    if (!this.engine.awake) this.engine.wake(); // a gesture is what it waits for
+    if (!this.engine.awake) this.engine.wake(); // allowed in a user gesture
     const voice = this.voices.press(id, pitch, velocity);
     this.#held.set(holder, { pitch, voice });
     this.last = { pitch, velocity };
@@ -50,8 +50,8 @@ export class Player extends EventTarget {
     return this.#held.get(holder)?.pitch ?? null;
   }
 
-  /** @param {string} [kind] holders whose name begins so; all without it */
-  releaseAll(kind = "") {
-    for (const holder of [...this.#held.keys()]) if (holder.startsWith(kind)) this.release(holder);
+  /** @param {string} [prefix] of the holders to release; all without it */
+  releaseAll(prefix = "") {
+    for (const holder of [...this.#held.keys()]) if (holder.startsWith(prefix)) this.release(holder);
   }
 }

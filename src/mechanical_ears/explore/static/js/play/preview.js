@@ -1,11 +1,12 @@
-/** One note of an instrument, to hear what it is: on hover, on a step of a walk. */
+/** Previews: a short note of an instrument, on hover and after each step. */
 
-const HELD = 900; // ms
-const BASS = 43; // MIDI number at which basses are tried
+const HOLD_MS = 900; // ms
+const BASS_PITCH = 43; // MIDI number at which basses are previewed
+const MAX_BASS_PITCH = 55; // MIDI number up to which a bass is previewed at the last key
 
-export class Audition {
+export class Preview {
   /** @type {{id: string, voice: import("../audio/voices.js").Voice | null, timer?: ReturnType<typeof setTimeout>} | null} */
-  #tried = null;
+  #current = null;
 
   /**
    * @param {import("../audio/voices.js").Voices} voices
@@ -17,41 +18,41 @@ export class Audition {
   }
 
   /**
-   * Play it now, or as soon as its note is there, unless another is tried before.
+   * Play a note now, or as soon as it is loaded, unless another preview starts before.
    *
    * @param {string} id
    * @param {string | null} [family]
    */
   play(id, family = null) {
     const { notes } = this.voices;
-    if (this.#tried?.id !== id) this.stop();
+    if (this.#current?.id !== id) this.stop();
     const { pitch, velocity } = this.player.last;
-    const key = family === "bass" && pitch > 55 ? BASS : pitch;
+    const key = family === "bass" && pitch > MAX_BASS_PITCH ? BASS_PITCH : pitch;
     const layer = nearest(notes.layers, velocity);
-    this.#end();
-    const tried = (this.#tried = { id, voice: /** @type {any} */ (null) });
-    const sound = () => {
-      if (this.#tried !== tried) return;
+    this.#release();
+    const preview = (this.#current = { id, voice: /** @type {any} */ (null) });
+    const start = () => {
+      if (this.#current !== preview) return;
       const voice = this.voices.press(id, key, layer);
-      this.#tried = voice && { id, voice, timer: setTimeout(() => this.#end(), HELD) };
+      this.#current = voice && { id, voice, timer: setTimeout(() => this.#release(), HOLD_MS) };
     };
-    if (notes.nearest(id, key, layer)) sound();
-    else notes.when(id, key, layer, sound);
+    if (notes.nearest(id, key, layer)) start();
+    else notes.whenLoaded(id, key, layer, start);
   }
 
-  /** The note ends; one that is still on its way is not wanted any more. */
+  /** Release the note; if it is not loaded yet, cancel its request. */
   stop() {
-    const id = this.#tried?.id;
-    this.#end();
-    this.#tried = null;
-    if (id && id !== this.player.instrument()) this.voices.notes.leave(id);
+    const id = this.#current?.id;
+    this.#release();
+    this.#current = null;
+    if (id && id !== this.player.instrument()) this.voices.notes.cancelFor(id);
   }
 
-  #end() {
-    if (!this.#tried?.voice) return;
-    clearTimeout(this.#tried.timer);
-    this.voices.release(this.#tried.voice);
-    this.#tried.voice = null;
+  #release() {
+    if (!this.#current?.voice) return;
+    clearTimeout(this.#current.timer);
+    this.voices.release(this.#current.voice);
+    this.#current.voice = null;
   }
 }
 

@@ -1,85 +1,85 @@
-/** Export for samplers: a wish, a bar that fills, a file. */
+/** Export of the selected instrument for samplers: a form, its progress and the file. */
 
 import { Problem } from "../api.js";
 import { byId } from "../element.js";
-import { wrong } from "../notices.js";
-import { size } from "../wording.js";
+import { showError } from "../notices.js";
+import { fileSize } from "../wording.js";
 
-const EVERY = 300; // ms between two looks
+const POLL_MS = 300; // ms between two requests for the progress
 
 /**
  * @param {import("../api.js").Api} api
- * @param {() => import("../types.js").Instrument | null} instrument the one in hand
+ * @param {() => import("../types.js").Instrument | null} selectedInstrument
  */
-export function exporting(api, instrument) {
+export function setUpExport(api, selectedInstrument) {
   const form = /** @type {HTMLFormElement} */ (byId("export"));
   const start = /** @type {HTMLButtonElement} */ (byId("export-start"));
   const cancel = /** @type {HTMLButtonElement} */ (byId("export-cancel"));
-  const bar = /** @type {HTMLProgressElement} */ (byId("export-progress"));
+  const progress = /** @type {HTMLProgressElement} */ (byId("export-progress"));
   const state = byId("export-state");
   /** @type {string | null} */
   let job = null;
 
   /** @param {boolean} busy */
-  const show = (busy) => {
+  const showBusy = (busy) => {
     start.disabled = busy;
-    bar.hidden = cancel.hidden = !busy;
-    if (busy) bar.value = 0;
+    progress.hidden = cancel.hidden = !busy;
+    if (busy) progress.value = 0;
   };
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const chosen = instrument();
-    if (!chosen || job) return;
-    const wish = new FormData(form);
-    show(true);
-    state.textContent = `Preparing “${chosen.name}”…`;
+    const instrument = selectedInstrument();
+    if (!instrument || job) return;
+    const options = new FormData(form);
+    showBusy(true);
+    state.textContent = `Preparing “${instrument.name}”…`;
     try {
-      const asked = await api.export({
-        id: chosen.id,
-        format: String(wish.get("format")),
-        every: Number(wish.get("every")),
-        layers: Number(wish.get("layers")),
+      const started = await api.startExport({
+        id: instrument.id,
+        format: String(options.get("format")),
+        every: Number(options.get("every")),
+        layers: Number(options.get("layers")),
       });
-      job = asked.job;
-      await follow(job, chosen.name);
+      job = started.job;
+      await waitAndDownload(job, instrument.name);
     } catch (error) {
-      state.textContent = error instanceof Problem ? error.words : "";
-      wrong(error, "The export failed");
+      state.textContent = error instanceof Problem ? error.text : "";
+      showError(error, "The export failed");
     } finally {
       job = null;
-      show(false);
+      showBusy(false);
     }
   });
 
-  /** @param {string} running @param {string} name */
-  async function follow(running, name) {
+  /** @param {string} runningJob @param {string} name */
+  async function waitAndDownload(runningJob, name) {
     for (;;) {
-      const told = await api.exported(running);
-      bar.value = told.progress;
-      if (told.state === "failed") throw new Problem(told.problem ?? "It failed");
-      if (told.state === "cancelled") {
+      const status = await api.exportStatus(runningJob);
+      progress.value = status.progress;
+      if (status.state === "failed") throw new Problem(status.problem ?? "It failed");
+      if (status.state === "cancelled") {
         state.textContent = "Cancelled.";
         return;
       }
-      if (told.state === "done") {
-        state.textContent = `“${name}” is ready: ${told.size ? size(told.size) : "downloading"}.`;
-        download(`/api/exports/${running}/file`);
+      if (status.state === "done") {
+        state.textContent = `“${name}” is ready: ${status.size ? fileSize(status.size) : "downloading"}.`;
+        download(`/api/exports/${runningJob}/file`);
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, EVERY));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 
   cancel.addEventListener("click", async () => {
-    if (job) await api.cancel(job).catch(wrong);
+    if (job) await api.cancelExport(job).catch(showError);
   });
 }
 
-/** @param {string} address whose answer is a file to be kept @param {string} [name] of the file */
-export function download(address, name = "") {
+/** @param {string} url @param {string} [name] of the file */
+export function download(url, name = "") {
   const link = document.createElement("a");
-  link.href = address;
+  link.href = url;
   link.download = name;
   document.body.append(link);
   link.click();

@@ -1,12 +1,12 @@
-/** Favourites: they stay when the server is stopped. */
+/** The list of favourites, which the server stores. */
 
 import { byId, element, icon } from "../element.js";
 import { swatch } from "../families.js";
-import { notice, wrong } from "../notices.js";
+import { notice, showError } from "../notices.js";
 
 /** @typedef {import("../types.js").Favourite} Favourite */
 
-/** Events: `choose`, `hear` and `anew` (detail: Favourite), `change`. */
+/** Events: `select`, `preview` and `regenerate` (detail: Favourite), `change`. */
 export class Favourites extends EventTarget {
   /** @type {Favourite[]} */
   #all = [];
@@ -35,11 +35,11 @@ export class Favourites extends EventTarget {
   /** @param {string} id of an instrument @param {string} name */
   async add(id, name) {
     try {
-      await this.api.keep(id, name);
+      await this.api.addFavourite(id, name);
       await this.load();
-      notice(`“${name}” is kept.`);
+      notice(`“${name}” was added to the favourites.`);
     } catch (error) {
-      wrong(error, "It could not be kept");
+      showError(error, "The favourite could not be added");
     }
   }
 
@@ -47,60 +47,60 @@ export class Favourites extends EventTarget {
   async remove(favourite) {
     const { name, instrument } = favourite;
     try {
-      await this.api.forget(favourite.favourite);
+      await this.api.removeFavourite(favourite.favourite);
       await this.load();
-      byId("tab-kept").focus();
-      const back = { action: "Undo", onAction: () => instrument && this.add(instrument.id, name) };
-      notice(`“${name}” is no longer kept.`, instrument ? back : {});
+      byId("tab-saved").focus();
+      const undo = { action: "Undo", onAction: () => instrument && this.add(instrument.id, name) };
+      notice(`“${name}” was removed from the favourites.`, instrument ? undo : {});
     } catch (error) {
-      wrong(error, "It could not be removed");
+      showError(error, "The favourite could not be removed");
     }
   }
 
   #show() {
-    const none = element("li", { class: "none" }, "Nothing yet. The heart keeps the instrument in hand.");
-    const lines = this.#all.map((favourite) => this.#line(favourite));
-    this.list.replaceChildren(...(lines.length ? lines : [none]));
-    byId("kept-count").textContent = lines.length ? String(lines.length) : "";
+    const empty = element("li", { class: "empty" }, "No favourites yet. The heart adds the selected instrument.");
+    const items = this.#all.map((favourite) => this.#listItem(favourite));
+    this.list.replaceChildren(...(items.length ? items : [empty]));
+    byId("favourite-count").textContent = items.length ? String(items.length) : "";
     this.dispatchEvent(new Event("change"));
   }
 
   /** @param {Favourite} favourite */
-  #line(favourite) {
+  #listItem(favourite) {
     const { name, instrument, problem } = favourite;
-    const line = element("li");
-    const pick = element(
+    const item = element("li");
+    const open = element(
       "button",
-      { class: "pick", title: problem ?? name },
+      { class: "open-favourite", title: problem ?? name },
       swatch(instrument?.family, this.families),
       element("span", {}, name),
     );
-    pick.addEventListener("click", () => {
-      if (instrument) this.dispatchEvent(new CustomEvent("choose", { detail: favourite }));
-      else this.#lost(favourite);
+    open.addEventListener("click", () => {
+      if (instrument) this.dispatchEvent(new CustomEvent("select", { detail: favourite }));
+      else this.#explainProblem(favourite);
     });
-    pick.addEventListener("pointerenter", (event) => {
+    open.addEventListener("pointerenter", (event) => {
       if (instrument && event.pointerType === "mouse")
-        this.dispatchEvent(new CustomEvent("hear", { detail: favourite }));
+        this.dispatchEvent(new CustomEvent("preview", { detail: favourite }));
     });
     const rename = element("button", { class: "button square plain", "aria-label": `Rename ${name}`, title: "Rename" }, icon("pencil"));
-    rename.addEventListener("click", () => this.#rename(line, favourite));
+    rename.addEventListener("click", () => this.#rename(item, favourite));
     const remove = element("button", { class: "button square plain", "aria-label": `Remove ${name}`, title: "Remove" }, icon("close"));
     remove.addEventListener("click", () => this.remove(favourite));
-    line.append(pick, rename, remove);
-    return line;
+    item.append(open, rename, remove);
+    return item;
   }
 
-  /** Of other weights: what can be done is to imagine the seed anew. @param {Favourite} favourite */
-  #lost(favourite) {
-    const words = favourite.problem ?? "It cannot be opened.";
-    const anew = () => this.dispatchEvent(new CustomEvent("anew", { detail: favourite }));
-    const seeded = typeof favourite.seed === "number";
-    notice(words, { wrong: true, ...(seeded ? { action: "Imagine it anew", onAction: anew } : {}) });
+  /** A favourite of other weights cannot be opened, but its seed can be generated again. @param {Favourite} favourite */
+  #explainProblem(favourite) {
+    const text = favourite.problem ?? "It cannot be opened.";
+    const onAction = () => this.dispatchEvent(new CustomEvent("regenerate", { detail: favourite }));
+    const hasSeed = typeof favourite.seed === "number";
+    notice(text, { isError: true, ...(hasSeed ? { action: "Generate it again", onAction } : {}) });
   }
 
-  /** @param {HTMLElement} line @param {Favourite} favourite */
-  #rename(line, favourite) {
+  /** @param {HTMLElement} item @param {Favourite} favourite */
+  #rename(item, favourite) {
     const field = element("input", { type: "text", "aria-label": "New name", maxlength: "100" });
     field.value = favourite.name;
     let done = false;
@@ -109,18 +109,18 @@ export class Favourites extends EventTarget {
       done = true;
       const name = field.value.trim();
       try {
-        if (save && name && name !== favourite.name) await this.api.rename(favourite.favourite, name);
+        if (save && name && name !== favourite.name) await this.api.renameFavourite(favourite.favourite, name);
       } catch (error) {
-        wrong(error, "It could not be renamed");
+        showError(error, "The favourite could not be renamed");
       }
-      await this.load().catch(wrong);
+      await this.load().catch(showError);
     };
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter") finish(true);
       else if (event.key === "Escape") finish(false);
     });
     field.addEventListener("blur", () => finish(true));
-    line.replaceChildren(field);
+    item.replaceChildren(field);
     field.focus();
     field.select();
   }

@@ -1,72 +1,72 @@
-/** Files that are opened or dropped: recordings, and instruments that somebody shared. */
+/** Files that are opened or dropped on the page: recordings and shared instruments. */
 
 import { Problem } from "../api.js";
 import { byId } from "../element.js";
 
-const LARGEST_SHARE = 8 * 2 ** 20; // bytes
-const LARGEST = 64 * 2 ** 20; // bytes, where the server does not say
+const MAX_INSTRUMENT_BYTES = 8 * 2 ** 20; // bytes
+const MAX_RECORDING_BYTES = 64 * 2 ** 20; // bytes, if the server gives no limit
 
-/**
- * @param {(file: File) => void} take called with each file, one at a time
- */
-export function files(take) {
+/** @param {(file: File) => void} handleFile called for each file */
+export function onFiles(handleFile) {
   const field = /** @type {HTMLInputElement} */ (byId("file"));
   byId("open").addEventListener("click", () => field.click());
   field.addEventListener("change", () => {
-    for (const file of field.files ?? []) take(file);
+    for (const file of field.files ?? []) handleFile(file);
     field.value = "";
   });
-  const veil = byId("veil");
-  const holdsFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
+  const overlay = byId("drop-overlay");
+  const hasFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
   let depth = 0;
   addEventListener("dragenter", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     depth++;
-    veil.hidden = false;
+    overlay.hidden = false;
   });
   addEventListener("dragover", (event) => {
-    if (holdsFiles(event)) event.preventDefault();
+    if (hasFiles(event)) event.preventDefault();
   });
   addEventListener("dragleave", () => {
     depth = Math.max(depth - 1, 0);
-    veil.hidden = depth === 0;
+    overlay.hidden = depth === 0;
   });
   addEventListener("drop", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     depth = 0;
-    veil.hidden = true;
+    overlay.hidden = true;
     const [file] = event.dataTransfer?.files ?? [];
-    if (file) take(file);
+    if (file) handleFile(file);
   });
 }
 
 /** @param {File} file */
-export const isShare = (file) => /\.json$/i.test(file.name) || file.type === "application/json";
+export const isSharedInstrument = (file) => /\.json$/i.test(file.name) || file.type === "application/json";
 
 /**
- * An instrument that somebody shared.
+ * Read a shared instrument.
  *
  * @param {File} file
  * @returns {Promise<object>}
- * @throws {Problem} it is none
+ * @throws {Problem} if it is not JSON or too large
  */
-export async function readShare(file) {
-  if (file.size > LARGEST_SHARE) throw new Problem(`“${file.name}” is too large for an instrument`);
+export async function readSharedInstrument(file) {
+  if (file.size > MAX_INSTRUMENT_BYTES)
+    throw new Problem(`“${file.name}” is too large for an instrument`);
   try {
     return JSON.parse(await file.text());
   } catch {
-    throw new Problem(`“${file.name}” is no instrument file`, "Share writes such files");
+    throw new Problem(`“${file.name}” is not an instrument file`, "The share button saves such files");
   }
 }
 
-/** @param {File} file @param {number} [largest] bytes @throws {Problem} it is too large or empty */
-export function checkRecording(file, largest = LARGEST) {
+/** @param {File} file @param {number} [maxBytes] @throws {Problem} if it is empty or too large */
+export function checkRecording(file, maxBytes = MAX_RECORDING_BYTES) {
   if (!file.size) throw new Problem(`“${file.name}” is empty`);
-  if (file.size > largest)
+  const megabytes = (/** @type {number} */ bytes) => `${Math.round(bytes / 2 ** 20)} MB`;
+  if (file.size > maxBytes)
     throw new Problem(
-      `“${file.name}” has ${Math.round(file.size / 2 ** 20)} MB, more than the ${Math.round(largest / 2 ** 20)} MB that are taken`,
+      `“${file.name}” has ${megabytes(file.size)}; the limit is ${megabytes(maxBytes)}`,
       "Cut out one note and drop that",
     );
 }
