@@ -279,7 +279,7 @@ class Fluid(FluidSynthRenderer):
     def note(self, key: int, velocity: int, held: float, whole: float) -> NDArray[np.float32]:
         """A note, float32 (frames,), let go after ``held`` of ``whole`` s."""
         hold, length = round(held * RENDER_RATE), round(whole * RENDER_RATE)
-        return self.play(0, 0, key, velocity, hold=hold, length=length)
+        return self.render(0, 0, key, velocity, hold=hold, length=length)
 
     def level(self, key: int, velocity: int) -> float:
         """Mean square of a note's first second, dB."""

@@ -31,9 +31,9 @@ def _corpus(font: Path, workers: int) -> int:
 
 def _synthesis_alone(font: Path) -> int:
     """One preset's keys through FluidSynth only: what a worker can reach at most."""
-    with FluidSynthRenderer(font) as player:
+    with FluidSynthRenderer(font) as renderer:
         for pitch in range(21, 109):
-            player.play(0, 0, pitch, 100, hold=144_000, length=192_000)
+            renderer.render(0, 0, pitch, 100, hold=144_000, length=192_000)
     return 88
 
 

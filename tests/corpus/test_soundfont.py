@@ -31,7 +31,7 @@ FOLDER = Path("/usr/share/sounds/sf2")
 FLUID, SMALL = FOLDER / "FluidR3_GM.sf2", FOLDER / "TimGM6mb.sf2"
 
 
-def _fluidsynth_is_there() -> bool:
+def _has_fluidsynth() -> bool:
     try:
         fluidsynth_renderer._load_library()
     except CorpusError:
@@ -40,7 +40,7 @@ def _fluidsynth_is_there() -> bool:
 
 
 needs_fluidsynth = pytest.mark.skipif(
-    not _fluidsynth_is_there(), reason="apt install libfluidsynth3; pip install pyfluidsynth"
+    not _has_fluidsynth(), reason="apt install libfluidsynth3; pip install pyfluidsynth"
 )
 needs_small = pytest.mark.skipif(not SMALL.exists(), reason="apt install timgm6mb-soundfont")
 needs_fluid = pytest.mark.skipif(not FLUID.exists(), reason="apt install fluid-soundfont-gm")
@@ -83,16 +83,16 @@ def _frequency(samples: NDArray[np.float32], sample_rate: int) -> float:
     return peak + (turn - peak * 0.5 + round(peak * 0.5 - turn)) / 0.5
 
 
-def _told(corpus: SoundFont, start: int = 0) -> list[tuple[int, str, bytes]]:
-    return [_flat(scanned) for scanned in corpus.scan(start)]
+def _entries(corpus: SoundFont, start: int = 0) -> list[tuple[int, str, bytes]]:
+    return [_entry(entry) for entry in corpus.scan(start)]
 
 
-def _flat(scanned: CorpusEntry) -> tuple[int, str, bytes]:
-    assert scanned.problem is None
-    note = scanned.note
+def _entry(entry: CorpusEntry) -> tuple[int, str, bytes]:
+    assert entry.problem is None
+    note = entry.note
     if note is None:
-        return scanned.index, "", b""
-    return scanned.index, note.name, note.sound.samples.tobytes()
+        return entry.index, "", b""
+    return entry.index, note.name, note.sound.samples.tobytes()
 
 
 @needs_fluidsynth
@@ -101,12 +101,12 @@ def _flat(scanned: CorpusEntry) -> tuple[int, str, bytes]:
 def test_pitch_is_exact(tiny: Path, pitch: int, sample_rate: int) -> None:
     sound = render_note(tiny, 0, 40, pitch, sample_rate=sample_rate)
     assert (sound.sample_rate, len(sound.samples)) == (sample_rate, 4 * sample_rate)
-    heard = _frequency(sound.samples, sample_rate)
-    assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.1
+    frequency = _frequency(sound.samples, sample_rate)
+    assert abs(cents_between(frequency, midi_to_hz(pitch))) < 0.1
 
 
 @needs_fluidsynth
-def test_compressed_soundfonts_are_played(tmp_path: Path) -> None:
+def test_compressed_soundfonts_are_rendered(tmp_path: Path) -> None:
     plain = np.frombuffer(sine().data, dtype="<i2")
     stream = io.BytesIO()
     soundfile.write(stream, plain, 48_000, format="OGG", subtype="VORBIS")
@@ -117,8 +117,8 @@ def test_compressed_soundfonts_are_played(tmp_path: Path) -> None:
         {(0, 0, "Piano"): [zone(instrument=0)]},
     )
     (note,) = SoundFont(path, pitches=[64], velocities=[127])
-    heard = _frequency(note.sound.samples, 16_000)
-    assert abs(cents_between(heard, midi_to_hz(64))) < 0.5
+    frequency = _frequency(note.sound.samples, 16_000)
+    assert abs(cents_between(frequency, midi_to_hz(64))) < 0.5
 
 
 @needs_fluidsynth
@@ -133,7 +133,7 @@ def test_loudness_goes_with_the_square_of_velocity(tiny: Path) -> None:
 
 
 @needs_fluidsynth
-def test_key_is_let_go_after_the_hold(tiny: Path) -> None:
+def test_the_key_is_released_after_the_hold(tiny: Path) -> None:
     samples = np.abs(render_note(tiny, 0, 40, 69, hold_seconds=1.0, seconds=1.5).samples)
     assert len(samples) == 24_000
     assert samples[:16_000].reshape(-1, 160).max(axis=1).min() > 0.05
@@ -141,7 +141,7 @@ def test_key_is_let_go_after_the_hold(tiny: Path) -> None:
 
 
 @needs_fluidsynth
-def test_a_note_too_loud_is_scaled_down_not_clipped(tmp_path: Path) -> None:
+def test_a_note_above_full_scale_is_scaled_down_not_clipped(tmp_path: Path) -> None:
     path = write_soundfont(
         tmp_path / "loud.sf2",
         [sine(level=1.0)],
@@ -155,7 +155,7 @@ def test_a_note_too_loud_is_scaled_down_not_clipped(tmp_path: Path) -> None:
 
 
 @needs_fluidsynth
-def test_labels_places_and_silence(tiny: Path) -> None:
+def test_labels_indices_and_silence(tiny: Path) -> None:
     corpus = SoundFont(tiny, pitches=range(55, 65), velocities=(127, 50), workers=2)
     assert corpus.instruments == (
         "keyboard_acoustic_tiny_font-000-000",
@@ -164,9 +164,9 @@ def test_labels_places_and_silence(tiny: Path) -> None:
         "flute_acoustic_tiny_font-000-073",
     )
     assert len(corpus) == 2 * (5 + 10 + 10 + 10)  # the piano covers 60..64 only
-    scanned = list(corpus.scan())
-    assert [place.index for place in scanned] == list(range(70))
-    notes = [place.note for place in scanned if place.note is not None]
+    entries = list(corpus.scan())
+    assert [entry.index for entry in entries] == list(range(70))
+    notes = [entry.note for entry in entries if entry.note is not None]
     assert Counter(note.family for note in notes) == {"keyboard": 10, "string": 20, "flute": 20}
     first = notes[0]
     assert first.name == "keyboard_acoustic_tiny_font-000-000-060-050"
@@ -175,7 +175,7 @@ def test_labels_places_and_silence(tiny: Path) -> None:
 
 
 @needs_fluidsynth
-def test_groups_share_recordings_over_fonts(tiny: Path, tmp_path: Path) -> None:
+def test_groups_share_recordings_across_fonts(tiny: Path, tmp_path: Path) -> None:
     low, high = zone(sample=0, keys=(0, 60)), zone(sample=1, keys=(61, 127))
     other = write_soundfont(
         tmp_path / "other.sf2",
@@ -202,7 +202,7 @@ def test_provenance(tiny: Path) -> None:
 
 
 @needs_fluidsynth
-def test_presets_are_chosen_by_number_or_name(tiny: Path) -> None:
+def test_presets_are_selected_by_number_or_name(tiny: Path) -> None:
     corpus = SoundFont(tiny, presets=["0:73", "PIAN"])
     assert [name[-7:] for name in corpus.instruments] == ["000-000", "000-073"]
 
@@ -211,9 +211,9 @@ def test_presets_are_chosen_by_number_or_name(tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"presets": ["0:99"]}, 'preset "0:99" is not there; give "bank:program"'),
-        ({"presets": ["tuba"]}, 'preset "tuba" is not there'),
-        ({"presets": ["128:0"]}, 'preset "128:0" is no melodic instrument'),
+        ({"presets": ["0:99"]}, 'preset "0:99" does not exist; give "bank:program"'),
+        ({"presets": ["tuba"]}, 'preset "tuba" does not exist'),
+        ({"presets": ["128:0"]}, 'preset "128:0" is not a melodic instrument'),
         ({"pitches": [128]}, '"pitch" is 128, outside 0..127'),
         ({"pitches": []}, 'no "pitch" is given'),
         ({"velocities": [0]}, '"velocity" is 0, outside 1..127'),
@@ -249,7 +249,7 @@ def test_bad_files(tiny: Path, tmp_path: Path) -> None:
         ("raise ModuleNotFoundError('no module')", "pip install"),
     ],
 )
-def test_missing_library_is_told_with_its_remedy(
+def test_a_missing_library_is_reported_with_its_remedy(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, message: str
 ) -> None:
     (tmp_path / "fluidsynth.py").write_text(module)
@@ -265,21 +265,21 @@ def test_missing_library_is_told_with_its_remedy(
 
 @needs_fluidsynth
 @needs_small
-def test_the_same_bytes_whatever_the_workers_and_the_start() -> None:
-    whole = _told(SoundFont(SMALL, limit=60, workers=1, seed=3))
+def test_bytes_do_not_depend_on_workers_and_start() -> None:
+    whole = _entries(SoundFont(SMALL, limit=60, workers=1, seed=3))
     assert len({samples for _, _, samples in whole}) > 55
-    assert _told(SoundFont(SMALL, limit=60, workers=2, seed=3)) == whole
+    assert _entries(SoundFont(SMALL, limit=60, workers=2, seed=3)) == whole
     again = SoundFont(SMALL, limit=60, workers=2, seed=3)
-    assert _told(again, 41) == whole[41:]
-    assert _told(again, 60) == []
+    assert _entries(again, 41) == whole[41:]
+    assert _entries(again, 60) == []
 
 
 @needs_fluidsynth
 @needs_small
-def test_a_note_alone_equals_the_note_after_others() -> None:
+def test_notes_do_not_depend_on_earlier_notes() -> None:
     corpus = SoundFont(SMALL, limit=24, workers=1, sample_rate=48_000, seed=1)
-    for scanned in corpus.scan():
-        note = scanned.note
+    for entry in corpus.scan():
+        note = entry.note
         assert note is not None
         bank, program = (int(number) for number in note.instrument.split("-")[1:])
         alone = render_note(SMALL, bank, program, note.pitch, note.velocity, sample_rate=48_000)
@@ -288,44 +288,45 @@ def test_a_note_alone_equals_the_note_after_others() -> None:
 
 @needs_fluidsynth
 @needs_small
-def test_limit_draws_evenly_and_by_seed() -> None:
+def test_limit_chooses_evenly_and_by_seed() -> None:
     def names(limit: int, seed: int) -> list[str]:
         corpus = SoundFont(SMALL, limit=limit, seed=seed)
-        plan = [corpus._plan[place] for place in range(len(corpus))]
-        assert plan == sorted(plan)
-        return [f"{number}:{pitch}:{velocity}" for number, pitch, velocity in plan]
+        assert corpus._plan == sorted(corpus._plan)
+        return [f"{number}:{pitch}:{velocity}" for number, pitch, velocity in corpus._plan]
 
-    drawn = names(300, 0)
-    assert len(set(drawn)) == 300
-    assert names(300, 0) == drawn
-    assert names(300, 1) != drawn
-    assert set(names(100, 0)) < set(drawn)
-    shares = Counter(name.split(":")[0] for name in drawn)
-    assert len(shares) == 113
-    assert max(shares.values()) - min(shares.values()) == 1
+    chosen = names(300, 0)
+    assert len(set(chosen)) == 300
+    assert names(300, 0) == chosen
+    assert names(300, 1) != chosen
+    assert set(names(100, 0)) < set(chosen)
+    counts = Counter(name.split(":")[0] for name in chosen)
+    assert len(counts) == 113
+    assert max(counts.values()) - min(counts.values()) == 1
 
 
 @needs_fluidsynth
 @needs_small
-def test_fluidsynth_agrees_with_the_map_on_which_keys_sound() -> None:
+def test_fluidsynth_sounds_exactly_where_coverage_says() -> None:
     partial = [
         preset
         for preset in SoundFontFile(SMALL).presets
         if preset.bank == 0 and not preset.coverage()[:, 100].all() and preset.regions
     ]
     assert partial
-    with fluidsynth_renderer.FluidSynthRenderer(SMALL) as player:
+    with fluidsynth_renderer.FluidSynthRenderer(SMALL) as renderer:
         for preset in partial[:6]:
             covered = preset.coverage()[:, 100]
             edges = np.flatnonzero(np.diff(covered.astype(int)))
             for pitch in (int(edge) + side for edge in edges for side in (0, 1)):
-                heard = player.play(preset.bank, preset.program, pitch, 100, hold=9600, length=9600)
-                assert bool(heard.any()) == bool(covered[pitch]), (preset.name, pitch)
+                samples = renderer.render(
+                    preset.bank, preset.program, pitch, 100, hold=9600, length=9600
+                )
+                assert bool(samples.any()) == bool(covered[pitch]), (preset.name, pitch)
 
 
 @needs_fluidsynth
 @needs_fluid
-def test_fluidr3_is_planned_grouped_and_does_not_clip() -> None:
+def test_notes_groups_and_peak_of_fluidr3() -> None:
     corpus = SoundFont(FLUID)
     assert (len(corpus.instruments), len(corpus)) == (138, 57_365)
     names = {number: f"fluidr3_gm-000-{number:03d}" for number in (0, 1, 3, 40, 110)}
@@ -333,30 +334,30 @@ def test_fluidr3_is_planned_grouped_and_does_not_clip() -> None:
     assert {names[0], names[1], names[3]} in groups
     assert {names[40], names[110], "fluidr3_gm-008-040"} in groups
     assert max(map(len, groups)) == 21
-    loudest = render_note(FLUID, 8, 26, 24, 127)  # of all at keys 24, 32, …, 104
+    loudest = render_note(FLUID, 8, 26, 24, 127)  # of all presets at keys 24, 32, …, 104
     assert 0.7 < np.abs(loudest.samples).max() < MAX_PEAK
 
 
 @needs_fluidsynth
-def test_a_walk_that_is_left_ends_its_threads(tiny: Path) -> None:
-    walk = SoundFont(tiny, workers=2).scan()
-    assert next(walk).index == 0
-    walk.close()  # type: ignore[attr-defined]
+def test_closing_a_scan_ends_its_threads(tiny: Path) -> None:
+    scan = SoundFont(tiny, workers=2).scan()
+    assert next(scan).index == 0
+    scan.close()  # type: ignore[attr-defined]
     assert not [t for t in threading.enumerate() if t.name.startswith("soundfont")]
 
 
-@needs_fluidsynth
-def hear_control_c() -> None:
+def enable_control_c() -> None:
     """In a child: Ctrl-C works even where the tests run as a background job, which ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_control_c_ends_a_walk_at_once(tiny: Path) -> None:
+@needs_fluidsynth
+def test_control_c_ends_a_scan_at_once(tiny: Path) -> None:
     script = (
         "import sys; from mechanical_ears.corpus.soundfont import SoundFont\n"
         "try:\n"
-        "    for place in SoundFont(sys.argv[1], workers=2).scan():\n"
-        "        print(place.index, flush=True)\n"
+        "    for entry in SoundFont(sys.argv[1], workers=2).scan():\n"
+        "        print(entry.index, flush=True)\n"
         "except KeyboardInterrupt: print('left')\n"
     )
     with subprocess.Popen(
@@ -364,29 +365,29 @@ def test_control_c_ends_a_walk_at_once(tiny: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_control_c,
-    ) as walker:
-        assert walker.stdout is not None
-        assert walker.stdout.readline() == "0\n"
-        walker.send_signal(signal.SIGINT)
-        out, err = walker.communicate(timeout=10)
+        preexec_fn=enable_control_c,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "0\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
     assert out.endswith("left\n")
-    assert (walker.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, "")
 
 
-def test_general_midi_in_nsynths_words() -> None:
+def test_general_midi_programs_cover_nsynths_vocabulary() -> None:
     assert len(PROGRAMS) == PROGRAM_COUNT
-    kinds = [kind for kind in PROGRAMS if kind is not None]
-    assert {family for family, _ in kinds} == set(FAMILIES)
-    assert {source for _, source in kinds} == set(SOURCES)
-    assert [program for program, kind in enumerate(PROGRAMS) if kind is None] == [
+    melodic = [labels for labels in PROGRAMS if labels is not None]
+    assert {family for family, _ in melodic} == set(FAMILIES)
+    assert {source for _, source in melodic} == set(SOURCES)
+    assert [program for program, labels in enumerate(PROGRAMS) if labels is None] == [
         *(55, 113, 115, 116, 117, 118, 119),
         *range(120, 128),
     ]
 
 
 @pytest.mark.parametrize(
-    ("bank", "program", "name", "kind"),
+    ("bank", "program", "name", "labels"),
     [
         (0, 0, "Grand", ("keyboard", "acoustic")),
         (0, 19, "Church Organ", ("organ", "acoustic")),
@@ -399,5 +400,7 @@ def test_general_midi_in_nsynths_words() -> None:
         (128, 0, "Standard", None),
     ],
 )
-def test_kinds_of_presets(bank: int, program: int, name: str, kind: tuple[str, str] | None) -> None:
-    assert family_and_source(bank, program, name) == kind
+def test_family_and_source_of_presets(
+    bank: int, program: int, name: str, labels: tuple[str, str] | None
+) -> None:
+    assert family_and_source(bank, program, name) == labels

@@ -32,7 +32,7 @@ def test_a_soundfont_plays_in_fluidsynth(server, space, tmp_path):
     except EarsError as error:
         pytest.skip(str(error))
     for pitch in (48, 60, 72):
-        audio = player.play(0, 0, pitch, 100, hold=RENDER_RATE, length=RENDER_RATE)
+        audio = player.render(0, 0, pitch, 100, hold=RENDER_RATE, length=RENDER_RATE)
         assert np.sqrt(np.mean(audio**2)) > 0.005
         assert sounds_at(audio[RENDER_RATE // 4 :], pitch)
 

@@ -47,7 +47,7 @@ class Fluid:
     def play(self, key: int, velocity: int = 100, held: float = 1.0, seconds: float = 1.5):
         """A note, float32 (frames,)."""
         hold, length = round(held * RENDER_RATE), round(seconds * RENDER_RATE)
-        return self._player.play(0, 0, key, velocity, hold=hold, length=length)
+        return self._player.render(0, 0, key, velocity, hold=hold, length=length)
 
     def every_key_sounds(self) -> None:
         """Keys 0..127 at a soft and a loud touch."""

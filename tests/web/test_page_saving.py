@@ -88,11 +88,11 @@ def test_an_exported_soundfont_plays_in_fluidsynth(shared_page, tmp_path):
     assert path.suffix == ".sf2"
     assert "is ready" in page.inner_text("#export-state")
     try:
-        player = fluid.Player(path)
+        player = fluid.FluidSynthRenderer(path)
     except EarsError as error:
         pytest.skip(str(error))
     rate = fluid.RENDER_RATE
-    audio = player.play(0, 0, 69, 100, hold=rate, length=rate)[rate // 4 :]
+    audio = player.render(0, 0, 69, 100, hold=rate, length=rate)[rate // 4 :]
     spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), 8 * rate))
     frequency = spectrum[8 * 420 : 8 * 460].argmax() / 8 + 420
     assert abs(1200 * np.log2(frequency / 440)) < 10

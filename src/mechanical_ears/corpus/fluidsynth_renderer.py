@@ -1,15 +1,16 @@
-"""One note of a SoundFont through FluidSynth, alone, and the same bytes every time.
+"""Rendering single notes of a SoundFont with FluidSynth, with the same bytes every time.
 
-FluidSynth is asked for its best: 48 kHz, 7th-order interpolation, no reverb, no chorus, float
-frames that no full scale clips; the two channels are averaged. (At 16 kHz directly it would be four
-times as fast and, in the worst tenth of the notes, 16 dB off: what lies above 8 kHz folds down.)
+FluidSynth runs at its best quality: 48 kHz, 7th-order interpolation, no reverb, no chorus, float
+frames that are not clipped at full scale; the two channels are averaged. (Rendering at 16 kHz would
+be four times as fast but, for the worst tenth of the notes, 16 dB off: components above 8 kHz
+alias.)
 
-Notes must not depend on each other. A synthesiser that played before does not play like a new one:
-the amplitude of a voice glides within its first 64 frames from where the voice's previous note left
-it. So each note gets a new synthesiser, which costs half a millisecond, as the loaded SoundFont is
-handed from one to the next, and a note needs five.
+Notes must not depend on each other, but a synthesiser that has played before does not play like a
+new one: the amplitude of a voice moves within its first 64 frames from the level of the voice's
+previous note. So each note gets a new synthesiser. This costs half a millisecond, because the
+loaded SoundFont is passed on from one to the next, and rendering a note takes five.
 
-Only the samples of the selected preset are in memory, and FluidSynth shares them between players.
+Only the samples of the selected preset are in memory, and FluidSynth shares them between renderers.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from numpy.typing import NDArray
 from mechanical_ears.errors import CorpusError
 
 RENDER_RATE = 48_000  # Hz
-GAIN = 0.8  # of full scale; the loudest notes of common General MIDI fonts then peak near 0.9
+GAIN = 0.8  # FluidSynth's; the loudest notes of common General MIDI fonts then peak near 0.9
 
 _INTERPOLATION = 7  # order, FluidSynth's highest
 _CHANNELS = 16  # MIDI channels of a synthesiser
-_LOG_LEVELS = 5  # FluidSynth's kinds of message, from panic to debug
+_LOG_LEVELS = 5  # of FluidSynth, from panic to debug
 _OK, _FAILED = 0, -1
 
-_NUMBERS = {b"synth.sample-rate": float(RENDER_RATE), b"synth.gain": GAIN}
-_SWITCHES = {
+_FLOAT_SETTINGS = {b"synth.sample-rate": float(RENDER_RATE), b"synth.gain": GAIN}
+_INTEGER_SETTINGS = {
     b"synth.reverb.active": 0,
     b"synth.chorus.active": 0,
     b"synth.dynamic-sample-loading": 1,
@@ -45,7 +46,7 @@ _SWITCHES = {
     b"synth.midi-channels": _CHANNELS,
     b"synth.polyphony": 64,
 }
-_FRAMES_OUT: list[type] = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int]
+_WRITE_ARGUMENTS: list[type] = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int]
 _PROTOTYPES: dict[str, tuple[type | None, list[type]]] = {
     "fluid_set_log_function": (c_void_p, [c_int, c_void_p, c_void_p]),
     "new_fluid_settings": (c_void_p, []),
@@ -63,21 +64,21 @@ _PROTOTYPES: dict[str, tuple[type | None, list[type]]] = {
     "fluid_synth_program_select": (c_int, [c_void_p, c_int, c_int, c_int, c_int]),
     "fluid_synth_noteon": (c_int, [c_void_p, c_int, c_int, c_int]),
     "fluid_synth_noteoff": (c_int, [c_void_p, c_int, c_int]),
-    "fluid_synth_write_float": (c_int, _FRAMES_OUT),
+    "fluid_synth_write_float": (c_int, _WRITE_ARGUMENTS),
 }
-_starting = threading.Lock()  # FluidSynth builds its tables with the first synthesiser
+_creation_lock = threading.Lock()  # FluidSynth builds its tables with the first synthesiser
 
 
 class FluidSynthRenderer:
-    """A SoundFont, loaded, whose notes can be played one at a time.
+    """Renders notes of a SoundFont, one at a time.
 
-    One thread may use a player at a time; players of several threads do not disturb each other.
+    A renderer is for one thread at a time; renderers of several threads are independent.
 
     Args:
         path: the .sf2 or .sf3 file.
 
     Raises:
-        CorpusError: FluidSynth is missing, or refuses the file.
+        CorpusError: FluidSynth is missing or cannot load the file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,9 +86,9 @@ class FluidSynthRenderer:
         self._library = _load_library()
         self._selected: tuple[int, int] | None = None
         self._settings = _make_settings(self._library)
-        with _starting:
+        with _creation_lock:
             self._keeper = self._library.new_fluid_synth(self._settings)
-            # The keeper plays nothing; it holds the font, and the preset's samples in memory.
+            # The keeper renders nothing; it keeps the font and the preset's samples in memory.
             font = self._library.fluid_synth_sfload(self._keeper, bytes(self.path), 0)
         if font == _FAILED:
             self.close()
@@ -95,21 +96,21 @@ class FluidSynthRenderer:
         self._font = self._library.fluid_synth_get_sfont_by_id(self._keeper, font)
         self._font_id = font
 
-    def play(
+    def render(
         self, bank: int, program: int, pitch: int, velocity: int, *, hold: int, length: int
     ) -> NDArray[np.float32]:
-        """Play one note.
+        """Render one note.
 
         Args:
             bank: MIDI bank of the preset.
             program: MIDI program of the preset.
             pitch: MIDI pitch 0..127.
             velocity: MIDI velocity 1..127.
-            hold: frames at ``RENDER_RATE`` after which the key is let go.
-            length: frames at ``RENDER_RATE`` in all, not fewer than ``hold``.
+            hold: frames at ``RENDER_RATE`` until the key is released.
+            length: frames at ``RENDER_RATE`` in total, not fewer than ``hold``.
 
         Returns:
-            float32 (length,), mono; full scale is [-1, 1] but not a limit.
+            float32 (length,), mono; full scale is [-1, 1], but samples may exceed it.
 
         Raises:
             CorpusError: the font has no such preset.
@@ -138,7 +139,7 @@ class FluidSynthRenderer:
         return mono
 
     def close(self) -> None:
-        """Free what FluidSynth holds; the player is then of no more use."""
+        """Free FluidSynth's memory; the renderer cannot be used any more."""
         if self._keeper is not None:
             self._library.delete_fluid_synth(self._keeper)
             self._library.delete_fluid_settings(self._settings)
@@ -167,9 +168,9 @@ class FluidSynthRenderer:
 
 @functools.cache
 def _load_library() -> ctypes.CDLL:
-    """libfluidsynth, found by pyfluidsynth, silenced, with the prototypes that are used here."""
+    """Load libfluidsynth where pyfluidsynth finds it, without its log messages."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # where CI is set it tells what it found
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints where CI is set
             import fluidsynth
 
         library = ctypes.CDLL(fluidsynth.lib)
@@ -193,17 +194,17 @@ def _load_library() -> ctypes.CDLL:
 
 def _make_settings(library: ctypes.CDLL) -> int:
     settings: int = library.new_fluid_settings()
-    answers = {
+    results = {
         name: library.fluid_settings_setnum(settings, name, value)
-        for name, value in _NUMBERS.items()
+        for name, value in _FLOAT_SETTINGS.items()
     } | {
         name: library.fluid_settings_setint(settings, name, value)
-        for name, value in _SWITCHES.items()
+        for name, value in _INTEGER_SETTINGS.items()
     }
-    for name, answer in answers.items():
-        if answer != _OK:
+    for name, result in results.items():
+        if result != _OK:
             raise CorpusError(
-                f'this libfluidsynth does not know the setting "{name.decode()}"',
+                f'this libfluidsynth does not have the setting "{name.decode()}"',
                 remedy="install FluidSynth 2.0 or later",
             )
     return settings

@@ -1,19 +1,19 @@
-"""General MIDI's 128 programs in NSynth's words: which family and source each one is.
+"""NSynth's family and source of each of General MIDI's 128 programs.
 
 The programs are those of the General MIDI System Level 1 (MIDI Manufacturers Association, 1991),
-counted from 0. NSynth has 11 families; General MIDI's groups do not all fit them, so some choices
-are ours, made by how the sound is produced:
+counted from 0. NSynth has 11 families, which do not match General MIDI's groups; where they differ,
+the production of the sound decides:
 
 - Struck bars, bells, drums with a pitch, music boxes, kalimba and the hammered dulcimer: mallet.
 - Plucked strings that are fretted or plucked like a guitar (sitar, banjo, shamisen, koto): guitar;
   the harp and the bowed: string.
-- Free reeds with keys and bellows (accordion, bandoneon, harmonium): organ, where General MIDI has
-  them; blown ones (harmonica) and bagpipe, shanai: reed.
+- Free reeds with keys and bellows (accordion, bandoneon, harmonium): organ, as in General MIDI;
+  blown ones (harmonica) and bagpipe, shanai: reed.
 - Leads are synth_lead. NSynth has no family for pads and effects: those that imitate a choir, bowed
-  strings or struck glass go there as synthetic, the others are synth_lead as well.
+  strings or struck glass have these families as synthetic, the others are synth_lead as well.
 
-None marks what is no melodic instrument: the orchestra hit (a chord), unpitched percussion, and
-sound effects. Bank 128 holds drum kits.
+None marks programs that are not melodic: the orchestra hit (a chord), unpitched percussion, and
+sound effects. Bank 128 has drum kits.
 """
 
 from __future__ import annotations
@@ -165,34 +165,34 @@ PROGRAMS: tuple[FamilyAndSource | None, ...] = (
     *(None,) * 8,
 )
 
-# A name that plainly says otherwise than its program, in the banks of variations.
-_HINTS: tuple[tuple[str, FamilyAndSource | None], ...] = (
+# Labels by words of the name, for presets in banks of variations that differ from their program.
+_NAME_LABELS: tuple[tuple[str, FamilyAndSource | None], ...] = (
     (r"\b(drum|kit|tom|cymbal|castanets|metronome|snare|blocks?|noise|hit)s?\b", None),
     (r"\b(sine|saw|square)\b.*", ("synth_lead", "synthetic")),
     (r"\b(ukulele|mandolin|banjo|koto|guitar)\b", ("guitar", "acoustic")),
     (r"\bpad\b", ("synth_lead", "synthetic")),
 )
 
-# Presets that a foot pedal or breath makes louder, not the key press: velocity would be no label.
-_PEDALLED = re.compile(r"\bexpr\b\.?", re.IGNORECASE)
+# Presets whose loudness follows a pedal or breath controller instead of velocity.
+_EXPRESSION = re.compile(r"\bexpr\b\.?", re.IGNORECASE)
 
 
 def family_and_source(bank: int, program: int, name: str) -> FamilyAndSource | None:
-    """Family and source of a preset; None for drums, sound effects and what velocity cannot play.
+    """Family and source of a preset; None for drums, sound effects and expression presets.
 
     Args:
-        bank: MIDI bank 0..128. Bank 0 is General MIDI's and follows the table; other banks hold
-            variations of their program, unless the name plainly says another family.
+        bank: MIDI bank 0..128. Bank 0 is General MIDI's and follows the table; other banks have
+            variations of their program, unless words of the name give another family.
         program: MIDI program 0..127, counted from 0.
-        name: the preset's name, for variations.
+        name: name of the preset, for variations.
     """
-    if bank == DRUM_BANK or _PEDALLED.search(name):
+    if bank == DRUM_BANK or _EXPRESSION.search(name):
         return None
     standard = PROGRAMS[program]
     if bank == 0:
         return standard
-    for pattern, hinted in _HINTS:
+    for pattern, labels in _NAME_LABELS:
         if re.search(pattern, name, re.IGNORECASE):
-            same_family = hinted is not None and standard is not None and hinted[0] == standard[0]
-            return standard if same_family else hinted
+            same_family = labels is not None and standard is not None and labels[0] == standard[0]
+            return standard if same_family else labels
     return standard

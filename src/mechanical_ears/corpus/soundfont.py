@@ -1,32 +1,32 @@
-"""Notes rendered from SoundFonts in NSynth's form: a key held for 3 s, then 1 s of release.
+"""Notes rendered from SoundFonts as NSynth has them: a key held for 3 s, then 1 s of release.
 
-Every note is played alone by FluidSynth (see ``fluid``) at one fixed gain, so that soft and loud
-keys, soft and loud instruments keep their differences, and resampled by soxr. The gain leaves the
-loudest notes of common General MIDI fonts below full scale; a note that would still pass
-``MAX_PEAK`` is scaled down to it. A note that stays below ``SILENCE_AMPLITUDE`` is a key that does
-not sound; its entry has no note. (Loudness falls with the square of velocity, 28 dB from 127 to 25,
-and a real note may peak at −70 dBFS.)
+Every note is rendered on its own by FluidSynth (see ``fluidsynth_renderer``) at a fixed gain, so
+that differences of level between keys, velocities and instruments are kept, and resampled by soxr.
+The gain leaves the loudest notes of common General MIDI fonts below full scale; a note above
+``MAX_PEAK`` is scaled down to it. A note below ``SILENCE_AMPLITUDE`` is a key that does not sound;
+its entry has no note. (Loudness falls with the square of velocity, 28 dB from 127 to 25, and a real
+note may peak at −70 dBFS.)
 
-Which instruments a font holds, and what they are in NSynth's words, is in ``general_midi``; keys
-that no sample of a preset covers are not planned at all (see ``sf2``).
+``soundfont_presets`` selects and names the instruments; keys that no sample of a preset covers have
+no entry.
 
-Instruments are grouped if any sample sounds in both: presets of one font, and fonts made from one
-another, share recordings, so that a split by preset name would test on what was trained on. Two
-samples are one recording if their data are the same, or their names but for the channel: the two
-sides of a stereo pair, and what was mixed to mono, filtered or made louder for another font. (In
-MuseScore_General, made from FluidR3, the clarinet is a mono mix of FluidR3's: equal names, cross-
-correlation 0.9 to 0.99, no equal data. Trimmed copies, sought by runs of 24 equal frames, there are
-none.) Names join too much at worst, which costs a split some choice but not its honesty.
+Instruments are grouped if they share a sample: presets of one font, and fonts derived from each
+other, share recordings, so that a split by preset name would test on training data. Two samples
+are the same recording if their data are equal, or their names are equal except for the channel:
+the sides of a stereo pair, and a copy that was mixed to mono, filtered or amplified for another
+font. (In MuseScore_General, derived from FluidR3, the clarinet is a mono mix of FluidR3's: equal
+names, cross-correlation 0.9 to 0.99, no equal data. A search for trimmed copies, by runs of 24
+equal frames, found none.) Names join too much at worst, which leaves a split fewer choices but
+keeps it valid.
 
-Workers are threads: FluidSynth and soxr compute outside Python's lock, and threads share the loaded
-samples, leave nothing behind on Ctrl-C, and need no guard in a user's script.
+The workers are threads: FluidSynth and soxr release Python's lock, and threads share the loaded
+samples, end on Ctrl-C, and need no ``if __name__ == "__main__"`` in a user's script.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,8 +39,8 @@ import numpy as np
 
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
-from mechanical_ears.corpus.general_midi import family_and_source
-from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
+from mechanical_ears.corpus.sf2 import SoundFontFile
+from mechanical_ears.corpus.soundfont_presets import open_fonts, select_instruments
 from mechanical_ears.corpus.split import connected_components
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
@@ -48,18 +48,16 @@ from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.sound import Sound
 from mechanical_ears.workers import worker_count
 
-MAX_PEAK = 0.99  # of full scale, the highest peak of a note
-SILENCE_AMPLITUDE = 10 ** (
-    -80 / 20
-)  # of full scale (−80 dBFS), the peak below which a key does not sound
+MAX_PEAK = 0.99  # of full scale, highest peak of a note
+SILENCE_AMPLITUDE = 10 ** (-80 / 20)  # of full scale: −80 dBFS, below which a key does not sound
 
-_CHUNK = 16  # notes that a worker renders in one go
-_AHEAD = 3  # chunks waiting for each worker
+_CHUNK_NOTES = 16  # rendered by a worker in one task
+_QUEUED_CHUNKS = 3  # per worker
 
-_PIANO = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
+_PIANO_PITCHES = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
 
-# By the beginning of the name that the font gives itself: licence and makers.
-_KNOWN = {
+# Licence and citation by the beginning of the font's INAM text.
+_LICENCES = {
     "Fluid R3 GM": ("MIT", "Frank Wen, Fluid (R3) General MIDI SoundFont (2000–2008)"),
     "MuseScore_General": (
         "MIT",
@@ -70,8 +68,8 @@ _KNOWN = {
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How notes are rendered: sample rate in Hz, length of the held key and of the note in s."""
+class _NoteShape:
+    """Sample rate of a note in Hz, time until the key is released and length in s."""
 
     sample_rate: int
     hold_seconds: float
@@ -85,42 +83,31 @@ class _Form:
                 f'"hold_seconds" is {self.hold_seconds}, outside 0..{self.seconds} ("seconds")'
             )
         if round(self.seconds * self.sample_rate) < 1:
-            raise CorpusError(f'"seconds" is {self.seconds}: a note would hold no sample')
-
-
-@dataclass(frozen=True)
-class _Instrument:
-    """A preset of one of the fonts, named and labelled."""
-
-    name: str
-    family: str
-    source: str
-    font: int
-    preset: Preset
+            raise CorpusError(f'"seconds" is {self.seconds}: a note would have no samples')
 
 
 class SoundFont(Corpus):
-    """Notes of one or several SoundFonts, by instrument, pitch and velocity in this order.
+    """Notes of one or several SoundFonts, sorted by instrument, pitch and velocity.
 
-    The same arguments give the same notes with the same bytes, whatever the number of workers and
-    wherever the walk starts (on the same version of FluidSynth).
+    The same arguments give the same notes with the same bytes, for any number of workers and any
+    start of the scan (with the same version of FluidSynth).
 
     Args:
         paths: a .sf2 or .sf3 file, or several.
-        presets: None for all melodic presets; else which, each by ``bank:program`` (``0:40``) or
-            by a part of its name in any case (``violin``).
+        presets: ``bank:program`` (``0:40``) or a part of a name in any case (``violin``) for each
+            preset; None for all melodic presets.
         pitches: MIDI pitches, each 0..127.
         velocities: MIDI velocities, each 1..127.
         sample_rate: Hz.
-        limit: render only so many notes, drawn by ``seed`` and spread evenly over the presets.
-        seed: which notes ``limit`` draws.
-        workers: threads that render; None for one on each core.
-        hold_seconds: how long the key is held, in s.
-        seconds: length of a note in s, the release included.
+        limit: number of notes, chosen at random and spread evenly over the presets; None for all.
+        seed: of the choice.
+        workers: number of threads; None for one per core.
+        hold_seconds: time in s until the key is released.
+        seconds: length of a note in s, including the release.
 
     Raises:
-        CorpusError: a file is no SoundFont, FluidSynth is missing, a preset is not there, or an
-            argument is out of range.
+        CorpusError: a file is not a SoundFont, FluidSynth or a preset is missing, or an argument
+            is out of range.
     """
 
     def __init__(
@@ -128,7 +115,7 @@ class SoundFont(Corpus):
         paths: str | Path | Sequence[str | Path],
         *,
         presets: Sequence[str] | None = None,
-        pitches: Sequence[int] = _PIANO,
+        pitches: Sequence[int] = _PIANO_PITCHES,
         velocities: Sequence[int] = VELOCITIES,
         sample_rate: int = NOTE_SAMPLE_RATE,
         limit: int | None = None,
@@ -137,34 +124,33 @@ class SoundFont(Corpus):
         hold_seconds: float = HOLD_SECONDS,
         seconds: float = NOTE_SECONDS,
     ) -> None:
-        chosen = [paths] if isinstance(paths, str | Path) else list(paths)
+        files = [paths] if isinstance(paths, str | Path) else list(paths)
         _check_range("pitch", pitches, 0, PITCH_COUNT - 1)
         _check_range("velocity", velocities, 1, 127)
-        self._form = _Form(sample_rate, hold_seconds, seconds)
+        self._shape = _NoteShape(sample_rate, hold_seconds, seconds)
         if limit is not None and limit < 1:
             raise CorpusError(f'"limit" is {limit}, not above 0')
         if workers is not None and workers < 1:
             raise CorpusError(f'"workers" is {workers}, not above 0')
         self.sample_rate = sample_rate
         self._workers = workers or worker_count()
-        self._fonts = _open_fonts([Path(path) for path in chosen])
-        self._asked = np.zeros((PITCH_COUNT, 128), dtype=np.bool_)
-        self._asked[np.ix_(sorted(set(pitches)), sorted(set(velocities)))] = True
-        melodic = _melodic_instruments(self._fonts)
-        self._instruments = _choose(melodic, presets, self._fonts)
-        self._plan = self._whole_plan()
+        self._fonts = open_fonts([Path(path) for path in files])
+        self._mask = np.zeros((PITCH_COUNT, 128), dtype=np.bool_)
+        self._mask[np.ix_(sorted(set(pitches)), sorted(set(velocities)))] = True
+        self._instruments = select_instruments(self._fonts, presets)
+        self._plan = self._all_notes()
         if limit is not None:
-            self._plan = self._drawn(limit, seed)
+            self._plan = self._random_notes(limit, seed)
 
     @functools.cached_property
     def provenance(self) -> Provenance:  # type: ignore[override]
-        """Names, licences and SHA-256 of the fonts, which are read for it at the first call."""
+        """Names, licences and SHA-256 of the fonts, which are read at the first call."""
         titles, licences, citations = [], [], []
         for font in self._fonts:
             title = font.info.get("INAM") or font.path.stem
             makers = font.info.get("ICOP") or font.info.get("IENG") or ""
-            known = [value for start, value in _KNOWN.items() if title.startswith(start)]
-            licence, citation = known[0] if known else ("unknown", makers)
+            known = (value for start, value in _LICENCES.items() if title.startswith(start))
+            licence, citation = next(known, ("unknown", makers))
             titles.append(title)
             licences.append(licence)
             citations.append(citation)
@@ -177,36 +163,36 @@ class SoundFont(Corpus):
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """Names of the instruments, in the order of the walk."""
+        """Names of the instruments, in the order of the scan."""
         return tuple(instrument.name for instrument in self._instruments)
 
     def __len__(self) -> int:
-        """Number of planned notes; the few that turn out silent are counted in."""
+        """Number of notes, including the few that turn out silent."""
         return len(self._plan)
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Render the notes from ``start`` to the end, on all workers, told in order."""
-        players = _Players(self._fonts)
+        """Render the notes from ``start`` to the end, on all workers, in order."""
+        renderers = _RendererPool(self._fonts)
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="soundfont")
-        waiting: deque[Future[list[CorpusEntry]]] = deque()
+        queue: deque[Future[list[CorpusEntry]]] = deque()
         try:
-            for first in range(start, len(self), _CHUNK):
-                places = range(first, min(first + _CHUNK, len(self)))
-                waiting.append(pool.submit(self._render_places, places, players))
-                if len(waiting) > _AHEAD * self._workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
+            for first in range(start, len(self), _CHUNK_NOTES):
+                indices = range(first, min(first + _CHUNK_NOTES, len(self)))
+                queue.append(pool.submit(self._render_entries, indices, renderers))
+                if len(queue) > _QUEUED_CHUNKS * self._workers:
+                    yield from queue.popleft().result()
+            while queue:
+                yield from queue.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-            players.close()
+            renderers.close()
 
     def groups(self) -> Sequence[frozenset[str]]:
-        """Instruments that share recordings at the asked pitches and velocities, over all fonts."""
+        """Instruments of all fonts that share recordings at the pitches and velocities in use."""
         owners: dict[str, set[str]] = defaultdict(set)
         for instrument in self._instruments:
             font = self._fonts[instrument.font]
-            for sample in instrument.preset.samples_within(self._asked):
+            for sample in instrument.preset.samples_within(self._mask):
                 fingerprint = font.fingerprint(sample)
                 if fingerprint is not None:
                     owners[fingerprint].add(instrument.name)
@@ -215,38 +201,40 @@ class SoundFont(Corpus):
         joined = connected_components(self.instruments, shared)
         return [frozenset(names) for names in joined if len(names) > 1]
 
-    def _whole_plan(self) -> list[tuple[int, int, int]]:
-        """Instrument, pitch and velocity of every note that a sample covers."""
+    def _all_notes(self) -> list[tuple[int, int, int]]:
+        """Instrument number, pitch and velocity of every note that a sample covers."""
         return [
             (number, int(pitch), int(velocity))
             for number, instrument in enumerate(self._instruments)
-            for pitch, velocity in np.argwhere(instrument.preset.coverage() & self._asked)
+            for pitch, velocity in np.argwhere(instrument.preset.coverage() & self._mask)
         ]
 
-    def _drawn(self, limit: int, seed: int) -> list[tuple[int, int, int]]:
-        """``limit`` places of the plan: each instrument's first by lot, then their second, …."""
-        turns: dict[int, int] = defaultdict(int)
-        ranked = []
-        for draw, place in sorted((self._lot(place, seed), place) for place in self._plan):
-            ranked.append((turns[place[0]], draw, place))
-            turns[place[0]] += 1
-        return sorted(place for _, _, place in sorted(ranked)[:limit])
+    def _random_notes(self, limit: int, seed: int) -> list[tuple[int, int, int]]:
+        """``limit`` notes of the plan: one of each instrument, then a second of each, ….
 
-    def _lot(self, place: tuple[int, int, int], seed: int) -> bytes:
-        number, pitch, velocity = place
+        The order within an instrument is that of hashes, which do not depend on the other notes.
+        """
+        counts: dict[int, int] = defaultdict(int)
+        ranked = []
+        for digest, note in sorted((self._digest(note, seed), note) for note in self._plan):
+            ranked.append((counts[note[0]], digest, note))
+            counts[note[0]] += 1
+        return sorted(note for _, _, note in sorted(ranked)[:limit])
+
+    def _digest(self, note: tuple[int, int, int], seed: int) -> bytes:
+        number, pitch, velocity = note
         text = f"{seed}:{self._instruments[number].name}:{pitch}:{velocity}"
         return hashlib.sha256(text.encode()).digest()
 
-    def _render_places(self, places: range, players: _Players) -> list[CorpusEntry]:
-        with players.borrowed() as mine:
-            return [CorpusEntry(index, self._render_place(index, mine)) for index in places]
+    def _render_entries(self, indices: range, pool: _RendererPool) -> list[CorpusEntry]:
+        with pool.borrow() as renderers:
+            return [CorpusEntry(index, self._render_note(index, renderers)) for index in indices]
 
-    def _render_place(self, index: int, players: Sequence[FluidSynthRenderer]) -> Note | None:
+    def _render_note(self, index: int, renderers: Sequence[FluidSynthRenderer]) -> Note | None:
         number, pitch, velocity = self._plan[index]
         instrument = self._instruments[number]
         bank, program = instrument.preset.bank, instrument.preset.program
-        player = players[instrument.font]
-        sound = _render(player, bank, program, pitch, velocity, self._form)
+        sound = _render(renderers[instrument.font], bank, program, pitch, velocity, self._shape)
         if np.abs(sound.samples).max() < SILENCE_AMPLITUDE:
             return None
         return Note(
@@ -259,30 +247,30 @@ class SoundFont(Corpus):
         )
 
 
-class _Players:
-    """Players of all the fonts, one set for each worker, kept from chunk to chunk."""
+class _RendererPool:
+    """Renderers of all fonts, one set for each worker, kept between chunks."""
 
     def __init__(self, fonts: Sequence[SoundFontFile]) -> None:
         self._fonts = fonts
         self._idle: LifoQueue[list[FluidSynthRenderer]] = LifoQueue()
 
     @contextmanager
-    def borrowed(self) -> Iterator[list[FluidSynthRenderer]]:
-        """One set of players, for this thread alone while the block lasts."""
+    def borrow(self) -> Iterator[list[FluidSynthRenderer]]:
+        """A set of renderers that no other thread uses during the block."""
         try:
-            mine = self._idle.get_nowait()
+            renderers = self._idle.get_nowait()
         except Empty:
-            mine = [FluidSynthRenderer(font.path) for font in self._fonts]
+            renderers = [FluidSynthRenderer(font.path) for font in self._fonts]
         try:
-            yield mine
+            yield renderers
         finally:
-            self._idle.put(mine)
+            self._idle.put(renderers)
 
     def close(self) -> None:
-        """Free the sets that were given back."""
+        """Free all sets that are not in use."""
         while not self._idle.empty():
-            for player in self._idle.get_nowait():
-                player.close()
+            for renderer in self._idle.get_nowait():
+                renderer.close()
 
 
 def render_note(
@@ -296,7 +284,7 @@ def render_note(
     hold_seconds: float = HOLD_SECONDS,
     seconds: float = NOTE_SECONDS,
 ) -> Sound:
-    """Play one note of any preset of a SoundFont, as the corpus does.
+    """Render one note of any preset of a SoundFont, as the corpus does.
 
     Args:
         font: the .sf2 or .sf3 file.
@@ -305,100 +293,44 @@ def render_note(
         pitch: MIDI pitch 0..127.
         velocity: MIDI velocity 1..127.
         sample_rate: Hz.
-        hold_seconds: how long the key is held, in s.
-        seconds: length in s, the release included.
+        hold_seconds: time in s until the key is released.
+        seconds: length in s, including the release.
 
     Raises:
-        CorpusError: the file is no SoundFont or has no such preset, FluidSynth is missing, or an
-            argument is out of range.
+        CorpusError: the file is not a SoundFont or has no such preset, FluidSynth is missing, or
+            an argument is out of range.
     """
     _check_range("pitch", [pitch], 0, PITCH_COUNT - 1)
     _check_range("velocity", [velocity], 1, 127)
-    form = _Form(sample_rate, hold_seconds, seconds)
-    with FluidSynthRenderer(SoundFontFile(font).path) as player:
-        return _render(player, bank, program, pitch, velocity, form)
+    shape = _NoteShape(sample_rate, hold_seconds, seconds)
+    with FluidSynthRenderer(SoundFontFile(font).path) as renderer:
+        return _render(renderer, bank, program, pitch, velocity, shape)
 
 
 def _render(
-    player: FluidSynthRenderer, bank: int, program: int, pitch: int, velocity: int, form: _Form
+    renderer: FluidSynthRenderer,
+    bank: int,
+    program: int,
+    pitch: int,
+    velocity: int,
+    shape: _NoteShape,
 ) -> Sound:
-    mono = player.play(
+    mono = renderer.render(
         bank,
         program,
         pitch,
         velocity,
-        hold=round(form.hold_seconds * RENDER_RATE),
-        length=round(form.seconds * RENDER_RATE),
+        hold=round(shape.hold_seconds * RENDER_RATE),
+        length=round(shape.seconds * RENDER_RATE),
     )
-    resampled = Sound(mono, RENDER_RATE).resample(form.sample_rate).samples
-    samples = np.zeros(round(form.seconds * form.sample_rate), dtype=np.float32)
+    resampled = Sound(mono, RENDER_RATE).resample(shape.sample_rate).samples
+    samples = np.zeros(round(shape.seconds * shape.sample_rate), dtype=np.float32)
     count = min(len(samples), len(resampled))
     samples[:count] = resampled[:count]
     peak = np.abs(samples).max()
     if peak > MAX_PEAK:
         samples *= np.float32(MAX_PEAK) / peak
-    return Sound(samples, form.sample_rate)
-
-
-def _open_fonts(paths: Sequence[Path]) -> list[SoundFontFile]:
-    """The fonts' maps, once FluidSynth, too, has agreed to load them."""
-    if not paths:
-        raise CorpusError("no SoundFont is given", remedy="name a .sf2 or .sf3 file")
-    fonts: dict[str, SoundFontFile] = {}
-    for path in paths:
-        if (stem := _stem(path)) in fonts:
-            raise CorpusError(
-                f'a SoundFont named "{stem}" is given twice',
-                path=path,
-                remedy="give each font once, or rename one",
-            )
-        fonts[stem] = SoundFontFile(path)
-        FluidSynthRenderer(path).close()
-    return list(fonts.values())
-
-
-def _stem(path: Path) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_")
-
-
-def _melodic_instruments(fonts: Sequence[SoundFontFile]) -> list[_Instrument]:
-    instruments = []
-    for number, font in enumerate(fonts):
-        for preset in font.presets:
-            kind = family_and_source(preset.bank, preset.program, preset.name)
-            if kind is not None:
-                family, source = kind
-                place = f"{_stem(font.path)}-{preset.bank:03d}-{preset.program:03d}"
-                name = f"{family}_{source}_{place}"
-                instruments.append(_Instrument(name, family, source, number, preset))
-    return instruments
-
-
-def _choose(
-    melodic: list[_Instrument], wanted: Sequence[str] | None, fonts: Sequence[SoundFontFile]
-) -> list[_Instrument]:
-    """Those of ``melodic`` that ``wanted`` names; each name must be good for at least one."""
-    if wanted is None:
-        return melodic
-    names = ", ".join(str(font.path) for font in fonts)
-    chosen: set[str] = set()
-    for text in wanted:
-        found = {entry.name for entry in melodic if _is_meant(text, entry.preset)}
-        if not found:
-            known = any(_is_meant(text, preset) for font in fonts for preset in font.presets)
-            raise CorpusError(
-                f'preset "{text}" is {"no melodic instrument" if known else "not there"}',
-                path=names,
-                remedy='give "bank:program" such as 0:40, or a part of a preset\'s name',
-            )
-        chosen |= found
-    return [entry for entry in melodic if entry.name in chosen]
-
-
-def _is_meant(text: str, preset: Preset) -> bool:
-    if re.fullmatch(r"\d+:\d+", text):
-        return text == preset.key
-    return text.casefold() in preset.name.casefold()
+    return Sound(samples, shape.sample_rate)
 
 
 def _check_range(name: str, values: Sequence[int], lowest: int, highest: int) -> None:
