@@ -211,7 +211,7 @@ def judge_row(name: str, cases: Sequence[Case]) -> list[object] | None:
     keys, families = {}, {}
     for kind, rows in audio.items():
         heard = [
-            network.hear(torch.from_numpy(rows[first : first + JUDGED_BATCH]))
+            network.predict(torch.from_numpy(rows[first : first + JUDGED_BATCH]))
             for first in range(0, len(rows), JUDGED_BATCH)
         ]
         keys[kind] = np.concatenate([each.key.argmax(1).numpy() for each in heard])

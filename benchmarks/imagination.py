@@ -84,8 +84,8 @@ ABLATED = (
     "recall",
     "coverage",
     "NDB / 50",
-    "pitch heard as asked",
-    "family heard as asked",
+    "pitch predicted as requested",
+    "family predicted as requested",
     "distance between keys / instruments",
     "velocity steps that are louder",
     "instruments that are new",
@@ -133,7 +133,7 @@ def measure_all(options: argparse.Namespace) -> None:
             network,
             plan,
             cache=CACHE if mark else None,
-            mark=mark or "",
+            digest=mark or "",
             progress=shown(name),
         )
         print(f"{name}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
@@ -184,7 +184,7 @@ def named_players(
     marks = {chosen: model_digest(opened[chosen])}
     for name, each in {} if alone else opened.items():
         first_draw = f"{name}{FIRST_DRAWS}" if name == chosen else name
-        players[first_draw] = imagined_note_generator(each, seed, draw=0)
+        players[first_draw] = imagined_note_generator(each, seed, candidate=0)
         marks[first_draw] = f"{model_digest(each)}-first"
     for name, (module, _, path) in places:
         players[name] = importlib.import_module(module).player(Path(path))

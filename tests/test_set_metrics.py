@@ -24,19 +24,19 @@ def cloud(seed, count=1000, features=8, spread=1.0, place=0.0):
 
 
 def test_frechet_of_gaussians_is_the_closed_form():
-    """Diagonal: Σ (μ − ν)² + (σ − τ)²; turned alike, it stays; of commuting ones as well."""
+    """Diagonal: Σ (μ − ν)² + (σ − τ)²; unchanged by a common rotation, as for all that commute."""
     means, others = np.array([1.0, -2.0, 0.5]), np.array([0.0, 1.0, 0.5])
     spreads, other_spreads = np.array([1.0, 2.0, 0.0]), np.array([3.0, 0.5, 1.0])
     expected = np.sum((means - others) ** 2) + np.sum((spreads - other_spreads) ** 2)
     turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))
     for basis in (np.eye(3), turn):
-        told = gaussian_distance(
+        distance = gaussian_distance(
             basis @ means,
             basis @ np.diag(spreads**2) @ basis.T,
             basis @ others,
             basis @ np.diag(other_spreads**2) @ basis.T,
         )
-        assert told == pytest.approx(expected, rel=1e-7)
+        assert distance == pytest.approx(expected, rel=1e-7)
 
 
 def test_frechet_of_covariances_that_do_not_commute():
@@ -45,22 +45,22 @@ def test_frechet_of_covariances_that_do_not_commute():
     product = one @ other
     root = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
     expected = np.trace(one) + np.trace(other) - 2 * root
-    told = gaussian_distance(np.zeros(2), one, np.zeros(2), other)
-    assert told == pytest.approx(expected, rel=1e-7)
+    distance = gaussian_distance(np.zeros(2), one, np.zeros(2), other)
+    assert distance == pytest.approx(expected, rel=1e-7)
 
 
 def test_frechet_of_samples_finds_the_shift_and_the_spread():
-    told = frechet_distance(cloud(0, 20_000), cloud(1, 20_000, spread=1.5, place=0.5))
-    assert told == pytest.approx(8 * (0.5**2 + 0.5**2), rel=0.03)
+    distance = frechet_distance(cloud(0, 20_000), cloud(1, 20_000, spread=1.5, place=0.5))
+    assert distance == pytest.approx(8 * (0.5**2 + 0.5**2), rel=0.03)
     points = cloud(2)
     assert frechet_distance(points, points) == pytest.approx(0, abs=1e-9)
 
 
 def test_kernel_distance_is_unbiased():
-    """Its mean over pairs of sets of the same kind is 0, within its standard error."""
-    told = [kernel_distance(cloud(2 * n, 60), cloud(2 * n + 1, 60)) for n in range(200)]
-    assert abs(np.mean(told)) < 3 * np.std(told) / np.sqrt(len(told))
-    assert kernel_distance(cloud(0), cloud(1, place=0.5)) > 10 * np.std(told)
+    """Its mean over pairs of sets of the same distribution is 0, within its standard error."""
+    distances = [kernel_distance(cloud(2 * n, 60), cloud(2 * n + 1, 60)) for n in range(200)]
+    assert abs(np.mean(distances)) < 3 * np.std(distances) / np.sqrt(len(distances))
+    assert kernel_distance(cloud(0), cloud(1, place=0.5)) > 10 * np.std(distances)
 
 
 def test_kernel_distance_by_hand():
@@ -76,7 +76,7 @@ def test_precision_and_recall_of_equal_and_of_disjoint_sets():
     assert precision_recall(points, points + 100) == (0, 0)
 
 
-def test_precision_and_recall_tell_missing_modes_from_bad_notes():
+def test_recall_falls_with_missing_modes_and_precision_with_bad_notes():
     both = np.concatenate([cloud(0, 500), cloud(1, 500, place=20)])
     one_mode = cloud(2, 1000)
     precision, recall = precision_recall(both, one_mode)
@@ -92,7 +92,7 @@ def test_density_and_coverage():
     assert density == pytest.approx(1, abs=0.15)
     assert coverage == pytest.approx(31 / 32, abs=0.03)
     assert density_coverage(points, points + 100) == (0, 0)
-    # all generated notes in one place: in balls of the real there, but of few others
+    # all generated notes in one place: in the balls of the real notes there, and in few others
     density, coverage = density_coverage(points, np.repeat(points[:1], 500, axis=0))
     assert coverage < 0.1
 
@@ -104,7 +104,7 @@ def test_density_on_a_line():
     assert (density, coverage) == (1.0, 0.5)
 
 
-def test_bins_of_the_same_and_of_other_sets():
+def test_bins_of_equal_and_of_different_sets():
     points = cloud(0, 2000)
     assert bins_apart(points, points) == 0
     assert bins_apart(points, cloud(1, 2000)) < 0.2
@@ -112,7 +112,7 @@ def test_bins_of_the_same_and_of_other_sets():
 
 
 def test_bins_by_the_z_test():
-    """Two cells, 50:50 of 100 against 36:64 (z = 1.99, apart) and 37:63 (z = 1.85, not)."""
+    """Two cells, 50:50 of 100 against 36:64 (z = 1.99, different) and 37:63 (z = 1.85, not)."""
     real = np.repeat([[0.0], [10.0]], 50, axis=0)
     for share, expected in ((36, 1.0), (37, 0.0)):
         other = np.repeat([[0.0], [10.0]], [share, 100 - share], axis=0)
@@ -144,7 +144,7 @@ def test_inception_score_and_entropy():
     assert mean_entropy(unsure) == pytest.approx(np.log(10))
 
 
-def test_all_at_once():
+def test_all_metrics_of_equal_and_of_different_sets():
     same = compare_sets(cloud(0).astype(np.float32), cloud(1).astype(np.float32))
     other = compare_sets(cloud(0), cloud(1, place=3))
     assert same.frechet < 0.1 < other.frechet
@@ -159,9 +159,9 @@ def test_all_at_once():
     [
         (cloud(0, 49), cloud(0, 50), "real has the shape"),
         (cloud(0, 50), cloud(0, 50, 9), "8 features against 9"),
-        (cloud(0, 50), cloud(0, 50) * np.nan, "generated holds a number that is not finite"),
+        (cloud(0, 50), cloud(0, 50) * np.nan, "generated holds a value that is not finite"),
     ],
 )
-def test_what_cannot_be_compared(real, generated, words):
+def test_sets_that_cannot_be_compared_are_refused(real, generated, words):
     with pytest.raises(ValueError, match=words):
         compare_sets(real, generated)

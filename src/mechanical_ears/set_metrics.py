@@ -1,36 +1,36 @@
-"""How much like the notes of real instruments a set of notes is, and how much of theirs it covers.
+"""Metrics of two sets of vectors: Fréchet and kernel distance, precision, recall, coverage, NDB.
 
-Notes are points x in the features of the evaluation network; X are real ones, Y generated ones.
+A vector x is a note in the features of the evaluation network; X is a set of real notes, Y of
+generated ones.
 
-Fréchet distance between the Gaussians of both (Heusel et al., "GANs trained by a two time-scale
+Fréchet distance of the Gaussians fitted to both (Heusel et al., "GANs trained by a two time-scale
 update rule converge to a local Nash equilibrium", 2017):
 
     |μ_X − μ_Y|² + tr(Σ_X + Σ_Y − 2 (Σ_X^½ Σ_Y Σ_X^½)^½)
 
-Kernel distance, the squared maximum mean discrepancy with k(x, y) = (x·y / d + 1)³, unbiased and
-therefore below 0 now and then (Bińkowski et al., "Demystifying MMD GANs", 2018); here x is divided
-by the root of the mean square of all real features, so that the kernel does not depend on their
-scale:
+Kernel distance: the squared maximum mean discrepancy (MMD) with k(x, y) = (x·y / d + 1)³, unbiased
+and therefore sometimes below 0 (Bińkowski et al., "Demystifying MMD GANs", 2018). Here x is divided
+by the root mean square of all real features, so that the kernel does not depend on their scale:
 
     Σ_{i≠j} k(x_i, x_j) / m(m−1)  +  Σ_{i≠j} k(y_i, y_j) / n(n−1)  −  2 Σ k(x_i, y_j) / mn
 
 Precision and recall (Kynkäänniemi et al., "Improved precision and recall metric for assessing
-generative models", 2019): a point is covered by a set when it lies in the ball around one of its
-points that reaches to this point's third neighbour. Precision is the share of Y covered by X,
-recall the share of X covered by Y.
+generative models", 2019): a set covers a point if the point lies in a ball around one of the set's
+points whose radius is the distance to that point's third neighbour. Precision is the share of Y
+that X covers, recall the share of X that Y covers.
 
 Density and coverage (Naeem et al., "Reliable fidelity and diversity metrics for generative models",
-2020), with balls to the k = 5th neighbour around X alone, which outliers of Y cannot enlarge:
-density is how many of them a point of Y lies in, divided by k; coverage the share of them in which
-a point of Y lies. Density may pass 1; the coverage of another sample of the same kind is
-1 − Π (n − i) / (2n − i) over i = 1 … 5, about 31/32.
+2020) use balls to the k = 5th neighbour around X alone, which outliers of Y cannot enlarge. Density
+is the number of these balls that a point of Y lies in, divided by k; coverage is the share of balls
+that hold a point of Y. Density may pass 1; the coverage of another sample of the same distribution
+is 1 − Π (n − i) / (2n − i) over i = 1 … 5, about 31/32.
 
-NDB / k (Richardson and Weiss, "On GANs and GMMs", 2018): k-means cells of X, and the share of them
-whose parts of X and of Y differ at the 5 % level of the two-proportion z-test. For samples of the
-same kind it is about 0.05.
+NDB / k, the share of statistically different bins (Richardson and Weiss, "On GANs and GMMs", 2018):
+k-means cells of X, and the share of them whose proportions of X and of Y differ at the 5 % level of
+the two-proportion z-test. For samples of the same distribution it is about 0.05.
 
-The Fréchet distance of small sets is too large, and precision and recall depend on the sizes, too:
-compare figures of sets of the same size only.
+The Fréchet distance of small sets is biased upwards, and precision and recall depend on the sizes,
+too: compare figures of sets of the same size only.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 Doubles = NDArray[np.float64]
 
-PRECISION_NEIGHBOUR: Final = 3
+PRECISION_NEIGHBOUR: Final = 3  # k of the k-th neighbour, to which balls reach
 DENSITY_NEIGHBOUR: Final = 5
 BIN_COUNT: Final = 50
-Z_CRITICAL: Final = 1.959964  # standard errors, 5 % on both sides
+Z_CRITICAL: Final = 1.959964  # standard errors: two-sided 5 %
 BLOCK_POINTS: Final = 1024  # points whose distances are in memory at once
-MAX_ROUNDS: Final = 50  # of k-means, at most
+MAX_ROUNDS: Final = 50  # of k-means
 
 
 @dataclass(frozen=True)
 class SetMetrics:
-    """How two sets of notes compare; see the module.
+    """Metrics of a set of generated notes against real ones; formulas in the module.
 
     Attributes:
-        real: notes.
-        generated: notes.
-        frechet: 0 or above, of the features' square.
-        kernel: about 0 for sets of the same kind.
+        real: number of real notes.
+        generated: number of generated notes.
+        frechet: 0 or above, in squared feature units.
+        kernel: about 0 for sets of the same distribution.
         precision: 0..1.
         recall: 0..1.
-        density: 0 or above, about 1 for sets of the same kind.
+        density: 0 or above, about 1 for sets of the same distribution.
         coverage: 0..1.
-        bins_apart: 0..1, NDB / 50.
+        bins_apart: 0..1, NDB / 50, share of statistically different bins.
     """
 
     real: int
@@ -81,15 +81,15 @@ class SetMetrics:
 
 
 def compare_sets(real: Floats, generated: Floats, *, seed: int = 0) -> SetMetrics:
-    """All figures of two sets.
+    """Compute all metrics of two sets.
 
     Args:
         real: (notes, features).
         generated: (notes, features).
-        seed: of the first centres of the bins.
+        seed: of the initial centres of the bins.
 
     Raises:
-        ValueError: a set has fewer than 50 notes, other features than the other, or holds a number
+        ValueError: a set has fewer than 50 notes, other features than the other, or holds a value
             that is not finite.
     """
     for name, points in (("real", real), ("generated", generated)):
@@ -98,7 +98,7 @@ def compare_sets(real: Floats, generated: Floats, *, seed: int = 0) -> SetMetric
                 f"{name} has the shape {points.shape}, not ({BIN_COUNT} or more, features)"
             )
         if not np.isfinite(points).all():
-            raise ValueError(f"{name} holds a number that is not finite")
+            raise ValueError(f"{name} holds a value that is not finite")
     if real.shape[1] != generated.shape[1]:
         raise ValueError(f"{real.shape[1]} features against {generated.shape[1]}")
     precision, recall = precision_recall(real, generated)
@@ -117,7 +117,11 @@ def compare_sets(real: Floats, generated: Floats, *, seed: int = 0) -> SetMetric
 
 
 def frechet_distance(real: Floats, generated: Floats) -> float:
-    """Fréchet distance of the Gaussians that fit two sets (notes, features)."""
+    """Fréchet distance of the Gaussians fitted to two sets (notes, features).
+
+    >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))
+    9.0
+    """
     one, other = (np.asarray(points, dtype=np.float64) for points in (real, generated))
     return gaussian_distance(
         one.mean(axis=0),
@@ -157,20 +161,20 @@ def kernel_distance(real: Floats, generated: Floats) -> float:
 def precision_recall(
     real: Floats, generated: Floats, neighbour: int = PRECISION_NEIGHBOUR
 ) -> tuple[float, float]:
-    """Share of the generated that the real cover, and of the real that the generated cover."""
+    """Precision and recall, 0..1, of two sets (notes, features)."""
 
-    def covered(points: Floats, by: Floats) -> float:
+    def covered_share(points: Floats, by: Floats) -> float:
         radii = neighbour_distances(by, neighbour)
         inside = [(squares <= radii**2).any(axis=1) for squares in _squared_distances(points, by)]
         return float(np.concatenate(inside).mean())
 
-    return covered(generated, real), covered(real, generated)
+    return covered_share(generated, real), covered_share(real, generated)
 
 
 def density_coverage(
     real: Floats, generated: Floats, neighbour: int = DENSITY_NEIGHBOUR
 ) -> tuple[float, float]:
-    """How many balls of the real each generated note lies in, and the share of balls with one."""
+    """Density, 0 or above, and coverage, 0..1, of two sets (notes, features)."""
     radii = neighbour_distances(real, neighbour)
     count, filled = 0, np.zeros(len(real), dtype=np.bool_)
     for squares in _squared_distances(generated, real):
@@ -181,10 +185,10 @@ def density_coverage(
 
 
 def neighbour_distances(points: Floats, neighbour: int) -> Doubles:
-    """Distance of each point (points, features) to its so-manieth neighbour, itself not counted.
+    """Distance of each point (points, features) to its k-th neighbour, k = ``neighbour``.
 
     Raises:
-        ValueError: there are not so many.
+        ValueError: there are too few points.
     """
     if len(points) <= neighbour:
         raise ValueError(f"{len(points)} points have no neighbour number {neighbour}")
@@ -204,55 +208,69 @@ def nearest_distances(points: Floats, others: Floats) -> Doubles:
 
 
 def bins_apart(real: Floats, generated: Floats, bins: int = BIN_COUNT, *, seed: int = 0) -> float:
-    """Share of the real notes' k-means cells that hold another share of the generated ones."""
-    cells = kmeans_centres(real, bins, seed)
-    ours, theirs = (
-        np.bincount(_nearest_indices(points, cells), minlength=bins) for points in (real, generated)
+    """NDB / bins: share of k-means cells of the real notes that generated notes fill differently.
+
+    Args:
+        real: (notes, features).
+        generated: (notes, features).
+        bins: number of cells.
+        seed: of the initial centres.
+    """
+    centres = kmeans_centres(real, bins, seed)
+    real_counts, generated_counts = (
+        np.bincount(_nearest_indices(points, centres), minlength=bins)
+        for points in (real, generated)
     )
-    pooled = (ours + theirs) / (len(real) + len(generated))
+    pooled = (real_counts + generated_counts) / (len(real) + len(generated))
     error = np.sqrt(pooled * (1 - pooled) * (1 / len(real) + 1 / len(generated)))
-    difference = np.abs(ours / len(real) - theirs / len(generated))
+    difference = np.abs(real_counts / len(real) - generated_counts / len(generated))
     return float((difference > Z_CRITICAL * error).mean())
 
 
 def kmeans_centres(points: Floats, count: int, seed: int = 0) -> Doubles:
-    """Centres (count, features) of k-means: Lloyd's rounds from k-means++'s first choice."""
-    chance = np.random.default_rng(seed)
+    """Centres (count, features) of k-means: Lloyd's algorithm, initialised by k-means++.
+
+    Args:
+        points: (points, features).
+        count: number of clusters.
+        seed: of the initial centres.
+    """
+    rng = np.random.default_rng(seed)
     values = np.asarray(points, dtype=np.float64)
-    chosen = [values[chance.integers(len(values))]]
-    squares = np.square(values - chosen[0]).sum(axis=1)
-    while len(chosen) < count:
+    initial = [values[rng.integers(len(values))]]
+    squares = np.square(values - initial[0]).sum(axis=1)
+    while len(initial) < count:
         total = float(squares.sum())
         share = squares / total if total > 0 else np.full(len(values), 1 / len(values))
-        chosen.append(values[chance.choice(len(values), p=share)])
-        squares = np.minimum(squares, np.square(values - chosen[-1]).sum(axis=1))
-    middles = np.stack(chosen)
-    belongs = np.full(len(values), -1)
+        initial.append(values[rng.choice(len(values), p=share)])
+        squares = np.minimum(squares, np.square(values - initial[-1]).sum(axis=1))
+    centres = np.stack(initial)
+    assigned = np.full(len(values), -1)
     for _ in range(MAX_ROUNDS):
-        nearest = _nearest_indices(values, middles)
-        if np.array_equal(nearest, belongs):
+        nearest = _nearest_indices(values, centres)
+        if np.array_equal(nearest, assigned):
             break
-        belongs = nearest
-        sizes = np.bincount(belongs, minlength=count)
-        sums = np.zeros_like(middles)
-        np.add.at(sums, belongs, values)
-        middles = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], middles)
-    return middles
+        assigned = nearest
+        sizes = np.bincount(assigned, minlength=count)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, assigned, values)
+        centres = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres)
+    return centres
 
 
 def inception_score(probabilities: Floats) -> float:
-    """The exponential of a note's mean information on its class; probabilities (notes, classes).
+    """Exponential of the mean information of a note on its class; probabilities (notes, classes).
 
-    1 where all notes are heard alike or not at all, up to the number of classes where each note is
-    heard surely and all classes are there (Salimans et al., "Improved techniques for training
-    GANs", 2016).
+    1 if all predictions are alike or all are uniform, up to the number of classes if each note is
+    predicted with certainty and all classes occur equally often (Salimans et al., "Improved
+    techniques for training GANs", 2016).
     """
     mean = np.asarray(probabilities, dtype=np.float64).mean(axis=0, keepdims=True)
     return float(np.exp(_entropy(mean)[0] - _entropy(probabilities).mean()))
 
 
 def mean_entropy(probabilities: Floats) -> float:
-    """How unsure the network is of a note, nats, 0 for not at all; probabilities (notes, classes).
+    """Mean entropy of predictions in nats, 0 if all are certain; probabilities (notes, classes).
 
     GANSynth's pitch entropy (Engel et al., "GANSynth: adversarial neural audio synthesis", 2019).
     """
@@ -267,15 +285,15 @@ def _entropy(probabilities: Floats) -> Doubles:
 def _squared_distances(points: Floats, others: Floats) -> Iterator[Doubles]:
     """Squared distances (points, others), a block of points at a time.
 
-    Both are moved to the others' middle first: |x − y|² = |x|² + |y|² − 2 x·y loses fewer digits
-    the smaller x and y are.
+    Both are centred on the mean of the others first: |x − y|² = |x|² + |y|² − 2 x·y loses fewer
+    digits the smaller x and y are.
     """
-    middle = np.asarray(others, dtype=np.float64).mean(axis=0)
-    there = np.asarray(others, dtype=np.float64) - middle
-    lengths = np.square(there).sum(axis=1)
+    mean = np.asarray(others, dtype=np.float64).mean(axis=0)
+    other_points = np.asarray(others, dtype=np.float64) - mean
+    norms = np.square(other_points).sum(axis=1)
     for first in range(0, len(points), BLOCK_POINTS):
-        here = np.asarray(points[first : first + BLOCK_POINTS], dtype=np.float64) - middle
-        squares = np.square(here).sum(axis=1)[:, None] + lengths - 2 * here @ there.T
+        centred = np.asarray(points[first : first + BLOCK_POINTS], dtype=np.float64) - mean
+        squares = np.square(centred).sum(axis=1)[:, None] + norms - 2 * centred @ other_points.T
         yield np.maximum(squares, 0)
 
 

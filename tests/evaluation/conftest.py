@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: a toy imagination and a store with all of its grid."""
+"""A store with the whole grid, shared by the tests of the evaluation."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`ears evaluate imagination` as a user types it, on toys."""
+"""`ears evaluate imagination` as a user types it, on toy data."""
 
 import json
 import subprocess
@@ -40,16 +40,21 @@ def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):
     assert "of the targets are missed" in printed
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [*report["sets"]] == list(SETS)
-    made = report["sets"]["generated"]
-    assert made["heard"]["notes"] == made["to_train"]["generated"] == 50
-    assert made["novelty"]["instruments"] == 10
-    assert made["velocity"] == {"steps": 40, "louder": 1.0, "decibels": pytest.approx(5, abs=0.2)}
-    assert made["heard"]["cents"] < 0.5  # the toy's strings are exact
-    assert made["faults"]["clicks"] == 0
-    real_ones = report["sets"]["train"]
-    assert real_ones["to_train"]["frechet"] < made["to_train"]["frechet"]
-    assert real_ones["to_train"]["precision"] > made["to_train"]["precision"]
-    assert real_ones["novelty"] is None
+    generated = report["sets"]["generated"]
+    assert generated["heard"]["notes"] == generated["to_train"]["generated"] == 50
+    assert generated["novelty"]["instruments"] == 10
+    assert {"threshold", "strangers"} < generated["novelty"].keys()
+    assert generated["velocity"] == {
+        "steps": 40,
+        "louder": 1.0,
+        "decibels": pytest.approx(5, abs=0.2),
+    }
+    assert generated["heard"]["cents"] < 0.5  # the toy's strings are exact
+    assert generated["faults"]["clicks"] == 0
+    train = report["sets"]["train"]
+    assert train["to_train"]["frechet"] < generated["to_train"]["frechet"]
+    assert train["to_train"]["precision"] > generated["to_train"]["precision"]
+    assert train["novelty"] is None
     table = {row["figure"]: row for row in report["table"]}
     assert table["velocity steps that are louder"]["met"] is True
     assert table["silent notes"] == {
@@ -71,91 +76,91 @@ def test_the_report(toy_weights, toy_store, measured_real, tmp_path, capsys):
     assert kept == {file: file.stat().st_mtime_ns for file in measured_real.iterdir()}
 
 
-def test_training_notes_given_out_as_generated_are_neither_bad_nor_new(toy_store, measured_real):
-    """A copier: whatever it is asked for, it plays notes of training instruments as they are."""
+def test_training_notes_passed_off_as_generated_are_neither_bad_nor_new(toy_store, measured_real):
+    """A copying generator: it returns notes of training instruments whatever is requested."""
     store, network, plan = open_store(toy_store), EvaluationNetwork.load(), EvaluationPlan(10, 50)
-    known = measure_real_notes(store, network, plan, cache=measured_real)
+    real_notes = measure_real_notes(store, network, plan, cache=measured_real)
     train = store.rows("train")
     names = np.unique(store.instrument[train])
 
-    def copy(asked):
-        for number in np.unique(asked.instrument):
-            mine = train[store.instrument[train] == names[number % len(names)]]
-            some = np.flatnonzero(asked.instrument == number)
+    def copy(requests):
+        for number in np.unique(requests.instrument):
+            own = train[store.instrument[train] == names[number % len(names)]]
+            wanted = np.flatnonzero(requests.instrument == number)
             picked = [
-                mine[
+                own[
                     np.lexsort(
                         (
-                            np.abs(store.velocity[mine].astype(int) - asked.velocity[at]),
-                            np.abs(store.pitch[mine].astype(int) - asked.pitch[at]),
+                            np.abs(store.velocity[own].astype(int) - requests.velocity[at]),
+                            np.abs(store.pitch[own].astype(int) - requests.pitch[at]),
                         )
                     )[0]
                 ]
-                for at in some
+                for at in wanted
             ]
             yield from read_notes(store, np.array(picked))
 
-    evaluation = evaluate_generator(copy, store, known, network, plan)
-    made = evaluation.sets["generated"]
-    assert made.novelty.share == 0
-    assert made.to_train.precision > 0.8
-    assert made.velocity.louder == 1
+    evaluation = evaluate_generator(copy, store, real_notes, network, plan)
+    generated = evaluation.sets["generated"]
+    assert generated.novelty.share == 0
+    assert generated.to_train.precision > 0.8
+    assert generated.velocity.louder == 1
     table = {row.figure: row for row in report_rows(evaluation)}
     assert table["instruments that are new"].met is False
     assert table["notes that clip"].met is True
     assert to_markdown(report_rows(evaluation)).count("\n") == len(table) + 1
 
 
-def test_a_sheet_of_whatever_plays(toy_store):
-    """Three keys of each instrument, also where all notes are handed over at once."""
+def test_samples_of_any_generator(toy_store):
+    """Three keys of each instrument, also if all notes come in one batch."""
     store = open_store(toy_store)
 
-    def sawtooth(asked):
+    def sawtooth(requests):
         time = np.arange(64_000) / 16_000
-        audio = [time * midi_to_hz(int(key)) % 1 - 0.5 for key in asked.pitch]
-        names = np.array([f"saw {number}" for number in asked.instrument])
-        yield Notes(np.float32(audio), asked.pitch, asked.velocity, asked.family, names)
+        audio = [time * midi_to_hz(int(key)) % 1 - 0.5 for key in requests.pitch]
+        names = np.array([f"saw {number}" for number in requests.instrument])
+        yield Notes(np.float32(audio), requests.pitch, requests.velocity, requests.family, names)
 
-    sheet = sample_instruments(sawtooth, store, EvaluationPlan(30, 50))
-    assert len(sheet) == 24
-    for number, notes in enumerate(sheet):
+    samples = sample_instruments(sawtooth, store, EvaluationPlan(30, 50))
+    assert len(samples) == 24
+    for number, notes in enumerate(samples):
         assert list(notes.pitch) == [45, 60, 76]
         assert {*notes.instrument} == {f"saw {number}"}
-    pixels = plot_instruments(sheet[:3], "three")
-    assert len([axes for axes in pixels.axes if axes.images]) == 9
+    picture = plot_instruments(samples[:3], "three")
+    assert len([axes for axes in picture.axes if axes.images]) == 9
 
 
-def told(capsys, *arguments):
+def error_of(capsys, *arguments):
     assert main(["evaluate", "imagination", *map(str, arguments)]) == 2
     error = capsys.readouterr().err.strip()
     assert error.count("\n") == 0
     return error
 
 
-def test_bad_input_is_told_in_one_line(toy_weights, toy_store, tmp_path, capsys):
+def test_bad_input_is_reported_in_one_line(toy_weights, toy_store, tmp_path, capsys):
     model, output = ["--model", toy_weights], ["-o", tmp_path / "report"]
-    error = told(capsys, "--corpus", toy_store, "--model", tmp_path / "none", *output)
+    error = error_of(capsys, "--corpus", toy_store, "--model", tmp_path / "none", *output)
     assert "no such folder of weights" in error
     (tmp_path / "empty").mkdir()
-    error = told(capsys, "--corpus", toy_store, "--model", tmp_path / "empty", *output)
+    error = error_of(capsys, "--corpus", toy_store, "--model", tmp_path / "empty", *output)
     assert "generator.onnx: no such model file" in error
-    error = told(capsys, "--corpus", tmp_path / "none", *model, *output)
+    error = error_of(capsys, "--corpus", tmp_path / "none", *model, *output)
     assert "is no store" in error
     build_store(Toy(12, instruments=3), tmp_path / "unsplit")
-    error = told(capsys, "--corpus", tmp_path / "unsplit", *model, *output)
+    error = error_of(capsys, "--corpus", tmp_path / "unsplit", *model, *output)
     assert "never split; build it with --split" in error
     build_store(Toy(30, instruments=6), tmp_path / "small", split=(0.5, 0.25, 0.25))
-    error = told(capsys, "--corpus", tmp_path / "small", *model, *output)
+    error = error_of(capsys, "--corpus", tmp_path / "small", *model, *output)
     assert "fewer than 100 notes on a side of its split; build a larger store" in error
-    error = told(capsys, "--corpus", toy_store, *model, *output, "--instruments", 0)
+    error = error_of(capsys, "--corpus", toy_store, *model, *output, "--instruments", 0)
     assert '"instruments" is 0, below 2' in error
-    error = told(capsys, "--corpus", toy_store, *model, *output, "--notes", 20)
+    error = error_of(capsys, "--corpus", toy_store, *model, *output, "--notes", 20)
     assert '"notes" is 20, below 50' in error
     (tmp_path / "judge").write_bytes(b"nothing")
-    error = told(capsys, "--corpus", toy_store, *model, *output, "--judge", tmp_path / "judge")
-    assert "is no file of the evaluation network" in error
+    error = error_of(capsys, "--corpus", toy_store, *model, *output, "--judge", tmp_path / "judge")
+    assert "is not a file of the evaluation network" in error
     (tmp_path / "file").write_text("")
-    error = told(capsys, "--corpus", toy_store, *model, "-o", tmp_path / "file")
+    error = error_of(capsys, "--corpus", toy_store, *model, "-o", tmp_path / "file")
     assert "is a file where a folder is needed" in error
 
 

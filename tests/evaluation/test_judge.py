@@ -1,4 +1,4 @@
-"""The evaluation network: what it sees, and its way from training to a file and back."""
+"""The evaluation network: its front end, and training, saving and loading it."""
 
 import subprocess
 import sys
@@ -26,25 +26,23 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
 
-EXAMPLES = EXAMPLES
-
 
 def tone(midi):
     return torch.sin(torch.arange(64_000) * (2 * np.pi * midi_to_hz(midi) / 16_000))[None]
 
 
 @pytest.mark.parametrize("midi", [45, 69, 96])
-def test_a_tone_stands_at_its_band(midi):
-    (picture,) = JudgeFrontEnd()(tone(midi))
-    assert picture.shape == (1, FRAMES, BANDS)
-    assert picture[0, 3].argmax() == (midi - LOWEST_MIDI) * BANDS_PER_OCTAVE / 12
-    assert picture.max() == 1
+def test_the_spectrogram_of_a_tone_peaks_at_its_band(midi):
+    (spectrogram,) = JudgeFrontEnd()(tone(midi))
+    assert spectrogram.shape == (1, FRAMES, BANDS)
+    assert spectrogram[0, 3].argmax() == (midi - LOWEST_MIDI) * BANDS_PER_OCTAVE / 12
+    assert spectrogram.max() == 1
 
 
-def test_gain_changes_nothing_and_silence_is_seen_as_such():
-    see = JudgeFrontEnd()
-    assert torch.allclose(see(tone(60))[0], see(0.01 * tone(60))[0], atol=1e-4)
-    assert see(torch.zeros(1, 64_000))[0].abs().max() < 1e-6
+def test_gain_changes_nothing_and_silence_is_all_zero():
+    front_end = JudgeFrontEnd()
+    assert torch.allclose(front_end(tone(60))[0], front_end(0.01 * tone(60))[0], atol=1e-4)
+    assert front_end(torch.zeros(1, 64_000))[0].abs().max() < 1e-6
 
 
 def test_trained_saved_and_loaded(tmp_path):
@@ -56,21 +54,31 @@ def test_trained_saved_and_loaded(tmp_path):
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     judge = EvaluationNetwork.load(tmp_path / "run" / "judge.safetensors")
-    told = judge.hear(tone(60))
-    assert told.family.shape == (1, len(FAMILIES))
-    assert torch.isfinite(told.key).all()
+    output = judge.predict(tone(60))
+    assert output.family.shape == (1, len(FAMILIES))
+    assert torch.isfinite(output.key).all()
     assert set(judge.temperatures) == {*CALIBRATED, PITCHED}
     assert judge.about["network"] == "judge"
     assert judge.about["licence"] == "CC0-1.0"
 
 
-def test_the_shipped_one_hears_the_examples():
+def test_the_shipped_network_predicts_the_keys_of_the_examples():
     files = sorted(EXAMPLES.glob("*.flac"))
     audio = np.stack([Sound.load(file).samples for file in files])
-    told = EvaluationNetwork.load().hear(torch.from_numpy(audio))
+    output = EvaluationNetwork.load().predict(torch.from_numpy(audio))
     named = torch.tensor([labels_from_name(file.stem).pitch for file in files])
-    assert int((told.key.argmax(dim=1) == named).sum()) >= 20
-    torch.testing.assert_close(told.embedding.norm(dim=1), torch.ones(len(files)))
+    assert int((output.key.argmax(dim=1) == named).sum()) >= 20
+    torch.testing.assert_close(output.embedding.norm(dim=1), torch.ones(len(files)))
+
+
+def test_features_are_those_from_which_timbre_is_predicted():
+    judge = Judge().eval()
+    (spectrogram,) = JudgeFrontEnd()(torch.cat([tone(60), tone(72)]))
+    output, features = judge.forward_with_features(spectrogram)
+    assert features.shape == (2, 256)
+    assert features.min() >= 0
+    torch.testing.assert_close(output.family, judge.family(features))
+    assert all(map(torch.equal, output, judge(spectrogram)))
 
 
 def test_it_has_another_architecture_than_the_listener():

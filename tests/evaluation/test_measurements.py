@@ -1,4 +1,4 @@
-"""What is measured of notes, on notes whose measures are known."""
+"""Measurements of notes for which they are known."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
 
-EXAMPLES = sorted((EXAMPLES).glob("*.flac"))
+FILES = sorted(EXAMPLES.glob("*.flac"))
 
 
 @pytest.fixture(scope="module")
@@ -51,49 +51,49 @@ def tones(keys, cents=0.0, level=0.1):
 def test_cents_loudness_and_faults(network):
     notes = tones([45, 60, 72], cents=7)
     notes.audio[1, 30_000] += 0.5
-    told = measure_notes([notes, tones([60], level=0.05)], network)
-    np.testing.assert_allclose(told.cents, [7, 7, 7, 0], atol=0.1)
-    assert list(told.clicks) == [0, 1, 0, 0]
-    assert told.loudness[1] - told.loudness[3] == pytest.approx(6.02, abs=0.2)
-    assert not (told.silent | told.clipped | told.offset).any()
+    measured = measure_notes([notes, tones([60], level=0.05)], network)
+    np.testing.assert_allclose(measured.cents, [7, 7, 7, 0], atol=0.1)
+    assert list(measured.clicks) == [0, 1, 0, 0]
+    assert measured.loudness[1] - measured.loudness[3] == pytest.approx(6.02, abs=0.2)
+    assert not (measured.silent | measured.clipped | measured.offset).any()
     assert list(measure_notes([notes], network, look_for_faults=False).clicks) == [-1] * 3
 
 
-def test_what_the_network_hears_of_the_examples(network):
-    labels = [labels_from_name(file.stem) for file in EXAMPLES]
+def test_predictions_for_the_examples(network):
+    labels = [labels_from_name(file.stem) for file in FILES]
     notes = Notes(
-        np.stack([Sound.load(file).samples for file in EXAMPLES]),
+        np.stack([Sound.load(file).samples for file in FILES]),
         np.array([label.pitch for label in labels]),
         np.full(len(labels), 100),
         np.full(len(labels), -1),
-        np.array([file.stem for file in EXAMPLES]),
+        np.array([file.stem for file in FILES]),
     )
     done = []
-    told = measure_notes(
+    measured = measure_notes(
         [notes[:5], notes[5:]], network, look_for_faults=False, progress=done.append
     )
     assert done == [5, len(notes)]
-    assert (told.keys.argmax(axis=1) == notes.pitch).mean() > 0.8
-    np.testing.assert_allclose(told.keys.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(told.families.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(told.embedding, axis=1), 1, atol=1e-5)
-    assert told.features.shape == (len(notes), 256)
-    assert told.features.min() >= 0
-    # batches do not matter
+    assert (measured.keys.argmax(axis=1) == notes.pitch).mean() > 0.8
+    np.testing.assert_allclose(measured.keys.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(measured.families.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(measured.embedding, axis=1), 1, atol=1e-5)
+    assert measured.features.shape == (len(notes), 256)
+    assert measured.features.min() >= 0
+    # the size of batches does not matter
     whole = measure_notes([notes], network, look_for_faults=False)
-    np.testing.assert_allclose(told.features, whole.features, atol=1e-4)
+    np.testing.assert_allclose(measured.features, whole.features, atol=1e-4)
 
 
 def test_saved_and_loaded(network, tmp_path):
-    told = measure_notes([tones([50, 62])], network)
-    told.save(tmp_path / "told.npz")
-    again = NoteMeasurements.load(tmp_path / "told.npz")
-    assert np.array_equal(again.features, told.features)
+    measured = measure_notes([tones([50, 62])], network)
+    measured.save(tmp_path / "measured.npz")
+    again = NoteMeasurements.load(tmp_path / "measured.npz")
+    assert np.array_equal(again.features, measured.features)
     assert list(again.instrument) == ["tone", "tone"]
-    assert len(concatenate([told, again[:1]])) == 3
-    (tmp_path / "told.npz").write_bytes(b"PK nothing")
-    with pytest.raises(EarsError, match=r"told\.npz: is damaged .*; remove it"):
-        NoteMeasurements.load(tmp_path / "told.npz")
+    assert len(concatenate([measured, again[:1]])) == 3
+    (tmp_path / "measured.npz").write_bytes(b"PK nothing")
+    with pytest.raises(EarsError, match=r"measured\.npz: is damaged .*; remove it"):
+        NoteMeasurements.load(tmp_path / "measured.npz")
 
 
 def test_notes_of_another_shape_are_refused(network):

@@ -1,4 +1,4 @@
-"""Which notes are measured: by lot or on the grid, real, resynthesised, imagined."""
+"""Sets of notes: at random or on the grid, real, resynthesised, imagined."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def store(toy_store):
     return open_store(toy_store)
 
 
-def test_two_parts_share_no_note(store):
+def test_two_parts_have_no_common_note(store):
     one, other = (random_rows(store, "train", 40, 3, part) for part in (0, 1))
     assert len(one) == len(other) == 40
     assert not {*one} & {*other}
@@ -55,15 +55,15 @@ def test_the_grid_of_real_instruments(store):
     names = np.unique(store.instrument[store.rows("train")])
     assert {*store.instrument[rows]} == {*names}
     for number, name in enumerate(names):
-        mine = rows[store.instrument[rows] == name]
-        loud = mine[store.velocity[mine] == GRID_VELOCITY]
+        own = rows[store.instrument[rows] == name]
+        loud = own[store.velocity[own] == GRID_VELOCITY]
         assert sorted(store.pitch[loud]) == list(GRID_KEYS)
-        ladder = mine[store.pitch[mine] == GRID_KEYS[number % 5]]
-        assert sorted(store.velocity[ladder]) == list(VELOCITIES)
-        assert len(mine) == 9
+        velocities = own[store.pitch[own] == GRID_KEYS[number % 5]]
+        assert sorted(store.velocity[velocities]) == list(VELOCITIES)
+        assert len(own) == 9
 
 
-def test_an_instrument_of_few_keys_gives_the_nearest(tmp_path):
+def test_the_grid_of_an_instrument_of_few_keys_has_the_nearest(tmp_path):
     corpus = Toy(60, instruments=3, pitches=[50, 58, 63, 100])
     build_store(corpus, tmp_path / "few", split=(0.4, 0.3, 0.3))
     few = open_store(tmp_path / "few")
@@ -72,29 +72,29 @@ def test_an_instrument_of_few_keys_gives_the_nearest(tmp_path):
     assert sorted(few.pitch[loud]) == [50, 58]  # near 48 and 60; nothing is near 36, 72 and 84
 
 
-def test_notes_asked_for_are_like_training_notes(store):
-    asked = random_requests(store, 50, 200, seed=1)
-    assert len(asked) == 200
-    assert np.array_equal(np.bincount(asked.instrument), np.full(50, 4))
-    assert (np.diff(asked.instrument) >= 0).all()
+def test_random_requests_are_like_training_notes(store):
+    requests = random_requests(store, 50, 200, seed=1)
+    assert len(requests) == 200
+    assert np.array_equal(np.bincount(requests.instrument), np.full(50, 4))
+    assert (np.diff(requests.instrument) >= 0).all()
     train = store.rows("train")
-    assert {*asked.family} <= {*store.family[train]}
-    assert {*asked.pitch} <= {*GRID_KEYS}
+    assert {*requests.family} <= {*store.family[train]}
+    assert {*requests.pitch} <= {*GRID_KEYS}
     for number in range(50):
-        assert len({*asked.family[asked.instrument == number]}) == 1
+        assert len({*requests.family[requests.instrument == number]}) == 1
 
 
-def test_the_grid_that_is_asked_for(store):
+def test_grid_requests(store):
     grid = grid_requests(random_requests(store, 7, 20, seed=1))
     assert len(grid) == 7 * 9
     for number in range(7):
-        mine = grid.instrument == number
-        assert sorted(grid.pitch[mine & (grid.velocity == GRID_VELOCITY)]) == list(GRID_KEYS)
-        ladder = mine & (grid.pitch == GRID_KEYS[number % 5])
-        assert sorted(grid.velocity[ladder]) == list(VELOCITIES)
+        own = grid.instrument == number
+        assert sorted(grid.pitch[own & (grid.velocity == GRID_VELOCITY)]) == list(GRID_KEYS)
+        velocities = own & (grid.pitch == GRID_KEYS[number % 5])
+        assert sorted(grid.velocity[velocities]) == list(VELOCITIES)
 
 
-def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
+def test_resynthesised_notes_are_in_tune_and_sound_alike(store):
     rows = random_rows(store, "train", 12, 0)
     (before,), (after,) = (
         list(read_notes(store, rows)),
@@ -102,10 +102,10 @@ def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
     )
     assert np.array_equal(before.pitch, after.pitch)
     assert np.array_equal(before.instrument, store.instrument[rows])
-    apart = [
+    distances = [
         spectral_distance(*pair, 16_000).mel for pair in zip(before.audio, after.audio, strict=True)
     ]
-    assert np.median(apart) < 4
+    assert np.median(distances) < 4
     cents = [
         cents_between(refine(audio, 16_000, key).frequency, midi_to_hz(key))
         for audio, key in zip(after.audio, after.pitch, strict=True)
@@ -116,26 +116,26 @@ def test_resynthesised_notes_stand_at_their_key_and_sound_alike(store):
 def test_silent_notes_cannot_be_resynthesised(store):
     (batch,) = list(read_notes(store, random_rows(store, "train", 2, 0)))
     batch.audio[0] = 0
-    (made,) = list(resynthesise_notes(iter([batch])))
-    assert list(made.instrument) == [batch.instrument[1]]
+    (resynthesised,) = list(resynthesise_notes(iter([batch])))
+    assert list(resynthesised.instrument) == [batch.instrument[1]]
 
 
-def test_what_is_asked_for_is_played(store, toy_weights):
-    imagination = Model(toy_weights)
-    asked = random_requests(store, 3, 7, seed=0)
-    played = list(imagined_note_generator(imagination, seed=2)(asked))
-    assert [len(part) for part in played] == [3, 2, 2]
-    assert np.array_equal(np.concatenate([part.pitch for part in played]), asked.pitch)
-    instrument = imagine(2_000_001, family=FAMILIES[asked.family[3]], model=imagination)
-    sound = instrument.note(int(asked.pitch[3]), int(asked.velocity[3]), 4.0, 16_000)
-    assert np.array_equal(played[1].audio[0], sound.samples)
+def test_the_generator_makes_the_requested_notes(store, toy_weights):
+    model = Model(toy_weights)
+    requests = random_requests(store, 3, 7, seed=0)
+    generated = list(imagined_note_generator(model, seed=2)(requests))
+    assert [len(part) for part in generated] == [3, 2, 2]
+    assert np.array_equal(np.concatenate([part.pitch for part in generated]), requests.pitch)
+    instrument = imagine(2_000_001, family=FAMILIES[requests.family[3]], model=model)
+    sound = instrument.note(int(requests.pitch[3]), int(requests.velocity[3]), 4.0, 16_000)
+    assert np.array_equal(generated[1].audio[0], sound.samples)
 
 
-def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
-    mark = model_digest(Model(toy_weights))
-    assert mark == model_digest(Model(toy_weights))
+def test_digests_change_with_weights_and_code(toy_weights, tmp_path):
+    digest = model_digest(Model(toy_weights))
+    assert digest == model_digest(Model(toy_weights))
     other = write_toy(tmp_path / "other", licence="another")
-    assert model_digest(Model(other)) != mark
+    assert model_digest(Model(other)) != digest
     assert code_digest("resynthesis.synthesis.sine_bank") != code_digest(
         "resynthesis.synthesis.timeline"
     )
@@ -147,7 +147,7 @@ def test_marks_change_with_weights_and_code(toy_weights, tmp_path):
     assert len(resynthesis_digest()) == 12
 
 
-def test_stores_that_cannot_serve(tmp_path):
+def test_unsuitable_stores_are_refused(tmp_path):
     build_store(Toy(12, instruments=3), tmp_path / "unsplit")
     with pytest.raises(CorpusError, match="no unseen instruments: it was never split"):
         open_store(tmp_path / "unsplit")

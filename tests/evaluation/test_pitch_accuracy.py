@@ -1,4 +1,4 @@
-"""The figures of hearing, on answers that are known."""
+"""Accuracy of predictions that are known."""
 
 import json
 
@@ -11,20 +11,21 @@ from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch, pitch_repo
 from mechanical_ears.evaluation.plots import plot_confusion
 
 
-def answers(heard):
-    """Scores with the heard pitch first and its neighbours above next."""
-    scores = np.zeros((len(heard), 128), dtype=np.float32)
-    for row, pitch in enumerate(heard):
+def scores_of(predicted):
+    """Scores with the highest for the predicted key and falling ones for the four above."""
+    scores = np.zeros((len(predicted), 128), dtype=np.float32)
+    for row, pitch in enumerate(predicted):
         for rank in range(5):
             scores[row, (pitch + rank) % 128] = 1 - rank / 10
     return scores
 
 
-def test_known_answers():
+def test_accuracy_of_known_predictions():
     pitch = np.array([60, 60, 72, 30, 100])
-    heard = [60, 72, 73, 31, 97]  # right; an octave off; +1; +1; −3 (so 100 is fourth of the five)
+    # right; an octave off; +1; +1; −3 (so 100 is the fourth of the five)
+    predicted = [60, 72, 73, 31, 97]
     family = np.array([0, 0, 1, -1, 1])
-    report = pitch_report(answers(heard), pitch, family)
+    report = pitch_report(scores_of(predicted), pitch, family)
     assert report.overall.notes == 5
     assert report.overall.exact == pytest.approx(1 / 5)
     assert report.overall.top5 == pytest.approx(2 / 5)
@@ -48,9 +49,9 @@ def test_store_and_corpus_give_the_same_report(tmp_path):
     store = Store(tmp_path / "s")
 
     def loudest(audio):
-        """A stand-in for a network whose answer hangs on the audio alone."""
+        """A stand-in for a network whose predictions depend on the audio alone."""
         bins = (np.abs(audio).max(axis=1) * 127).round().astype(int)
-        return answers(bins)
+        return scores_of(bins)
 
     from_store, from_corpus = evaluate_pitch(loudest, store), evaluate_pitch(loudest, corpus)
     assert from_store.overall == from_corpus.overall
@@ -60,7 +61,7 @@ def test_store_and_corpus_give_the_same_report(tmp_path):
 
 
 def test_picture_shows_the_shares_of_each_labelled_key():
-    report = pitch_report(answers([60, 61, 62]), np.array([60, 60, 62]), np.array([0, 0, 0]))
+    report = pitch_report(scores_of([60, 61, 62]), np.array([60, 60, 62]), np.array([0, 0, 0]))
     axes = plot_confusion(report, "three notes").axes[0]
     shown = axes.get_images()[0].get_array()
     assert (shown[60, 60], shown[60, 61], shown[62, 62]) == (0.5, 0.5, 1)

@@ -80,7 +80,7 @@ def imagination(
             network,
             plan,
             cache=output / "imagined",
-            mark=model_digest(imagination),
+            digest=model_digest(imagination),
             progress=move,
         )
     sheet = sample_instruments(player, store, plan)

@@ -1,1 +1,1 @@
-"""Measuring what the ears hear, and what the imagination invents."""
+"""Evaluation of pitch detectors and of generated notes, by an independent network."""

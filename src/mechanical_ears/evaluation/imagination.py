@@ -1,15 +1,15 @@
-"""The whole evaluation of an imagination: which sets are measured, and which figures they give.
+"""Evaluation of generated notes: the sets that are measured, and all figures of each.
 
-Every figure stands for five sets of notes side by side:
+Every figure is given for five sets of notes:
 
-    generated                what is evaluated
-    train, resynthesised     training notes out of their outlines: the best a generator can do
+    generated                the notes to be evaluated
+    train, resynthesised     training notes from their control grids: the best a generator can do
     train                    training notes as they are
-    unseen, resynthesised    notes of instruments that no training saw, out of their outlines
+    unseen, resynthesised    notes of instruments outside the training set, from their grids
     unseen                   the same as they are
 
-Distances and coverage are taken to *other* training notes and to unseen notes, always with sets of
-the same size; a floor is the figure of real notes in the same place.
+Distances and coverage are measured against *other* training notes and against unseen notes, always
+with sets of the same size; the figure of real notes in the same place is the floor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ from mechanical_ears.set_metrics import BIN_COUNT, SetMetrics, compare_sets, fre
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
 
-VERSION: Final = 1  # of what is measured; measured notes of another one are measured anew
+VERSION: Final = 1  # of the measurements; those of another version are repeated
 GENERATED: Final = "generated"
 SETS: Final = (GENERATED, "train resynthesised", "train", "unseen resynthesised", "unseen")
 
@@ -72,20 +72,23 @@ SAMPLE_INSTRUMENTS: Final = 24
 SAMPLE_KEYS: Final = (45, 60, 76)  # MIDI numbers
 SAMPLE_VELOCITY: Final = 100
 
+# attributes whose keys in report.json are older than their names
+JSON_KEYS: Final = {"predictions": "heard", "unseen": "strangers"}
+
 Progress = Callable[[int, int], None]  # notes done, notes in all
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """How much is measured.
+    """Size of an evaluation.
 
     Attributes:
-        instruments: that are drawn.
-        notes: of each set of random notes.
-        seed: of all lots.
+        instruments: number of random instruments.
+        notes: number of notes in each random set.
+        seed: of all random choices.
 
     Raises:
-        EarsError: they are too few to compare.
+        EarsError: there are too few to compare.
     """
 
     instruments: int = 500
@@ -93,23 +96,23 @@ class EvaluationPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, least in (
+        for name, value, minimum in (
             ("instruments", self.instruments, 2),
             ("notes", self.notes, BIN_COUNT),
             ("seed", self.seed, 0),
         ):
-            if value < least:
-                raise EarsError(f'"{name}" is {value}, below {least}')
+            if value < minimum:
+                raise EarsError(f'"{name}" is {value}, below {minimum}')
 
 
 @dataclass(frozen=True, eq=False)
 class RealNotes:
-    """Real notes, measured.
+    """Measurements of real notes.
 
     Attributes:
-        notes: random notes by the names of ``SETS``.
-        grids: the grids by these names.
-        others: other training notes, to which sets are compared.
+        notes: random notes, by the names of ``SETS``.
+        grids: grids, by the same names.
+        others: other training notes, against which sets are compared.
     """
 
     notes: Mapping[str, NoteMeasurements]
@@ -122,20 +125,20 @@ class Figures:
     """All figures of one set.
 
     Attributes:
-        to_train: compared to other training notes.
-        to_unseen: compared to unseen notes; None for these themselves.
+        to_train: random notes against other training notes.
+        to_unseen: random notes against unseen notes; None for the unseen notes themselves.
         embeddings_to_unseen: Fréchet distance of the embeddings to those of unseen notes.
-        heard: what the evaluation network hears in random notes.
-        consistency: of the grid.
+        predictions: of the evaluation network for random notes.
+        consistency: of timbre over the grid.
         velocity: of the grid.
-        novelty: of the grid's instruments; None for training instruments.
+        novelty: of the instruments of the grid; None for training instruments.
         faults: of random notes.
     """
 
     to_train: SetMetrics
     to_unseen: SetMetrics | None
     embeddings_to_unseen: float | None
-    heard: PredictionMetrics
+    predictions: PredictionMetrics
     consistency: TimbreConsistency
     velocity: VelocitySteps
     novelty: Novelty | None
@@ -144,14 +147,14 @@ class Figures:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came out of it.
+    """Result of an evaluation.
 
     Attributes:
-        plan: how much was measured.
+        plan: its size.
         sets: figures by the names of ``SETS``.
-        by_instrument: two halves of the training notes that share no instrument, compared.
-        generated: the random notes, measured.
-        generated_grid: the grid, measured.
+        by_instrument: comparison of two halves of the training notes without a common instrument.
+        generated: measurements of the random generated notes.
+        generated_grid: measurements of the generated grid.
     """
 
     plan: EvaluationPlan
@@ -170,9 +173,9 @@ class Evaluation:
 
 
 def _to_json(value: Any) -> Any:
-    """Without what JSON does not know: NaN, which stands for a figure that does not exist."""
+    """JSON values of nested figures; NaN, a figure that does not exist, becomes null."""
     if isinstance(value, dict):
-        return {key: _to_json(part) for key, part in value.items()}
+        return {JSON_KEYS.get(key, key): _to_json(part) for key, part in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -189,68 +192,64 @@ def measure_real_notes(
     Args:
         store: see `open_store`.
         network: the evaluation network.
-        plan: how much.
-        cache: folder in which measured notes are kept, and found again by the next evaluation with
-            the same store and network; None keeps none.
-        progress: called now and then.
+        plan: size of the evaluation.
+        cache: folder for the measurements, which later evaluations with the same store and network
+            read; None for no cache.
+        progress: called with the numbers of notes done and in all.
 
     Raises:
         CorpusError: there are too few notes.
     """
     count = set_size(store, plan)
-    mark = _fingerprint(store, network)
-    others = random_rows(store, TRAIN, count, plan.seed, part=1)
-    chosen = {"other train": others}
+    fingerprint = _fingerprint(store, network)
+    rows_by_set = {"other train": random_rows(store, TRAIN, count, plan.seed, part=1)}
     for name in SETS[1:]:
         side = TRAIN if name.startswith("train") else UNSEEN
-        chosen[name] = random_rows(store, side, count, plan.seed)
-        chosen[f"{name} grid"] = grid_rows(store, side)
-    total, done = sum(map(len, chosen.values())), 0
-    found: dict[str, NoteMeasurements] = {}
+        rows_by_set[name] = random_rows(store, side, count, plan.seed)
+        rows_by_set[f"{name} grid"] = grid_rows(store, side)
+    total, done = sum(map(len, rows_by_set.values())), 0
+    measured: dict[str, NoteMeasurements] = {}
 
-    def made(name: str, rows: NDArray[np.int64], before: int) -> NoteMeasurements:
+    def measure(name: str, rows: NDArray[np.int64], before: int) -> NoteMeasurements:
+        notes = read_notes(store, rows)
         return measure_notes(
-            _notes(store, rows, "resynthesised" in name),
+            resynthesise_notes(notes) if "resynthesised" in name else notes,
             network,
             look_for_faults=name in SETS,
-            progress=lambda here: progress(before + here, total),
+            progress=lambda count: progress(before + count, total),
         )
 
-    for name, rows in chosen.items():
-        drawn = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        made_by = f"-{resynthesis_digest()}" if "resynthesised" in name else ""
-        file = f"{name}{drawn}{made_by}-{mark}"
-        found[name] = _cached(cache, file, partial(made, name, rows, done))
+    for name, rows in rows_by_set.items():
+        sampling = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
+        code = f"-{resynthesis_digest()}" if "resynthesised" in name else ""
+        file = f"{name}{sampling}{code}-{fingerprint}"
+        measured[name] = _cached(cache, file, partial(measure, name, rows, done))
         done += len(rows)
         progress(done, total)
     return RealNotes(
-        {name: found[name] for name in SETS[1:]},
-        {name: found[f"{name} grid"] for name in SETS[1:]},
-        found["other train"],
+        {name: measured[name] for name in SETS[1:]},
+        {name: measured[f"{name} grid"] for name in SETS[1:]},
+        measured["other train"],
     )
 
 
-def _notes(store: Store, rows: NDArray[np.int64], again: bool) -> Iterator[Notes]:
-    return resynthesise_notes(read_notes(store, rows)) if again else read_notes(store, rows)
-
-
 def _cached(
-    cache: Path | None, name: str, make: Callable[[], NoteMeasurements]
+    cache: Path | None, name: str, measure: Callable[[], NoteMeasurements]
 ) -> NoteMeasurements:
-    """Measured notes from the cache, or made and kept there."""
+    """Measurements from the cache; measured and written there if absent."""
     if cache is None:
-        return make()
+        return measure()
     file = make_folder(cache) / f"{name.replace(' ', '-')}.npz"
     if not file.exists():
-        make().save(file)
+        measure().save(file)
     return NoteMeasurements.load(file)
 
 
 def set_size(store: Store, plan: EvaluationPlan) -> int:
-    """How many notes each set can have.
+    """Number of notes of each set: as planned, or what the store has.
 
     Raises:
-        CorpusError: too few.
+        CorpusError: it has too few.
     """
     count = min(plan.notes, *(len(store.rows(side)) // 2 for side in (TRAIN, UNSEEN)))
     if count < BIN_COUNT:
@@ -263,7 +262,7 @@ def set_size(store: Store, plan: EvaluationPlan) -> int:
 
 
 def _fingerprint(store: Store, network: EvaluationNetwork) -> str:
-    """What measured real notes depend on."""
+    """Digest of everything that the measurements of real notes depend on."""
     digest = hashlib.sha256(json.dumps([VERSION, store.about]).encode())
     for labels in (store.pitch, store.velocity, store.side):
         digest.update(np.ascontiguousarray(labels).tobytes())
@@ -273,46 +272,48 @@ def _fingerprint(store: Store, network: EvaluationNetwork) -> str:
 
 
 def evaluate_generator(
-    player: NoteGenerator,
+    generator: NoteGenerator,
     store: Store,
     real_notes: RealNotes,
     network: EvaluationNetwork,
     plan: EvaluationPlan,
     *,
     cache: Path | None = None,
-    mark: str = "",
+    digest: str = "",
     progress: Progress = lambda done, total: None,
 ) -> Evaluation:
-    """Evaluate what plays notes when asked.
+    """Evaluate a generator of notes.
 
     Args:
-        player: an imagination (`imagination_player`), or anything else that makes notes.
-        store: whose families, keys and velocities are asked for.
-        real_notes: of this store.
+        generator: of imagined notes (`imagined_note_generator`), or any other.
+        store: whose distribution of families, keys and velocities is requested.
+        real_notes: measurements of this store.
         network: the evaluation network.
-        plan: the one with which the real notes were measured.
-        cache: folder in which measured notes are kept, so that an interrupted evaluation goes on;
-            None keeps none.
-        mark: what tells this player from others in that folder (`player_mark`).
-        progress: called now and then.
+        plan: with which the real notes were measured.
+        cache: folder for the measurements, so that an interrupted evaluation can go on; None for no
+            cache.
+        digest: identifies the generator in that folder (`model_digest`).
+        progress: called with the numbers of notes done and in all.
     """
-    asked = random_requests(store, plan.instruments, len(real_notes.others), plan.seed)
-    on_grid = grid_requests(asked)
-    total = len(asked) + len(on_grid)
-    told = f"{mark}-{plan.instruments}-{len(asked)}-{plan.seed}-{_fingerprint(store, network)}"
+    requests = random_requests(store, plan.instruments, len(real_notes.others), plan.seed)
+    on_grid = grid_requests(requests)
+    count, total = len(requests), len(requests) + len(on_grid)
+    name = f"{digest}-{plan.instruments}-{count}-{plan.seed}-{_fingerprint(store, network)}"
     generated = _cached(
         cache,
-        f"generated-{told}",
-        lambda: measure_notes(player(asked), network, progress=lambda done: progress(done, total)),
+        f"generated-{name}",
+        lambda: measure_notes(
+            generator(requests), network, progress=lambda done: progress(done, total)
+        ),
     )
     grid = _cached(
         cache,
-        f"generated-grid-{told}",
+        f"generated-grid-{name}",
         lambda: measure_notes(
-            player(on_grid),
+            generator(on_grid),
             network,
             look_for_faults=False,
-            progress=lambda done: progress(len(asked) + done, total),
+            progress=lambda done: progress(count + done, total),
         ),
     )
     notes = {GENERATED: generated, **real_notes.notes}
@@ -330,23 +331,21 @@ def evaluate_generator(
     )
 
 
-def sample_instruments(player: NoteGenerator, store: Store, plan: EvaluationPlan) -> list[Notes]:
-    """Three keys of the first of the instruments that a plan draws by lot, to be looked at."""
-    asked = random_requests(store, plan.instruments, set_size(store, plan), plan.seed)
+def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationPlan) -> list[Notes]:
+    """Generate three keys of the first random instruments of a plan, to be looked at."""
+    requests = random_requests(store, plan.instruments, set_size(store, plan), plan.seed)
     numbers, firsts = (
-        part[:SAMPLE_INSTRUMENTS] for part in np.unique(asked.instrument, return_index=True)
+        part[:SAMPLE_INSTRUMENTS] for part in np.unique(requests.instrument, return_index=True)
     )
-    sheet = NoteRequests(
-        np.repeat(numbers, len(SAMPLE_KEYS)),
-        np.repeat(asked.family[firsts], len(SAMPLE_KEYS)),
-        np.tile(SAMPLE_KEYS, len(numbers)),
-        np.full(len(numbers) * len(SAMPLE_KEYS), SAMPLE_VELOCITY),
-    )
-    played = [part[row : row + 1] for part in player(sheet) for row in range(len(part))]
     keys = len(SAMPLE_KEYS)
-    return [
-        _concatenate_notes(played[first : first + keys]) for first in range(0, len(played), keys)
-    ]
+    samples = NoteRequests(
+        np.repeat(numbers, keys),
+        np.repeat(requests.family[firsts], keys),
+        np.tile(SAMPLE_KEYS, len(numbers)),
+        np.full(len(numbers) * keys, SAMPLE_VELOCITY),
+    )
+    notes = _concatenate_notes(list(generator(samples)))
+    return [notes[first : first + keys] for first in range(0, len(notes), keys)]
 
 
 def _concatenate_notes(parts: Sequence[Notes]) -> Notes:
@@ -374,7 +373,7 @@ def _figures(
             if name.startswith("unseen")
             else frechet_distance(unseen.embedding, notes.embedding)
         ),
-        heard=prediction_metrics(notes),
+        predictions=prediction_metrics(notes),
         consistency=timbre_consistency(grid),
         velocity=velocity_steps(grid),
         novelty=_novelty(name, grid, real_notes),
@@ -383,24 +382,28 @@ def _figures(
 
 
 def _novelty(name: str, grid: NoteMeasurements, real_notes: RealNotes) -> Novelty | None:
-    """Novelty of a set; of resynthesised training instruments as if they were imagined."""
+    """Novelty of a set; resynthesised training instruments are measured like imagined ones."""
     means = {key: instrument_embeddings(each)[1] for key, each in real_notes.grids.items()}
     if name == "train":
         return None
-    copies = name == "train resynthesised"
-    known = [means["train"]] if copies else [means["train"], means["train resynthesised"]]
+    training = [means["train"]]
+    if name != "train resynthesised":
+        training.append(means["train resynthesised"])
     return measure_novelty(
-        instrument_embeddings(grid)[1], means["unseen resynthesised"], np.concatenate(known)
+        instrument_embeddings(grid)[1], means["unseen resynthesised"], np.concatenate(training)
     )
 
 
 def _compare_halves(train: NoteMeasurements, seed: int) -> SetMetrics:
-    """Training notes in two halves by instrument, families in turn, compared."""
+    """Compare two halves of the training notes without a common instrument.
+
+    Instruments alternate between the halves, family by family.
+    """
     names, firsts = np.unique(train.instrument, return_index=True)
-    chance = np.random.default_rng([seed, len(names)])
-    order = chance.permutation(len(names))
+    rng = np.random.default_rng([seed, len(names)])
+    order = rng.permutation(len(names))
     order = order[np.argsort(train.family[firsts[order]], kind="stable")]
-    ours = np.isin(train.instrument, names[order[::2]])
-    size = min(int(ours.sum()), int((~ours).sum()))
-    one, other = (chance.permutation(train.features[part])[:size] for part in (ours, ~ours))
+    half = np.isin(train.instrument, names[order[::2]])
+    size = min(int(half.sum()), int((~half).sum()))
+    one, other = (rng.permutation(train.features[rows])[:size] for rows in (half, ~half))
     return compare_sets(one, other, seed=seed)

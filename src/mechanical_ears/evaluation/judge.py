@@ -1,18 +1,18 @@
-"""The evaluation network: ears that had no part in making what they judge.
+"""The evaluation network, which judges notes that it had no part in generating.
 
-It is trained apart from the listener, with another seed, on another picture of sound, by another
-architecture, and hears notes in noise and after lossy resynthesis too, so that it neither shares
-the listener's blind spots nor mistakes a vocoder's traces for an instrument:
+It is trained apart from the listener, with another seed, another spectrogram and another
+architecture, and on notes in noise and after lossy resynthesis too, so that it neither shares the
+blind spots of the listener nor mistakes artefacts of a vocoder for an instrument:
 
     audio → |STFT|² of 32 frames, 125 ms apart, 256 ms long, in 200 bands, 24 an octave
-          → residual blocks (He et al., "Deep residual learning", 2016) that halve the picture
-          → mean and maximum over time → dense layer → key, sounding pitch, one pitch or none
-          → of these over frequency, too → dense layer → family, source, velocity, embedding
+          → residual blocks (He et al., "Deep residual learning", 2016) that halve the resolution
+          → mean and maximum over time → dense layer → key, sounding pitch, pitched or not
+          → these also over frequency → dense layer → family, source, velocity, embedding
 
-No harmonic stack, no weights shared between keys: it learns each key from its notes. (Families are
-another matter: with the dense layer over all places alone, after 40,000 notes 15 % of them were
-right on validation presets, for each key has to learn them by itself.) It needs PyTorch; what
-musicians use is the listener.
+There is no harmonic stack, and keys share no weights: each key is learned from its own notes.
+(Families are predicted from features pooled over frequency: with the dense layer over all bands
+alone, 15 % of them were right on validation presets after 40,000 notes, because each key has to
+learn them by itself.) It needs PyTorch; musicians use the listener.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,9 +41,9 @@ FRAMES: Final = 32
 WINDOW: Final = 4096  # samples, 256 ms
 BANDS: Final = 200
 BANDS_PER_OCTAVE: Final = 24
-LOWEST_MIDI: Final = 20  # of the first band
-RANGE_DB: Final = 70.0  # dB below the maximum that are seen
-SILENCE_POWER: Final = 1e-10  # power of the loudest place below which a note is silent
+LOWEST_MIDI: Final = 20  # MIDI number of the first band
+RANGE_DB: Final = 70.0  # below the maximum
+SILENCE_POWER: Final = 1e-10  # maximum below which a note is silent
 EMBEDDING: Final = 64
 CHANNELS: Final = (16, 32, 64, 96)
 STRIDES: Final = ((1, 2), (2, 2), (2, 2), (1, 2))  # frames and bands, of the blocks
@@ -56,19 +56,19 @@ class JudgeFrontEnd(nn.Module):
     """Audio (batch, 64000) → level in dB / 70 + 1 above the floor: (batch, 32, 200), 0 … 1."""
 
     window: Tensor
-    places: Tensor
+    samples: Tensor
     filters: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         starts = torch.arange(FRAMES) * (SAMPLES // FRAMES)
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("places", starts[:, None] + torch.arange(WINDOW), persistent=False)
+        self.register_buffer("samples", starts[:, None] + torch.arange(WINDOW), persistent=False)
         self.register_buffer("filters", _filters(), persistent=False)
 
     def forward(self, audio: Tensor) -> tuple[Tensor]:
-        """See the class; a tuple, as networks take what a front end returns."""
-        frames = functional.pad(audio, (0, WINDOW))[:, self.places] * self.window
+        """See the class; a tuple, because networks are called with the tuple of a front end."""
+        frames = functional.pad(audio, (0, WINDOW))[:, self.samples] * self.window
         power = torch.fft.rfft(frames).abs().square() @ self.filters
         loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE_POWER)
         decibels = 10 * (power / loudest).clamp_min(10 ** (-RANGE_DB / 10)).log10()
@@ -76,16 +76,16 @@ class JudgeFrontEnd(nn.Module):
 
 
 def _filters() -> Tensor:
-    """Triangles between neighbouring bands, at least one FFT bin to each side; (2049, 200)."""
+    """Triangular filters between neighbouring bands, at least ±1 FFT bin wide; (2049, 200)."""
     midi = LOWEST_MIDI + torch.arange(BANDS) * 12 / BANDS_PER_OCTAVE
-    places = A4_FREQUENCY * torch.exp2((midi - A4_MIDI) / 12) * WINDOW / SAMPLE_RATE
-    width = (places * (2 ** (1 / BANDS_PER_OCTAVE) - 1)).clamp_min(1)
+    centres = A4_FREQUENCY * torch.exp2((midi - A4_MIDI) / 12) * WINDOW / SAMPLE_RATE
+    width = (centres * (2 ** (1 / BANDS_PER_OCTAVE) - 1)).clamp_min(1)
     bins = torch.arange(WINDOW // 2 + 1)[:, None]
-    return (1 - (bins - places).abs() / width).clamp_min(0)
+    return (1 - (bins - centres).abs() / width).clamp_min(0)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut; halves bands, and frames if asked."""
+    """Two convolutions beside a shortcut, strided over frames and bands."""
 
     def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
         super().__init__()
@@ -94,14 +94,14 @@ class ResidualBlock(nn.Module):
         self.norms = nn.ModuleList([nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)])
         self.shortcut = nn.Conv2d(inputs, outputs, 1, stride)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(batch, inputs, frames, bands) → (batch, outputs, fewer frames, fewer bands)."""
-        changed = functional.relu(self.norms[0](self.first(picture)))
-        return functional.relu(self.norms[1](self.second(changed)) + self.shortcut(picture))
+        hidden = functional.relu(self.norms[0](self.first(features)))
+        return functional.relu(self.norms[1](self.second(hidden)) + self.shortcut(features))
 
 
 class Judge(nn.Module):
-    """The evaluation network; it tells what the listener tells."""
+    """The evaluation network; it has the same output as the listener."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,16 +138,19 @@ class Judge(nn.Module):
         self.qualities = nn.Linear(256, len(QUALITIES))
         self.embedding = nn.Linear(256, EMBEDDING)
 
-    def forward(self, picture: Tensor) -> ListenerOutput:
-        """Tell what is heard; picture: (batch, 32, 200)."""
-        features = functional.relu(self.stem(picture[:, None]))
+    def forward(self, spectrogram: Tensor) -> ListenerOutput:
+        """Predict logits and embedding of notes; spectrogram: (batch, 32, 200)."""
+        return self.forward_with_features(spectrogram)[0]
+
+    def forward_with_features(self, spectrogram: Tensor) -> tuple[ListenerOutput, Tensor]:
+        """As `forward`, with the features of timbre (batch, 256), 0 or above."""
+        features = functional.relu(self.stem(spectrogram[:, None]))
         for block in self.blocks:
             features = block(features)
         pooled = torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1)
         hidden = self.hidden(pooled.flatten(1))
-        anywhere = torch.cat([pooled.mean(dim=2), pooled.amax(dim=2), hidden], dim=1)
-        timbre = self.timbre(anywhere)
-        return ListenerOutput(
+        timbre = self.timbre(torch.cat([pooled.mean(dim=2), pooled.amax(dim=2), hidden], dim=1))
+        output = ListenerOutput(
             key=self.key(hidden),
             sounding=self.sounding(hidden),
             pitched=self.pitched(hidden)[:, 0],
@@ -157,16 +160,17 @@ class Judge(nn.Module):
             qualities=self.qualities(timbre),
             embedding=functional.normalize(self.embedding(timbre), dim=1),
         )
+        return output, timbre
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationNetwork:
-    """The trained judge.
+    """The evaluation network, trained and calibrated.
 
     Attributes:
-        network: the judge, not training.
-        temperatures: logits of each calibrated head are divided by its own.
-        about: what it was trained on, licence and citation.
+        network: in evaluation mode.
+        temperatures: of calibrated heads, by which their logits are divided.
+        about: training data, licence and citation.
     """
 
     network: Judge
@@ -175,10 +179,10 @@ class EvaluationNetwork:
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> EvaluationNetwork:
-        """Read a file of `ears train judge`; the shipped one if none is given.
+        """Read a file of `ears train judge`; by default the shipped one.
 
         Raises:
-            EarsError: there is no such file, or it holds something else.
+            EarsError: there is no such file, or it is not of this network.
         """
         path = SHIPPED if path is None else Path(path)
         try:
@@ -189,32 +193,40 @@ class EvaluationNetwork:
             network.load_state_dict(weights)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise EarsError(
-                "is no file of the evaluation network",
+                "is not a file of the evaluation network",
                 path=path,
                 remedy="train one with: ears train judge",
             ) from error
         return cls(network, json.loads(about.pop("temperatures")), about)
 
-    @torch.no_grad()
-    def hear(self, audio: Tensor) -> ListenerOutput:
-        """What it tells of audio float32 (batch, 64000) at 16 kHz, onset at the start; logits.
+    def predict(self, audio: Tensor) -> ListenerOutput:
+        """Predict notes; all logits except those of the qualities are calibrated.
 
-        All logits but those of the qualities are calibrated.
+        Args:
+            audio: float32 (batch, 64000) at 16 kHz, onset at the start.
         """
-        told = cast("ListenerOutput", self.network(*JudgeFrontEnd().to(audio.device)(audio)))
-        return told._replace(
-            **{name: getattr(told, name) / heat for name, heat in self.temperatures.items()}
-        )
+        return self.predict_with_features(audio)[0]
+
+    @torch.no_grad()
+    def predict_with_features(self, audio: Tensor) -> tuple[ListenerOutput, Tensor]:
+        """As `predict`, with the features (batch, 256) of `Judge.forward_with_features`."""
+        (spectrogram,) = JudgeFrontEnd().to(audio.device)(audio)
+        output, features = self.network.forward_with_features(spectrogram)
+        calibrated = {
+            name: getattr(output, name) / temperature
+            for name, temperature in self.temperatures.items()
+        }
+        return output._replace(**calibrated), features
 
 
 def _publish(path: Path, trained: TrainedNetwork) -> None:
-    """Write weights in half precision, with what is known of them."""
-    told = {
+    """Write weights in half precision, with their properties as metadata."""
+    metadata = {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in trained.properties.items()
         if name != "instruments"
     }
-    save_weights(trained.network, path, told)
+    save_weights(trained.network, path, metadata)
 
 
 JUDGE_TASK = TrainingTask(

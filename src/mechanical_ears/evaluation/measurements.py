@@ -1,15 +1,16 @@
-"""Notes, and what is measured of each: what the evaluation network hears, loudness, pitch, faults.
+"""Notes, and measurements of each: predictions of the evaluation network, loudness, pitch, faults.
 
-Real notes, resynthesised ones and generated ones of whatever origin go through the same function.
-Audio is let go batch by batch; what is kept of a note is about 3 kB.
+Real, resynthesised and generated notes go through the same function. Audio is released batch by
+batch; the measurements of a note take about 3 kB.
 
-The features in which sets of notes are compared are the 256 numbers from which the evaluation
-network tells family, source, velocity, qualities and its embedding, in logarithms:
+Sets of notes are compared in 256 features: the numbers t ≥ 0 from which the evaluation network
+predicts family, source, velocity, qualities and its embedding, in logarithms because their
+distribution has long tails:
 
     log(1 + t)
 
-(t ≥ 0 and of long tails). The embedding itself, 64 numbers on a sphere that were trained to tell
-instruments apart, measures how far instruments lie from each other.
+The embedding itself, 64 numbers on a sphere trained to distinguish instruments, measures distances
+between instruments.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
 
 SAMPLES: Final = round(NOTE_SAMPLE_RATE * NOTE_SECONDS)
-BATCH_NOTES: Final = 32  # notes
-MIN_SALIENCE: Final = 0.5  # salience from which a pitch is measured
+BATCH_NOTES: Final = 32
+MIN_SALIENCE: Final = 0.5  # from which a pitch is measured
 
+Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 Progress = Callable[[int], None]  # notes done
 
 
@@ -49,7 +51,7 @@ class Notes:
         pitch: int64 (n,), MIDI number of the key.
         velocity: int64 (n,), MIDI velocity.
         family: int64 (n,), index in `FAMILIES`, −1 where unknown.
-        instrument: str (n,), what distinguishes instruments.
+        instrument: str (n,), name of the instrument.
 
     Raises:
         ValueError: a part has another length, or the audio another shape.
@@ -71,25 +73,25 @@ class Notes:
     def __len__(self) -> int:
         return len(self.audio)
 
-    def __getitem__(self, which: slice | NDArray[np.int64]) -> Notes:
+    def __getitem__(self, rows: Rows) -> Notes:
         """Some of the notes."""
-        return Notes(**{part.name: getattr(self, part.name)[which] for part in fields(self)})
+        return Notes(**{part.name: getattr(self, part.name)[rows] for part in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
 class NoteMeasurements:
-    """What was measured of n notes.
+    """Measurements of n notes.
 
     Attributes:
         pitch, velocity, family, instrument: as in `Notes`.
         features: float32 (n, 256), in which sets are compared.
         embedding: float32 (n, 64), of length 1.
-        keys: float32 (n, 128), probabilities that each key was played.
-        families: float32 (n, 11), probabilities of families.
+        keys: float32 (n, 128), predicted probabilities of keys.
+        families: float32 (n, 11), predicted probabilities of families.
         loudness: float64 (n,), LUFS.
-        cents: float64 (n,), by which it sounds above its key, NaN where no pitch stands out.
-        clicks: int64 (n,); −1 where nobody looked for faults.
-        offset, clipped, silent: bool (n,).
+        cents: float64 (n,), deviation from the key, NaN where no pitch is salient.
+        clicks: int64 (n,); −1 where faults were not searched for.
+        offset, clipped, silent: bool (n,); False where faults were not searched for.
     """
 
     pitch: NDArray[np.int64]
@@ -110,10 +112,10 @@ class NoteMeasurements:
     def __len__(self) -> int:
         return len(self.pitch)
 
-    def __getitem__(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> NoteMeasurements:
-        """Some of the notes."""
+    def __getitem__(self, rows: Rows) -> NoteMeasurements:
+        """The measurements of some of the notes."""
         return NoteMeasurements(
-            **{part.name: getattr(self, part.name)[which] for part in fields(self)}
+            **{part.name: getattr(self, part.name)[rows] for part in fields(self)}
         )
 
     def save(self, path: Path) -> None:
@@ -136,10 +138,10 @@ class NoteMeasurements:
 
 
 def concatenate(parts: Sequence[NoteMeasurements]) -> NoteMeasurements:
-    """Several sets as one."""
+    """Join the measurements of several sets of notes."""
     names = [part.name for part in fields(NoteMeasurements)]
     return NoteMeasurements(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     )
 
 
@@ -153,22 +155,21 @@ def measure_notes(
     """Measure notes.
 
     Args:
-        batches: the notes, some at a time; how many does not matter.
+        batches: the notes, in batches of any size.
         network: the evaluation network.
-        look_for_faults: or leave it, which takes half the time.
+        look_for_faults: whether to search for faults, which takes half of the time.
         progress: called with the number of notes done.
 
     Raises:
-        ValueError: there is no note.
+        ValueError: there are no notes.
     """
     parts = []
     done = 0
     for batch in batches:
         for first in range(0, len(batch), BATCH_NOTES):
-            parts.append(
-                _measure_batch(batch[first : first + BATCH_NOTES], network, look_for_faults)
-            )
-            done += len(parts[-1])
+            notes = batch[first : first + BATCH_NOTES]
+            parts.append(_measure_batch(notes, network, look_for_faults))
+            done += len(notes)
             progress(done)
     if not parts:
         raise ValueError("there is no note to measure")
@@ -180,34 +181,30 @@ def _measure_batch(
 ) -> NoteMeasurements:
     import torch
 
-    caught: list[torch.Tensor] = []
-    hook = network.network.timbre.register_forward_hook(
-        lambda module, given, told: caught.append(told.detach())
-    )
-    try:
-        told = network.hear(torch.from_numpy(np.ascontiguousarray(notes.audio)))
-    finally:
-        hook.remove()
+    audio = torch.from_numpy(np.ascontiguousarray(notes.audio))
+    predictions, features = network.predict_with_features(audio)
     found = [find_faults(row, NOTE_SAMPLE_RATE) for row in notes.audio] if look_for_faults else []
+    no_faults = np.zeros(len(notes), np.bool_)
     return NoteMeasurements(
         pitch=notes.pitch,
         velocity=notes.velocity,
         family=notes.family,
         instrument=notes.instrument,
-        features=caught[0].log1p().numpy(),
-        embedding=told.embedding.numpy(),
-        keys=told.key.softmax(dim=1).numpy(),
-        families=told.family.softmax(dim=1).numpy(),
+        features=features.log1p().numpy(),
+        embedding=predictions.embedding.numpy(),
+        keys=predictions.key.softmax(dim=1).numpy(),
+        families=predictions.family.softmax(dim=1).numpy(),
         loudness=np.array([loudness(row, NOTE_SAMPLE_RATE) for row in notes.audio]),
         cents=np.array([_cents(*pair) for pair in zip(notes.audio, notes.pitch, strict=True)]),
-        clicks=np.array([f.clicks for f in found] if found else np.full(len(notes), -1)),
-        offset=np.array([f.offset for f in found] if found else np.zeros(len(notes), np.bool_)),
-        clipped=np.array([f.clipped for f in found] if found else np.zeros(len(notes), np.bool_)),
-        silent=np.array([f.silent for f in found] if found else np.zeros(len(notes), np.bool_)),
+        clicks=np.array([each.clicks for each in found] if found else np.full(len(notes), -1)),
+        offset=np.array([each.offset for each in found] if found else no_faults),
+        clipped=np.array([each.clipped for each in found] if found else no_faults),
+        silent=np.array([each.silent for each in found] if found else no_faults),
     )
 
 
 def _cents(audio: NDArray[np.float32], pitch: int) -> float:
+    """Deviation of the fundamental from its key; NaN where none is salient."""
     refined = refine(audio, NOTE_SAMPLE_RATE, pitch)
     if refined.salience < MIN_SALIENCE:
         return float("nan")

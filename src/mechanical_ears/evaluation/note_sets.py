@@ -1,13 +1,13 @@
-"""Where notes to be measured come from: a store, its resynthesis, an imagination.
+"""Sets of notes to be measured: of a store, resynthesised, or imagined.
 
-A generator can make only what outlines hold. Real notes are therefore measured a second time as
-they come out of their outlines, played at their key: analyse → outline → controls → render. What
-lies between the two is nothing that training could mend.
+A generator can make only what control grids hold. Real notes are therefore measured a second time
+after resynthesis from their grids, at their keys: analyse → control grid → control map → render.
+No training can remove the difference between the two.
 
-Two kinds of sets are drawn. *Random notes* have the families, keys and velocities of the training
-notes together as they are. The *grid* holds five keys of every instrument, an octave apart, at one
-velocity, and all velocities of one of the keys, which is another one from instrument to instrument.
-Of real instruments the nearest keys are taken that there are.
+There are two kinds of sets. *Random notes* have the joint distribution of families, keys and
+velocities of the training notes. The *grid* holds five keys of every instrument, an octave apart,
+at one velocity, and all velocities of one of these keys, which alternates from instrument to
+instrument. For real instruments the nearest existing keys are used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -33,9 +33,9 @@ from mechanical_ears.sound import Sound
 
 GRID_KEYS: Final = (36, 48, 60, 72, 84)  # MIDI numbers
 GRID_VELOCITY: Final = 100
-TRAIN: Final = SPLITS[0]  # the side of the split that trainings see
-UNSEEN: Final = HELD_OUT  # and that they do not
-MAX_KEY_DISTANCE: Final = 5  # semitones that a real instrument's key may lie beside one of them
+TRAIN: Final = SPLITS[0]  # side of the split
+UNSEEN: Final = HELD_OUT
+MAX_KEY_DISTANCE: Final = 5  # semitones between a key of the grid and a real note for it
 BATCH_NOTES: Final = 32  # notes
 PACKAGE: Final = Path(__file__).parents[1]
 IMPORT_PATTERN: Final = r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import"
@@ -43,10 +43,10 @@ IMPORT_PATTERN: Final = r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) imp
 
 @dataclass(frozen=True, eq=False)
 class NoteRequests:
-    """Notes that a generator is asked for.
+    """Notes that a generator should make.
 
     Attributes:
-        instrument: int64 (n,), ascending; one number is one instrument.
+        instrument: int64 (n,), ascending; number of the instrument.
         family: int64 (n,), index in `FAMILIES`, the same for all notes of an instrument.
         pitch: int64 (n,), MIDI number.
         velocity: int64 (n,), MIDI velocity.
@@ -61,14 +61,14 @@ class NoteRequests:
         return len(self.instrument)
 
 
-NoteGenerator = Callable[[NoteRequests], Iterator[Notes]]  # plays what is asked for, in its order
+NoteGenerator = Callable[[NoteRequests], Iterator[Notes]]  # makes notes in the order requested
 
 
 def open_store(path: str | Path) -> Store:
-    """A store that real notes can be taken from.
+    """Open a store of real notes for the evaluation.
 
     Raises:
-        CorpusError: there is none, it was never split, or its notes are not 4 s at 16 kHz.
+        CorpusError: there is none, it is not split, or its notes are not 4 s at 16 kHz.
     """
     store = Store(path)
     if store.sample_rate != NOTE_SAMPLE_RATE or store.audio.shape[1] != SAMPLES:
@@ -87,14 +87,14 @@ def open_store(path: str | Path) -> Store:
 
 
 def random_rows(store: Store, side: str, count: int, seed: int, part: int = 0) -> NDArray[np.int64]:
-    """Rows of so many notes of a side, in ascending order.
+    """Draw random notes of a side; rows in ascending order.
 
     Args:
-        store: where they are.
+        store: of the notes.
         side: of its split.
-        count: fewer where the side has not so many for both parts.
-        seed: of the lot.
-        part: 0 or 1, of which none shares a note with the other.
+        count: number of notes; fewer if the side has too few for two parts.
+        seed: of the random choice.
+        part: 0 or 1; the two parts have no note in common.
     """
     rows = store.rows(side)
     order = np.random.default_rng([seed, len(rows)]).permutation(rows)
@@ -103,44 +103,45 @@ def random_rows(store: Store, side: str, count: int, seed: int, part: int = 0) -
 
 
 def grid_rows(store: Store, side: str) -> NDArray[np.int64]:
-    """Rows of the grid of all instruments of a side, those of an instrument one after the other."""
+    """Rows of the grid of all instruments of a side, instrument by instrument."""
     rows = store.rows(side)
     names, which = np.unique(store.instrument[rows], return_inverse=True)
-    chosen: list[int] = []
+    selected: list[int] = []
     for number in range(len(names)):
-        mine = rows[which == number]
-        mine = mine[np.isin(store.velocity[mine], VELOCITIES)]
-        found = {_nearest_row(store, mine, key) for key in GRID_KEYS} - {None}
-        found |= {*_velocity_rows(store, mine, number)}
-        chosen += sorted(row for row in found if row is not None)
-    return np.array(chosen, dtype=np.int64)
+        own = rows[which == number]
+        own = own[np.isin(store.velocity[own], VELOCITIES)]
+        cells = {_nearest_row(store, own, key) for key in GRID_KEYS}
+        cells |= {*_velocity_rows(store, own, number)}
+        selected += sorted(row for row in cells if row is not None)
+    return np.array(selected, dtype=np.int64)
 
 
-def _nearest_row(store: Store, mine: NDArray[np.int64], key: int) -> int | None:
-    """The row of an instrument's note at the grid's velocity whose key is nearest; None too far."""
-    mine = mine[store.velocity[mine] == GRID_VELOCITY]
-    apart = np.abs(store.pitch[mine].astype(np.int64) - key)
-    return int(mine[apart.argmin()]) if len(mine) and apart.min() <= MAX_KEY_DISTANCE else None
+def _nearest_row(store: Store, rows: NDArray[np.int64], key: int) -> int | None:
+    """Row of the note at the grid's velocity with the nearest key; None if all are too far."""
+    rows = rows[store.velocity[rows] == GRID_VELOCITY]
+    distances = np.abs(store.pitch[rows].astype(np.int64) - key)
+    near = len(rows) and distances.min() <= MAX_KEY_DISTANCE
+    return int(rows[distances.argmin()]) if near else None
 
 
-def _velocity_rows(store: Store, mine: NDArray[np.int64], number: int) -> list[int]:
-    """Rows of all velocities of the key that has the most of them near the instrument's own."""
-    if not len(mine):
+def _velocity_rows(store: Store, rows: NDArray[np.int64], number: int) -> list[int]:
+    """Rows of all velocities of one key: near `_velocity_key`, that with the most velocities."""
+    if not len(rows):
         return []
-    keys, counts = np.unique(store.pitch[mine], return_counts=True)
-    apart = np.abs(keys.astype(np.int64) - _velocity_key(number))
-    far = np.maximum(apart, MAX_KEY_DISTANCE)  # within reach only velocities count
-    best = np.lexsort((-counts, far))[0]
-    return [int(row) for row in mine[store.pitch[mine] == keys[best]]]
+    keys, counts = np.unique(store.pitch[rows], return_counts=True)
+    distances = np.abs(keys.astype(np.int64) - _velocity_key(number))
+    # among near keys only the number of velocities counts
+    best = np.lexsort((-counts, np.maximum(distances, MAX_KEY_DISTANCE)))[0]
+    return [int(row) for row in rows[store.pitch[rows] == keys[best]]]
 
 
 def _velocity_key(number: int) -> int:
-    """The key of which instrument ``number`` plays all velocities."""
+    """The key at which instrument ``number`` is measured at all velocities."""
     return GRID_KEYS[number % len(GRID_KEYS)]
 
 
 def read_notes(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
-    """Notes of a store as they are."""
+    """Read notes of a store, in batches."""
     for first in range(0, len(rows), BATCH_NOTES):
         part = rows[first : first + BATCH_NOTES]
         yield Notes(
@@ -153,15 +154,14 @@ def read_notes(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
 
 
 def resynthesise_notes(batches: Iterator[Notes]) -> Iterator[Notes]:
-    """Notes out of their outlines, at their keys; those that cannot be taken apart are left out."""
+    """Resynthesise notes from their control grids; notes that cannot be analysed are left out."""
     for batch in batches:
         pairs = zip(batch.audio, batch.pitch.tolist(), strict=True)
-        made = [_resynthesise(audio, key) for audio, key in pairs]
-        kept = np.array([row for row, audio in enumerate(made) if audio is not None], np.int64)
-        if len(kept):
-            audio = np.stack([audio for audio in made if audio is not None])
-            some = batch[kept]
-            yield Notes(audio, some.pitch, some.velocity, some.family, some.instrument)
+        results = [_resynthesise(audio, key) for audio, key in pairs]
+        kept = [row for row, audio in enumerate(results) if audio is not None]
+        if kept:
+            audio = np.stack([audio for audio in results if audio is not None])
+            yield replace(batch[np.array(kept, np.int64)], audio=audio)
 
 
 def _resynthesise(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] | None:
@@ -171,82 +171,86 @@ def _resynthesise(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] |
 
     note = Note(Sound(audio, NOTE_SAMPLE_RATE), pitch=key, velocity=100, instrument="real")
     try:
-        (found,) = to_control_maps(to_control_grid(analyse(note)), [float(key)])
+        (control_map,) = to_control_maps(to_control_grid(analyse(note)), [float(key)])
     except SoundError:
         return None
-    made = render(found, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
-    return fit_length(made.samples)
+    rendered = render(control_map, sample_rate=NOTE_SAMPLE_RATE, seed=key, phases=False)
+    return fit_length(rendered.samples)
 
 
 def fit_length(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Samples cut or padded to the length of a note."""
-    row = np.zeros(SAMPLES, dtype=np.float32)
+    """Cut or zero-pad samples to the length of a note."""
+    fitted = np.zeros(SAMPLES, dtype=np.float32)
     count = min(len(samples), SAMPLES)
-    row[:count] = samples[:count]
-    return row
+    fitted[:count] = samples[:count]
+    return fitted
 
 
 def random_requests(store: Store, instruments: int, notes: int, seed: int) -> NoteRequests:
-    """Random notes of so many instruments, about the same number of each.
+    """Request random notes of random instruments, about the same number of each.
 
-    Families are in the shares of the training notes; an instrument's keys and velocities are those
-    of training notes of its family, drawn by lot.
+    Families occur as often as in the training notes; keys and velocities of an instrument are those
+    of random training notes of its family.
+
+    Args:
+        store: of the training notes.
+        instruments: number of instruments.
+        notes: number of notes.
+        seed: of all random choices.
     """
     rows = store.rows(TRAIN)
     rows = rows[store.family[rows] >= 0]
-    chance = np.random.default_rng([seed, instruments, notes])
-    families = np.sort(store.family[chance.choice(rows, instruments)])
-    families = chance.permutation(families)
+    rng = np.random.default_rng([seed, instruments, notes])
+    families = np.sort(store.family[rng.choice(rows, instruments)])
+    families = rng.permutation(families)
     of_family = {code: rows[store.family[rows] == code] for code in np.unique(families)}
     instrument = np.sort(np.arange(notes) % instruments)
     family = families[instrument].astype(np.int64)
-    like = np.array([chance.choice(of_family[code]) for code in family])
+    examples = np.array([rng.choice(of_family[code]) for code in family])
     return NoteRequests(
         instrument,
         family,
-        store.pitch[like].astype(np.int64),
-        store.velocity[like].astype(np.int64),
+        store.pitch[examples].astype(np.int64),
+        store.velocity[examples].astype(np.int64),
     )
 
 
-def grid_requests(asked: NoteRequests) -> NoteRequests:
-    """The grid of the instruments of other notes asked for."""
-    numbers, firsts = np.unique(asked.instrument, return_index=True)
-    softer = [force for force in VELOCITIES if force != GRID_VELOCITY]
+def grid_requests(requests: NoteRequests) -> NoteRequests:
+    """Request the grid of the instruments of other requests."""
+    numbers, firsts = np.unique(requests.instrument, return_index=True)
+    softer = [velocity for velocity in VELOCITIES if velocity != GRID_VELOCITY]
     keys = [[*GRID_KEYS, *[_velocity_key(number)] * len(softer)] for number in numbers.tolist()]
     size = len(GRID_KEYS) + len(softer)
     return NoteRequests(
         np.repeat(numbers, size),
-        np.repeat(asked.family[firsts], size),
+        np.repeat(requests.family[firsts], size),
         np.array(keys, dtype=np.int64).ravel(),
         np.tile([GRID_VELOCITY] * len(GRID_KEYS) + softer, len(numbers)),
     )
 
 
-def model_digest(imagination: Model) -> str:
-    """Digest of all that decides how an imagination sounds: its weights and the code that plays."""
-    files = (imagination.path / name for name in (MAPPER, GENERATOR))
+def model_digest(model: Model) -> str:
+    """Digest of everything that determines how a model sounds: its weights and the code."""
+    files = (model.path / name for name in (MAPPER, GENERATOR))
     weights = b"".join(file.read_bytes() for file in files)
     code = code_digest("imagining.imagine")
     return hashlib.sha256(weights + code.encode()).hexdigest()[:12]
 
 
 def resynthesis_digest() -> str:
-    """Digest of the code that decides how resynthesised notes sound."""
+    """Digest of the code that determines how resynthesised notes sound."""
     modules = ("analysis.analyse", "control_grid", "synthesis.render")
     return code_digest(*(f"resynthesis.{name}" for name in modules))[:12]
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 of modules of this package and of what they import from its two sounding folders."""
+    """SHA-256 of modules and of their imports from ``imagining`` and ``resynthesis``."""
     waiting, texts = set(modules), dict[str, str]()
     while waiting:
         name = waiting.pop()
         path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
         texts[name] = path.read_text(encoding="utf-8")
-        imported = re.findall(
-            r"mechanical_ears\.((?:imagining|resynthesis)[\w.]+) import", texts[name]
-        )
+        imported = re.findall(IMPORT_PATTERN, texts[name])
         waiting |= {name for name in imported if not _is_folder(name)} - {*texts}
     code = "".join(texts[name] for name in sorted(texts))
     return hashlib.sha256(code.encode()).hexdigest()
@@ -257,33 +261,33 @@ def _is_folder(module: str) -> bool:
 
 
 def imagined_note_generator(
-    imagination: Model, seed: int = 0, draw: int | None = None
+    model: Model, seed: int = 0, candidate: int | None = None
 ) -> NoteGenerator:
-    """What plays instruments drawn by lot: number i is the one of the seed ``seed`` · 10⁶ + i.
+    """Make notes of imagined instruments: number i is that of the seed ``seed`` · 10⁶ + i.
 
     Args:
-        imagination: the networks.
-        seed: of all lots.
-        draw: which one of a seed's draws; None lets the ears choose.
+        model: weights of the networks.
+        seed: of all random choices.
+        candidate: number of the candidate of each seed; None lets the ears choose.
     """
     from mechanical_ears.imagining.imagine import imagine
 
-    def play(asked: NoteRequests) -> Iterator[Notes]:
-        bounds = np.flatnonzero(np.diff(asked.instrument, prepend=-1, append=-1))
+    def generate(requests: NoteRequests) -> Iterator[Notes]:
+        bounds = np.flatnonzero(np.diff(requests.instrument, prepend=-1, append=-1))
         for first, last in pairwise(bounds.tolist()):
-            number, family = int(asked.instrument[first]), FAMILIES[asked.family[first]]
+            number, family = int(requests.instrument[first]), FAMILIES[requests.family[first]]
             instrument = imagine(
-                seed * 1_000_000 + number, family=family, candidate=draw, model=imagination
+                seed * 1_000_000 + number, family=family, candidate=candidate, model=model
             )
-            keys, velocities = asked.pitch[first:last], asked.velocity[first:last]
-            pairs = [(float(key), int(force)) for key, force in zip(keys, velocities, strict=True)]
+            keys, velocities = requests.pitch[first:last], requests.velocity[first:last]
+            pairs = list(zip(keys.astype(float).tolist(), velocities.tolist(), strict=True))
             sounds = instrument.notes(pairs, NOTE_SECONDS, NOTE_SAMPLE_RATE)
             yield Notes(
                 audio=np.stack([fit_length(sound.samples) for sound in sounds]),
                 pitch=keys,
                 velocity=velocities,
-                family=asked.family[first:last],
+                family=requests.family[first:last],
                 instrument=np.full(last - first, f"imagined-{number:04d}"),
             )
 
-    return play
+    return generate

@@ -1,14 +1,14 @@
-"""Whether an instrument is new: how far it lies from the nearest one that was trained on.
+"""Novelty of an instrument: its distance to the nearest training instrument.
 
-An instrument is the mean of its notes' embeddings, over the grid's keys at one velocity, in the
-evaluation network's space, where notes of one instrument lie together:
+An instrument is the mean embedding of its notes over the keys of the grid at one velocity, in the
+space of the evaluation network, where notes of one instrument lie together:
 
     e = mean of the embeddings            d(e) = min |e − t| over the training instruments t
 
-Real instruments that no training saw tell how near a stranger may come: one as near as the nearest
-5 % of them may pass for a copy. Resynthesis moves an instrument, too, and must not count as
-novelty; so the training instruments stand there as they are and resynthesised, and the strangers
-are resynthesised.
+The distances of real instruments that were not in the training set calibrate it: an instrument
+closer than the 5th percentile of them may pass for a copy. Resynthesis moves an instrument, too,
+and must not count as novelty; therefore training instruments are compared as they are and
+resynthesised, and the unseen instruments are resynthesised.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from mechanical_ears.evaluation.measurements import NoteMeasurements
 from mechanical_ears.evaluation.note_sets import GRID_VELOCITY
 from mechanical_ears.set_metrics import Floats, nearest_distances
 
-THRESHOLD_PERCENTILE: Final = 5.0  # of the strangers' distances, from which an instrument is new
+THRESHOLD_PERCENTILE: Final = 5.0  # of the distances of unseen instruments; new from there
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """How new a set of instruments is.
+    """Novelty of a set of instruments.
 
     Attributes:
-        instruments: how many.
-        share: of them, as far from all training instruments as the 5th percentile of strangers.
-        median: of their distances.
-        threshold: that percentile.
-        strangers: how many it rests on.
+        instruments: number of instruments.
+        share: of instruments that are new, 0..1: at or above the threshold.
+        median: of the distances to the nearest training instrument.
+        threshold: 5th percentile of the distances of unseen instruments.
+        unseen: number of unseen instruments.
     """
 
     instruments: int
     share: float
     median: float
     threshold: float
-    strangers: int
+    unseen: int
 
 
 def instrument_embeddings(grid: NoteMeasurements) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-    """Names of instruments (n,), sorted, and the mean embeddings (n, 64) of their grid's notes."""
+    """Sorted names of instruments (n,), and mean embeddings (n, 64) of their notes on the grid."""
     notes = grid[grid.velocity == GRID_VELOCITY]
     names, which = np.unique(notes.instrument, return_inverse=True)
     sums = np.zeros((len(names), notes.embedding.shape[1]))
@@ -54,25 +54,25 @@ def instrument_embeddings(grid: NoteMeasurements) -> tuple[NDArray[np.str_], NDA
     return names, sums / np.bincount(which)[:, None]
 
 
-def measure_novelty(generated: Floats, strangers: Floats, known: Floats) -> Novelty:
-    """How new instruments are.
+def measure_novelty(generated: Floats, unseen: Floats, training: Floats) -> Novelty:
+    """Measure the novelty of instruments, given mean embeddings (instruments, features).
 
     Args:
-        generated: mean embeddings (instruments, features).
-        strangers: real instruments that no training saw (instruments, features).
-        known: those of the training (instruments, features).
+        generated: of the instruments to be measured.
+        unseen: of real instruments that are not in the training set.
+        training: of training instruments.
 
     Raises:
         ValueError: one of them is empty.
     """
-    if not (len(generated) and len(strangers) and len(known)):
+    if not (len(generated) and len(unseen) and len(training)):
         raise ValueError("there are no instruments to compare")
-    threshold = float(np.percentile(nearest_distances(strangers, known), THRESHOLD_PERCENTILE))
-    distances = nearest_distances(generated, known)
+    threshold = float(np.percentile(nearest_distances(unseen, training), THRESHOLD_PERCENTILE))
+    distances = nearest_distances(generated, training)
     return Novelty(
         instruments=len(generated),
         share=float((distances >= threshold).mean()),
         median=float(np.median(distances)),
         threshold=threshold,
-        strangers=len(strangers),
+        unseen=len(unseen),
     )

@@ -1,11 +1,11 @@
-"""Whether notes can be played as an instrument: right, in tune, one timbre, louder when hit harder.
+"""Playability of notes as an instrument: right keys, in tune, one timbre, louder if struck harder.
 
-Consistency compares distances of embeddings e(i, k) of instrument i and key k on the grid, in which
-neighbouring keys lie an octave apart:
+Consistency of timbre compares distances of embeddings e(i, k) of instrument i and key k on the
+grid, in which neighbouring keys are an octave apart:
 
     ratio = mean |e(i, k) − e(i, k + 1)|  /  mean |e(i, k) − e(j, k)|,  i ≠ j
 
-It is small where the keys of an instrument sound like one instrument.
+It is small if the keys of an instrument sound like one instrument.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mechanical_ears.set_metrics import inception_score, mean_entropy
 
 @dataclass(frozen=True)
 class PredictionMetrics:
-    """What the evaluation network hears in notes.
+    """Agreement of predictions of the evaluation network with labels, and tuning.
 
     Attributes:
-        notes: how many.
-        pitch: share of notes whose key is heard.
-        pitch_but_octave: the same, octaves forgiven.
-        pitch_entropy: nats, how unsure it is of the key.
-        pitch_inception: inception score of the keys, 1..128.
-        family: share of notes whose family is heard; NaN where no family is known.
-        cents: median of |cents| beside the key; NaN where no pitch stands out.
-        cents_90: 90th percentile of them.
-        unclear: share of notes in which no pitch stands out.
+        notes: number of notes.
+        pitch: share of notes whose key is predicted.
+        pitch_but_octave: the same, up to octaves.
+        pitch_entropy: mean entropy of the predicted keys, nats.
+        pitch_inception: inception score of the predicted keys, 1..128.
+        family: share of notes whose family is predicted; NaN if no family is known.
+        cents: median of the absolute deviation from the key; NaN if no pitch is salient.
+        cents_90: 90th percentile of it.
+        unclear: share of notes in which no pitch is salient.
     """
 
     notes: int
@@ -50,7 +50,7 @@ class PredictionMetrics:
 
 @dataclass(frozen=True)
 class TimbreConsistency:
-    """How alike the keys of an instrument are.
+    """Consistency of timbre over the keys of instruments.
 
     Attributes:
         within: mean distance between keys of one instrument, an octave apart.
@@ -65,12 +65,12 @@ class TimbreConsistency:
 
 @dataclass(frozen=True)
 class VelocitySteps:
-    """What a harder touch does.
+    """Gain of loudness with velocity.
 
     Attributes:
-        steps: from one velocity of a key to the next higher one.
-        louder: share of steps that are louder.
-        decibels: median by which a step of 25 velocities is louder.
+        steps: number of steps from one velocity of a key to the next higher one.
+        louder: share of steps with a gain.
+        decibels: median gain, scaled to a step of 25 velocities.
     """
 
     steps: int
@@ -83,8 +83,8 @@ class FaultShares:
     """Shares of notes with a fault.
 
     Attributes:
-        notes: how many.
-        clicks, offset, clipped, silent: shares; see `faults`.
+        notes: number of notes.
+        clicks, offset, clipped, silent: shares, 0..1; see `faults`.
     """
 
     notes: int
@@ -95,10 +95,10 @@ class FaultShares:
 
 
 def prediction_metrics(measured: NoteMeasurements) -> PredictionMetrics:
-    """What the evaluation network hears; see `PredictionMetrics`."""
+    """Compare predictions with labels."""
     keys = measured.keys.argmax(axis=1)
     known = measured.family >= 0
-    families = measured.families.argmax(axis=1) == measured.family
+    correct_family = measured.families.argmax(axis=1) == measured.family
     cents = np.abs(measured.cents[np.isfinite(measured.cents)])
     return PredictionMetrics(
         notes=len(measured),
@@ -106,7 +106,7 @@ def prediction_metrics(measured: NoteMeasurements) -> PredictionMetrics:
         pitch_but_octave=float(((keys - measured.pitch) % 12 == 0).mean()),
         pitch_entropy=mean_entropy(measured.keys),
         pitch_inception=inception_score(measured.keys),
-        family=float(families[known].mean()) if known.any() else float("nan"),
+        family=float(correct_family[known].mean()) if known.any() else float("nan"),
         cents=float(np.median(cents)) if len(cents) else float("nan"),
         cents_90=float(np.percentile(cents, 90)) if len(cents) else float("nan"),
         unclear=1 - len(cents) / len(measured),
@@ -114,7 +114,7 @@ def prediction_metrics(measured: NoteMeasurements) -> PredictionMetrics:
 
 
 def family_confusion(measured: NoteMeasurements) -> NDArray[np.int64]:
-    """Notes by family asked for (row) and heard (column), int64 (11, 11)."""
+    """Count notes by labelled (row) and predicted (column) family, int64 (11, 11)."""
     confusion = np.zeros((len(FAMILIES), len(FAMILIES)), dtype=np.int64)
     known = measured.family >= 0
     np.add.at(confusion, (measured.family[known], measured.families[known].argmax(axis=1)), 1)
@@ -122,28 +122,28 @@ def family_confusion(measured: NoteMeasurements) -> NDArray[np.int64]:
 
 
 def timbre_consistency(grid: NoteMeasurements) -> TimbreConsistency:
-    """How alike the keys of an instrument are; see the module.
+    """Measure consistency of timbre; formula in the module.
 
     Args:
-        grid: of instruments.
+        grid: notes of the grid of instruments.
 
     Raises:
         ValueError: no instrument has two neighbouring keys, or there are no two instruments.
     """
     notes = grid[grid.velocity == GRID_VELOCITY]
     names, instrument = np.unique(notes.instrument, return_inverse=True)
-    column = np.abs(notes.pitch[:, None] - np.array(GRID_KEYS)).argmin(axis=1)
+    key = np.abs(notes.pitch[:, None] - np.array(GRID_KEYS)).argmin(axis=1)
     cells = np.full((len(names), len(GRID_KEYS), notes.embedding.shape[1]), np.nan)
-    cells[instrument, column] = notes.embedding
+    cells[instrument, key] = notes.embedding
     steps = np.linalg.norm(np.diff(cells, axis=1), axis=-1)
     steps = steps[np.isfinite(steps)]
-    apart: list[NDArray[np.float64]] = []
-    for points in cells.swapaxes(0, 1):
-        there = points[np.isfinite(points[:, 0])]
-        squares = np.square(there).sum(axis=1)
-        all_pairs = np.maximum(squares[:, None] + squares - 2 * there @ there.T, 0)
-        apart.append(np.sqrt(all_pairs[np.triu_indices(len(there), 1)]))
-    pairs = np.concatenate(apart)
+    distances: list[NDArray[np.float64]] = []
+    for column in cells.swapaxes(0, 1):
+        points = column[np.isfinite(column[:, 0])]
+        squares = np.square(points).sum(axis=1)
+        all_pairs = np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0)
+        distances.append(np.sqrt(all_pairs[np.triu_indices(len(points), 1)]))
+    pairs = np.concatenate(distances)
     if not len(steps) or not len(pairs):
         raise ValueError("there are too few keys or instruments to compare")
     within, between = float(steps.mean()), float(pairs.mean())
@@ -151,19 +151,19 @@ def timbre_consistency(grid: NoteMeasurements) -> TimbreConsistency:
 
 
 def velocity_steps(measured: NoteMeasurements) -> VelocitySteps:
-    """What a harder touch does, on all keys of which there are two velocities.
+    """Measure the gain of loudness with velocity, on all keys with several velocities.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there are none.
     """
     order = np.lexsort((measured.velocity, measured.pitch, measured.instrument))
-    some = measured[order]
-    same = (some.instrument[1:] == some.instrument[:-1]) & (some.pitch[1:] == some.pitch[:-1])
-    harder = np.diff(some.velocity)
+    notes = measured[order]
+    same = (notes.instrument[1:] == notes.instrument[:-1]) & (notes.pitch[1:] == notes.pitch[:-1])
+    harder = np.diff(notes.velocity)
     same &= harder > 0
     if not same.any():
         raise ValueError("no key has two velocities")
-    gains = np.diff(some.loudness)[same]
+    gains = np.diff(notes.loudness)[same]
     return VelocitySteps(
         steps=int(same.sum()),
         louder=float((gains > 0).mean()),
@@ -172,18 +172,18 @@ def velocity_steps(measured: NoteMeasurements) -> VelocitySteps:
 
 
 def fault_shares(measured: NoteMeasurements) -> FaultShares:
-    """Shares of notes with a fault, of those that were looked at.
+    """Count faults of the notes that were searched for them.
 
     Raises:
         ValueError: none was.
     """
-    looked = measured.clicks >= 0
-    if not looked.any():
-        raise ValueError("nobody looked for faults")
+    searched = measured.clicks >= 0
+    if not searched.any():
+        raise ValueError("no note was searched for faults")
     return FaultShares(
-        notes=int(looked.sum()),
-        clicks=float((measured.clicks[looked] > 0).mean()),
-        offset=float(measured.offset[looked].mean()),
-        clipped=float(measured.clipped[looked].mean()),
-        silent=float(measured.silent[looked].mean()),
+        notes=int(searched.sum()),
+        clicks=float((measured.clicks[searched] > 0).mean()),
+        offset=float(measured.offset[searched].mean()),
+        clipped=float(measured.clipped[searched].mean()),
+        silent=float(measured.silent[searched].mean()),
     )

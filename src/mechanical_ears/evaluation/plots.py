@@ -1,4 +1,4 @@
-"""What an evaluation looks like: notes in a plane, families taken for others, sheets of sounds."""
+"""Plots of an evaluation: embeddings in a plane, confusion of families and keys, spectrograms."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from mechanical_ears.pictures import ACCENT, COLOURS, FAINT, WAVE, Picture, with
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_name
 from mechanical_ears.spectra import stft
 
-SAMPLE_COLUMNS: Final = 8  # instruments beside each other on a sheet
-RANGE_DB: Final = 70.0  # dB below a note's maximum
+SAMPLE_COLUMNS: Final = 8  # instruments side by side
+RANGE_DB: Final = 70.0  # below the maximum of a note
 WINDOW, HOP = 1024, 400  # samples at 16 kHz
-MAX_FREQUENCY: Final = 6000.0  # Hz that a sheet shows
+MAX_FREQUENCY: Final = 6000.0  # Hz
 MAX_POINTS: Final = 1500  # of a set in the plane
 
 
 def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
-    """Mean (features,) and the two directions (2, features) along which points vary most."""
+    """Mean (features,) and the first two principal directions (2, features) of points.
+
+    The largest number of each direction is positive, so that the plane does not flip at random.
+    """
     values = np.asarray(points, dtype=np.float64)
     mean = values.mean(axis=0)
     directions = np.linalg.eigh(np.cov(values - mean, rowvar=False))[1][:, ::-1][:, :2].T
@@ -36,47 +39,51 @@ def principal_plane(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], 
 def plot_embeddings(
     generated: NoteMeasurements, real: Mapping[str, NoteMeasurements], title: str
 ) -> Picture:
-    """Real and generated notes in the plane in which training notes vary most."""
+    """Plot real and generated notes in the plane of the largest variance of training notes."""
     mean, directions = principal_plane(real["train"].features)
     panels = {
-        "training notes": (real["train"], FAINT, "#8d8da8"),
-        "unseen instruments": (real["unseen"], FAINT, WAVE),
-        "generated": (generated, FAINT, ACCENT),
+        "training notes": (real["train"], "#8d8da8"),
+        "unseen instruments": (real["unseen"], WAVE),
+        "generated": (generated, ACCENT),
     }
     picture = Picture(figsize=(12, 4.4))
-    axes = picture.subplots(1, 3, sharex=True, sharey=True)
-    ground = (real["train"].features[:MAX_POINTS] - mean) @ directions.T
-    for place, (name, (notes, faint, colour)) in zip(axes, panels.items(), strict=True):
+    all_axes = picture.subplots(1, 3, sharex=True, sharey=True)
+    background = (real["train"].features[:MAX_POINTS] - mean) @ directions.T
+    for axes, (name, (notes, colour)) in zip(all_axes, panels.items(), strict=True):
         points = (notes.features[:MAX_POINTS] - mean) @ directions.T
-        place.scatter(*ground.T, s=3, color=faint, linewidths=0)
-        place.scatter(*points.T, s=3, color=colour, alpha=0.6, linewidths=0)
-        place.set(title=f"{name} ({len(notes):,} notes)", xlabel="first principal component")
-        place.grid(False)
-    axes[0].set_ylabel("second principal component")
+        axes.scatter(*background.T, s=3, color=FAINT, linewidths=0)
+        axes.scatter(*points.T, s=3, color=colour, alpha=0.6, linewidths=0)
+        axes.set(title=f"{name} ({len(notes):,} notes)", xlabel="first principal component")
+        axes.grid(False)
+    all_axes[0].set_ylabel("second principal component")
     picture.suptitle(f"{title}: features of the evaluation network; grey: training notes")
     return picture
 
 
 @with_style
 def plot_families(generated: NoteMeasurements, unseen: NoteMeasurements, title: str) -> Picture:
-    """Families asked for and heard, of generated notes and of unseen real ones; rows sum to 1."""
+    """Plot predicted families of generated and of unseen real notes; rows (labels) sum to 1."""
     picture = Picture(figsize=(12, 5.6))
     sets = {"generated": generated, "unseen instruments": unseen}
     image = None
-    for place, (name, notes) in zip(picture.subplots(1, 2), sets.items(), strict=True):
+    for axes, (name, notes) in zip(picture.subplots(1, 2), sets.items(), strict=True):
         counts = family_confusion(notes)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         shares[counts.sum(axis=1) == 0] = np.nan
-        image = place.imshow(shares, cmap=COLOURS, vmin=0, vmax=1, interpolation="none")
-        place.set_xticks(range(len(FAMILIES)), FAMILIES, rotation=60)
-        place.set_yticks(range(len(FAMILIES)), FAMILIES)
-        right = np.trace(counts) / max(counts.sum(), 1)
-        place.set(title=f"{name}: {right:.1%} heard as labelled", xlabel="heard", ylabel="labelled")
-        place.grid(False)
+        image = axes.imshow(shares, cmap=COLOURS, vmin=0, vmax=1, interpolation="none")
+        axes.set_xticks(range(len(FAMILIES)), FAMILIES, rotation=60)
+        axes.set_yticks(range(len(FAMILIES)), FAMILIES)
+        accuracy = np.trace(counts) / max(counts.sum(), 1)
+        axes.set(
+            title=f"{name}: {accuracy:.1%} predicted as labelled",
+            xlabel="predicted",
+            ylabel="labelled",
+        )
+        axes.grid(False)
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             shade = "white" if share < 0.6 else "black"
-            place.text(
+            axes.text(
                 column, row, f"{100 * share:.0f}", ha="center", va="center", size=7, color=shade
             )
     assert image is not None
@@ -87,9 +94,9 @@ def plot_families(generated: NoteMeasurements, unseen: NoteMeasurements, title: 
 
 @with_style
 def plot_instruments(instruments: Sequence[Notes], title: str) -> Picture:
-    """A sheet of spectrograms: instruments in columns and rows, their keys above each other."""
+    """Plot spectrograms: instruments in columns and bands, their keys above each other."""
     keys = len(instruments[0])
-    bands = -(-len(instruments) // SAMPLE_COLUMNS)
+    bands = -(-len(instruments) // SAMPLE_COLUMNS)  # of instruments
     picture = Picture(figsize=(1.75 * SAMPLE_COLUMNS, 1.0 * keys * bands + 0.5))
     panels = picture.subplots(bands * keys, SAMPLE_COLUMNS, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat:
@@ -108,7 +115,7 @@ def plot_instruments(instruments: Sequence[Notes], title: str) -> Picture:
                 axes.set_title(f"{number} {FAMILIES[notes.family[0]]}", fontsize=7.5)
     names = ", ".join(midi_to_name(int(key)) for key in instruments[0].pitch)
     picture.suptitle(
-        f"{title}: instruments drawn by lot, not chosen; {names} each, 0–4 s × 0–6 kHz, 70 dB",
+        f"{title}: random instruments, not selected; {names} each, 0–4 s × 0–6 kHz, 70 dB",
         fontsize=10,
     )
     return picture
@@ -116,7 +123,7 @@ def plot_instruments(instruments: Sequence[Notes], title: str) -> Picture:
 
 @with_style
 def plot_confusion(report: PitchReport, title: str) -> Picture:
-    """Draw the confusions of a report; each row (a labelled key) sums to 1."""
+    """Plot the confusion matrix of a report; each row (a labelled key) sums to 1."""
     counts = report.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     used = np.flatnonzero(counts.sum(axis=1) + counts.sum(axis=0))
@@ -131,7 +138,7 @@ def plot_confusion(report: PitchReport, title: str) -> Picture:
     axes.grid(False)
     axes.set(
         title=title,
-        xlabel="heard key (MIDI)",
+        xlabel="predicted key (MIDI)",
         ylabel="labelled key (MIDI)",
         xlim=(low - 0.5, high + 0.5),
         ylim=(low - 0.5, high + 0.5),

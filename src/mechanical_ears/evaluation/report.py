@@ -1,10 +1,10 @@
-"""The evaluation as a table, with targets and whether they are met, and as a folder.
+"""The report of an evaluation: a table of figures and targets, plots, and JSON, in a folder.
 
 REPORT/report.json       every figure of every set
 REPORT/report.md         the table
-REPORT/embeddings.png    real and generated notes in the plane in which real ones vary most
-REPORT/families.png      families asked for and heard
-REPORT/instruments.png   24 instruments drawn by lot, three keys of each
+REPORT/embeddings.png    real and generated notes in the plane of the largest variance of real ones
+REPORT/families.png      labelled and predicted families
+REPORT/instruments.png   24 random instruments, three keys of each
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from mechanical_ears.evaluation.plots import (
 from mechanical_ears.files import make_folder, write_json, write_text
 from mechanical_ears.pictures import save_figure
 
-FRECHET_FACTOR: Final = 1.3  # times that of training instruments to unseen ones
+FRECHET_FACTOR: Final = 1.3  # times the distance of training instruments to unseen ones
 MIN_PRECISION, MIN_RECALL = 0.9, 0.7
-PITCH_MARGIN: Final = 0.01  # below resynthesised real notes
+PITCH_MARGIN: Final = 0.01  # below resynthesised unseen notes
 ENTROPY_MARGIN: Final = 0.05  # nats above them
-FAMILY_MARGIN: Final = 0.05  # below real notes
+FAMILY_MARGIN: Final = 0.05  # below unseen notes
 MAX_CENTS: Final = 1.0
 CONSISTENCY_FACTOR: Final = 1.1
 MIN_LOUDER: Final = 0.995
@@ -43,18 +43,18 @@ MIN_NEW: Final = 0.95
 
 SHORT_NAMES: Final = ("generated", "train*", "train", "unseen*", "unseen")  # *: resynthesised
 
-Show = Callable[[float], str]
+Format = Callable[[float], str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of all sets.
+    """A row of the table: one figure of all sets.
 
     Attributes:
-        figure: what it is.
-        values: by ``SETS``, in words; "–" where a set has none.
-        target: in words, "" where it is only reported.
-        met: whether the generated notes meet it; None where it is only reported.
+        figure: its name.
+        values: formatted, in the order of ``SETS``; "–" where a set has none.
+        target: in words, "" if there is none.
+        met: whether the generated notes meet the target; None if there is none.
     """
 
     figure: str
@@ -64,37 +64,37 @@ class Row:
 
 
 def report_rows(evaluation: Evaluation) -> list[Row]:
-    """The table of an evaluation."""
+    """Make the table of an evaluation."""
     sets = evaluation.sets
-    seen, unseen, strangers = (sets[n] for n in ("train", "unseen", "unseen resynthesised"))
+    train, unseen, resynthesised = (sets[n] for n in ("train", "unseen", "unseen resynthesised"))
 
     def row(
         figure: str,
         value: Callable[[Figures], float | None],
-        show: Show,
+        form: Format,
         target: str = "",
         meets: Callable[[float], bool] | None = None,
     ) -> Row:
         values = [value(sets[name]) for name in SETS]
-        words = tuple("–" if v is None or math.isnan(v) else show(v) for v in values)
+        texts = tuple("–" if v is None or math.isnan(v) else form(v) for v in values)
         generated = values[0]
         met = None if meets is None or generated is None else meets(generated)
-        return Row(figure, words, target, met)
+        return Row(figure, texts, target, met)
 
-    assert seen.to_unseen is not None
-    most = FRECHET_FACTOR * seen.to_unseen.frechet
-    least_pitch = strangers.heard.pitch - PITCH_MARGIN
-    most_entropy = strangers.heard.pitch_entropy + ENTROPY_MARGIN
-    least_family = unseen.heard.family - FAMILY_MARGIN
-    most_ratio = CONSISTENCY_FACTOR * unseen.consistency.ratio
+    assert train.to_unseen is not None
+    max_frechet = FRECHET_FACTOR * train.to_unseen.frechet
+    min_pitch = resynthesised.predictions.pitch - PITCH_MARGIN
+    max_entropy = resynthesised.predictions.pitch_entropy + ENTROPY_MARGIN
+    min_family = unseen.predictions.family - FAMILY_MARGIN
+    max_ratio = CONSISTENCY_FACTOR * unseen.consistency.ratio
     plain, percent = _digits(3), _percent
     return [
         row(
             "Fréchet distance to unseen instruments",
             lambda f: None if f.to_unseen is None else f.to_unseen.frechet,
             plain,
-            f"≤ {most:.3f} (1.3 × train)",
-            lambda v: v <= most,
+            f"≤ {max_frechet:.3f} (1.3 × train)",
+            lambda v: v <= max_frechet,
         ),
         row(
             "the same of embeddings × 1000",
@@ -129,43 +129,43 @@ def report_rows(evaluation: Evaluation) -> list[Row]:
         row("density", lambda f: f.to_train.density, _digits(2)),
         row("coverage", lambda f: f.to_train.coverage, percent),
         row("NDB / 50", lambda f: f.to_train.bins_apart, _digits(2)),
-        row("inception score of pitch", lambda f: f.heard.pitch_inception, _digits(1)),
+        row("inception score of pitch", lambda f: f.predictions.pitch_inception, _digits(1)),
         row(
-            "pitch heard as asked",
-            lambda f: f.heard.pitch,
+            "pitch predicted as requested",
+            lambda f: f.predictions.pitch,
             percent,
-            f"≥ {percent(least_pitch)} (unseen resynthesised − 1 point)",
-            lambda v: v >= least_pitch,
+            f"≥ {percent(min_pitch)} (unseen resynthesised − 1 point)",
+            lambda v: v >= min_pitch,
         ),
-        row("the same, octaves forgiven", lambda f: f.heard.pitch_but_octave, percent),
+        row("the same, octaves forgiven", lambda f: f.predictions.pitch_but_octave, percent),
         row(
             "pitch entropy, nats",
-            lambda f: f.heard.pitch_entropy,
+            lambda f: f.predictions.pitch_entropy,
             plain,
-            f"≤ {most_entropy:.3f} (unseen resynthesised + 0.05)",
-            lambda v: v <= most_entropy,
+            f"≤ {max_entropy:.3f} (unseen resynthesised + 0.05)",
+            lambda v: v <= max_entropy,
         ),
         row(
-            "family heard as asked",
-            lambda f: f.heard.family,
+            "family predicted as requested",
+            lambda f: f.predictions.family,
             percent,
-            f"≥ {percent(least_family)} (unseen − 5 points)",
-            lambda v: v >= least_family,
+            f"≥ {percent(min_family)} (unseen − 5 points)",
+            lambda v: v >= min_family,
         ),
         row(
-            "cents beside the key",
-            lambda f: f.heard.cents,
+            "cents off the key",
+            lambda f: f.predictions.cents,
             _digits(2),
             f"≤ {MAX_CENTS:g}",
             lambda v: v <= MAX_CENTS,
         ),
-        row("cents beside the key, 90 % of notes", lambda f: f.heard.cents_90, _digits(2)),
+        row("cents off the key, 90 % of notes", lambda f: f.predictions.cents_90, _digits(2)),
         row(
             "distance between keys / instruments",
             lambda f: f.consistency.ratio,
             plain,
-            f"≤ {most_ratio:.3f} (1.1 × unseen)",
-            lambda v: v <= most_ratio,
+            f"≤ {max_ratio:.3f} (1.1 × unseen)",
+            lambda v: v <= max_ratio,
         ),
         row(
             "velocity steps that are louder",
@@ -187,19 +187,19 @@ def report_rows(evaluation: Evaluation) -> list[Row]:
             lambda f: None if f.novelty is None else f.novelty.median,
             plain,
         ),
-        *(row(words, value, percent, "none", lambda v: v == 0) for words, value in _FAULTS.items()),
+        *(row(name, value, percent, "none", lambda v: v == 0) for name, value in _FAULTS.items()),
     ]
 
 
 _FAULTS: dict[str, Callable[[Figures], float | None]] = {
     "notes with clicks": lambda f: f.faults.clicks,
-    "notes beside zero": lambda f: f.faults.offset,
+    "notes with a DC offset": lambda f: f.faults.offset,
     "notes that clip": lambda f: f.faults.clipped,
     "silent notes": lambda f: f.faults.silent,
 }
 
 
-def _digits(count: int) -> Show:
+def _digits(count: int) -> Format:
     return lambda value: f"{value:.{count}f}"
 
 
@@ -208,7 +208,7 @@ def _percent(value: float) -> str:
 
 
 def to_markdown(table: Sequence[Row]) -> str:
-    """The table in Markdown."""
+    """Format the table in Markdown."""
     header = ["figure", *SETS, "target", "met"]
     verdict = {None: "", True: "yes", False: "no"}
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
@@ -220,22 +220,22 @@ def to_markdown(table: Sequence[Row]) -> str:
 
 
 def explain(evaluation: Evaluation) -> str:
-    """What the table's columns and figures stand on, in Markdown."""
-    made, halves = evaluation.sets[GENERATED], evaluation.by_instrument
-    new = made.novelty
-    assert new is not None
+    """Explain the columns and figures of the table, in Markdown."""
+    figures, halves = evaluation.sets[GENERATED], evaluation.by_instrument
+    novelty = figures.novelty
+    assert novelty is not None
     return (
-        f"{made.heard.notes:,} random notes of {evaluation.plan.instruments} instruments drawn by "
-        f"lot, compared with {made.to_train.real:,} training notes and as many of instruments that "
-        "no training saw, in 256 features of the evaluation network. *Resynthesised* notes went "
-        "through the outlines of which every generated note is made. What new instruments of the "
-        "same kind would reach is told by two halves of the training notes that have no instrument "
-        f"in common: Fréchet distance {halves.frechet:.3f}, precision "
-        f"{halves.precision:.1%}, recall {halves.recall:.1%}, coverage {halves.coverage:.1%}, "
-        f"NDB / 50 {halves.bins_apart:.2f}. An instrument is new at a distance of "
-        f"{new.threshold:.3f} from all training instruments, the 5th percentile of {new.strangers} "
-        "unseen ones; of resynthesised training instruments, which are copies, the column shows "
-        "how many would pass."
+        f"{figures.predictions.notes:,} random notes of {evaluation.plan.instruments} random "
+        f"instruments, compared with {figures.to_train.real:,} training notes and as many notes of "
+        "instruments outside the training set, in 256 features of the evaluation network. "
+        "*Resynthesised* notes went through the control grids from which every generated note is "
+        "made. Two halves of the training notes without a common instrument show what new "
+        f"instruments of the same kind would reach: Fréchet distance {halves.frechet:.3f}, "
+        f"precision {halves.precision:.1%}, recall {halves.recall:.1%}, coverage "
+        f"{halves.coverage:.1%}, NDB / 50 {halves.bins_apart:.2f}. An instrument is new at a "
+        f"distance of {novelty.threshold:.3f} from all training instruments, the 5th percentile of "
+        f"{novelty.unseen} unseen ones; for resynthesised training instruments, which are copies, "
+        "the column shows how many would pass."
     )
 
 
@@ -247,15 +247,15 @@ def write_report(
     about: dict[str, Any],
     title: str,
 ) -> list[Row]:
-    """Write the folder.
+    """Write the folder of a report.
 
     Args:
-        folder: made if absent; files in it are replaced.
-        evaluation: what came out.
-        real_notes: what it was compared to.
-        instruments: a few keys of each instrument for the sheet.
-        about: what was evaluated, for the JSON.
-        title: of the pictures.
+        folder: created if absent; files in it are replaced.
+        evaluation: its result.
+        real_notes: measurements with which it was compared.
+        instruments: a few keys of each of some instruments, for their plot.
+        about: provenance of the evaluated notes, for the JSON.
+        title: of the plots.
 
     Returns:
         The table.
