@@ -363,7 +363,7 @@ def magnitude(notes: Sequence[Note]) -> None:
     """Write the section on the analytic render: how near it is, and what it costs."""
     import torch
 
-    from mechanical_ears.listening.frontend import FLOOR, FrontEndFeatures, extract_features
+    from mechanical_ears.listening.frontend import RANGE_DB, FrontEndFeatures, extract_features
     from mechanical_ears.resynthesis.control_grid import GRID_FRAMES
     from mechanical_ears.resynthesis.differentiable.control_map_batch import map_batch
     from mechanical_ears.resynthesis.differentiable.magnitude import (
@@ -384,8 +384,8 @@ def magnitude(notes: Sequence[Note]) -> None:
         return extract_features(audio)
 
     def apart(one: np.ndarray, other: np.ndarray) -> str:
-        counted = np.maximum(one, other) > 1 - SHOWN / FLOOR
-        return f"{FLOOR * np.abs(one - other)[counted].mean():.2f}"
+        counted = np.maximum(one, other) > 1 - SHOWN / RANGE_DB
+        return f"{RANGE_DB * np.abs(one - other)[counted].mean():.2f}"
 
     real = heard(0, False)
     told = render_magnitude(maps)
@@ -404,7 +404,7 @@ def magnitude(notes: Sequence[Note]) -> None:
                 name,
                 apart(real.pitch_map, other.pitch_map),
                 apart(real.envelope, other.envelope),
-                f"{FLOOR * np.abs(real.level - other.level).mean():.2f}",
+                f"{RANGE_DB * np.abs(real.level - other.level).mean():.2f}",
             ]
         )
     timings = []

@@ -48,7 +48,7 @@ from mechanical_ears.corpus.open_corpus import open_corpus
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
 from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch
-from mechanical_ears.listening.frontend import BINS, FLOOR, PITCH_FRAMES, SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend import BINS, PITCH_FRAMES, RANGE_DB, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.pitch import PITCH_COUNT
 from mechanical_ears.training.feed import Batch, Notes, batches, shuffled
@@ -144,7 +144,7 @@ class Spectrum(nn.Module):
         amplitude = torch.fft.rfft(audio)[:, None, :SPECTRUM_BINS].abs()
         loudest = amplitude.amax(dim=2, keepdim=True).clamp_min(QUIETEST)
         decibels = 20 * (amplitude / loudest).clamp_min(1e-9).log10()
-        return (1 + decibels / FLOOR).clamp_min(0)
+        return (1 + decibels / RANGE_DB).clamp_min(0)
 
 
 class PitchMap(nn.Module):

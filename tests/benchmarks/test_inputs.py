@@ -21,7 +21,7 @@ from inputs import (
 )
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.listening.frontend import LOWEST_MIDI, SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.frontend import FIRST_BIN_MIDI, SAMPLE_RATE, SAMPLES
 from mechanical_ears.sound import Sound
 from mechanical_ears.training.feed import Notes
 
@@ -39,7 +39,7 @@ def test_spectrum_of_a_sine_stands_at_its_frequency_whatever_its_gain():
 def test_pitch_map_of_a_sine_stands_at_its_key():
     levels = PitchMap()(torch.from_numpy(Sound.sine(440.0).samples[None]))
     assert levels.shape == (1, 24, 300)
-    assert int(levels.mean(dim=1).argmax()) == 3 * (69 - LOWEST_MIDI)
+    assert int(levels.mean(dim=1).argmax()) == 3 * (69 - FIRST_BIN_MIDI)
 
 
 def test_contenders_are_of_one_size_and_answer_with_128_keys():

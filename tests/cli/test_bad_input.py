@@ -305,7 +305,7 @@ class TestOtherCorpora:
         Sound.sine().save(tmp_path / "A4.wav")
         refused(
             capsys, ["listen", tmp_path / "A4.wav", "--model", tmp_path / "model.onnx"],
-            "model.onnx", "no ONNX model",
+            "model.onnx", "not an ONNX model",
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.frontend import (
     BINS,
     ENVELOPE_FRAMES,
-    LOWEST_MIDI,
+    FIRST_BIN_MIDI,
     PITCH_FRAMES,
     extract_features,
     layout,
@@ -37,7 +37,7 @@ def test_a_sine_stands_at_its_place(midi):
     assert heard.pitch_map.shape == (1, PITCH_FRAMES, BINS)
     middle = heard.pitch_map[0, 5:20].mean(axis=0)
     bins_of_an_fft_bin = 36 * np.log2(1 + 3.9 / midi_to_hz(midi))
-    assert abs(middle.argmax() - 3 * (midi - LOWEST_MIDI)) <= bins_of_an_fft_bin
+    assert abs(middle.argmax() - 3 * (midi - FIRST_BIN_MIDI)) <= bins_of_an_fft_bin
     assert middle.max() == pytest.approx(1, abs=0.01)
 
 

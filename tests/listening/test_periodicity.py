@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.listening.frontend import extract_features
-from mechanical_ears.listening.periodicity import aperiodicity, weigh
+from mechanical_ears.listening.periodicity import aperiodicity, weigh_octaves
 from mechanical_ears.pitch import PIANO_MIN_PITCH, midi_to_hz
 
 TIME = np.arange(64_000) / 16_000
@@ -30,7 +30,7 @@ def undecided(*keys):
 
 def heard(spectrum, *keys):
     """What sounds, where the network takes these keys for equally likely."""
-    return weigh(undecided(60), undecided(*keys), spectrum).sounding.argmax()
+    return weigh_octaves(undecided(60), undecided(*keys), spectrum).sounding.argmax()
 
 
 @pytest.mark.parametrize("midi", [24, 33, 45, 57, 69, 81, 93])
@@ -83,13 +83,13 @@ def test_the_key_leans_on_the_period_but_knows_instruments_by_heart():
     """A tone of 440 Hz: its key where the network is in doubt, another where it is sure."""
     spectrum = power(69, (1, 2, 3))
     doubt = undecided(57, 69)
-    leaning = weigh(doubt, doubt, spectrum)
+    leaning = weigh_octaves(doubt, doubt, spectrum)
     assert leaning.key.argmax() == 69
     assert leaning.key.sum() == pytest.approx(1)
     assert 0.5 < leaning.key[69] < 0.9
     organ = np.full(128, 1e-6, np.float32)
     organ[81] = 1 - 127e-6  # a stop that sounds an octave below its key
-    known = weigh(organ, doubt, spectrum)
+    known = weigh_octaves(organ, doubt, spectrum)
     assert known.key.argmax() == 81
     assert 0.9 < known.key[81] < 1 - 127e-6
     assert known.sounding.argmax() == 69
@@ -101,4 +101,4 @@ def test_nothing_beyond_the_piano_is_told_of_a_low_note_without_a_clear_period()
     told[[23, 118]] = 0.99, 1e-5
     noise = np.random.default_rng(1).normal(size=(1, 64_000)).astype(np.float32)
     spectrum = extract_features(noise * np.float32(0.1)).power[0]
-    assert weigh(undecided(23), told, spectrum).sounding.argmax() <= 108
+    assert weigh_octaves(undecided(23), told, spectrum).sounding.argmax() <= 108

@@ -45,7 +45,7 @@ def listen(
     from mechanical_ears.errors import SoundError
     from mechanical_ears.files import write_text
     from mechanical_ears.listening.ears import Ears
-    from mechanical_ears.listening.plots import hearing_picture
+    from mechanical_ears.listening.plots import plot_hearings
     from mechanical_ears.pictures import save_figure
     from mechanical_ears.sound import FORMATS, find_sound_files
     from mechanical_ears.terminal import progress_bar
@@ -74,7 +74,7 @@ def listen(
     if plot is not None and hearings:
         pitches = {file: hearing.pitch for file, hearing in hearings.items()}
         captions = {file: _caption(hearing) for file, hearing in hearings.items()}
-        save_figure(hearing_picture(pitches, captions), plot)
+        save_figure(plot_hearings(pitches, captions), plot)
         print(plot, file=sys.stderr)
     for error in unreadable:
         print(f"ears: cannot read: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.listening.article_ears import NOTE_SAMPLES, as_note_audio
+from mechanical_ears.listening.article_ears import NOTE_SAMPLES, to_note_audio
 from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
 from mechanical_ears.pitch import PITCH_COUNT
 
@@ -185,7 +185,7 @@ def _labelled_batches(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_La
         if scanned.note is None or (selected is not None and scanned.index not in selected):
             continue
         note = scanned.note
-        audio_rows.append(as_note_audio(note.sound))
+        audio_rows.append(to_note_audio(note.sound))
         labels.append((note.pitch, -1 if note.family is None else FAMILIES.index(note.family)))
         if len(labels) == BATCH_NOTES:
             yield batch()

@@ -1,1 +1,1 @@
-"""Hearing the pitch of notes."""
+"""Listening: the key, frequency, family, velocity and more of a recorded note."""

@@ -1,7 +1,7 @@
-"""The article's network without PyTorch: trained weights, run by ONNX Runtime.
+"""The article's network for the pitch of a note: trained weights in ONNX. Runs without PyTorch.
 
-It hears 4 s at 16 kHz. Sounds of another rate are resampled; shorter ones are
-followed by silence, longer ones cut, as a note of NSynth begins with its onset.
+Its input is 4 s at 16 kHz. Sounds of other rates are resampled, shorter ones padded with silence,
+longer ones cut at the end: a note of NSynth begins with its onset.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ NOTE_SAMPLES = round(NOTE_SECONDS * NOTE_SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
-class HeardPitch:
-    """What the article's network makes of one sound.
+class ArticleHearing:
+    """Keys that the article's network hears in one sound.
 
     Attributes:
         pitch: MIDI number of the likeliest key.
@@ -40,7 +40,7 @@ class HeardPitch:
 
     @property
     def name(self) -> str:
-        """Note name of the pitch ("A#3")."""
+        """Note name of the pitch, such as "A#3"."""
         return midi_to_name(self.pitch)
 
 
@@ -48,13 +48,13 @@ class ArticleEars:
     """The article's network with trained weights.
 
     Args:
-        model: an ONNX file as `ears train article` writes it; None takes the shipped weights.
+        model: ONNX file of `ears train article`; None for the shipped weights.
 
     Attributes:
         about: what the weights were trained on, their licence and citation.
 
     Raises:
-        EarsError: there is no such file, or it is no such network.
+        EarsError: there is no such file, or it is another network.
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
@@ -64,15 +64,15 @@ class ArticleEars:
         shapes = inputs[0].shape[1:], outputs[0].shape[1:]
         if shapes != ([NOTE_SAMPLES], [PITCH_COUNT]):
             raise EarsError(
-                f"hears {shapes[0]} and tells {shapes[1]}, where the article's network hears "
-                f"[{NOTE_SAMPLES}] and tells [{PITCH_COUNT}]",
+                f"input and output have the shapes {shapes[0]} and {shapes[1]}, those of the "
+                f"article's network are [{NOTE_SAMPLES}] and [{PITCH_COUNT}]",
                 path=self.path,
-                remedy="give a model that `ears train article` wrote",
+                remedy="give a model of `ears train article`",
             )
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def probabilities(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of each key.
+        """Probability (softmax) of each key.
 
         Args:
             audio: float32 (batch, 64000) in [-1, 1] at 16 kHz.
@@ -80,21 +80,21 @@ class ArticleEars:
         Returns:
             float32 (batch, 128).
         """
-        (heard,) = self._session.run(None, {self._session.get_inputs()[0].name: audio})
-        return np.asarray(heard, dtype=np.float32)
+        (probabilities,) = self._session.run(None, {self._session.get_inputs()[0].name: audio})
+        return np.asarray(probabilities, dtype=np.float32)
 
-    def hear(self, sounds: Sequence[Sound]) -> list[HeardPitch]:
+    def hear(self, sounds: Sequence[Sound]) -> list[ArticleHearing]:
         """Hear sounds of any rate and length."""
-        audio = np.stack([as_note_audio(sound) for sound in sounds])
+        audio = np.stack([to_note_audio(sound) for sound in sounds])
         return [
-            HeardPitch(int(row.argmax()), float(row.max()), row)
+            ArticleHearing(int(row.argmax()), float(row.max()), row)
             for row in self.probabilities(audio)
         ]
 
 
-def as_note_audio(sound: Sound) -> NDArray[np.float32]:
-    """The sound in the form of an NSynth note, float32 (64000,) at 16 kHz."""
-    samples = sound.resample(NOTE_SAMPLE_RATE).samples[:NOTE_SAMPLES]
+def to_note_audio(sound: Sound) -> NDArray[np.float32]:
+    """Audio of an NSynth note's rate and length, float32 (64000,) at 16 kHz."""
+    samples = sound.mono().resample(NOTE_SAMPLE_RATE).samples[:NOTE_SAMPLES]
     return np.pad(samples, (0, NOTE_SAMPLES - len(samples)))
 
 

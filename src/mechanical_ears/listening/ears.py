@@ -28,13 +28,13 @@ from mechanical_ears.listening.f0 import refine
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES, extract_features
 from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.listening.onset import find_onset
-from mechanical_ears.listening.periodicity import weigh
+from mechanical_ears.listening.periodicity import weigh_octaves
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Hearing, Prediction
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, read_duration
 from mechanical_ears.workers import worker_count
 
-SHIPPED: Final = Path(__file__).parent / "weights" / "listener.onnx"
+SHIPPED_LISTENER: Final = Path(__file__).parent / "weights" / "listener.onnx"
 BATCH_SIZE: Final = 8  # notes in one run of the network: more do not fit into a processor's cache
 MAX_SECONDS: Final = 60.0  # of a file that are searched for its note
 MIN_SECONDS: Final = 0.01  # to which shorter sounds are padded with silence
@@ -57,7 +57,7 @@ class Ears:
     """
 
     def __init__(self, model: str | Path | None = None, threads: int | None = 1) -> None:
-        self.path = SHIPPED if model is None else Path(model)
+        self.path = SHIPPED_LISTENER if model is None else Path(model)
         self._session = open_session(self.path, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.about: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -141,7 +141,7 @@ class Ears:
         output: dict[str, NDArray[Any]] = dict(zip(self._outputs, values, strict=True))
         output["likeness"] = output.pop("nearness")
         weighed = [
-            weigh(*row)
+            weigh_octaves(*row)
             for row in zip(output["key"], output["sounding"], features.power, strict=True)
         ]
         output["key"] = np.stack([each.key for each in weighed])
@@ -185,17 +185,17 @@ def shipped_ears() -> Ears:
     return Ears()
 
 
-Recording = str | Path | Sound | NDArray[np.float32]
-Recordings = (
-    list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[Recording, ...]
+SoundLike = str | Path | Sound | NDArray[np.float32]
+SoundLikes = (
+    list[str] | list[Path] | list[Sound] | list[NDArray[np.float32]] | tuple[SoundLike, ...]
 )
 
 
 @overload
-def listen(what: Recording, sample_rate: int | None = None) -> Hearing: ...
+def listen(what: SoundLike, sample_rate: int | None = None) -> Hearing: ...
 @overload
-def listen(what: Recordings, sample_rate: int | None = None) -> list[Hearing]: ...
-def listen(what: Recording | Recordings, sample_rate: int | None = None) -> Hearing | list[Hearing]:
+def listen(what: SoundLikes, sample_rate: int | None = None) -> list[Hearing]: ...
+def listen(what: SoundLike | SoundLikes, sample_rate: int | None = None) -> Hearing | list[Hearing]:
     """Hear one recording of a note, or several, with the shipped ears.
 
     Args:
@@ -220,7 +220,7 @@ def listen(what: Recording | Recordings, sample_rate: int | None = None) -> Hear
     return shipped_ears().listen([_as_sound(each, sample_rate) for each in what])
 
 
-def _as_sound(what: Recording, sample_rate: int | None) -> Sound:
+def _as_sound(what: SoundLike, sample_rate: int | None) -> Sound:
     if isinstance(what, Sound):
         return what
     if isinstance(what, str | Path):

@@ -1,4 +1,4 @@
-"""Opening ONNX files with one line of complaint where they cannot be run."""
+"""Opening of ONNX files, with an error of one line where they cannot be run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mechanical_ears.errors import EarsError
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
-    """An ONNX Runtime session on the CPU.
+    """Open an ONNX Runtime session on the CPU.
 
     Args:
-        path: the file.
-        threads: for one run; None for all cores.
+        path: the ONNX file.
+        threads: of one run; None for all cores.
 
     Raises:
-        EarsError: there is no such file, or it is no ONNX model.
+        EarsError: there is no such file, or it is not an ONNX model.
     """
     import onnxruntime
 
@@ -30,5 +30,5 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise EarsError(
-            f"is no ONNX model that can be run ({str(error).splitlines()[0]})", path=path
+            f"is not an ONNX model that can be run ({str(error).splitlines()[0]})", path=path
         ) from error

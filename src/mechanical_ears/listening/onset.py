@@ -1,15 +1,15 @@
-"""Where a note begins in a recording.
+"""Onset detection: the first sample of the note in a recording.
 
-The power of blocks of 2 ms is compared with a threshold between what is quiet and what is loud,
+The power of blocks of 2 ms is compared with a threshold between the background and the note,
 
     threshold = max(peak / 10⁴, min(10 · floor, √(floor · peak)))
 
-with the power of the loudest 32 ms as the peak, and of the quietest 8 ms before them as the floor:
-40 dB below the note in silence, 10 dB above the noise where the note stands well clear of it, half
-way between the two in decibels where it does not. The note begins at the first sample above the
-threshold that many follow; a click of a few samples fills two blocks at most. (The energy detector
-of Bello et al., "A tutorial on onset detection in music signals", 2005, with a threshold for
-recordings of one note, in which the first onset is the one that counts.)
+where the peak is the power of the loudest 32 ms and the floor that of the quietest 8 ms before
+them: 40 dB below the note in silence, 10 dB above the noise where the note is far louder, half way
+between the two in decibels where it is not. The onset is the first sample above the threshold from
+where enough blocks are above it; a click of a few samples fills two blocks at most. (The energy
+detector of Bello et al., "A tutorial on onset detection in music signals", 2005, with a threshold
+for recordings of one note, in which the first onset counts.)
 """
 
 from __future__ import annotations
@@ -20,61 +20,62 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK: Final = 0.002  # s
+BLOCK_SECONDS: Final = 0.002
 PEAK_BLOCKS: Final = 16  # blocks, 32 ms, over which the peak is averaged
-FLOOR_BLOCKS: Final = 4  # blocks, 8 ms, over which the floor is: a slow attack is no floor
-LASTING: Final = 4  # blocks above the threshold, of the next 8, that are more than a click
-LASTING_OF: Final = 8
-BELOW_PEAK: Final = 1e-4  # power of the threshold beside the peak's, −40 dB
-ABOVE_FLOOR: Final = 10.0  # power of the threshold beside the floor's, +10 dB
-RISE: Final = 4.0  # power of the peak beside the floor's, +6 dB, below which nothing begins later
-SILENCE: Final = 1e-10  # mean square below which there is nothing to hear, −100 dBFS
+FLOOR_BLOCKS: Final = 4  # blocks, 8 ms, over which the floor is: so that no slow attack is a floor
+SUSTAINED_BLOCKS: Final = 4  # above the threshold, of the next 8, make more than a click
+SUSTAINED_OF_BLOCKS: Final = 8
+PEAK_RATIO: Final = 1e-4  # power of the threshold relative to the peak, −40 dB
+FLOOR_RATIO: Final = 10.0  # power of the threshold relative to the floor, +10 dB
+MIN_RISE: Final = 4.0  # power of the peak relative to the floor, +6 dB; else there is no rise
+SILENCE_POWER: Final = 1e-10  # mean square below which a recording is silent, −100 dBFS
 
 
 def find_onset(samples: NDArray[np.float32], sample_rate: int) -> int | None:
-    """Where the note begins.
+    """Find the first sample of the note.
 
-    Noise without a note has a beginning too: the network says whether there is a pitch.
+    Noise without a note has an onset too: the network decides whether there is a pitch.
 
     Args:
         samples: float32 (samples,) in [-1, 1], finite, of any length; a constant offset is ignored.
         sample_rate: Hz, above 0.
 
     Returns:
-        The place of the first sample of the note, 0 where the recording begins with it; None where
-        the recording is silent throughout.
+        Index of the first sample of the note, 0 where the recording begins with it or nothing rises
+        above the background; None where the recording is silent throughout.
     """
     if len(samples) == 0:
         return None
-    moving = samples - samples.mean()
-    block = min(max(1, round(BLOCK * sample_rate)), len(samples))
-    blocks = moving[: len(moving) // block * block].reshape(-1, block)
+    centred = samples - samples.mean()
+    block = min(max(1, round(BLOCK_SECONDS * sample_rate)), len(samples))
+    blocks = centred[: len(centred) // block * block].reshape(-1, block)
     powers = np.einsum("ij,ij->i", blocks, blocks) / block
     floor, peak = _floor_and_peak(powers)
-    if peak < SILENCE:
+    if peak < SILENCE_POWER:
         return None
-    if peak < RISE * floor:
+    if peak < MIN_RISE * floor:
         return 0
-    threshold = max(BELOW_PEAK * peak, min(ABOVE_FLOOR * floor, math.sqrt(floor * peak)))
-    first = _first_lasting(powers > threshold)
-    searched = max(0, first - 1) * block  # the note may begin late in the block before
-    loud = np.abs(moving[searched : (first + 1) * block]) > math.sqrt(threshold)
-    return searched + int(np.argmax(loud))
+    threshold = max(PEAK_RATIO * peak, min(FLOOR_RATIO * floor, math.sqrt(floor * peak)))
+    first = _first_sustained(powers > threshold)
+    search_start = max(0, first - 1) * block  # the note may begin late in the block before
+    is_loud = np.abs(centred[search_start : (first + 1) * block]) > math.sqrt(threshold)
+    return search_start + int(np.argmax(is_loud))
 
 
 def _floor_and_peak(powers: NDArray[np.float32]) -> tuple[float, float]:
-    """Power of the loudest 32 ms, after that of the quietest 8 ms up to there."""
+    """Power of the quietest 8 ms up to the loudest 32 ms, and of these."""
     sums = np.concatenate([[0.0], np.cumsum(powers, dtype=np.float64)])
     long, short = min(PEAK_BLOCKS, len(powers)), min(FLOOR_BLOCKS, len(powers))
-    stretches = sums[long:] - sums[:-long]
-    loudest = int(stretches.argmax())
+    long_sums = sums[long:] - sums[:-long]
+    loudest = int(long_sums.argmax())
     before = sums[: loudest + short + 1]
     floor = float((before[short:] - before[:-short]).min()) / short
-    return max(floor, 0.0), float(stretches[loudest]) / long
+    return max(floor, 0.0), float(long_sums[loudest]) / long
 
 
-def _first_lasting(above: NDArray[np.bool_]) -> int:
-    """The first block above that enough others follow; else the first that is above at all."""
-    counts = np.concatenate([[0], np.cumsum(above), np.full(LASTING_OF, above.sum())])
-    lasting = above & (counts[LASTING_OF:-1] - counts[: len(above)] >= LASTING)
-    return int(np.argmax(lasting if lasting.any() else above))
+def _first_sustained(above: NDArray[np.bool_]) -> int:
+    """The first block above that begins four of eight; else the first that is above at all."""
+    counts = np.concatenate([[0], np.cumsum(above), np.full(SUSTAINED_OF_BLOCKS, above.sum())])
+    following = counts[SUSTAINED_OF_BLOCKS:-1] - counts[: len(above)]
+    sustained = above & (following >= SUSTAINED_BLOCKS)
+    return int(np.argmax(sustained if sustained.any() else above))

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from mechanical_ears.listening.frontend import BINS, LOWEST_MIDI, extract_features
+from mechanical_ears.listening.frontend import BINS, FIRST_BIN_MIDI, extract_features
 from mechanical_ears.listening.training import batches as lessons
 from mechanical_ears.listening.training.batches import remove_pitch
 from mechanical_ears.listening.training.labels import UNKNOWN, Labels
@@ -50,7 +50,7 @@ def test_the_harmonic_stack_lays_partials_over_their_fundamental():
     tone = sum(np.sin(2 * np.pi * midi_to_hz(57) * n * time) / 10 for n in (1, 2, 3, 4, 5))
     heard = extract_features(tone[None].astype(np.float32))
     stack = harmonic_stack(torch.from_numpy(heard.pitch_map))[0, :, 12]
-    place = 3 * (57 - LOWEST_MIDI)
+    place = 3 * (57 - FIRST_BIN_MIDI)
     strengths = dict(zip(HARMONICS, stack[:, place].tolist(), strict=True))
     assert all(strengths[n] > 0.95 for n in (1, 2, 3, 4, 5))
     assert strengths[0.5] < 0.5
@@ -62,8 +62,8 @@ def test_a_pattern_moved_by_a_semitone_moves_the_logits_by_one_key(listener):
     pattern[:, :, 120:180] = torch.rand(60)
     _, envelope, level = example_inputs(1)
     moved = torch.roll(pattern, 3, dims=2)
-    first = listener(pattern, envelope, level).key[0, LOWEST_MIDI : LOWEST_MIDI + SEMITONES]
-    second = listener(moved, envelope, level).key[0, LOWEST_MIDI : LOWEST_MIDI + SEMITONES]
+    first = listener(pattern, envelope, level).key[0, FIRST_BIN_MIDI : FIRST_BIN_MIDI + SEMITONES]
+    second = listener(moved, envelope, level).key[0, FIRST_BIN_MIDI : FIRST_BIN_MIDI + SEMITONES]
     torch.testing.assert_close(first[30:70], second[31:71], rtol=1e-3, atol=1e-3)
 
 
@@ -114,7 +114,7 @@ def test_blended_notes_stand_in_unison(monkeypatch):
     families = torch.tensor([3, 3, 3, 5, 3])  # another family, and one too far away
     pitch_map = torch.zeros(5, 2, BINS)
     for note, key in enumerate(keys.tolist()):
-        pitch_map[note, :, BINS_PER_SEMITONE * (key - LOWEST_MIDI)] = 1
+        pitch_map[note, :, BINS_PER_SEMITONE * (key - FIRST_BIN_MIDI)] = 1
     envelope, level = torch.zeros(5, 3, 4), torch.ones(5)
     envelope[:, 0, :] = torch.eye(5)[:, :4]
     known = labels(

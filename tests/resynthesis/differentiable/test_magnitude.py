@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.listening.frontend import FLOOR, extract_features
+from mechanical_ears.listening.frontend import RANGE_DB, extract_features
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_grid import (
     GRID_FRAMES,
@@ -38,8 +38,8 @@ def really_heard(maps, **options):
 def decibels_apart(one, other):
     """Mean distance in dB where either lies within 60 dB of the maximum."""
     one, other = np.asarray(one), np.asarray(other)
-    counted = np.maximum(one, other) > 20 / FLOOR
-    return FLOOR * np.abs(one - other)[counted].mean()
+    counted = np.maximum(one, other) > 20 / RANGE_DB
+    return RANGE_DB * np.abs(one - other)[counted].mean()
 
 
 @pytest.mark.parametrize("frequency", [58.0, 440.0, 3000.0])
@@ -48,7 +48,7 @@ def test_a_steady_sine(frequency):
     real, told = really_heard([controls]), render_magnitude(controls)
     held = slice(8, 18)  # frames in which the sine fills the window
     assert decibels_apart(real.pitch_map[:, held], told.pitch_map[:, held]) < 1.5
-    assert abs(float(told.level[0]) - real.level[0]) * FLOOR < 0.3  # dB
+    assert abs(float(told.level[0]) - real.level[0]) * RANGE_DB < 0.3  # dB
     assert int(told.pitch_map[0, 12].argmax()) == int(real.pitch_map[0, 12].argmax())
 
 
@@ -58,7 +58,7 @@ def test_flat_noise():
     controls = plain(levels=(), noise=noise)
     told = render_magnitude(controls).pitch_map[0].numpy()
     mean = np.mean([really_heard([controls], seed=s).pitch_map[0, 8:18] for s in range(12)], axis=0)
-    difference = FLOOR * (told[8:18, 60:280] - mean[:, 60:280])
+    difference = RANGE_DB * (told[8:18, 60:280] - mean[:, 60:280])
     assert difference.std() < 2.5  # dB: what twelve noises differ from their mean
     # relative to the loudest cell, which is an outlier in real noise: an offset of some dB
     assert 0 < difference.mean() < 10
@@ -71,7 +71,7 @@ def test_it_is_as_near_as_another_noise():
     for name in ("pitch_map", "envelope"):
         floor = decibels_apart(getattr(real, name), getattr(again, name))
         assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.3 * floor + 0.5
-    assert FLOOR * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+    assert RANGE_DB * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
 
 
 def test_gradients_reach_every_part():
@@ -142,7 +142,7 @@ def test_outlines_are_heard_on_their_own_grid():
     for name in ("pitch_map", "envelope"):
         floor = decibels_apart(getattr(real, name), getattr(again, name))
         assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.2 * floor + 0.4
-    assert FLOOR * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+    assert RANGE_DB * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
 
 
 def test_a_note_is_heard_alike_in_any_company():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.listening.frontend import BINS, FLOOR
+from mechanical_ears.listening.frontend import BINS, RANGE_DB
 from mechanical_ears.listening.training import effects
 from mechanical_ears.listening.training.augment import Augmentation, augment
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
@@ -144,10 +144,10 @@ def _shift_spectra(pitch_map: Tensor, by: Tensor) -> Tensor:
 
 def _add_levels(heard: Tensor, other: Tensor, level: Tensor) -> Tensor:
     """Powers of two pictures of sound added, the other ``level`` (batch,) dB louder."""
-    power, added = (torch.exp((each - 1) * (FLOOR * 0.1 * LN10)) for each in (heard, other))
+    power, added = (torch.exp((each - 1) * (RANGE_DB * 0.1 * LN10)) for each in (heard, other))
     total = power + added * torch.exp(level * (0.1 * LN10))[:, None, None]
     loudest = total.amax(dim=(1, 2), keepdim=True)
-    return (1 + (total / loudest).log10() * (10 / FLOOR)).clamp_min(0)
+    return (1 + (total / loudest).log10() * (10 / RANGE_DB)).clamp_min(0)
 
 
 def remove_pitch(

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from mechanical_ears.listening.frontend import (
     ENVELOPE_WINDOW,
-    FLOOR,
-    NOTHING,
+    MIN_POWER,
     PITCH_WINDOW,
-    SILENCE,
+    RANGE_DB,
+    SILENCE_POWER,
     layout,
 )
 
@@ -58,8 +58,8 @@ class TorchFrontEnd(nn.Module):
         envelope = _power(
             padded, self.envelope_places + half, self.envelope_window, self.envelope_filters
         )
-        loudest = pitch.amax(dim=(1, 2)).clamp_min(SILENCE)
-        level = (1 + 10 * loudest.log10() / FLOOR).clamp_min(0)
+        loudest = pitch.amax(dim=(1, 2)).clamp_min(SILENCE_POWER)
+        level = (1 + 10 * loudest.log10() / RANGE_DB).clamp_min(0)
         return _relative(pitch), _relative(envelope), level
 
 
@@ -75,6 +75,6 @@ def _power(padded: Tensor, places: Tensor, window: Tensor, filters: Tensor) -> T
 
 
 def _relative(power: Tensor) -> Tensor:
-    loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE)
-    decibels = 10 * (power.clamp_min(NOTHING) / loudest).log10()
-    return (1 + decibels / FLOOR).clamp_min(0)
+    loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE_POWER)
+    decibels = 10 * (power.clamp_min(MIN_POWER) / loudest).log10()
+    return (1 + decibels / RANGE_DB).clamp_min(0)

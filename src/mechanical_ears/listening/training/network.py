@@ -46,7 +46,7 @@ from mechanical_ears.listening.frontend import (
     BINS_PER_OCTAVE,
     ENVELOPE_BANDS,
     ENVELOPE_FRAMES,
-    LOWEST_MIDI,
+    FIRST_BIN_MIDI,
     PITCH_FRAMES,
 )
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
@@ -263,7 +263,7 @@ class Listener(nn.Module):
 
     def _all_keys(self, logits: Tensor, head: int) -> Tensor:
         """The places' logits (batch, 100) among all 128 MIDI numbers."""
-        around = (LOWEST_MIDI, PITCH_COUNT - LOWEST_MIDI - SEMITONES)
+        around = (FIRST_BIN_MIDI, PITCH_COUNT - FIRST_BIN_MIDI - SEMITONES)
         off = 1 - functional.pad(torch.ones(1, SEMITONES, device=logits.device), around)
         return functional.pad(logits, around) + self.beyond[head] * off
 

@@ -33,14 +33,12 @@ from torch.nn import functional
 
 from mechanical_ears.listening.frontend import (
     ENVELOPE_WINDOW,
-    FLOOR,
-    NOTHING,
+    MIN_POWER,
     PITCH_WINDOW,
+    RANGE_DB,
     SAMPLE_RATE,
+    SILENCE_POWER,
     layout,
-)
-from mechanical_ears.listening.frontend import (
-    SILENCE as SILENCE_POWER,
 )
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.resynthesis.control_map import (
@@ -70,7 +68,9 @@ MAX_FREQUENCY: Final = 0.49 * SAMPLE_RATE  # Hz
 CHUNK_NOTES: Final = 8
 ROUNDING: Final = 1e-5  # of a steady amplitude's square, that fluctuates in float32 only
 _LOG_AMPLITUDE: Final = float(np.log(10) / 20)  # nepers per dB
-_LEVEL_SCALE: Final = float(10 / np.log(10) / FLOOR)  # from the logarithm of a power to 80 dB as 1
+_LEVEL_SCALE: Final = float(
+    10 / np.log(10) / RANGE_DB
+)  # from the logarithm of a power to 80 dB as 1
 
 
 class MagnitudeFeatures(NamedTuple):
@@ -180,7 +180,7 @@ class MagnitudeRender(nn.Module):
         def constant(name: str) -> Tensor:
             return self.get_buffer(f"{kind}_{name}")
 
-        noise = (density @ constant("noise_square") + NOTHING * 1e-6).log()
+        noise = (density @ constant("noise_square") + MIN_POWER * 1e-6).log()
         power = torch.exp(noise.transpose(1, 2) @ constant("noise_bands"))
         power = power * constant("noise_gain")
         first = amplitudes[:, None, :, 0].square() * weights[:, None]
@@ -225,7 +225,7 @@ def _relative(power: Tensor) -> tuple[Tensor, Tensor]:
     """The top 80 dB below each note's maximum as 0..1, 0 for silence; and the maximum."""
     loudest = power.flatten(1).max(dim=1).values.clamp_min(SILENCE_POWER)
     top = 1 - _LEVEL_SCALE * loudest.log()
-    return ((power + NOTHING).log() * _LEVEL_SCALE + top[:, None, None]).clamp_min(0), loudest
+    return ((power + MIN_POWER).log() * _LEVEL_SCALE + top[:, None, None]).clamp_min(0), loudest
 
 
 @cache
