@@ -68,9 +68,7 @@ MAX_FREQUENCY: Final = 0.49 * SAMPLE_RATE  # Hz
 CHUNK_NOTES: Final = 8
 ROUNDING: Final = 1e-5  # of a steady amplitude's square, that fluctuates in float32 only
 _LOG_AMPLITUDE: Final = float(np.log(10) / 20)  # nepers per dB
-_LEVEL_SCALE: Final = float(
-    10 / np.log(10) / RANGE_DB
-)  # from the logarithm of a power to 80 dB as 1
+_LEVEL_SCALE: Final = float(10 / np.log(10) / RANGE_DB)  # log of a power to 80 dB as 1
 
 
 class MagnitudeFeatures(NamedTuple):
