@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechanical_ears.loudness import SILENCE, loudness
+from mechanical_ears.loudness import SILENCE_LUFS, loudness
 from mechanical_ears.sound import Sound
 
 RATE = 16_000
@@ -24,4 +24,4 @@ def test_loudness_is_that_of_the_loudest_moment_and_weighted():
     low, high = (loudness(Sound.sine(hertz, 1, RATE).samples, RATE) for hertz in (30, 4000))
     assert low < -8
     assert high == pytest.approx(0.3, abs=0.4)  # the shelf: +3.3 dB beside 997 Hz
-    assert loudness(np.zeros(1000, np.float32), RATE) == SILENCE
+    assert loudness(np.zeros(1000, np.float32), RATE) == SILENCE_LUFS
