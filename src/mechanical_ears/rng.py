@@ -1,8 +1,8 @@
-"""Chance that stays the same: one seed gives one instrument, whatever the version of NumPy.
+"""Random numbers that do not depend on NumPy's version: one seed always gives one instrument.
 
-NumPy promises the raw numbers of its generators for ever, but not what it makes of them. Two even
-ones, u and v in 0..1, become two normal ones (Box and Muller, "A note on the generation of random
-normal deviates", 1958):
+NumPy guarantees the raw numbers of its bit generators for ever, but not those of its distributions.
+Two uniform numbers, u and v in 0..1, become two normal ones (Box and Muller, "A note on the
+generation of random normal deviates", 1958):
 
     √(−2 ln u) · cos(2π v)        √(−2 ln u) · sin(2π v)
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 def uniform(seed: int, count: int) -> NDArray[np.float64]:
-    """Numbers from the open interval 0..1, float64 (count,)."""
+    """Uniform numbers from the open interval 0..1, float64 (count,)."""
     raw = np.random.PCG64(seed).random_raw(count)
     return ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
@@ -24,7 +24,7 @@ def normal(seed: int, count: int) -> NDArray[np.float32]:
     half = (count + 1) // 2
     first, second = uniform(seed, 2 * half).reshape(2, half)
     radius = np.sqrt(-2 * np.log(first))
-    both = np.concatenate(
+    values = np.concatenate(
         [radius * np.cos(2 * np.pi * second), radius * np.sin(2 * np.pi * second)]
     )
-    return both[:count].astype(np.float32)
+    return values[:count].astype(np.float32)

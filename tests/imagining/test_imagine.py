@@ -1,4 +1,4 @@
-"""`imagine`: by lot, like recordings, between two, and turned."""
+"""`imagine`: from a seed, from recordings, between two instruments, with qualities changed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 
 from mechanical_ears import EarsError, Note, Sound, imagine
 from mechanical_ears.imagining.imagine import family_shares
+from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.rng import normal
-from support.toy_model import TIMBRE
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +24,22 @@ def recorded(toy):
     return instrument, notes
 
 
-def test_z_is_the_seeds(toy):
+def test_the_seed_determines_z(toy):
     timbre = imagine(3, family="flute", candidate=0, model=toy).timbre
-    np.testing.assert_allclose(timbre, toy.draw(normal(3, TIMBRE), {"flute": 1}))
+    np.testing.assert_allclose(timbre, toy.map_latent(normal(3, TIMBRE_SIZE), {"flute": 1}))
 
 
-def test_the_lot_chooses_every_family(toy):
-    drawn = [imagine(seed, model=toy).family for seed in range(80)]
-    assert set(drawn) == set(FAMILIES)
+def test_seeds_choose_every_family(toy):
+    families = [imagine(seed, model=toy).family for seed in range(80)]
+    assert set(families) == set(FAMILIES)
     assert imagine(model=toy).seed != imagine(model=toy).seed
 
 
 def test_mixed_families(toy):
-    both = imagine(3, family="mallet+vocal", candidate=0, model=toy)
-    assert both.family is None
-    expected = toy.draw(normal(3, TIMBRE), {"mallet": 0.5, "vocal": 0.5})
-    np.testing.assert_array_equal(both.timbre, expected)
+    mixed = imagine(3, family="mallet+vocal", candidate=0, model=toy)
+    assert mixed.family is None
+    expected = toy.map_latent(normal(3, TIMBRE_SIZE), {"mallet": 0.5, "vocal": 0.5})
+    np.testing.assert_array_equal(mixed.timbre, expected)
     again = imagine(3, family={"mallet": 2, "vocal": 2}, candidate=0, model=toy)
     np.testing.assert_array_equal(again.timbre, expected)
 
@@ -61,24 +61,24 @@ def test_unknown_families(family, words):
         family_shares(family)
 
 
-def test_turned_by_its_directions(toy):
+def test_qualities_move_the_timbre_along_directions(toy):
     plain = imagine(3, family="flute", model=toy)
-    turned = imagine(3, family="flute", brightness=2, sustain=-1, model=toy)
+    changed = imagine(3, family="flute", brightness=2, sustain=-1, model=toy)
     expected = plain.timbre + 2 * toy.directions["bright"] - toy.directions["sustain"]
-    np.testing.assert_allclose(turned.timbre, expected, rtol=1e-6)
-    assert "bright +2, sustain -1" in turned.name
+    np.testing.assert_allclose(changed.timbre, expected, rtol=1e-6)
+    assert "bright +2, sustain -1" in changed.name
 
 
 def test_like_one_recording_it_sounds_like_it(toy, recorded):
     instrument, notes = recorded
-    made = imagine(like=notes[60], model=toy)
+    like = imagine(like=notes[60], model=toy)
     original = notes[60].sound.samples
-    own = spectral_distance(original, made.note(60, 100, sample_rate=44_100).samples, 44_100)
-    assert own.mel < 4.5
-    strange = imagine(22, family="vocal", model=toy)
-    asked = [55, 72], [100, 100]
+    distance = spectral_distance(original, like.note(60, 100, sample_rate=44_100).samples, 44_100)
+    assert distance.mel < 4.5
+    other = imagine(22, family="vocal", model=toy)
+    others = [55, 72], [100, 100]
     truth, near, far = (
-        each.control_grid(*asked).partials[:, :8] for each in (instrument, made, strange)
+        each.control_grid(*others).partials[:, :8] for each in (instrument, like, other)
     )
     assert np.abs(near - truth).mean() < 1.5  # dB
     assert np.abs(far - truth).mean() > 4
@@ -103,10 +103,10 @@ def test_like_files(toy, recorded, tmp_path):
     assert by_name.residual is not None
     np.testing.assert_allclose(by_name.residual.pitches, [48, 60], atol=0.01)
     np.testing.assert_array_equal(by_name.residual.velocities, [100, 100])
-    files[1].rename(tmp_path / "take.wav")
-    by_ear = imagine(like=str(tmp_path / "take.wav"), model=toy)
+    files[1].rename(tmp_path / "recording.wav")
+    by_ear = imagine(like=str(tmp_path / "recording.wav"), model=toy)
     np.testing.assert_allclose(by_ear.residual.pitches, [60], atol=0.01)
-    assert by_ear.name == "like take.wav"
+    assert by_ear.name == "like recording.wav"
     assert "recordings" in by_ear.licence
 
 
@@ -115,14 +115,14 @@ def test_like_a_recording_of_a_low_rate(toy, recorded):
     sound = notes[60].sound.resample(11_025)
     made = imagine(like=Note(sound, 60, 100, "an old sampler"), model=toy)
     truth = instrument.note(60, 100, sample_rate=44_100).samples
-    told = made.note(60, 100, sample_rate=44_100).samples
-    assert spectral_distance(truth, told, 44_100).mel < 4
+    samples = made.note(60, 100, sample_rate=44_100).samples
+    assert spectral_distance(truth, samples, 44_100).mel < 4
 
 
-def test_morphs_end_where_they_should(toy, recorded):
+def test_a_morph_goes_from_the_first_to_the_second(toy, recorded):
     one, other = imagine(1, family="organ", model=toy), imagine(2, family="organ", model=toy)
-    for amount, end in ((0.0, one), (1.0, other)):
-        made = imagine(morph=(one, other), mix=amount, model=toy)
+    for mix, end in ((0.0, one), (1.0, other)):
+        made = imagine(morph=(one, other), mix=mix, model=toy)
         np.testing.assert_allclose(made.timbre, end.timbre, atol=1e-6)
     made = imagine(morph=(1, "2"), family="organ", mix=0.25, model=toy)
     np.testing.assert_allclose(made.timbre, 0.75 * one.timbre + 0.25 * other.timbre, atol=1e-5)
@@ -157,7 +157,7 @@ def test_morphs_of_files(toy, tmp_path, recorded):
         ({"morph": ("none.json", 1)}, "none.json: no such file"),
     ],
 )
-def test_refused(toy, arguments, words):
+def test_bad_arguments_are_refused(toy, arguments, words):
     with pytest.raises(EarsError, match=words):
         imagine(model=toy, **arguments)
 
@@ -180,25 +180,25 @@ def fall(sound):
 
 
 @pytest.mark.parametrize("seconds", [8.0, 4.5, 3.2])
-def test_however_long_it_was_held_a_note_falls_as_recorded(toy, seconds):
+def test_a_note_falls_as_recorded_however_long_it_was_held(toy, seconds):
     made = imagine(like=plucked(seconds), model=toy)
     for pitch in (60, 66):
         assert fall(made.note(pitch, 100)) == pytest.approx(20, abs=4)
 
 
-def test_what_was_cut_while_it_sounded_has_a_release(toy):
+def test_a_recording_cut_while_it_sounds_gets_a_release(toy):
     rate = 44_100
     made = imagine(like=plucked(6.0, 6.0), model=toy)
     sound = made.note(60, 100, sample_rate=rate).samples
     plain = imagine(1, model=toy).note(60, 100, sample_rate=rate).samples
     for samples in (sound, plain):  # the toy's string falls by 60 dB in a second
-        held, let_go = (
+        held, released = (
             np.square(samples[round(at * rate) :][: rate // 20]).mean() for at in (2.9, 3.6)
         )
-        assert 10 * np.log10(held / let_go) > 20
+        assert 10 * np.log10(held / released) > 20
 
 
-def test_what_died_away_stays_silent(toy):
+def test_a_recording_that_died_away_stays_silent(toy):
     made = imagine(like=plucked(1.5, 45.0), model=toy)
     samples = made.note(60, 100).samples
     start, end = (np.abs(samples[round(at * 48_000) :][:4800]).max() for at in (0.0, 2.5))

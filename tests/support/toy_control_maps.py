@@ -1,9 +1,10 @@
-"""Control maps for tests."""
+"""Control maps and control grids for tests."""
 
 import dataclasses
 
 import numpy as np
 
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 from mechanical_ears.resynthesis.control_map import (
     BANDS,
     FRAME_COUNTS,
@@ -15,6 +16,7 @@ from mechanical_ears.resynthesis.control_map import (
     SINGLES,
     ControlMap,
 )
+from mechanical_ears.resynthesis.grid_features import LEVEL_FIELDS
 
 
 def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0], **changes):
@@ -38,3 +40,13 @@ def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0],
         modes=np.zeros(MODES, dtype=np.float32),
     )
     return dataclasses.replace(controls, **changes)
+
+
+def random_grid(count, level=-50.0, seed=0):
+    """A control grid of ``count`` notes: levels around ``level`` dB, all else around 0."""
+    rng = np.random.default_rng(seed)
+    fields = {}
+    for name, shape in GRID_SHAPES.items():
+        values = rng.standard_normal((count, *shape)).astype(np.float32)
+        fields[name] = values + (level if name in LEVEL_FIELDS else 0)
+    return ControlGrid(**fields)

@@ -1,7 +1,7 @@
-"""A toy imagination: linear networks whose every answer is known, in the shipped form.
+"""A toy model: linear networks whose every output is known, in the files of the shipped weights.
 
-A timbre t adds t @ BASIS to the outlines of a plucked string, a velocity 0.2 dB a step; the encoder
-takes that back exactly. (The basis moves levels of audible partials only.)
+A timbre t adds t @ basis() to the partials of a plucked string, a velocity 0.2 dB a step; the
+encoder inverts that exactly. (The basis moves levels of audible partials only.)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_grid import (
     GRID_FRAMES,
@@ -25,13 +26,12 @@ from mechanical_ears.resynthesis.control_grid import (
 )
 from mechanical_ears.resynthesis.control_map import BANDS, SILENCE_DB
 
-TIMBRE = 64
-DECIBELS_A_STEP = 0.2  # of velocity
+DECIBELS_PER_VELOCITY = 0.2
 INSTRUMENTS = ("toy string", "toy bell")
 
 
 def plucked() -> dict[str, np.ndarray]:
-    """The outline of a plucked string, by field, without a batch."""
+    """The fields of a plucked string's control grid, by name, without a batch."""
     numbers = np.arange(1.0, PARTIAL_ROWS + 1)[:, None]
     times, noise_times = grid_times(), grid_noise_times()
     fall = -6 * times - 60 * np.maximum(times - 3, 0)
@@ -50,25 +50,25 @@ def plucked() -> dict[str, np.ndarray]:
 
 
 def basis() -> np.ndarray:
-    """What a step of each of the timbre's numbers adds to the partials, dB, (64, 64 × 96).
+    """What a step of each number of the timbre adds to the partials, dB, (64, 64 × 96).
 
     The first, which would be the level alone, adds nothing.
     """
-    moved = np.zeros((TIMBRE, PARTIAL_ROWS, GRID_FRAMES), dtype=np.float32)
+    steps = np.zeros((TIMBRE_SIZE, PARTIAL_ROWS, GRID_FRAMES), dtype=np.float32)
     shape = np.cos(np.pi * np.outer(np.arange(8), np.arange(8) + 0.5) / 8)
-    places = np.pi * (np.arange(GRID_FRAMES) + 0.5) / GRID_FRAMES
-    times = np.cos(np.arange(8)[:, None] * places)
-    for number in range(TIMBRE):  # of 8 partials, in 8 ways to change over time
-        moved[number, :8] = np.outer(shape[number % 8], times[number // 8])
-    moved[0] = 0
-    return moved.reshape(TIMBRE, -1)
+    phases = np.pi * (np.arange(GRID_FRAMES) + 0.5) / GRID_FRAMES
+    times = np.cos(np.arange(8)[:, None] * phases)
+    for number in range(TIMBRE_SIZE):  # of 8 partials, in 8 ways to change over time
+        steps[number, :8] = np.outer(shape[number % 8], times[number // 8])
+    steps[0] = 0
+    return steps.reshape(TIMBRE_SIZE, -1)
 
 
 def write_toy(folder: Path, **changes: str) -> Path:
-    """Write the three networks; ``changes`` to the generator's metadata."""
+    """Write the three networks, with changes of the generator's metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    chance = np.random.default_rng(5)
-    families = chance.standard_normal((len(FAMILIES), TIMBRE)).astype(np.float32)
+    rng = np.random.default_rng(5)
+    families = rng.standard_normal((len(FAMILIES), TIMBRE_SIZE)).astype(np.float32)
     base = {name: value.astype(np.float32) for name, value in plucked().items()}
 
     nodes = [
@@ -78,8 +78,8 @@ def write_toy(folder: Path, **changes: str) -> Path:
     _save(
         folder / "mapper.onnx",
         nodes,
-        {"z": (TIMBRE,), "family": (len(FAMILIES),)},
-        {"timbre": (TIMBRE,)},
+        {"z": (TIMBRE_SIZE,), "family": (len(FAMILIES),)},
+        {"timbre": (TIMBRE_SIZE,)},
         {"families": families},
     )
 
@@ -97,7 +97,7 @@ def write_toy(folder: Path, **changes: str) -> Path:
     constants = {
         "basis": basis(),
         "usual": np.float32(100),
-        "step": np.float32(DECIBELS_A_STEP),
+        "step": np.float32(DECIBELS_PER_VELOCITY),
         "one": np.array([1], dtype=np.int64),
         "flat": flat,
         "rows": np.array([-1, *GRID_SHAPES["partials"]], dtype=np.int64),
@@ -112,31 +112,31 @@ def write_toy(folder: Path, **changes: str) -> Path:
             helper.make_node("Reshape", ["zero", f"{name}_rows"], [f"{name}_zero"]),
             helper.make_node("Add", [f"{name}_zero", f"{name}_base"], [name]),
         ]
-    about = {
+    metadata = {
         "version": "1",
         "trained_on": "nothing",
         "licence": "CC0-1.0",
         "citation": "none",
         "directions": json.dumps(
             {
-                name: [float(place == number) for place in range(TIMBRE)]
+                name: [float(place == number) for place in range(TIMBRE_SIZE)]
                 for number, name in enumerate(
                     ("bright", "attack", "noisy", "sustain", *FAMILIES), start=1
                 )
             }
         ),
-        "spread": json.dumps([1.0] * TIMBRE),
+        "spread": json.dumps([1.0] * TIMBRE_SIZE),
         "instruments": json.dumps(INSTRUMENTS),
-        "timbres": base64.b64encode(np.zeros((2, TIMBRE), dtype="<f2").tobytes()).decode(),
+        "timbres": base64.b64encode(np.zeros((2, TIMBRE_SIZE), dtype="<f2").tobytes()).decode(),
         **changes,
     }
     _save(
         folder / "generator.onnx",
         nodes,
-        {"timbre": (TIMBRE,), "pitch": (), "velocity": ()},
+        {"timbre": (TIMBRE_SIZE,), "pitch": (), "velocity": ()},
         GRID_SHAPES,
         constants,
-        about,
+        metadata,
     )
 
     nodes = [
@@ -154,7 +154,7 @@ def write_toy(folder: Path, **changes: str) -> Path:
         folder / "encoder.onnx",
         nodes,
         {**GRID_SHAPES, "pitch": (), "velocity": ()},
-        {"timbre": (TIMBRE,), "family": (len(FAMILIES),)},
+        {"timbre": (TIMBRE_SIZE,), "family": (len(FAMILIES),)},
         {
             **used,
             "row": np.array([-1, flat.size], dtype=np.int64),
@@ -165,7 +165,7 @@ def write_toy(folder: Path, **changes: str) -> Path:
     return folder
 
 
-def _save(path, nodes, inputs, outputs, constants, about=None):
+def _save(path, nodes, inputs, outputs, constants, metadata=None):
     def values(shapes):
         return [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
@@ -175,6 +175,6 @@ def _save(path, nodes, inputs, outputs, constants, about=None):
     tensors = [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
     graph = helper.make_graph(nodes, "toy", values(inputs), values(outputs), tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    if about:
-        helper.set_model_props(model, about)
+    if metadata:
+        helper.set_model_props(model, metadata)
     onnx.save(model, path)

@@ -95,16 +95,16 @@ def imagine(
             seconds=seconds,
             sample_rate=sample_rate,
             suffix=f".{sound_format}",
-            anew=force,
+            force=force,
             progress=move,
         )
-    heard = instrument.hearing
-    near = ", ".join(f"{name} ({likeness:.2f})" for name, likeness in heard.nearest[:2])
+    hearing = instrument.hearing
+    near = ", ".join(f"{name} ({likeness:.2f})" for name, likeness in hearing.nearest[:2])
     print(f"{output}: {instrument.name}, {len(keys) * len(strengths)} notes")
     print(
-        f"the ears hear {heard.family or 'no family'} ({heard.family_confidence:.0%}), "
-        f"{heard.right} of {len(heard.pitches)} keys as played; novelty {heard.novelty:.2f}, "
-        f"nearest: {near}"
+        f"the ears hear {hearing.family or 'no family'} ({hearing.family_confidence:.0%}), "
+        f"{hearing.correct_keys} of {len(hearing.pitches)} keys as played; "
+        f"novelty {hearing.novelty:.2f}, nearest: {near}"
     )
 
 

@@ -71,7 +71,7 @@ def prepare(model: str | None, corpus: str | None = None, gives_way: int = 0) ->
     imagination = open_model(model)
     _state.update(imagination=imagination, instruments=OrderedDict(), corpus=corpus)
     known = tuple(name for name in QUALITIES if name in imagination.directions)
-    return Weights(imagination.sha256, imagination.about.get("licence", ""), known)
+    return Weights(imagination.sha256, imagination.metadata.get("licence", ""), known)
 
 
 def imagination() -> Model:

@@ -15,7 +15,7 @@ from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
-from mechanical_ears.imagining.likeness import likeness, recording
+from mechanical_ears.imagining.likeness import analyse_recording, fit_likeness
 from mechanical_ears.imagining.loudness_match import match_loudness
 from mechanical_ears.imagining.model import Model, open_model
 from mechanical_ears.imagining.patch import TIMBRE_SIZE, Patch, mean_patch
@@ -174,14 +174,14 @@ def _from_seed(
         timbre=np.zeros(TIMBRE_SIZE, dtype=np.float32),
         name=f"{'+'.join(shares)}-{seed}",
         family=next(iter(shares)) if len(shares) == 1 else None,
-        licence=model.about.get("licence", ""),
+        licence=model.metadata.get("licence", ""),
         seed=seed,
     )
 
     def generate(number: int) -> ImaginedInstrument:
         z = normal(seed + number * (MAX_SEED + 1), TIMBRE_SIZE)
         origin = {"seed": seed, "family": dict(shares), "draw": number}
-        timbre = model.draw(z, shares)
+        timbre = model.map_latent(z, shares)
         return ImaginedInstrument(dataclasses.replace(patch, timbre=timbre, origin=origin), model)
 
     return choose_candidate(generate, shares) if candidate is None else generate(candidate)
@@ -192,9 +192,9 @@ def _from_sources(model: Model, sources: Sequence[Source]) -> ImaginedInstrument
     opened = [_open(model, source) for source in sources]
     patches = [each.patch for each in opened if isinstance(each, ImaginedInstrument)]
     recorded = [each for each in opened if not isinstance(each, ImaginedInstrument)]
-    recordings = [recording(note) for each in recorded for note in _notes(each)]
+    recordings = [analyse_recording(note) for each in recorded for note in _notes(each)]
     if recordings or not patches:
-        found = likeness(model, recordings)
+        found = fit_likeness(model, recordings)
         patches.append(
             Patch(
                 timbre=found.timbre,
@@ -203,7 +203,7 @@ def _from_sources(model: Model, sources: Sequence[Source]) -> ImaginedInstrument
                 licence="that of the recordings, of which it has a share",
                 gain=found.gain,
                 origin={"like": [_title(each) for each in recorded]},
-                residual=to_bytes(found.carried),
+                residual=to_bytes(found.residual),
             )
         )
     weight = 1 / len(patches)

@@ -34,12 +34,13 @@ from mechanical_ears.imagining.instrument_hearing import (
 )
 from mechanical_ears.imagining.model import BATCH, Model, open_model
 from mechanical_ears.imagining.patch import HEARING_KEYS, TIMBRE_SIZE, WRITE_AGAIN, Patch
-from mechanical_ears.imagining.postprocess import settled
-from mechanical_ears.imagining.recording_detail import detailed
-from mechanical_ears.imagining.residual import Residual, from_bytes, louder
+from mechanical_ears.imagining.postprocess import clean_grid
+from mechanical_ears.imagining.recording_detail import add_detail
+from mechanical_ears.imagining.residual import Residual, from_bytes
 from mechanical_ears.note import NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
+from mechanical_ears.resynthesis.grid_features import apply_gain
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
@@ -224,9 +225,9 @@ class ImaginedInstrument:
         maps = to_control_maps(grid, pitches)
         for row, (pitch, velocity, seconds) in enumerate(requests):
             seed = _noise_seed(pitch, round_robin, self.seed or 0)
-            nearest = None if self.residual is None else self.residual.nearest(pitch, velocity)
+            nearest = None if self.residual is None else self.residual.nearest_map(pitch, velocity)
             sound = render(
-                maps[row] if nearest is None else detailed(grid[[row]], *nearest, seed),
+                maps[row] if nearest is None else add_detail(grid[[row]], *nearest, seed),
                 pitch=pitch,
                 seconds=seconds,
                 sample_rate=sample_rate,
@@ -263,11 +264,11 @@ class ImaginedInstrument:
         if self.residual is not None:
             nearest = self.residual.nearest_pitches(keys)
             at_nearest = self.model.generate(timbres, nearest, forces)
-            grid = self.residual.added_to(grid, keys, forces, at_nearest)
+            grid = self.residual.add_to(grid, keys, forces, at_nearest)
         gains = np.full(len(keys), self.gain)
         if self.balance:
             gains += np.interp(keys, HEARING_KEYS, self.balance)
-        return settled(louder(grid, gains), recorded=self.residual is not None)
+        return clean_grid(apply_gain(grid, gains), recorded=self.residual is not None)
 
     def hear(
         self, pitches: Sequence[int] = HEARING_KEYS, velocity: int = VELOCITY
@@ -283,9 +284,15 @@ class ImaginedInstrument:
         return summarize_hearings(pitches, predict_notes(sounds))
 
     @cached_property
+    def hearing_notes(self) -> tuple[Sound, ...]:
+        """Notes at `HEARING_KEYS`, 4 s at 16 kHz, rendered once."""
+        pairs = [(key, VELOCITY) for key in HEARING_KEYS]
+        return tuple(self.notes(pairs, NOTE_SECONDS, HEARING_RATE))
+
+    @cached_property
     def hearing(self) -> InstrumentHearing:
-        """What the ears hear at `HEARING_KEYS`, computed once."""
-        return self.hear()
+        """What the ears hear in `hearing_notes`, computed once."""
+        return summarize_hearings(HEARING_KEYS, predict_notes(self.hearing_notes))
 
     def to_json(self, residual_file: str | None = None) -> dict[str, Any]:
         """The instrument as `load` reads it, with what the ears hear in it.
@@ -296,7 +303,7 @@ class ImaginedInstrument:
         values = self.patch.to_json(self.model.sha256)
         timbre = values.pop("timbre")
         hearing = self.hearing
-        values["weights"] = {"version": self.model.about["version"], "sha256": self.model.sha256}
+        values["weights"] = {"version": self.model.metadata["version"], "sha256": self.model.sha256}
         return values | {
             "heard": {
                 "family": hearing.family,

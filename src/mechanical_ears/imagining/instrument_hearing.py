@@ -1,4 +1,4 @@
-"""What the ears hear in an instrument: its family, what it is like, and how new it is to them."""
+"""What the ears hear in an instrument: its family, similar known instruments, and its novelty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.listening.prediction import Hearing, Prediction
 from mechanical_ears.sound import Sound
 
-NEAREST: Final = 3  # known instruments that are named
+NEAREST_COUNT: Final = 3  # known instruments that are named
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class InstrumentHearing:
     """What the ears hear in an instrument, from a few of its notes.
 
     Attributes:
-        pitches: MIDI numbers of the keys that were heard.
-        hearings: what was heard in each.
-        family: one of `FAMILIES`, that with the highest mean confidence.
+        pitches: MIDI numbers of the keys that were played.
+        hearings: what the ears heard at each key.
+        family: one of `FAMILIES`, the one with the highest mean confidence; None if none is heard.
         family_confidence: mean over the notes, 0..1.
-        nearest: names of the nearest known instruments with their likeness, −1..1, the mean over
-            the notes.
-        novelty: 1 − the likeness of the nearest.
+        nearest: names of the most similar known instruments with their likeness, −1..1, the mean
+            over the notes.
+        novelty: 1 − the likeness of the most similar one.
     """
 
     pitches: tuple[int, ...]
@@ -35,8 +35,8 @@ class InstrumentHearing:
     novelty: float
 
     @property
-    def right(self) -> int:
-        """How many keys were heard as they were played."""
+    def correct_keys(self) -> int:
+        """Number of keys that the ears heard as they were played."""
         return sum(h.pitch == key for h, key in zip(self.hearings, self.pitches, strict=True))
 
 
@@ -66,12 +66,15 @@ def summarize_hearings(pitches: Sequence[int], prediction: Prediction) -> Instru
             families[hearing.family] = families.get(hearing.family, 0.0) + share
     family = max(families, key=lambda name: families[name], default=None)
     names, likeness = prediction.instruments, prediction.likeness.mean(axis=0)
-    near = [(names[place], float(likeness[place])) for place in likeness.argsort()[::-1][:NEAREST]]
+    nearest = [
+        (names[number], float(likeness[number]))
+        for number in likeness.argsort()[::-1][:NEAREST_COUNT]
+    ]
     return InstrumentHearing(
         tuple(pitches),
         tuple(hearings),
         family,
         families.get(family, 0.0) if family else 0.0,
-        tuple(near),
-        1.0 - near[0][1] if near else 1.0,
+        tuple(nearest),
+        1.0 - nearest[0][1] if nearest else 1.0,
     )

@@ -10,10 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from mechanical_ears.imagining.instrument import HEARING_RATE, VELOCITY, ImaginedInstrument
-from mechanical_ears.imagining.patch import HEARING_KEYS
+from mechanical_ears.imagining.instrument import HEARING_RATE, ImaginedInstrument
 from mechanical_ears.loudness import loudness
-from mechanical_ears.note import NOTE_SECONDS
 
 TARGET_LUFS: Final = -23.0  # LUFS of the middle one of the keys
 HEADROOM_DB: Final = 7.0  # dB below full scale, that the hardest stroke may be louder
@@ -27,9 +25,10 @@ def match_loudness(instrument: ImaginedInstrument) -> ImaginedInstrument:
 
     Where peaks would pass full scale it stays softer. Its own gain and balance are replaced.
     """
-    plain = instrument.replace(gain=0.0, balance=())
-    pairs = [(float(key), VELOCITY) for key in HEARING_KEYS]
-    sounds = list(plain.notes(pairs, NOTE_SECONDS, HEARING_RATE))
+    plain = instrument
+    if instrument.gain or instrument.balance:
+        plain = instrument.replace(gain=0.0, balance=())
+    sounds = plain.hearing_notes  # which the ears have heard already, in a seed's candidate
     levels = np.array([loudness(sound.samples, HEARING_RATE) for sound in sounds])
     peaks = np.array([float(np.abs(sound.samples).max()) for sound in sounds])
     middle = float(np.median(levels))

@@ -1,11 +1,11 @@
-"""The imagination with trained weights: draws instruments, and tells their notes. No PyTorch.
+"""The model: the trained networks that imagine instruments and generate their notes. No PyTorch.
 
     z, family → mapper → timbre              one timbre is one instrument
-    timbre, pitch, velocity → generator → outlines, which `controls_of` and `render` make heard
-    outlines, pitch, velocity → encoder → timbre
+    timbre, pitch, velocity → generator → control grid, for `to_control_maps` and `render`
+    control grid, pitch, velocity → encoder → timbre
 
 A folder of weights holds the three as ONNX files; what they are, their licence and the directions
-of the space of timbres stand in the generator's own metadata.
+of the space of timbres are in the generator's metadata.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechanical_ears.deprecation import renamed_attributes
 from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.listening.onnx_session import open_session
@@ -33,15 +34,15 @@ SHIPPED = Path(__file__).parent / "weights"
 MAPPER, GENERATOR, ENCODER = "mapper.onnx", "generator.onnx", "encoder.onnx"
 VERSION: Final = "1"  # of the weights' interface
 BATCH: Final = 8  # notes in one run, always: other sizes round otherwise
-_REMEDY: Final = "install mechanical-ears again, or train it anew"
+_REMEDY: Final = "install mechanical-ears again, or train the weights again"
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedNotes:
-    """What the encoder makes of notes.
+    """What the encoder returns for n notes.
 
     Attributes:
-        timbres: float32 (n, 64), an estimate from each.
+        timbres: float32 (n, 64), an estimate from each note.
         families: float32 (n, 11), probabilities in the order of `FAMILIES`.
     """
 
@@ -49,24 +50,25 @@ class EncodedNotes:
     families: NDArray[np.float32]
 
 
+@renamed_attributes(about="metadata", draw="map_latent")
 class Model:
     """The mapper, the generator and the encoder of one training.
 
     Args:
-        model: the folder of their three files; None takes the shipped weights.
+        model: the folder of their three files; None for the shipped weights.
         threads: for one run of a network.
 
     Attributes:
         path: the folder.
-        about: what the weights were trained on, their licence and citation.
+        metadata: data, licence, citation and version of the weights.
         directions: float32 (64,) by name, a step in the space of timbres: to more of a quality by
             one standard deviation of it among instruments, or towards a family.
         spread: float32 (64,), standard deviation of timbres among instruments.
-        instruments: names of the instruments it was trained on.
-        timbres: float32 (instruments, 64), theirs.
+        instruments: names of the instruments in the training data.
+        timbres: float32 (instruments, 64), their timbres.
 
     Raises:
-        EarsError: a file is missing, damaged, of a newer version or no network of ours.
+        EarsError: a file is missing, damaged, of a newer version or another network.
     """
 
     def __init__(self, model: str | Path | None = None, threads: int = 1) -> None:
@@ -79,21 +81,20 @@ class Model:
                 remedy=f"give one with {MAPPER}, {GENERATOR} and {ENCODER}",
             )
         self._generator = self._open(GENERATOR, {*GRID_SHAPES})
-        self.about: dict[str, str] = dict(self._generator.get_modelmeta().custom_metadata_map)
-        version = self.about.get("version")
+        self.metadata: dict[str, str] = dict(self._generator.get_modelmeta().custom_metadata_map)
+        version = self.metadata.get("version")
         if version != VERSION:
             raise EarsError(
-                f'weights of version "{version}", this program plays "{VERSION}"',
+                f'weights of version "{version}", this program reads "{VERSION}"',
                 path=self.path / GENERATOR,
                 remedy="update mechanical-ears" if (version or "").isdigit() else _REMEDY,
             )
         try:
-            self.directions: dict[str, NDArray[np.float32]] = {
-                name: _row(values) for name, values in json.loads(self.about["directions"]).items()
-            }
-            self.spread = _row(json.loads(self.about["spread"]))
-            self.instruments: list[str] = list(json.loads(self.about.get("instruments", "[]")))
-            self.timbres = _timbres(self.about.get("timbres", ""), len(self.instruments))
+            directions = json.loads(self.metadata["directions"])
+            self.directions = {name: _timbre(values) for name, values in directions.items()}
+            self.spread = _timbre(json.loads(self.metadata["spread"]))
+            self.instruments: list[str] = list(json.loads(self.metadata.get("instruments", "[]")))
+            self.timbres = _timbres(self.metadata.get("timbres", ""), len(self.instruments))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise EarsError(
                 f"its metadata is damaged ({error})", path=self.path / GENERATOR, remedy=_REMEDY
@@ -101,7 +102,7 @@ class Model:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the generator's file: the same timbre sounds the same only on it."""
+        """Digest of the generator's file: the same timbre sounds the same only on it."""
         return hashlib.sha256((self.path / GENERATOR).read_bytes()).hexdigest()
 
     @cached_property
@@ -121,115 +122,117 @@ class Model:
         missing = outputs - {output.name for output in session.get_outputs()}
         if missing:
             raise EarsError(
-                f'tells no "{min(missing)}": it is another network', path=path, remedy=_REMEDY
+                f'output "{min(missing)}" is missing: it is another network',
+                path=path,
+                remedy=_REMEDY,
             )
         return session
 
-    def draw(self, z: NDArray[np.float32], family: Mapping[str, float]) -> NDArray[np.float32]:
-        """The timbre of an instrument that is drawn by lot, float32 (64,).
+    def map_latent(
+        self, z: NDArray[np.float32], family: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """The timbre of a latent z, float32 (64,).
 
         Args:
             z: float32 (64,), standard normal.
-            family: shares of families, which add to one.
+            family: shares of families, which sum to one.
         """
         shares = np.array([family.get(name, 0.0) for name in FAMILIES], dtype=np.float32)
-        given = {"z": _row(z)[None], "family": shares[None]}
-        timbre = self._run(self._mapper, MAPPER, ["timbre"], given)["timbre"][0]
+        inputs = {"z": _timbre(z)[None], "family": shares[None]}
+        timbre = self._run(self._mapper, MAPPER, ["timbre"], inputs)["timbre"][0]
         return np.asarray(timbre, dtype=np.float32)
 
     def generate(
         self, timbres: NDArray[np.float32], pitches: ArrayLike, velocities: ArrayLike
     ) -> ControlGrid:
-        """The outlines of notes.
+        """The control grid of n notes.
 
         Args:
             timbres: float32 (n, 64), or (64,) for all.
-            pitches: MIDI numbers (n,), 21..108; beyond, the nearest is taken.
+            pitches: MIDI numbers (n,), 21..108; others become the nearest of these.
             velocities: MIDI velocities (n,), 1..127.
         """
         keys = np.atleast_1d(np.asarray(pitches, dtype=np.float32))
         keys = np.clip(keys, PIANO_MIN_PITCH, PIANO_MAX_PITCH)
         forces = np.clip(np.asarray(velocities, dtype=np.float32), 1, 127)
-        given = {
+        inputs = {
             "timbre": np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE_SIZE)),
             "pitch": keys,
             "velocity": np.broadcast_to(forces, keys.shape),
         }
-        told = self._batched(self._generator, GENERATOR, list(GRID_SHAPES), given)
-        return ControlGrid(**{name: values.astype(np.float32) for name, values in told.items()})
+        outputs = self._run_batches(self._generator, GENERATOR, list(GRID_SHAPES), inputs)
+        return ControlGrid(**{name: each.astype(np.float32) for name, each in outputs.items()})
 
-    def encode(
-        self, outlines: ControlGrid, pitches: ArrayLike, velocities: ArrayLike
-    ) -> EncodedNotes:
-        """Timbres of notes: one estimate from each, to be averaged over notes of one instrument.
+    def encode(self, grid: ControlGrid, pitches: ArrayLike, velocities: ArrayLike) -> EncodedNotes:
+        """Timbres of n notes: an estimate from each, to be averaged over one instrument.
 
         Args:
-            outlines: of n notes; see `outline.filled` for what a low sample rate hides.
+            grid: of n notes; see `fill_unknown` for rows above a low sample rate.
             pitches: MIDI numbers (n,).
             velocities: MIDI velocities (n,), 1..127.
         """
-        given = {name: getattr(outlines, name) for name in GRID_SHAPES}
         keys = np.clip(np.asarray(pitches, dtype=np.float32), PIANO_MIN_PITCH, PIANO_MAX_PITCH)
-        given |= {"pitch": keys, "velocity": np.asarray(velocities, dtype=np.float32)}
-        told = self._batched(self._encoder, ENCODER, ["timbre", "family"], given)
-        shares = np.exp(told["family"] - told["family"].max(axis=1, keepdims=True))
+        inputs = {name: getattr(grid, name) for name in GRID_SHAPES}
+        inputs |= {"pitch": keys, "velocity": np.asarray(velocities, dtype=np.float32)}
+        outputs = self._run_batches(self._encoder, ENCODER, ["timbre", "family"], inputs)
+        shares = np.exp(outputs["family"] - outputs["family"].max(axis=1, keepdims=True))
         return EncodedNotes(
-            told["timbre"].astype(np.float32), shares / shares.sum(axis=1, keepdims=True)
+            outputs["timbre"].astype(np.float32), shares / shares.sum(axis=1, keepdims=True)
         )
 
-    def _batched(
-        self, session: Any, name: str, outputs: list[str], given: dict[str, NDArray[np.float32]]
+    def _run_batches(
+        self, session: Any, name: str, outputs: list[str], inputs: dict[str, NDArray[np.float32]]
     ) -> dict[str, NDArray[np.float32]]:
-        """Run a network on batches of one size, the last filled up with its first note."""
-        count = len(given["pitch"])
+        """Run a network on batches of one size, the last padded with its first note."""
+        count = len(inputs["pitch"])
         fixed = session.get_inputs()[0].shape[0]
         size = fixed if isinstance(fixed, int) else BATCH
-        parts: list[dict[str, NDArray[np.float32]]] = []
+        batches: list[dict[str, NDArray[np.float32]]] = []
         for first in range(0, count, size):
             rows = np.arange(first, first + size)
             rows[rows >= count] = first
-            batch = {key: np.ascontiguousarray(values[rows]) for key, values in given.items()}
-            parts.append(self._run(session, name, outputs, batch))
-        return {key: np.concatenate([part[key] for part in parts])[:count] for key in outputs}
+            batch = {key: np.ascontiguousarray(values[rows]) for key, values in inputs.items()}
+            batches.append(self._run(session, name, outputs, batch))
+        return {key: np.concatenate([batch[key] for batch in batches])[:count] for key in outputs}
 
     def _run(
-        self, session: Any, name: str, outputs: list[str], given: Mapping[str, NDArray[np.float32]]
+        self, session: Any, name: str, outputs: list[str], inputs: Mapping[str, NDArray[np.float32]]
     ) -> dict[str, NDArray[np.float32]]:
         try:
-            told = dict(zip(outputs, session.run(outputs, dict(given)), strict=True))
+            values = dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime raises classes of its own without a common base
             raise EarsError(
                 f"cannot be run ({str(error).splitlines()[0]})",
                 path=self.path / name,
                 remedy=_REMEDY,
             ) from error
-        for key, values in told.items():
-            if not np.isfinite(values).all():
+        for key, each in values.items():
+            if not np.isfinite(each).all():
                 raise EarsError(
-                    f'tells a "{key}" that is not finite: it is damaged',
+                    f'its output "{key}" is not finite: it is damaged',
                     path=self.path / name,
                     remedy=_REMEDY,
                 )
-        return told
+        return values
 
 
 @cache
 def shipped_model() -> Model:
-    """The imagination with the weights that ship with the package, opened once."""
+    """The model with the weights that ship with the package, opened once."""
     return Model()
 
 
 def open_model(model: str | Path | Model | None) -> Model:
-    """An imagination: itself, that of a folder, or the shipped one."""
+    """A model: itself, that of a folder, or the shipped one for None."""
     if isinstance(model, Model):
         return model
     return shipped_model() if model is None else Model(model)
 
 
-def _row(values: ArrayLike) -> NDArray[np.float32]:
+def _timbre(values: ArrayLike) -> NDArray[np.float32]:
     row = np.asarray(values, dtype=np.float32)
     if row.shape != (TIMBRE_SIZE,) or not np.isfinite(row).all():
-        raise ValueError(f"a row of shape {row.shape} is not {TIMBRE_SIZE} finite numbers")
+        raise ValueError(f"an array of shape {row.shape} is not {TIMBRE_SIZE} finite numbers")
     return row
 
 

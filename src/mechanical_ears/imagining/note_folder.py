@@ -2,9 +2,9 @@
 
     DIR/060-100.wav      MIDI pitch, MIDI velocity
     DIR/sheet.png        spectrograms of some of them, with what the ears hear
-    DIR/instrument.json  and instrument.safetensors, where it carries something of recordings
+    DIR/instrument.json  and instrument.safetensors, if it has a residual
 
-All of it is made beside DIR and moved there at the end: DIR is whole or not there.
+Everything is written beside DIR and moved there at the end: DIR is complete or does not exist.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import write_folder_atomically
 from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.sound import Sound
 
 SHEET = "sheet.png"
-COLUMNS: Final = 5  # keys on the sheet
-ROWS: Final = 3  # velocities
+SHEET_KEYS: Final = 5
+SHEET_VELOCITIES: Final = 3
 
 
+@renamed_arguments(anew="force")
 def write_folder(
     instrument: ImaginedInstrument,
     path: str | Path,
@@ -32,35 +34,35 @@ def write_folder(
     seconds: float = 4.0,
     sample_rate: int = 48_000,
     suffix: str = ".wav",
-    anew: bool = False,
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write notes of an instrument.
 
     Args:
-        instrument: which.
-        path: the folder, which must be empty or not be there.
+        instrument: the instrument.
+        path: the folder, which must be empty or not exist.
         pitches: MIDI numbers 0..127.
         velocities: MIDI velocities 1..127, each played on every key.
         seconds: length of the notes.
         sample_rate: Hz.
         suffix: of the sound files.
-        anew: replace a folder that was written before.
-        progress: told how many notes are done, and of how many.
+        force: replace a folder that was written before.
+        progress: called with the number of notes that are done, and of all notes.
 
     Raises:
-        EarsError: the folder holds something, cannot be written, or a number is out of range.
+        EarsError: the folder is not empty, cannot be written, or a number is out of range.
     """
     from mechanical_ears.imagining.plots import instrument_picture
     from mechanical_ears.pictures import save_figure
 
     pairs = [(pitch, velocity) for pitch in pitches for velocity in velocities]
     if not pairs:
-        raise EarsError("no note is asked for", remedy="give pitches and velocities")
-    columns, rows = _some(pitches, COLUMNS), _some(velocities, ROWS)
+        raise EarsError("there are no notes to write", remedy="give pitches and velocities")
+    columns, rows = _pick(pitches, SHEET_KEYS), _pick(velocities, SHEET_VELOCITIES)
     shown: dict[tuple[int, int], Sound] = {}
     sounds = instrument.notes(pairs, seconds, sample_rate, progress=progress)
-    with write_folder_atomically(Path(path), force=anew, marker=FILE) as folder:
+    with write_folder_atomically(Path(path), force=force, marker=FILE) as folder:
         for (pitch, velocity), sound in zip(pairs, sounds, strict=True):
             sound.save(folder / f"{pitch:03d}-{velocity:03d}{suffix}")
             if pitch in columns and velocity in rows:
@@ -70,8 +72,8 @@ def write_folder(
     return Path(path)
 
 
-def _some(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, the first and the last among them, evenly spread."""
-    if len(values) <= most:
+def _pick(values: Sequence[int], count: int) -> list[int]:
+    """``count`` values evenly spread from the first to the last; all if there are fewer."""
+    if len(values) <= count:
         return list(values)
-    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+    return [values[round(number * (len(values) - 1) / (count - 1))] for number in range(count)]

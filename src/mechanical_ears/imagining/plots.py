@@ -1,4 +1,4 @@
-"""Original and resynthesis side by side; an imagined instrument on a contact sheet."""
+"""Pictures: original and resynthesis side by side; a contact sheet of an instrument."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from mechanical_ears.sound import Sound
 
 
 @with_style
-def resynthesis_picture(pairs: list[tuple[str, Sound, Sound, SpectralDistance]]) -> Picture:
-    """Draw notes with what became of them, a row for each.
+def resynthesis_picture(notes: list[tuple[str, Sound, Sound, SpectralDistance]]) -> Picture:
+    """Draw notes with their resyntheses, a row for each.
 
     Args:
-        pairs: title, original, resynthesis, and how far they lie apart.
+        notes: title, original, resynthesis, and the distance between them.
     """
-    lone = len(pairs) == 1
-    picture = Picture(figsize=(9.6, 5.2 if lone else 0.4 + 2.1 * len(pairs)))
-    heights = [1, 2.4] if lone else [1] * len(pairs)
+    single = len(notes) == 1
+    picture = Picture(figsize=(9.6, 5.2 if single else 0.4 + 2.1 * len(notes)))
+    heights = [1, 2.4] if single else [1] * len(notes)
     panels = picture.subplots(len(heights), 2, squeeze=False, height_ratios=heights)
-    for row, (title, original, made, apart) in enumerate(pairs):
-        words = f"resynthesis: {apart.lsd:.1f} dB apart, mel {apart.mel:.1f} dB"
-        for column, (sound, heading) in enumerate(((original, title), (made, words))):
-            if lone:
+    for row, (title, original, resynthesis, distance) in enumerate(notes):
+        subtitle = f"resynthesis: {distance.lsd:.1f} dB apart, mel {distance.mel:.1f} dB"
+        for column, (sound, heading) in enumerate(((original, title), (resynthesis, subtitle))):
+            if single:
                 draw_waveform(panels[0, column], sound)
                 panels[0, column].set(xlabel="", title=heading)
                 panels[0, column].set_ylim(*panels[0, 0].get_ylim())
-            axes = panels[-1 if lone else row, column]
+            axes = panels[-1 if single else row, column]
             draw_spectrogram(axes, sound, notes=False)
-            if not lone:
+            if not single:
                 axes.set_title(heading, fontsize=8.5)
-                if row + 1 < len(pairs):
+                if row + 1 < len(notes):
                     axes.set_xlabel("")
             if column:
                 axes.set_ylabel("")
@@ -52,18 +52,18 @@ def instrument_picture(
     """Draw notes of an instrument, a column for each key, with what the ears hear in each.
 
     Args:
-        instrument: which.
+        instrument: the instrument.
         pitches: MIDI numbers, from left to right.
-        velocities: MIDI velocities, from below.
+        velocities: MIDI velocities, from bottom to top.
         sounds: by pitch and velocity.
     """
     rows, columns = len(velocities), len(pitches)
     picture = Picture(figsize=(0.6 + 2.5 * max(columns, 3), 1.0 + 2.1 * rows))
-    heard = instrument.hearing
-    near = ", ".join(f"{name} {likeness:.2f}" for name, likeness in heard.nearest[:2])
+    overall = instrument.hearing
+    near = ", ".join(f"{name} {likeness:.2f}" for name, likeness in overall.nearest[:2])
     picture.suptitle(
-        f"{instrument.name}: the ears hear {heard.family or 'nothing'} "
-        f"({heard.family_confidence:.0%}), novelty {heard.novelty:.2f}\nnearest: {near}",
+        f"{instrument.name}: the ears hear {overall.family or 'nothing'} "
+        f"({overall.family_confidence:.0%}), novelty {overall.novelty:.2f}\nnearest: {near}",
         fontsize=9.5,
     )
     panels = picture.subplots(rows, columns, squeeze=False)
@@ -73,7 +73,7 @@ def instrument_picture(
             axes, hearing = panels[row, column], hearings[pitch, velocity]
             draw_spectrogram(axes, sounds[pitch, velocity], notes=False)
             played = f"{midi_to_name(pitch)} {pitch}, velocity {velocity}"
-            axes.set_title(f"{played}\n{_words(hearing)}", fontsize=7.5)
+            axes.set_title(f"{played}\n{_describe(hearing)}", fontsize=7.5)
             if column:
                 axes.set_ylabel("")
                 axes.tick_params(labelleft=False)
@@ -83,7 +83,7 @@ def instrument_picture(
     return picture
 
 
-def _words(hearing: Hearing) -> str:
+def _describe(hearing: Hearing) -> str:
     if hearing.onset is None:
         return "silence"
     if hearing.pitch is None:

@@ -1,8 +1,8 @@
-"""What a network's answers have that no recording has is taken off the outlines of notes.
+"""Clean-up of generated control grids: what no recording has is removed.
 
-A little trembling of the pitch is none; partials are moved towards tune; nothing rises at the
-key-up; rows that are never heard are silent. The thresholds are from training notes and from notes
-of validation presets (docs/LOG.md, "Imagined instruments, second round").
+A small unrest of the pitch becomes none; partials move towards their tuned frequencies; nothing
+rises at the key-up; rows that are never audible are silent. The thresholds are from training notes
+and from notes of validation presets (docs/LOG.md, "Imagined instruments, second round").
 """
 
 from __future__ import annotations
@@ -13,68 +13,76 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.imagining.residual import LEVELS
 from mechanical_ears.note import HOLD_SECONDS
 from mechanical_ears.resynthesis.control_grid import ControlGrid, grid_noise_times, grid_times
 from mechanical_ears.resynthesis.control_map import SILENCE_DB
+from mechanical_ears.resynthesis.grid_features import LEVEL_FIELDS
 
-STEADY: Final = 3.0  # cents of spread, below which a note does not move
-IN_TUNE: Final = 4.0  # cents, below which a recorded partial is in tune
-NEARLY_IN_TUNE: Final = 15.0  # cents, which a network's guess at how far it is off is worth less
-BEFORE_KEY_UP: Final = 0.4  # s, whose loudest moment what is behind the key-up does not pass
-NOISE_EARLY: Final = 0.3  # s before the key-up, from where that holds for noise
-RELEASE_NOISE: Final = 2.0  # dB, by which noise may pass it
-NEARLY_SILENT: Final = -110.0  # dB, a row that never passes it is silent
+MIN_MOVEMENT_CENTS: Final = 3.0  # standard deviation, below which a note's pitch does not move
+IN_TUNE_CENTS: Final = 4.0  # below which a recorded partial is in tune
+OFFSET_SHRINKAGE_CENTS: Final = 15.0  # by which a generated partial's offset shrinks
+PEAK_SECONDS: Final = 0.4  # before the key-up, whose maximum is not exceeded after it
+NOISE_LEAD_SECONDS: Final = 0.3  # before the key-up, from when this holds for noise
+MAX_NOISE_RISE_DB: Final = 2.0  # by which noise may exceed it
+MIN_AUDIBLE_DB: Final = -110.0  # a row that never exceeds it is silent
+MAX_LOG_STIFFNESS: Final = -1.0  # log10 of the inharmonicity B
 
 
-def settled(outlines: ControlGrid, *, recorded: bool = False) -> ControlGrid:
-    """Outlines without the small unrest of a network's answers, the pitch in the middle.
+def clean_grid(grid: ControlGrid, *, recorded: bool = False) -> ControlGrid:
+    """A control grid without the small errors of a network, its mean pitch at 0 cents.
 
-    Partials of recordings are in tune, but for bells (in the middle 0 cents off, three quarters of
-    notes below 6); those of a network are all off (in the middle 12, and no nearer to those of
-    unseen instruments than 0 is). Its offsets therefore shrink, large ones hardly.
+    Partials of recordings are in tune, except in bells (median 0 cents off, three quarters of
+    notes below 6); those of a network are all off (median 12, and no nearer to those of unseen
+    instruments than 0 is). Its offsets therefore shrink, large ones relatively little.
 
     Args:
-        outlines: of n notes.
-        recorded: whether they hold what recordings tell.
+        grid: of n notes.
+        recorded: whether recordings were added to it, whose tuning and release are kept.
     """
-    power = 10 ** (outlines.partials.astype(np.float64) / 10)
+    power = 10 ** (grid.partials.astype(np.float64) / 10)
     weights = power.sum(axis=1) * np.gradient(grid_times())
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
-    cents = outlines.cents - (weights * outlines.cents).sum(axis=1, keepdims=True)
-    moves = np.sqrt((weights * cents**2).sum(axis=1, keepdims=True)) >= STEADY
-    off = np.abs(outlines.offsets)
-    far = np.where(off >= IN_TUNE, off, 0) if recorded else np.maximum(off - NEARLY_IN_TUNE, 0)
-    offsets = np.copysign(far, outlines.offsets)
+    cents = grid.cents - (weights * grid.cents).sum(axis=1, keepdims=True)
+    moves = np.sqrt((weights * cents**2).sum(axis=1, keepdims=True)) >= MIN_MOVEMENT_CENTS
+    size = np.abs(grid.offsets)
+    if recorded:
+        size = np.where(size >= IN_TUNE_CENTS, size, 0)
+    else:
+        size = np.maximum(size - OFFSET_SHRINKAGE_CENTS, 0)
+    offsets = np.copysign(size, grid.offsets)
     offsets[:, 0] = 0
-    quiet = {}
-    for name in LEVELS:
-        rows = getattr(outlines, name)
-        rows = rows if recorded else _released(name, rows)
-        audible = rows.max(axis=2, keepdims=True) > NEARLY_SILENT
-        quiet[name] = np.where(audible, rows, np.float32(SILENCE_DB)).astype(np.float32)
+    levels = {}
+    for name in LEVEL_FIELDS:
+        rows = getattr(grid, name)
+        rows = rows if recorded else _limit_release(name, rows)
+        audible = rows.max(axis=2, keepdims=True) > MIN_AUDIBLE_DB
+        levels[name] = np.where(audible, rows, np.float32(SILENCE_DB)).astype(np.float32)
     return replace(
-        outlines,
-        **quiet,
+        grid,
+        **levels,
         cents=np.where(moves, cents, 0).astype(np.float32),
         offsets=offsets.astype(np.float32),
-        stiffness=np.minimum(outlines.stiffness, -1.0).astype(np.float32),
-        ratios=np.maximum(outlines.ratios, 0).astype(np.float32),
+        stiffness=np.minimum(grid.stiffness, MAX_LOG_STIFFNESS).astype(np.float32),
+        ratios=np.maximum(grid.ratios, 0).astype(np.float32),
     )
 
 
-def _released(name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Levels that do not rise at the key-up.
+def _limit_release(name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Levels (n, rows, frames), dB, that do not rise at the key-up.
 
     Those of recordings do not (0.2 dB in one note of a hundred); a network's do, and thump (3 dB in
     one of ten, 10 dB in one of a hundred). The frames of the noise are 0.1 s apart, so that its
-    rise begins before.
+    rise begins earlier.
     """
     if name == "noise":
-        times, key_up, most = grid_noise_times(), HOLD_SECONDS - NOISE_EARLY, RELEASE_NOISE
+        times, key_up, rise = (
+            grid_noise_times(),
+            HOLD_SECONDS - NOISE_LEAD_SECONDS,
+            MAX_NOISE_RISE_DB,
+        )
     else:
-        times, key_up, most = grid_times(), HOLD_SECONDS, 0.0
+        times, key_up, rise = grid_times(), HOLD_SECONDS, 0.0
     after = times > key_up
-    before = ~after & (times > key_up - BEFORE_KEY_UP)
-    highest = rows[:, :, before].max(axis=2, keepdims=True) + np.float32(most)
+    before = ~after & (times > key_up - PEAK_SECONDS)
+    highest = rows[:, :, before].max(axis=2, keepdims=True) + np.float32(rise)
     return np.where(after, np.minimum(rows, highest), rows)

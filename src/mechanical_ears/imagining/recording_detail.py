@@ -1,24 +1,25 @@
-"""The fine detail of a recording, on an outline that was made for another key.
+"""The fine detail of a recording, added to the control grid of a note at any key.
 
-An outline is coarse: 96 frames, no phases. Where there is a recording of the instrument, what its
-full map has beyond its own outline, the beats, the first milliseconds, the phases, is laid over
-the outline of any key, in the numbers y of ``carried.py``:
+A control grid is coarse: 96 frames, no phases. If there is a recording of the instrument nearby,
+what its full control map has beyond its own grid (the beats, the first milliseconds, the phases)
+is added to the grid, in the features y of `mechanical_ears.resynthesis.grid_features`:
 
-    y(row, t) = y_wanted(row, t) + w · (y_map(row, t) − y_outline of the map(row, t))
+    y(row, t) = y_grid(row, t) + w · (y_map(row, t) − y_grid of the map(row, t))
 
-At the recorded key, where w = 1 and the outline wanted is that of the recording, this is the map
-itself; everywhere, times are those of the recording.
+At the recorded key, where w = 1 and the grid is that of the recording, this is the map itself;
+everywhere, times are those of the recording.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.imagining.residual import MOST, absolute, relative, told
+from mechanical_ears.imagining.residual import MAX_DIFFERENCE_DB
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.resynthesis.control_grid import (
     MIN_STIFFNESS,
@@ -35,99 +36,142 @@ from mechanical_ears.resynthesis.control_map import (
     GROUPS,
     MAX_FREQUENCY,
     MODES,
-    NOISE_FRAMES,
     ROWS,
     SILENCE_DB,
     SINGLES,
     ControlMap,
     frame_times,
 )
+from mechanical_ears.resynthesis.grid_features import (
+    from_relative_levels,
+    to_features,
+    to_relative_levels,
+)
 from mechanical_ears.resynthesis.interpolation import interpolation
 
-RELEASED: Final = 0.05  # s after the key-up, from which a recording tells its release
-FREE: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of a release that it does not tell
-HEARD: Final = -110.0  # dB, a row that never passes it has no detail
+MIN_RELEASE_SECONDS: Final = 0.05  # after the key-up, from which a recording has a release
+RELEASE_SECONDS: Final = NOTE_SECONDS - HOLD_SECONDS  # of the grid
+MAX_ATTACK_SECONDS: Final = 1.0  # of a recording, that keep their times on the grid
+MIN_AUDIBLE_DB: Final = -110.0  # a row that never exceeds it has no detail
 
 
-def detailed(wanted: ControlGrid, recorded: ControlMap, weight: float, seed: int) -> ControlMap:
-    """The map of an outline, with the detail of a recording.
+@dataclass(frozen=True, eq=False)
+class _Overlay:
+    """A recording over a grid: the features of both, and the moments of the recording's frames.
+
+    Attributes:
+        recorded: the recording's control map.
+        grid: a batch of one.
+        weight: of the detail, 0..1.
+    """
+
+    recorded: ControlMap
+    grid: ControlGrid
+    weight: float
+
+    @cached_property
+    def has_release(self) -> bool:
+        """Whether the recording has a release of its own."""
+        return self.recorded.seconds - self.recorded.key_up >= MIN_RELEASE_SECONDS
+
+    @cached_property
+    def seconds(self) -> float:
+        """Length of the result, s."""
+        return self.recorded.seconds if self.has_release else self.recorded.key_up + RELEASE_SECONDS
+
+    @cached_property
+    def own(self) -> dict[str, NDArray[np.float32]]:
+        """Features of the recording's own grid."""
+        return to_features(to_control_grid(self.recorded))
+
+    @cached_property
+    def target(self) -> dict[str, NDArray[np.float32]]:
+        """Features of the grid."""
+        return to_features(self.grid)
+
+    def moments(self, frames: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Times of the result's frames on the grid, s, and the detail's weight in each."""
+        recorded = self.recorded
+        times = frame_times(self.seconds, recorded.key_up, frames)
+        known_until = self.seconds if self.has_release else recorded.key_up
+        attack = min(0.5 * min(recorded.key_up, HOLD_SECONDS), MAX_ATTACK_SECONDS)
+        ends = (0.0, attack, recorded.key_up, recorded.key_up + RELEASE_SECONDS)
+        on_grid = np.interp(times, ends, (0.0, attack, HOLD_SECONDS, NOTE_SECONDS))
+        return np.asarray(on_grid), np.where(times <= known_until, self.weight, 0.0)
+
+    def detail(
+        self, levels: NDArray[np.float32], coarse: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What levels of the recording, dB, have beyond features of its grid, dB."""
+        fine = to_relative_levels(levels, float(self.own["level"][0])) - coarse
+        return np.clip(fine, -MAX_DIFFERENCE_DB, MAX_DIFFERENCE_DB)
+
+    def levels(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Levels of the result, dB, of features."""
+        return from_relative_levels(features.astype(np.float32), float(self.target["level"][0]))
+
+    def add(
+        self,
+        name: str,
+        recorded: NDArray[np.float16],
+        grid: NDArray[np.float64],
+        known: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """Levels, dB, of the field ``name``, with the detail of the recording.
+
+        Args:
+            name: of a field of the grid.
+            recorded: the map's rows, dB.
+            grid: times of the grid's frames, s.
+            known: bool (rows,), those that the recording's sample rate contains.
+        """
+        moments, weights = self.moments(recorded.shape[1])
+        coarse = _interpolate(grid, self.own[name][0], moments)
+        detail = self.detail(recorded.astype(np.float32), coarse) * weights * known[:, None]
+        return self.levels(_interpolate(grid, self.target[name][0], moments) + detail)
+
+
+def add_detail(grid: ControlGrid, recorded: ControlMap, weight: float, seed: int) -> ControlMap:
+    """The control map of a grid, with the fine detail of a recording.
 
     Args:
-        wanted: a batch of one.
-        recorded: the map of a recording; its divisor is 1.
+        grid: a batch of one.
+        recorded: control map of a recording; its divisor is 1.
         weight: of the detail, 0..1.
-        seed: of the phases that the recording does not tell.
+        seed: of the phases that the recording does not have.
     """
-    released = recorded.seconds - recorded.key_up >= RELEASED
-    seconds = recorded.seconds if released else recorded.key_up + FREE
+    overlay = _Overlay(recorded, grid, weight)
     frames = len(recorded.cents)
-    times = frame_times(seconds, recorded.key_up, frames)
-    noise_times = frame_times(seconds, recorded.key_up, NOISE_FRAMES)
-    own, goal = told(to_control_grid(recorded)), told(wanted)
-    at = _grid_times(recorded, times)
-    noise_at = _grid_times(recorded, noise_times)
-    level, goal_level = float(own["level"][0]), float(goal["level"][0])
-    told_until = seconds if released else recorded.key_up
-    shares = np.where(times <= told_until, weight, 0.0)
-    noise_shares = np.where(noise_times <= told_until, weight, 0.0)
-    rows_known, bands_known = known_mask(recorded)
-
-    def laid(
-        name: str,
-        full: NDArray[np.float16],
-        grid: NDArray[np.float64],
-        moments: NDArray[np.float64],
-        share: NDArray[np.float64],
-        sure: NDArray[np.bool_],
-    ) -> NDArray[np.float32]:
-        coarse = _between(grid, own[name][0], moments)
-        rest = relative(full.astype(np.float32), level) - coarse
-        rest = np.clip(rest, -MOST, MOST) * share * sure[:, None]
-        numbers = _between(grid, goal[name][0], moments) + rest
-        return absolute(numbers.astype(np.float32), goal_level)
-
+    known_rows, known_bands = known_mask(recorded)
     partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float32)
-    partials[:PARTIAL_ROWS] = laid(
-        "partials",
-        recorded.partials[: SINGLES + GROUPS],
-        grid_times(),
-        at,
-        shares,
-        rows_known,
-    )
-    noise = laid("noise", recorded.noise, grid_noise_times(), noise_at, noise_shares, bands_known)
-    modes, ratios, places = _modes(recorded, own, goal, at, shares, wanted)
+    singles = recorded.partials[: SINGLES + GROUPS]
+    partials[:PARTIAL_ROWS] = overlay.add("partials", singles, grid_times(), known_rows)
+    noise = overlay.add("noise", recorded.noise, grid_noise_times(), known_bands)
+    modes, ratios, sources = _modes(overlay, frames)
     partials[PARTIAL_ROWS:] = modes
-    cents = np.interp(at, grid_times(), wanted.cents[0])
+    moments, weights = overlay.moments(frames)
+    cents = np.interp(moments, grid_times(), grid.cents[0])
     if recorded.cents.any():
-        own_cents = np.interp(at, grid_times(), own["cents"][0])
-        cents += (recorded.cents.astype(np.float64) - own_cents) * shares
-    phases = _phases(recorded, places, seed)
-    stiffness = float(wanted.stiffness[0])
+        own_cents = np.interp(moments, grid_times(), overlay.own["cents"][0])
+        cents += (recorded.cents.astype(np.float64) - own_cents) * weights
+    stiffness = float(grid.stiffness[0])
     return replace(
         recorded,
         inharmonicity=10.0**stiffness if stiffness > np.log10(MIN_STIFFNESS) + 0.5 else 0.0,
-        seconds=seconds,
+        seconds=overlay.seconds,
         sample_rate=round(2.2 * MAX_FREQUENCY),
         onset=0.0,
         cents=cents.astype(np.float16),
         partials=partials.astype(np.float16),
-        phases=phases,
+        phases=_phases(recorded, sources, seed),
         noise=np.maximum(noise, SILENCE_DB).astype(np.float16),
-        offsets=wanted.offsets[0].astype(np.float16),
-        fine=wanted.fine[0].astype(np.float16),
+        offsets=grid.offsets[0].astype(np.float16),
+        fine=grid.fine[0].astype(np.float16),
         modes=ratios,
     )
 
 
-def _grid_times(recorded: ControlMap, times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where moments of a recording lie on the outlines' grid, s: the way back of its places."""
-    attack = min(0.5 * min(recorded.key_up, HOLD_SECONDS), 1.0)
-    ends = (0.0, attack, recorded.key_up, recorded.key_up + FREE)
-    return np.asarray(np.interp(times, ends, (0.0, attack, HOLD_SECONDS, NOTE_SECONDS)))
-
-
-def _between(
+def _interpolate(
     grid: NDArray[np.float64], rows: NDArray[np.float32], moments: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Rows (…, frames of the grid) at other moments, (…, moments)."""
@@ -135,51 +179,45 @@ def _between(
 
 
 def _modes(
-    recorded: ControlMap,
-    own: dict[str, NDArray[np.float32]],
-    goal: dict[str, NDArray[np.float32]],
-    at: NDArray[np.float64],
-    shares: NDArray[np.float64],
-    wanted: ControlGrid,
+    overlay: _Overlay, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Free modes (8, frames), their ratios (8,), and which of the recording each is, −1 for none.
+    """Free modes: levels (8, frames), dB, ratios (8,), and the recording's mode of each, −1: none.
 
-    Each slot gets the recording's own modes within it, as much louder as is wanted; where it has
-    none, what is wanted stands alone.
+    Each slot of the grid gets the recording's own modes in its range of ratios, moved by the
+    difference of the two grids; a slot in which the recording has none is that of the grid.
     """
-    frames = len(at)
-    level, goal_level = float(own["level"][0]), float(goal["level"][0])
+    recorded = overlay.recorded
+    moments, weights = overlay.moments(frames)
     found: list[tuple[float, NDArray[np.float32], float, int]] = []
-    full = recorded.partials[ROWS - MODES :].astype(np.float32)
+    levels = recorded.partials[ROWS - MODES :].astype(np.float32)
     ratios = recorded.modes.astype(np.float64)
     for slot in range(SLOTS):
-        goal_row = _between(grid_times(), goal["slots"][0, slot], at)
-        own_row = _between(grid_times(), own["slots"][0, slot], at)
+        target = _interpolate(grid_times(), overlay.target["slots"][0, slot], moments)
+        coarse = _interpolate(grid_times(), overlay.own["slots"][0, slot], moments)
         inside = np.flatnonzero((ratios > SLOT_EDGES[slot]) & (ratios <= SLOT_EDGES[slot + 1]))
-        for place in inside:
-            rest = np.clip(relative(full[place], level) - own_row, -MOST, MOST) * shares
-            row = absolute((goal_row + rest).astype(np.float32), goal_level)
-            found.append((float(row.max()), row, float(ratios[place]), int(place)))
+        for mode in inside:
+            row = overlay.levels(target + overlay.detail(levels[mode], coarse) * weights)
+            found.append((float(row.max()), row, float(ratios[mode]), int(mode)))
         if not len(inside):
-            row = absolute(goal_row.astype(np.float32), goal_level)
-            found.append((float(row.max()), row, float(wanted.ratios[0, slot]), -1))
+            row = overlay.levels(target)
+            found.append((float(row.max()), row, float(overlay.grid.ratios[0, slot]), -1))
     found = sorted(found, key=lambda each: -each[0])[:MODES]
     rows = np.full((MODES, frames), SILENCE_DB, dtype=np.float32)
-    told_ratios = np.zeros(MODES, dtype=np.float32)
-    places = np.full(MODES, -1, dtype=np.int64)
-    for number, (loudest, row, ratio, own_place) in enumerate(found):
-        if loudest > HEARD:
-            rows[number], told_ratios[number], places[number] = row, ratio, own_place
-    return rows, told_ratios, places
+    new_ratios = np.zeros(MODES, dtype=np.float32)
+    sources = np.full(MODES, -1, dtype=np.int64)
+    for number, (loudest, row, ratio, source) in enumerate(found):
+        if loudest > MIN_AUDIBLE_DB:
+            rows[number], new_ratios[number], sources[number] = row, ratio, source
+    return rows, new_ratios, sources
 
 
-def _phases(recorded: ControlMap, places: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
-    """The recording's phases of partials and modes (56, frames); by lot where it has none."""
+def _phases(recorded: ControlMap, sources: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
+    """The recording's phases of partials and modes (56, frames); random where it has none."""
     frames = len(recorded.cents)
-    lots = np.random.default_rng(seed).integers(0, 256, (SINGLES + MODES, 1)).astype(np.uint8)
-    phases = np.repeat(lots, frames, axis=1).view(np.int8)
-    heard = recorded.partials.max(axis=1) > HEARD
-    phases[:SINGLES][heard[:SINGLES]] = recorded.phases[:SINGLES][heard[:SINGLES]]
-    free = np.flatnonzero(places >= 0)
-    phases[SINGLES + free] = recorded.phases[SINGLES + places[free]]
+    random = np.random.default_rng(seed).integers(0, 256, (SINGLES + MODES, 1)).astype(np.uint8)
+    phases = np.repeat(random, frames, axis=1).view(np.int8)
+    audible = recorded.partials[:SINGLES].max(axis=1) > MIN_AUDIBLE_DB
+    phases[:SINGLES][audible] = recorded.phases[:SINGLES][audible]
+    modes = np.flatnonzero(sources >= 0)
+    phases[SINGLES + modes] = recorded.phases[SINGLES + sources[modes]]
     return phases

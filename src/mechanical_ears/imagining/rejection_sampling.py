@@ -52,6 +52,6 @@ def shortfall(hearing: InstrumentHearing, families: set[str]) -> float:
         hearing: what the ears hear in it.
         families: any of which the ears may hear.
     """
-    keys = max(0, MIN_CORRECT_KEYS - hearing.right) / MIN_CORRECT_KEYS
+    keys = max(0, MIN_CORRECT_KEYS - hearing.correct_keys) / MIN_CORRECT_KEYS
     family = 0.0 if hearing.family in families else 1.0
     return keys + family + max(0.0, MIN_NOVELTY - hearing.novelty) / MIN_NOVELTY

@@ -226,7 +226,7 @@ def compare(run):
     pitch, velocity = torch.tensor([30.0, 45, 60, 75, 100]), torch.tensor([20.0, 50, 80, 100, 127])
     timbre = players.mapper(z, family)
     for number, right in enumerate(timbre.numpy()):
-        told = imagination.draw(z[number].numpy(), {FAMILIES[number]: 1.0})
+        told = imagination.map_latent(z[number].numpy(), {FAMILIES[number]: 1.0})
         np.testing.assert_allclose(told, right, atol=1e-4)
     codes = players.generator(timbre, pitch, velocity)
     made = codec.decode(codes)._asdict()
@@ -245,7 +245,7 @@ def compare(run):
     encoded = imagination.encode(outlines, pitch.numpy(), velocity.numpy())
     np.testing.assert_allclose(encoded.timbres, heard_timbre.numpy(), atol=2e-3)
     np.testing.assert_allclose(encoded.families, logits.softmax(dim=1).numpy(), atol=2e-3)
-    assert imagination.about["licence"] == "CC0-1.0"
+    assert imagination.metadata["licence"] == "CC0-1.0"
     assert len(imagination.instruments) == len(imagination.timbres) > 1
 
 
