@@ -1,4 +1,4 @@
-"""Matrix products in pieces."""
+"""Matrix products in pieces equal the plain product."""
 
 import numpy as np
 import pytest
@@ -26,14 +26,16 @@ def test_equals_the_plain_product(rows: int, depth: int, columns: int) -> None:
     left = random.standard_normal((rows, depth)).astype(np.float32)
     right = random.standard_normal((depth, columns)).astype(np.float32)
     exact = left.astype(np.float64) @ right.astype(np.float64)
-    made = matmul(left, right)
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, exact, atol=1e-5 * np.abs(exact).max(initial=0) + 1e-4)
+    product = matmul(left, right)
+    assert product.dtype == np.float32
+    np.testing.assert_allclose(product, exact, atol=1e-5 * np.abs(exact).max(initial=0) + 1e-4)
 
 
-def test_rounds_alike_however_the_numbers_lie_in_memory() -> None:
+def test_memory_layout_does_not_change_the_rounding() -> None:
     random = np.random.default_rng(1)
     left = random.standard_normal((336, 16)).astype(np.float32)
     right = random.standard_normal((16, 144)).astype(np.float32)
-    made = matmul(left, right)
-    np.testing.assert_array_equal(matmul(np.asfortranarray(left), np.asfortranarray(right)), made)
+    product = matmul(left, right)
+    np.testing.assert_array_equal(
+        matmul(np.asfortranarray(left), np.asfortranarray(right)), product
+    )

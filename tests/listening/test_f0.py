@@ -1,4 +1,4 @@
-"""Refined f0: tones of known frequency, whatever is done to them."""
+"""Refined f0: tones of known frequency with noise, vibrato, stiffness, beats, few partials."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def with_noise(audio, decibels: float, seed: int = 0):
 
 
 def error(audio, rate: int, frequency: float, off: float = 0.0) -> float:
-    """Cents by which the answer is wrong where the key given is ``off`` cents."""
-    heard = refine(audio, rate, hz_to_midi(frequency) + off / 100)
-    return abs(cents_between(heard.frequency, frequency))
+    """Cents by which the result is wrong where the given key is ``off`` cents off."""
+    refined = refine(audio, rate, hz_to_midi(frequency) + off / 100)
+    return abs(cents_between(refined.frequency, frequency))
 
 
 frequencies = st.floats(np.log2(27.5), np.log2(4400)).map(np.exp2)
@@ -48,24 +48,24 @@ offs = st.floats(-60, 60)
 
 @given(frequency=frequencies, off=offs, rate=st.sampled_from(RATES))
 @settings(max_examples=25, deadline=None)
-def test_a_sine(frequency, off, rate):
+def test_sine(frequency, off, rate):
     assert error(Sound.sine(frequency, 1, rate).samples, rate, frequency, off) < 0.05
 
 
 @given(frequency=frequencies, off=offs, decay=st.floats(0, 6), stiffness=st.floats(0, 1e-3))
 @settings(max_examples=25, deadline=None)
-def test_strings(frequency, off, decay, stiffness):
+def test_stiff_strings(frequency, off, decay, stiffness):
     audio = tone(frequency, 1, stiffness=stiffness, decay=decay)
     assert error(audio, 16_000, frequency, off) < 0.1
     if frequency < 1000:
-        heard = refine(audio, 16_000, hz_to_midi(frequency))
-        assert heard.inharmonicity == pytest.approx(stiffness, abs=2e-5, rel=0.02)
-        assert heard.salience > 0.9
+        refined = refine(audio, 16_000, hz_to_midi(frequency))
+        assert refined.inharmonicity == pytest.approx(stiffness, abs=2e-5, rel=0.02)
+        assert refined.salience > 0.9
 
 
 @given(frequency=frequencies, off=offs, seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_noise(frequency, off, seed):
+def test_tone_in_noise(frequency, off, seed):
     audio = with_noise(tone(frequency), 20, seed)
     assert error(audio, 16_000, frequency, off) < 0.5
 
@@ -82,25 +82,25 @@ def test_short_notes_of_the_lowest_octave():
 
 
 @pytest.mark.parametrize("frequency", np.geomspace(60, 2000, 6))
-def test_the_mean_of_a_vibrato(frequency):
+def test_vibrato_gives_its_mean(frequency):
     assert error(tone(frequency, 3, vibrato=20), 16_000, frequency, 25) < 0.1
     assert error(tone(frequency, 3, vibrato=50), 16_000, frequency, 25) < 5
 
 
 @pytest.mark.parametrize("frequency", [55.0, 220.0, 880.0])
-def test_the_middle_of_a_beating_pair(frequency):
+def test_beating_pair_gives_its_middle(frequency):
     cents = 2 ** (4 / 1200)
     pair = tone(frequency * cents, 3) + tone(frequency / cents, 3)
     assert error(pair, 16_000, frequency) < 3
 
 
 @pytest.mark.parametrize("frequency", [30.0, 110.0, 300.0])
-def test_a_missing_fundamental(frequency):
+def test_missing_fundamental(frequency):
     audio = with_noise(tone(frequency, numbers=range(2, 12)), 20)
     assert error(audio, 16_000, frequency, -40) < 0.5
 
 
-def test_modes_of_a_bar_do_not_mislead():
+def test_inharmonic_modes_of_a_bar_are_ignored():
     for ratio in (2.03, 2.76, 3.93):
         audio = tone(220, numbers=[1]) + 0.7 * tone(220 * ratio, numbers=[1])
         assert error(audio, 16_000, 220) < 0.05
@@ -117,14 +117,14 @@ def test_toy_notes(rate):
     assert max(errors) < 1
 
 
-def test_silence_before_and_behind_does_not_matter():
+def test_silence_around_the_note_does_not_matter():
     audio = np.zeros(64_000, np.float32)
     audio[30_000:33_200] = tone(196, 0.2)
     audio[100] = 0.9
     assert error(audio, 16_000, 196) < 0.5
 
 
-def test_salience_tells_tones_from_noise_and_from_other_keys():
+def test_salience_of_tones_noise_and_other_keys():
     assert refine(tone(220), 16_000, 57).salience > 0.99
     assert refine(with_noise(tone(220), 0), 16_000, 57).salience < 0.95
     assert refine(with_noise(np.zeros(16_000, np.float32) + 1e-3, 0), 16_000, 57).salience < 0.5
@@ -140,9 +140,9 @@ def test_salience_tells_tones_from_noise_and_from_other_keys():
         (tone(220), 1000, 80),  # above half the rate
     ],
 )
-def test_nothing_to_refine(audio, rate, midi):
-    heard = refine(audio, rate, midi)
-    assert (heard.frequency, heard.salience) == (midi_to_hz(midi), 0.0)
+def test_silence_and_too_low_rates_give_the_key(audio, rate, midi):
+    refined = refine(audio, rate, midi)
+    assert (refined.frequency, refined.salience) == (midi_to_hz(midi), 0.0)
 
 
 @given(
@@ -154,14 +154,14 @@ def test_nothing_to_refine(audio, rate, midi):
 @settings(max_examples=40, deadline=None)
 def test_noise_alone_stays_near_the_key(midi, samples, rate, seed):
     noise = np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
-    heard = refine(noise, rate, midi)
-    assert abs(cents_between(heard.frequency, midi_to_hz(midi))) <= 75.01
-    assert 0 <= heard.salience <= 1
-    assert 0 <= heard.inharmonicity <= 0.03
+    refined = refine(noise, rate, midi)
+    assert abs(cents_between(refined.frequency, midi_to_hz(midi))) <= 75.01
+    assert 0 <= refined.salience <= 1
+    assert 0 <= refined.inharmonicity <= 0.03
 
 
 @pytest.mark.parametrize("samples", [16, 17, 60, 300])
 def test_tiny_sounds_stay_near_the_key(samples):
-    heard = refine(tone(220)[:samples], 16_000, 57)
-    assert abs(cents_between(heard.frequency, 220)) <= 75.01
-    assert 0 <= heard.salience <= 1
+    refined = refine(tone(220)[:samples], 16_000, 57)
+    assert abs(cents_between(refined.frequency, 220)) <= 75.01
+    assert 0 <= refined.salience <= 1

@@ -1,4 +1,4 @@
-"""Which octave sounds: tones whose period is known, noise, and a network in doubt."""
+"""Octave decision: tones of known period, noise, and a network that is unsure."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,14 @@ def power(midi, partials, decay=1.0):
 
 
 def undecided(*keys):
-    """A network that takes each of the keys for equally likely."""
-    told = np.zeros(128, np.float32)
-    told[list(keys)] = 1 / len(keys)
-    return told
+    """Probabilities of a network that finds each of the keys equally likely."""
+    probabilities = np.zeros(128, np.float32)
+    probabilities[list(keys)] = 1 / len(keys)
+    return probabilities
 
 
-def heard(spectrum, *keys):
-    """What sounds, where the network takes these keys for equally likely."""
+def sounding(spectrum, *keys):
+    """MIDI number that sounds, where the network finds these equally likely."""
     return weigh_octaves(undecided(60), undecided(*keys), spectrum).sounding.argmax()
 
 
@@ -41,6 +41,19 @@ def test_a_tone_is_periodic_at_its_key_and_below_but_not_above(midi):
     assert y[midi + 12 - PIANO_MIN_PITCH] > 0.3
     if midi - 12 >= PIANO_MIN_PITCH:
         assert y[midi - 12 - PIANO_MIN_PITCH] < 0.05
+
+
+def test_aperiodicity_of_a_sine_by_its_formula():
+    """d(τ) = 1 − cos 2πτ/T, hence y(τ) = τ (1 − cos 2πτ/T) / (τ − T/2π · sin 2πτ/T)."""
+    period = 1 / midi_to_hz(45)  # s
+    sine = 0.5 * np.sin(2 * np.pi * TIME / period)
+    y = aperiodicity(extract_features(sine[None].astype(np.float32)).power[0])
+    for key in range(33, 70):
+        middle, reach = 32_000 / midi_to_hz(key), 2 ** (60 / 1200)  # half samples; 60 cents
+        lags = np.arange(np.ceil(middle / reach), np.floor(middle * reach) + 1) / 32_000
+        angle = 2 * np.pi * lags / period
+        expected = lags * (1 - np.cos(angle)) / (lags - np.sin(angle) * period / (2 * np.pi))
+        assert y[key - PIANO_MIN_PITCH] == pytest.approx(expected.min(), abs=0.02)
 
 
 def test_noise_has_no_period():
@@ -57,48 +70,48 @@ def test_the_signal_decides_where_the_network_cannot(midi, partials, decay):
     spectrum = power(midi, partials, decay)
     for other in (midi - 12, midi + 12, midi - 24, midi + 19, midi + 7):
         if PIANO_MIN_PITCH <= other <= 108:
-            assert heard(spectrum, midi, other) == midi
+            assert sounding(spectrum, midi, other) == midi
 
 
-def test_a_network_that_is_sure_is_believed_beyond_the_piano():
-    assert heard(power(31, (1, 2, 3)), 19) == 19
+def test_outside_the_piano_the_network_decides():
+    assert sounding(power(31, (1, 2, 3)), 19) == 19
 
 
-def test_silence_leaves_the_network_alone():
+def test_silence_leaves_the_decision_to_the_network():
     silent = extract_features(np.zeros((1, 64_000), np.float32)).power[0]
     assert not silent.any()
     assert aperiodicity(silent).tolist() == [1.0] * 88
-    assert heard(silent, 60) == 60
+    assert sounding(silent, 60) == 60
 
 
-def test_the_attack_has_no_more_say_than_what_follows():
+def test_the_attack_counts_no_more_than_the_rest():
     """A loud tone of 30 ms at one key, a tone 20 dB softer at another for the rest."""
     click = np.where(TIME < 0.03, 0.5 * np.sin(2 * np.pi * midi_to_hz(90) * TIME), 0)
     rest = np.where(TIME < 0.03, 0, 0.1 * np.sin(2 * np.pi * midi_to_hz(60) * TIME))
     spectrum = extract_features((click + rest)[None].astype(np.float32)).power[0]
-    assert heard(spectrum, 60, 90) == 60
+    assert sounding(spectrum, 60, 90) == 60
 
 
-def test_the_key_leans_on_the_period_but_knows_instruments_by_heart():
+def test_the_period_decides_the_key_only_where_the_network_is_unsure():
     """A tone of 440 Hz: its key where the network is in doubt, another where it is sure."""
     spectrum = power(69, (1, 2, 3))
     doubt = undecided(57, 69)
-    leaning = weigh_octaves(doubt, doubt, spectrum)
-    assert leaning.key.argmax() == 69
-    assert leaning.key.sum() == pytest.approx(1)
-    assert 0.5 < leaning.key[69] < 0.9
+    unsure = weigh_octaves(doubt, doubt, spectrum)
+    assert unsure.key.argmax() == 69
+    assert unsure.key.sum() == pytest.approx(1)
+    assert 0.5 < unsure.key[69] < 0.9
     organ = np.full(128, 1e-6, np.float32)
     organ[81] = 1 - 127e-6  # a stop that sounds an octave below its key
-    known = weigh_octaves(organ, doubt, spectrum)
-    assert known.key.argmax() == 81
-    assert 0.9 < known.key[81] < 1 - 127e-6
-    assert known.sounding.argmax() == 69
-    assert known.sounding.sum() == pytest.approx(1)
+    sure = weigh_octaves(organ, doubt, spectrum)
+    assert sure.key.argmax() == 81
+    assert 0.9 < sure.key[81] < 1 - 127e-6
+    assert sure.sounding.argmax() == 69
+    assert sure.sounding.sum() == pytest.approx(1)
 
 
-def test_nothing_beyond_the_piano_is_told_of_a_low_note_without_a_clear_period():
-    told = np.zeros(128, np.float32)
-    told[[23, 118]] = 0.99, 1e-5
+def test_a_low_note_without_a_clear_period_stays_on_the_piano():
+    probabilities = np.zeros(128, np.float32)
+    probabilities[[23, 118]] = 0.99, 1e-5
     noise = np.random.default_rng(1).normal(size=(1, 64_000)).astype(np.float32)
     spectrum = extract_features(noise * np.float32(0.1)).power[0]
-    assert weigh_octaves(undecided(23), told, spectrum).sounding.argmax() <= 108
+    assert weigh_octaves(undecided(23), probabilities, spectrum).sounding.argmax() <= 108
