@@ -22,7 +22,7 @@ def guitar(path):
 def test_resynthesise(tmp_path, capsys):
     note = guitar(tmp_path / "note.wav")
     picture, map_file = tmp_path / "both.png", tmp_path / "note.safetensors"
-    files = ["--plot", str(picture), "--controls", str(map_file)]
+    files = ["--plot", str(picture), "--control-map", str(map_file)]
     assert main(["resynthesise", note, "--pitch", "57", "-o", str(tmp_path / "o.wav"), *files]) == 0
     told = capsys.readouterr().out
     assert "220.00 Hz (MIDI 57.00)" in told
@@ -36,7 +36,7 @@ def test_resynthesise(tmp_path, capsys):
 def test_a_map_is_played_at_another_pitch_length_and_rate(tmp_path):
     note = guitar(tmp_path / "note.wav")
     map_file, out = str(tmp_path / "note.safetensors"), str(tmp_path / "out.flac")
-    assert main(["resynthesise", note, "--pitch", "57", "--controls", map_file]) == 0
+    assert main(["resynthesise", note, "--pitch", "57", "--control-map", map_file]) == 0
     assert (tmp_path / "note.resynthesis.wav").exists()
     options = ["--at", "60.5", "--seconds", "3", "--sample-rate", "48000", "-o", out]
     assert main(["resynthesise", map_file, *options]) == 0

@@ -21,7 +21,7 @@ pytest.importorskip("pyarrow")
 
 
 class Mixed(Corpus):
-    """Toy notes with a silent place, a bad record and a silent note among them."""
+    """Toy notes with a silent entry, a bad record and a silent note among them."""
 
     provenance = Provenance("mixed", "CC0-1.0")
     sample_rate = 16_000
@@ -35,29 +35,29 @@ class Mixed(Corpus):
 
     def scan(self, start=0):
         silence = Note(Sound(np.zeros(64_000, np.float32), 16_000), 60, 100, "nothing")
-        places = [*self.notes, None, CorpusError("torn", record="record 10"), silence]
-        for index in range(start, len(places)):
+        entries = [*self.notes, None, CorpusError("torn", record="record 10"), silence]
+        for index in range(start, len(entries)):
             if index == self.stop_at:
                 raise KeyboardInterrupt
-            place = places[index]
-            problem = place if isinstance(place, CorpusError) else None
-            yield CorpusEntry(index, place if isinstance(place, Note) else None, problem)
+            entry = entries[index]
+            problem = entry if isinstance(entry, CorpusError) else None
+            yield CorpusEntry(index, entry if isinstance(entry, Note) else None, problem)
 
 
-def test_every_note_has_its_map(tmp_path):
+def test_every_note_has_a_map(tmp_path):
     report = build_control_maps(Mixed(), tmp_path / "maps", workers=1)
     assert (report.maps, report.silent) == (9, 1)
     assert report.bad == ["record 10: torn", 'note "nothing-060-100": is silent']
-    read = ControlMapStore(tmp_path / "maps")
-    assert len(read) == 9
-    assert read.provenance.licence == "CC0-1.0"
+    store = ControlMapStore(tmp_path / "maps")
+    assert len(store) == 9
+    assert store.provenance.licence == "CC0-1.0"
     for number, note in enumerate(Mixed().notes):
-        assert read.table["note_str"][number].as_py() == note.name
-        assert np.array_equal(read[number].partials, analyse(note).partials)
-        assert (read.table["lsd"][number].as_py() > 6) <= read.table["poor"][number].as_py()
+        assert store.table["note_str"][number].as_py() == note.name
+        assert np.array_equal(store[number].partials, analyse(note).partials)
+        assert (store.table["lsd"][number].as_py() > 6) <= store.table["poor"][number].as_py()
 
 
-def test_an_interrupted_build_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_build_is_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(maps_module, "CHUNK", 2)
     with pytest.raises(KeyboardInterrupt):
         build_control_maps(Mixed(stop_at=5), tmp_path / "maps", workers=1)
@@ -66,7 +66,7 @@ def test_an_interrupted_build_goes_on(tmp_path, monkeypatch):
     build_control_maps(
         Mixed(), tmp_path / "maps", workers=1, progress=lambda n, all_: done.append(n)
     )
-    assert done[0] == 6  # places 0 … 3 were not taken apart again
+    assert done[0] == 6  # entries 0 … 3 were not analysed again
     build_control_maps(Mixed(), tmp_path / "again", workers=1)
     one, other = ((tmp_path / name / "maps.bin").read_bytes() for name in ("maps", "again"))
     assert one == other
@@ -83,16 +83,16 @@ def test_the_command_reads_a_store(tmp_path, capsys):
     options = ["-o", str(tmp_path / "maps"), "--workers", "1"]
     assert main(["corpus", "controls", str(tmp_path / "store"), *options]) == 0
     assert "12 maps" in capsys.readouterr().out
-    read = ControlMapStore(tmp_path / "maps")
-    assert set(read.table["split"].to_pylist()) == {"train", "validation", "test"}
-    for number in range(len(read)):
-        key = midi_to_hz(read.table["pitch"][number].as_py())
-        assert abs(cents_between(read[number].frequency, key)) < 110
+    store = ControlMapStore(tmp_path / "maps")
+    assert set(store.table["split"].to_pylist()) == {"train", "validation", "test"}
+    for number in range(len(store)):
+        key = midi_to_hz(store.table["pitch"][number].as_py())
+        assert abs(cents_between(store[number].frequency, key)) < 110
     assert main(["corpus", "controls", str(tmp_path / "store"), *options]) == 2
     assert "exists already" in capsys.readouterr().err
 
 
-def test_what_is_no_maps(tmp_path):
+def test_missing_and_damaged_maps(tmp_path):
     with pytest.raises(CorpusError, match="no maps"):
         ControlMapStore(tmp_path)
     build_control_maps(Mixed(), tmp_path / "maps", workers=1)

@@ -1,4 +1,4 @@
-"""Maps on disk: the same map comes back, and what is no map is told."""
+"""Maps on disk: the same map comes back; other and damaged files are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mechanical_ears.resynthesis.control_map_file import (
     save_control_map,
     to_bytes,
 )
-from support.toy_control_maps import plain
+from support.toy_control_maps import make_control_map
 
 
 def same(one: ControlMap, other: ControlMap) -> bool:
@@ -28,22 +28,22 @@ def same(one: ControlMap, other: ControlMap) -> bool:
 
 def test_the_same_map_comes_back(tmp_path):
     for number, note in enumerate(Toy(12, instruments=6)):
-        controls = analyse(note)
-        path = save_control_map(controls, tmp_path / f"{number}.safetensors")
+        control_map = analyse(note)
+        path = save_control_map(control_map, tmp_path / f"{number}.safetensors")
         back = load_control_map(path)
-        assert same(controls, back)
+        assert same(control_map, back)
         assert path.stat().st_size <= 40_000
 
 
 def test_the_library_reads_the_same(tmp_path):
     safetensors = pytest.importorskip("safetensors.numpy")
-    path = save_control_map(plain(), tmp_path / "map.safetensors")
+    path = save_control_map(make_control_map(), tmp_path / "map.safetensors")
     arrays = safetensors.load_file(path)
     assert arrays["singles"].shape == (3, 144)
     assert np.all(arrays["singles"][1] == -30)
 
 
-def header_changed(data: bytes, **changes: str) -> bytes:
+def change_header(data: bytes, **changes: str) -> bytes:
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     header["__metadata__"].update(changes)
@@ -53,7 +53,7 @@ def header_changed(data: bytes, **changes: str) -> bytes:
 
 def test_a_newer_version():
     with pytest.raises(ControlMapError, match="version 2, this program reads 1; update"):
-        from_bytes(header_changed(to_bytes(plain()), version="2"), "map.safetensors")
+        from_bytes(change_header(to_bytes(make_control_map()), version="2"), "map.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_a_newer_version():
 )
 def test_a_damaged_header(changes):
     with pytest.raises(ControlMapError, match="damaged"):
-        from_bytes(header_changed(to_bytes(plain()), **changes))
+        from_bytes(change_header(to_bytes(make_control_map()), **changes))
 
 
 def test_damaged_files(tmp_path):
-    data = to_bytes(plain())
+    data = to_bytes(make_control_map())
     for length in (0, 5, 8, 100, 700, len(data) - 1):
         with pytest.raises(ControlMapError, match="damaged"):
             from_bytes(data[:length])
@@ -81,8 +81,8 @@ def test_damaged_files(tmp_path):
         load_control_map(tmp_path / "absent.safetensors")
 
 
-def test_any_damage_is_an_error_of_ours_or_none():
-    data = to_bytes(plain())
+def test_any_damage_is_a_control_map_error_or_none():
+    data = to_bytes(make_control_map())
     random = np.random.default_rng(0)
     for _ in range(300):
         broken = bytearray(data)
@@ -94,4 +94,4 @@ def test_any_damage_is_an_error_of_ours_or_none():
 
 def test_another_safetensors_file():
     with pytest.raises(ControlMapError, match="not a control map"):
-        from_bytes(header_changed(to_bytes(plain()), format="something"))
+        from_bytes(change_header(to_bytes(make_control_map()), format="something"))

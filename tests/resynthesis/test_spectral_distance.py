@@ -33,12 +33,12 @@ def test_two_noises_are_six_decibels_apart():
     assert 1 < measured.mel < 4
 
 
-def test_what_nobody_hears_does_not_count():
+def test_a_constant_offset_does_not_count():
     sound = noise(0)
     assert spectral_distance(sound + np.float32(0.5), sound, RATE).lsd < 0.05
 
 
-def test_what_was_added_counts():
+def test_added_noise_counts():
     time = np.arange(4 * RATE) / RATE
     sine = (0.1 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
     measured = spectral_distance(sine, sine + noise(1) * np.float32(0.05), RATE)

@@ -19,11 +19,20 @@ from mechanical_ears.resynthesis.control_map import (
 from mechanical_ears.resynthesis.grid_features import LEVEL_FIELDS
 
 
-def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0], **changes):
-    """A map with constant partials and no noise, 4 s long, let go after 3 s."""
+def make_control_map(
+    frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0], **changes
+):
+    """A map with constant partials and no noise, 4 s long, with the key-up at 3 s.
+
+    Args:
+        frequency: Hz.
+        levels: dB, of the first partials.
+        frames: of the partials.
+        changes: other fields of the map.
+    """
     partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float16)
     partials[: len(levels)] = np.array(levels)[:, None]
-    controls = ControlMap(
+    control_map = ControlMap(
         frequency=frequency,
         inharmonicity=0.0,
         divisor=1,
@@ -39,7 +48,7 @@ def plain(frequency=220.0, levels=(-20.0, -30.0, -40.0), frames=FRAME_COUNTS[0],
         fine=np.zeros(PARTIALS - SINGLES, dtype=np.float16),
         modes=np.zeros(MODES, dtype=np.float32),
     )
-    return dataclasses.replace(controls, **changes)
+    return dataclasses.replace(control_map, **changes)
 
 
 def random_grid(count, level=-50.0, seed=0):

@@ -40,7 +40,7 @@ _SCALARS: Final = {
     "sample_rate": int,
     "onset": float,
 }
-_REMEDY: Final = "write it again with: ears resynthesise FILE --controls MAP"
+_REMEDY: Final = "write it again with: ears resynthesise FILE --control-map MAP"
 
 
 def write_tensors(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:

@@ -1,4 +1,4 @@
-"""Notes taken apart: what was put into a synthesised note is found in its map."""
+"""Analysis: what synthesised notes are made of is found in their maps."""
 
 from __future__ import annotations
 
@@ -27,97 +27,97 @@ def harmonics(frequency, amplitudes, seconds=2.0, rate=RATE, ratios=None, decay=
     return Sound((audio * 10 ** (-decay * time / 20)).astype(np.float32), rate)
 
 
-def held(controls):
-    """Frames while the key is held, the attack left out."""
-    return (controls.times > 0.3) & (controls.times < controls.key_up - 0.2)
+def sustain(control_map):
+    """Frames while the key is held, without the attack."""
+    return (control_map.times > 0.3) & (control_map.times < control_map.key_up - 0.2)
 
 
 @pytest.mark.parametrize("frequency", [41.3, 146.7, 440.0, 1567.0])
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_amplitudes_of_partials(frequency, rate):
     amplitudes = np.array([0.2, 0.05, 0.1, 0.02])
-    controls = analyse(harmonics(frequency, amplitudes, rate=rate), hz_to_midi(frequency))
-    assert abs(cents_between(controls.frequency, frequency)) < 0.05
-    assert controls.divisor == 1
-    found = controls.partials[: len(amplitudes), held(controls)].astype(float)
+    control_map = analyse(harmonics(frequency, amplitudes, rate=rate), hz_to_midi(frequency))
+    assert abs(cents_between(control_map.frequency, frequency)) < 0.05
+    assert control_map.divisor == 1
+    found = control_map.partials[: len(amplitudes), sustain(control_map)].astype(float)
     assert np.abs(found - 20 * np.log10(amplitudes)[:, None]).max() < 0.3  # dB
-    rest = controls.partials[len(amplitudes) :, held(controls)].astype(float)
+    rest = control_map.partials[len(amplitudes) :, sustain(control_map)].astype(float)
     assert rest.max() < -60  # dB
 
 
 def test_a_falling_note():
-    controls = analyse(harmonics(220.0, [0.3, 0.1], decay=20.0), hz_to_midi(220))
-    inside = held(controls)
-    expected = 20 * np.log10(0.3) - 20 * controls.times[inside]
-    assert np.abs(controls.partials[0, inside] - expected).max() < 0.3  # dB
+    control_map = analyse(harmonics(220.0, [0.3, 0.1], decay=20.0), hz_to_midi(220))
+    inside = sustain(control_map)
+    expected = 20 * np.log10(0.3) - 20 * control_map.times[inside]
+    assert np.abs(control_map.partials[0, inside] - expected).max() < 0.3  # dB
 
 
 def test_noise_between_partials():
     noise = 0.01 * np.random.default_rng(3).standard_normal(4 * RATE)  # −40 dB in all
     sound = harmonics(300.0, [0.1, 0.1, 0.1], seconds=4)
-    controls = analyse(Sound(sound.samples + noise.astype(np.float32), RATE), hz_to_midi(300))
-    inside = (controls.noise_times > 0.3) & (controls.noise_times < controls.key_up - 0.2)
+    control_map = analyse(Sound(sound.samples + noise.astype(np.float32), RATE), hz_to_midi(300))
+    inside = (control_map.noise_times > 0.3) & (control_map.noise_times < control_map.key_up - 0.2)
     bands = (band_edges()[1:] < 7500) & (band_edges()[:-1] > 150)
     expected = -40 + 10 * np.log10(np.diff(band_edges()) / (RATE / 2))
-    found = controls.noise[:, inside].astype(float).mean(axis=1)
+    found = control_map.noise[:, inside].astype(float).mean(axis=1)
     assert np.abs(found - expected)[bands].mean() < 1.5  # dB
     assert np.abs((found - expected)[bands].mean()) < 1.0  # dB
 
 
-def test_a_clean_note_has_no_hiss():
+def test_a_clean_note_has_no_noise():
     sound = harmonics(220.0, [0.2, 0.1, 0.05], seconds=4)
-    hiss = render(analyse(sound, hz_to_midi(220)), partials=False).samples[RATE : 2 * RATE]
-    assert 20 * np.log10(hiss.std() / sound.samples.std()) < -70  # dB
+    noise = render(analyse(sound, hz_to_midi(220)), partials=False).samples[RATE : 2 * RATE]
+    assert 20 * np.log10(noise.std() / sound.samples.std()) < -70  # dB
 
 
-def test_vibrato_is_followed():
+def test_vibrato_is_tracked():
     time = np.arange(3 * RATE) / RATE
     cents = 40 * np.sin(2 * np.pi * 5 * time)
     phase = 2 * np.pi * np.cumsum(330 * 2 ** (cents / 1200)) / RATE
     audio = sum(0.1 / n * np.sin(n * phase + n) for n in range(1, 9))
-    controls = analyse(Sound(np.asarray(audio, dtype=np.float32), RATE), hz_to_midi(330))
-    inside = held(controls)
-    offset = 1200 * np.log2(controls.frequency / 330)
-    found = controls.cents[inside] + offset
-    assert np.abs(found - np.interp(controls.times[inside], time, cents)).max() < 8  # cents
+    control_map = analyse(Sound(np.asarray(audio, dtype=np.float32), RATE), hz_to_midi(330))
+    inside = sustain(control_map)
+    offset = 1200 * np.log2(control_map.frequency / 330)
+    found = control_map.cents[inside] + offset
+    assert np.abs(found - np.interp(control_map.times[inside], time, cents)).max() < 8  # cents
 
 
 def test_an_octave_and_two_octaves_below_the_key():
     for divisor in (2, 4):
         sound = harmonics(440 / divisor, [0.1] * 8)
-        controls = analyse(sound, hz_to_midi(440))
-        assert controls.divisor == divisor
-        found = controls.partials[:8, held(controls)].astype(float)
+        control_map = analyse(sound, hz_to_midi(440))
+        assert control_map.divisor == divisor
+        found = control_map.partials[:8, sustain(control_map)].astype(float)
         assert np.abs(found + 20).max() < 0.3  # dB
 
 
 def test_a_wrong_octave_in_the_label_does_no_harm():
     sound = harmonics(220.0, [0.2, 0.1, 0.15, 0.05, 0.1, 0.02])
     for wrong in (110.0, 440.0):
-        controls = analyse(sound, hz_to_midi(wrong))
-        assert spectral_distance(sound.samples, render(controls).samples, RATE).lsd < 4  # dB
+        control_map = analyse(sound, hz_to_midi(wrong))
+        assert spectral_distance(sound.samples, render(control_map).samples, RATE).lsd < 4  # dB
 
 
 def test_modes_of_a_bell():
     ratios = [1.0, 2.0, 2.4, 3.0, 4.55]
     sound = harmonics(400.0, [0.1, 0.08, 0.06, 0.05, 0.04], ratios=ratios, decay=6)
-    controls = analyse(sound, hz_to_midi(400))
-    known = controls.frequencies / 400
-    inside = np.flatnonzero(held(controls))[::7]
+    control_map = analyse(sound, hz_to_midi(400))
+    known = control_map.frequencies / 400
+    inside = np.flatnonzero(sustain(control_map))[::7]
     for ratio, amplitude in ((2.4, 0.06), (4.55, 0.04)):
         place = int(np.argmin(np.abs(known - ratio)))
         assert abs(known[place] / ratio - 1) < 0.002
         row = place if place < SINGLES else ROWS - MODES + place - len(known) + MODES
-        expected = 20 * np.log10(amplitude) - 6 * controls.times[inside]
-        assert np.abs(controls.partials[row, inside] - expected).max() < 1.0  # dB
+        expected = 20 * np.log10(amplitude) - 6 * control_map.times[inside]
+        assert np.abs(control_map.partials[row, inside] - expected).max() < 1.0  # dB
 
 
 def test_beats_of_two_voices():
     one, two = (harmonics(f, 0.1 / np.arange(1, 9), seconds=3).samples for f in (220.0, 221.1))
     sound = Sound(one + two, RATE)
-    controls = analyse(sound, hz_to_midi(220))
-    with_phases = spectral_distance(sound.samples, render(controls).samples, RATE).lsd
-    without = spectral_distance(sound.samples, render(controls, phases=False).samples, RATE).lsd
+    control_map = analyse(sound, hz_to_midi(220))
+    with_phases = spectral_distance(sound.samples, render(control_map).samples, RATE).lsd
+    without = spectral_distance(sound.samples, render(control_map, phases=False).samples, RATE).lsd
     assert with_phases < 2.5 < without  # dB
 
 
@@ -132,10 +132,12 @@ def test_the_rate_of_the_recording_does_not_matter():
             assert np.abs(rows[0] - rows[1]).max() < 0.2  # dB
 
 
-def test_content_of_44_kilohertz_is_kept():
+def test_partials_up_to_20_kilohertz():
     sound = harmonics(500.0, [0.1] * 39, rate=44_100)  # to 19.5 kHz
-    controls = analyse(sound, hz_to_midi(500))
-    assert np.abs(controls.partials[:39, held(controls)].astype(float) + 20).max() < 0.3  # dB
+    control_map = analyse(sound, hz_to_midi(500))
+    assert (
+        np.abs(control_map.partials[:39, sustain(control_map)].astype(float) + 20).max() < 0.3
+    )  # dB
 
 
 def test_the_onset_is_time_0():
@@ -145,7 +147,7 @@ def test_the_onset_is_time_0():
     assert analyse(sound, hz_to_midi(330)).onset == 0
 
 
-def test_the_key_up_is_guessed_or_told():
+def test_the_key_up_is_estimated_or_given():
     sound = harmonics(330.0, [0.2, 0.1], seconds=4)
     fall = np.minimum(1, np.exp(-(np.arange(4 * RATE) / RATE - 3) * 15)).astype(np.float32)
     released = Sound(sound.samples * fall, RATE)
@@ -156,12 +158,12 @@ def test_the_key_up_is_guessed_or_told():
     assert analyse(note).key_up == 3
 
 
-def test_unknown_pitch_is_asked_of_the_ears():
+def test_the_ears_predict_an_unknown_pitch():
     sound = harmonics(220.0, 0.2 / np.arange(1, 20), seconds=4)
     assert abs(cents_between(analyse(sound).frequency, 220)) < 0.1
 
 
-def test_what_cannot_be_taken_apart_is_told():
+def test_sounds_that_cannot_be_analysed():
     with pytest.raises(SoundError, match="silent"):
         analyse(Sound(np.zeros(RATE, np.float32), RATE), 60)
     with pytest.raises(SoundError, match="ms"):
@@ -171,37 +173,38 @@ def test_what_cannot_be_taken_apart_is_told():
         analyse(Sound(noise, RATE))
 
 
-def test_odd_sounds_give_maps():
+def test_odd_sounds_are_analysed():
     random = np.random.default_rng(0)
     noise = Sound(random.standard_normal(2 * RATE).astype(np.float32) * 0.1, RATE)
     chord = Sound(sum(harmonics(f, [0.1, 0.05]).samples for f in (220, 277, 330)), RATE)
     clipped = Sound(np.clip(harmonics(110.0, [3.0, 1.0]).samples, -1, 1), RATE)
     for sound, pitch in ((noise, 60), (chord, 57), (clipped, 45)):
-        made = render(analyse(sound, pitch)).samples
-        assert abs(20 * np.log10(made.std() / sound.samples.std())) < 2  # dB
+        rendered = render(analyse(sound, pitch)).samples
+        assert abs(20 * np.log10(rendered.std() / sound.samples.std())) < 2  # dB
     short = harmonics(440.0, [0.3, 0.1], seconds=0.05)
-    made = render(analyse(short, 69)).samples
-    assert len(made) == len(short.samples)
-    assert abs(20 * np.log10(made.std() / short.samples.std())) < 2  # dB
+    rendered = render(analyse(short, 69)).samples
+    assert len(rendered) == len(short.samples)
+    assert abs(20 * np.log10(rendered.std() / short.samples.std())) < 2  # dB
 
 
 def test_a_note_cut_off_among_many_silent_partials():
-    sound = harmonics(440.0, [0.3])  # partial 58 of the pitch given, and a click at its end
-    made = render(analyse(sound, hz_to_midi(440 / 58)), noise=False).samples
-    assert np.abs(made).max() < 0.6
+    sound = harmonics(440.0, [0.3])  # partial 58 of the pitch that is given; a click at its end
+    rendered = render(analyse(sound, hz_to_midi(440 / 58)), noise=False).samples
+    assert np.abs(rendered).max() < 0.6
 
 
-def test_the_noise_waits_for_the_release():
+def test_noise_does_not_rise_before_the_release():
     time = np.arange(64_000) / 16_000
     tone = sum(0.2 / n * np.sin(2 * np.pi * 440 * n * time + n) for n in range(1, 9))
-    tone[48_000:] *= np.exp(-(time[48_000:] - 3) / 0.01)  # the key is let go: a click
-    hiss = 1e-4 * np.random.default_rng(3).standard_normal(len(time))
-    told = analyse(Sound((tone + hiss).astype(np.float32), 16_000), 69, key_up=3.0)
-    heard = told.noise[10:34].astype(np.float64)  # bands up to 7 kHz
-    held = (told.noise_times > 1) & (told.noise_times < 2.5)
-    before = (told.noise_times > 2.85) & (told.noise_times < 2.999)
+    tone[48_000:] *= np.exp(-(time[48_000:] - 3) / 0.01)  # a click at the key-up
+    noise = 1e-4 * np.random.default_rng(3).standard_normal(len(time))
+    control_map = analyse(Sound((tone + noise).astype(np.float32), 16_000), 69, key_up=3.0)
+    levels = control_map.noise[10:34].astype(np.float64)  # bands up to 7 kHz
+    times = control_map.noise_times
+    held = (times > 1) & (times < 2.5)
+    before = (times > 2.85) & (times < 2.999)
     assert before.sum() >= 3
-    assert heard[:, before].max() < heard[:, held].max() + 3  # dB
+    assert levels[:, before].max() < levels[:, held].max() + 3  # dB
 
 
 def test_few_partials_get_many_frames():

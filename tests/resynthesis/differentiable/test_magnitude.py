@@ -1,4 +1,4 @@
-"""The analytic render: what the ears hear of the rendered sound, without the sound."""
+"""The analytic render: the features of the rendered sound, without the sound."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from mechanical_ears.resynthesis.control_map import BANDS, NOISE_FRAMES, band_ed
 from mechanical_ears.resynthesis.differentiable.control_map_batch import grid_batch, map_batch
 from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender, render_magnitude
 from mechanical_ears.resynthesis.synthesis.render import render
-from support.toy_control_maps import plain
+from support.toy_control_maps import make_control_map
 
 
-def really_heard(maps, **options):
+def features_of_sound(maps, **options):
     audio = np.zeros((len(maps), 64_000), dtype=np.float32)
-    for row, controls in enumerate(maps):
-        samples = render(controls, phases=False, **options).samples[:64_000]
+    for row, control_map in enumerate(maps):
+        samples = render(control_map, phases=False, **options).samples[:64_000]
         audio[row, : len(samples)] = samples
     return extract_features(audio)
 
 
-def decibels_apart(one, other):
-    """Mean distance in dB where either lies within 60 dB of the maximum."""
+def mean_distance(one, other):
+    """Mean distance in dB where either is within 60 dB of the maximum."""
     one, other = np.asarray(one), np.asarray(other)
     counted = np.maximum(one, other) > 20 / RANGE_DB
     return RANGE_DB * np.abs(one - other)[counted].mean()
@@ -44,45 +44,46 @@ def decibels_apart(one, other):
 
 @pytest.mark.parametrize("frequency", [58.0, 440.0, 3000.0])
 def test_a_steady_sine(frequency):
-    controls = plain(frequency, levels=(-20.0,))
-    real, told = really_heard([controls]), render_magnitude(controls)
+    control_map = make_control_map(frequency, levels=(-20.0,))
+    real, analytic = features_of_sound([control_map]), render_magnitude(control_map)
     held = slice(8, 18)  # frames in which the sine fills the window
-    assert decibels_apart(real.pitch_map[:, held], told.pitch_map[:, held]) < 1.5
-    assert abs(float(told.level[0]) - real.level[0]) * RANGE_DB < 0.3  # dB
-    assert int(told.pitch_map[0, 12].argmax()) == int(real.pitch_map[0, 12].argmax())
+    assert mean_distance(real.pitch_map[:, held], analytic.pitch_map[:, held]) < 1.5
+    assert abs(float(analytic.level[0]) - real.level[0]) * RANGE_DB < 0.3  # dB
+    assert int(analytic.pitch_map[0, 12].argmax()) == int(real.pitch_map[0, 12].argmax())
 
 
 def test_flat_noise():
     widths = 10 * np.log10(np.diff(band_edges()))
     noise = np.repeat((-70 + widths)[:, None], NOISE_FRAMES, axis=1).astype(np.float16)
-    controls = plain(levels=(), noise=noise)
-    told = render_magnitude(controls).pitch_map[0].numpy()
-    mean = np.mean([really_heard([controls], seed=s).pitch_map[0, 8:18] for s in range(12)], axis=0)
-    difference = RANGE_DB * (told[8:18, 60:280] - mean[:, 60:280])
+    control_map = make_control_map(levels=(), noise=noise)
+    analytic = render_magnitude(control_map).pitch_map[0].numpy()
+    renderings = [features_of_sound([control_map], seed=seed) for seed in range(12)]
+    mean = np.mean([each.pitch_map[0, 8:18] for each in renderings], axis=0)
+    difference = RANGE_DB * (analytic[8:18, 60:280] - mean[:, 60:280])
     assert difference.std() < 2.5  # dB: what twelve noises differ from their mean
     # relative to the loudest cell, which is an outlier in real noise: an offset of some dB
     assert 0 < difference.mean() < 10
 
 
-def test_it_is_as_near_as_another_noise():
+def test_it_is_as_near_as_a_second_rendering():
     maps = [analyse(note) for note in Toy(24, instruments=8)]
-    real, again = really_heard(maps), really_heard(maps, seed=7)
-    told = render_magnitude(maps)
+    real, again = features_of_sound(maps), features_of_sound(maps, seed=7)
+    analytic = render_magnitude(maps)
     for name in ("pitch_map", "envelope"):
-        floor = decibels_apart(getattr(real, name), getattr(again, name))
-        assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.3 * floor + 0.5
-    assert RANGE_DB * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+        floor = mean_distance(getattr(real, name), getattr(again, name))
+        assert mean_distance(getattr(real, name), getattr(analytic, name)) < 1.3 * floor + 0.5
+    assert RANGE_DB * np.abs(real.level - analytic.level.numpy()).mean() < 1  # dB
 
 
 def test_gradients_reach_every_part():
     noise = np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16)
-    maps = [plain(220.0, noise=noise), plain(330.0, noise=noise)]
+    maps = [make_control_map(220.0, noise=noise), make_control_map(330.0, noise=noise)]
     batch = map_batch(maps)
-    wanted = {name: getattr(batch, name).requires_grad_() for name in ("partials", "noise")}
+    levels = {name: getattr(batch, name).requires_grad_() for name in ("partials", "noise")}
     frequencies = batch.frequencies.requires_grad_()
-    heard = MagnitudeRender()(batch)
-    heard.pitch_map.square().sum().backward()
-    for values in wanted.values():
+    features = MagnitudeRender()(batch)
+    features.pitch_map.square().sum().backward()
+    for values in levels.values():
         assert torch.isfinite(values.grad).all()
         assert values.grad.abs().max() > 0
     assert torch.isfinite(frequencies.grad).all()
@@ -90,7 +91,7 @@ def test_gradients_reach_every_part():
 
 
 def test_a_gradient_is_the_slope():
-    batch = map_batch([plain(220.0, levels=(-20.0, -30.0))])
+    batch = map_batch([make_control_map(220.0, levels=(-20.0, -30.0))])
     render_ = MagnitudeRender()
     batch.partials.requires_grad_()
     render_(batch).pitch_map[0, 12, 126 + 36].backward()  # near the second partial
@@ -104,66 +105,66 @@ def test_a_gradient_is_the_slope():
     assert float(change) / 0.1 == pytest.approx(slope, rel=0.02)
 
 
-def test_maps_of_any_length_lie_on_one_grid():
-    short = dataclasses.replace(plain(), seconds=1.0, key_up=0.8)
-    batch = map_batch([short, plain()], frames=144)
+def test_maps_of_any_length():
+    short = dataclasses.replace(make_control_map(), seconds=1.0, key_up=0.8)
+    batch = map_batch([short, make_control_map()], frames=144)
     assert batch.partials.shape == (2, 72, 144)
-    heard = MagnitudeRender(frames=144)(batch)
-    assert float(heard.pitch_map[0, -2:].max()) == 0  # silent after its end
-    assert float(heard.pitch_map[1, 12].max()) > 0.9
+    features = MagnitudeRender(frames=144)(batch)
+    assert float(features.pitch_map[0, -2:].max()) == 0  # silent after its end
+    assert float(features.pitch_map[1, 12].max()) > 0.9
 
 
-def outlines_at(pitches):
-    """Outlines of toy notes, as tensors by name, and the maps that they are at these pitches."""
-    outlines = concatenate_grids(
+def toy_grid(pitches):
+    """A control grid of toy notes, as tensors by name, and its maps at these pitches."""
+    grid = concatenate_grids(
         [to_control_grid(analyse(note)) for note in Toy(len(pitches), instruments=8)]
     )
-    outlines.stiffness[::3] = -3.5
-    tensors = {name: torch.from_numpy(getattr(outlines, name)) for name in GRID_SHAPES}
+    grid.stiffness[::3] = -3.5
+    tensors = {name: torch.from_numpy(getattr(grid, name)) for name in GRID_SHAPES}
     del tensors["cents"]
-    outlines.cents[:] = 0  # vibrato is not shown
-    return tensors, to_control_maps(outlines, pitches)
+    grid.cents[:] = 0  # vibrato is not shown
+    return tensors, to_control_maps(grid, pitches)
 
 
-def on_the_outlines_grid():
+def grid_render():
     return MagnitudeRender(frames=GRID_FRAMES, noise_frames=GRID_NOISE_FRAMES)
 
 
-def test_outlines_are_heard_on_their_own_grid():
+def test_a_control_grid_on_its_own_frames():
     pitches = np.linspace(24, 103, 24)  # both ends at once: from 340 partials to 2
-    tensors, maps = outlines_at(pitches)
+    tensors, maps = toy_grid(pitches)
     batch = grid_batch(**tensors, pitch=torch.from_numpy(pitches))
-    told = on_the_outlines_grid()(batch)
-    for row, controls in enumerate(maps):
-        expected = controls.frequencies.astype(np.float32)
+    analytic = grid_render()(batch)
+    for row, control_map in enumerate(maps):
+        expected = control_map.frequencies.astype(np.float32)
         np.testing.assert_allclose(batch.frequencies[row], expected, rtol=1e-4)
-    real = really_heard(maps, sample_rate=16_000)
-    again = really_heard(maps, sample_rate=16_000, seed=7)
+    real = features_of_sound(maps, sample_rate=16_000)
+    again = features_of_sound(maps, sample_rate=16_000, seed=7)
     for name in ("pitch_map", "envelope"):
-        floor = decibels_apart(getattr(real, name), getattr(again, name))
-        assert decibels_apart(getattr(real, name), getattr(told, name)) < 1.2 * floor + 0.4
-    assert RANGE_DB * np.abs(real.level - told.level.numpy()).mean() < 1  # dB
+        floor = mean_distance(getattr(real, name), getattr(again, name))
+        assert mean_distance(getattr(real, name), getattr(analytic, name)) < 1.2 * floor + 0.4
+    assert RANGE_DB * np.abs(real.level - analytic.level.numpy()).mean() < 1  # dB
 
 
-def test_a_note_is_heard_alike_in_any_company():
+def test_a_note_does_not_depend_on_its_batch():
     pitches = np.linspace(24, 103, 20)
-    tensors, _ = outlines_at(pitches)
+    tensors, _ = toy_grid(pitches)
     batch = grid_batch(**tensors, pitch=torch.from_numpy(pitches))
-    hearing = on_the_outlines_grid()
-    together = hearing(batch)
+    module = grid_render()
+    together = module(batch)
     for row in (0, 7, 19):
-        alone = hearing(type(batch)(*(part[row : row + 1] for part in batch)))
+        alone = module(type(batch)(*(part[row : row + 1] for part in batch)))
         for one, other in zip(alone, together, strict=True):
             np.testing.assert_allclose(one[0], other[row], atol=1e-4)
 
 
-def test_gradients_reach_the_levels_of_outlines():
+def test_gradients_reach_the_levels_of_a_grid():
     pitches = np.array([30.0, 60.0])
-    tensors, _ = outlines_at(pitches)
+    tensors, _ = toy_grid(pitches)
     tensors["partials"] = torch.full_like(tensors["partials"], -40)
     levels = {name: tensors[name].requires_grad_() for name in ("partials", "noise", "fine")}
-    heard = on_the_outlines_grid()(grid_batch(**tensors, pitch=torch.from_numpy(pitches)))
-    (heard.pitch_map.sum() + heard.envelope.sum() + heard.level.sum()).backward()
+    features = grid_render()(grid_batch(**tensors, pitch=torch.from_numpy(pitches)))
+    (features.pitch_map.sum() + features.envelope.sum() + features.level.sum()).backward()
     for values in levels.values():
         assert torch.isfinite(values.grad).all()
     assert levels["partials"].grad[0, 48:].abs().max() > 0  # upper partials of the low note

@@ -1,4 +1,4 @@
-"""Outlines as sound: as `render` plays the same map, and differentiable."""
+"""Control grids as sound: as `render` renders the same map, and differentiable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def waveform():
 
 
 def strings(noise=None, tones=True) -> ControlGrid:
-    """A plucked string for each pitch; stiff, with offsets and a mode, to have all there is."""
+    """A plucked string for each pitch; stiff, with offsets and a mode: everything a grid has."""
     fields = {name: np.stack([value] * len(PITCHES)) for name, value in plucked().items()}
     fields["stiffness"] = np.full(len(PITCHES), -4.0)
     fields["offsets"] = np.tile(np.linspace(-10, 10, 48), (len(PITCHES), 1))
@@ -43,11 +43,11 @@ def strings(noise=None, tones=True) -> ControlGrid:
     return ControlGrid(**{name: value.astype(np.float32) for name, value in fields.items()})
 
 
-def play(waveform, outlines, seed=0):
-    told = tensors(outlines)._asdict()
-    del told["cents"]
-    lots = torch.Generator().manual_seed(seed)
-    return waveform(grid_batch(**told, pitch=torch.tensor(PITCHES)), lots)
+def sound_of(waveform, grid, seed=0):
+    fields = tensors(grid)._asdict()
+    del fields["cents"]
+    generator = torch.Generator().manual_seed(seed)
+    return waveform(grid_batch(**fields, pitch=torch.tensor(PITCHES)), generator)
 
 
 def bands(sound):
@@ -62,40 +62,40 @@ def bands(sound):
 
 
 def test_tones_are_as_loud_as_rendered_in_every_band(waveform):
-    outlines = strings(noise=SILENCE_DB)
-    played = play(waveform, outlines).numpy()
-    assert played.shape == (3, 64_000)
-    maps = to_control_maps(outlines, PITCHES)
+    grid = strings(noise=SILENCE_DB)
+    sounds = sound_of(waveform, grid).numpy()
+    assert sounds.shape == (3, 64_000)
+    maps = to_control_maps(grid, PITCHES)
     rendered = np.stack([render(each, sample_rate=RATE).samples for each in maps])
-    mine, right = bands(played[:, HELD]), bands(rendered[:, HELD])
-    heard = right > 1e-4 * right.max(axis=1, keepdims=True)
-    apart = 10 * np.log10(mine[heard] / right[heard])
-    assert heard.sum() > 15
-    assert np.abs(apart).max() < 1.0, "dB"
-    released = [np.square(each[:, 49_000:52_000]).mean(axis=1) for each in (played, rendered)]
+    found, expected = bands(sounds[:, HELD]), bands(rendered[:, HELD])
+    audible = expected > 1e-4 * expected.max(axis=1, keepdims=True)
+    difference = 10 * np.log10(found[audible] / expected[audible])
+    assert audible.sum() > 15
+    assert np.abs(difference).max() < 1.0, "dB"
+    released = [np.square(each[:, 49_000:52_000]).mean(axis=1) for each in (sounds, rendered)]
     assert np.abs(10 * np.log10(released[0] / released[1])).max() < 1.0, "dB"
 
 
 def test_noise_is_as_loud_as_rendered_in_every_band(waveform):
-    outlines = strings(noise=-60.0, tones=False)
+    grid = strings(noise=-60.0, tones=False)
     seeds = range(6)  # a band of 30 Hz over 2.5 s is only known within a dB or so
-    played = np.mean([bands(play(waveform, outlines, s).numpy()[:, HELD]) for s in seeds], axis=0)
-    right = np.mean(
+    sounds = np.mean([bands(sound_of(waveform, grid, s).numpy()[:, HELD]) for s in seeds], axis=0)
+    expected = np.mean(
         [
             bands(render(each, sample_rate=RATE, seed=seed).samples[HELD])
-            for each in to_control_maps(outlines, PITCHES)
+            for each in to_control_maps(grid, PITCHES)
             for seed in seeds
         ],
         axis=0,
     )
-    assert np.abs(10 * np.log10(played.mean(axis=0) / right)).max() < 1.0, "dB"
+    assert np.abs(10 * np.log10(sounds.mean(axis=0) / expected)).max() < 1.0, "dB"
 
 
 def test_the_pitch_is_exact(waveform):
-    played = play(waveform, strings(noise=SILENCE_DB)).double().numpy()[:, HELD]
-    window = np.hanning(played.shape[1])
-    times = np.arange(played.shape[1]) / RATE
-    for sound, pitch in zip(played, PITCHES, strict=True):
+    sounds = sound_of(waveform, strings(noise=SILENCE_DB)).double().numpy()[:, HELD]
+    window = np.hanning(sounds.shape[1])
+    times = np.arange(sounds.shape[1]) / RATE
+    for sound, pitch in zip(sounds, PITCHES, strict=True):
         first = midi_to_hz(pitch) * 2 ** (-10 / 1200)  # its offset
         half = len(sound) // 2
         turned = sound * np.exp(-2j * np.pi * first * times)
@@ -104,41 +104,41 @@ def test_the_pitch_is_exact(waveform):
         assert abs(1200 * np.log2(1 + drift / first)) < 0.05, "cents"
 
 
-def test_what_is_silent_is_silent(waveform):
-    assert play(waveform, strings(noise=SILENCE_DB, tones=False)).abs().max() < 1e-6
+def test_silence(waveform):
+    assert sound_of(waveform, strings(noise=SILENCE_DB, tones=False)).abs().max() < 1e-6
 
 
-def test_the_same_lots_give_the_same_sound_and_others_another(waveform):
-    outlines = strings()
-    rows = {name: getattr(outlines, name) for name in ("partials", "slots")}
-    up = {name: np.where(row > SILENCE_DB, row + 6.0206, row) for name, row in rows.items()}
-    louder = replace(outlines, **up)
-    one, same, other = (play(waveform, outlines, seed) for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_sound_and_another_another(waveform):
+    grid = strings()
+    rows = {name: getattr(grid, name) for name in ("partials", "slots")}
+    raised = {name: np.where(row > SILENCE_DB, row + 6.0206, row) for name, row in rows.items()}
+    louder = replace(grid, **raised)
+    one, same, other = (sound_of(waveform, grid, seed) for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert (one - other).abs().max() > 0.01
-    quiet, twice = (play(waveform, replace(each, noise=np.full_like(each.noise, SILENCE_DB)), 1)
-                    for each in (outlines, louder))  # fmt: skip
+    quiet, twice = (sound_of(waveform, replace(each, noise=np.full_like(each.noise, SILENCE_DB)), 1)
+                    for each in (grid, louder))  # fmt: skip
     torch.testing.assert_close(twice, 2 * quiet, atol=1e-5, rtol=1e-4)
 
 
 def test_gradients_are_those_of_small_changes(waveform):
-    told = tensors(strings())._asdict()
-    del told["cents"]
-    told["partials"] = told["partials"].clamp_min(SILENCE_DB + 1)  # silence is a step
+    fields = tensors(strings())._asdict()
+    del fields["cents"]
+    fields["partials"] = fields["partials"].clamp_min(SILENCE_DB + 1)  # silence is a step
     direction = torch.randn(64_000, generator=torch.Generator().manual_seed(3))
 
-    def heard(**changed):
-        lots = torch.Generator().manual_seed(5)
-        return waveform(grid_batch(**{**told, **changed}, pitch=torch.tensor(PITCHES)), lots)
+    def render_changed(**changed):
+        generator = torch.Generator().manual_seed(5)
+        return waveform(grid_batch(**{**fields, **changed}, pitch=torch.tensor(PITCHES)), generator)
 
     for name, rows in (("partials", (1, 4)), ("partials", (0, 52)), ("noise", (2, 20))):
-        level = told[name].clone().requires_grad_()
-        (heard(**{name: level}) @ direction)[rows[0]].backward()
-        moved = told[name].clone()
-        moved[rows] += 0.1
-        lower = told[name].clone()
+        level = fields[name].clone().requires_grad_()
+        (render_changed(**{name: level}) @ direction)[rows[0]].backward()
+        higher = fields[name].clone()
+        higher[rows] += 0.1
+        lower = fields[name].clone()
         lower[rows] -= 0.1
         with torch.no_grad():
-            apart = heard(**{name: moved}) - heard(**{name: lower})
-        change = float((apart.double() @ direction.double())[rows[0]]) / 0.2
+            difference = render_changed(**{name: higher}) - render_changed(**{name: lower})
+        change = float((difference.double() @ direction.double())[rows[0]]) / 0.2
         assert float(level.grad[rows].sum()) == pytest.approx(change, rel=0.02, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Notes put together: exact pitch, right levels, any length and rate, no clicks."""
+"""Rendered maps: exact pitch, right levels, any length and rate, no clicks."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from mechanical_ears.resynthesis.control_map import (
 )
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
-from support.toy_control_maps import plain
+from support.toy_control_maps import make_control_map
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 @pytest.mark.parametrize("pitch", [24, 45.5, 69, 96])
 def test_exact_pitch(pitch, rate):
-    sound = render(plain(), pitch=pitch, sample_rate=rate)
-    heard = refine(sound.samples, rate, pitch).frequency
-    assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.01
+    sound = render(make_control_map(), pitch=pitch, sample_rate=rate)
+    found = refine(sound.samples, rate, pitch).frequency
+    assert abs(cents_between(found, midi_to_hz(pitch))) < 0.01
 
 
 @pytest.mark.parametrize("frames", FRAME_COUNTS)
 def test_levels_of_partials(frames):
-    sound = render(plain(250.0, frames=frames)).samples[16_000:32_000]
+    sound = render(make_control_map(250.0, frames=frames)).samples[16_000:32_000]
     spectrum = 20 * np.log10(np.abs(np.fft.rfft(sound * np.hanning(16_000))) / 4000 + 1e-9)
     for number, level in ((1, -20), (2, -30), (3, -40)):
         assert abs(spectrum[250 * number] - level) < 0.05  # dB
@@ -44,11 +44,11 @@ def test_levels_of_partials(frames):
 
 
 def test_many_partials_follow_the_envelope():
-    controls = plain(50.0, levels=())
-    partials = controls.partials.copy()
+    control_map = make_control_map(50.0, levels=())
+    partials = control_map.partials.copy()
     partials[SINGLES : SINGLES + GROUPS] = -40
-    controls = dataclasses.replace(controls, partials=partials)
-    sound = render(controls).samples[16_000:32_000]
+    control_map = dataclasses.replace(control_map, partials=partials)
+    sound = render(control_map).samples[16_000:32_000]
     spectrum = 20 * np.log10(np.abs(np.fft.rfft(sound * np.hanning(16_000))) / 4000 + 1e-9)
     numbers = np.arange(SINGLES + 1, 150)
     assert np.abs(spectrum[50 * numbers] + 40).max() < 0.1  # dB
@@ -59,9 +59,9 @@ def test_levels_of_noise():
     widths = 10 * np.log10(np.diff(band_edges()) / (band_edges()[30] - band_edges()[10]))
     noise = np.full((BANDS, NOISE_FRAMES), SILENCE_DB, dtype=np.float16)
     noise[10:30] = -30 + widths[10:30, None]
-    controls = plain(levels=(), noise=noise)
+    control_map = make_control_map(levels=(), noise=noise)
     for rate in (16_000, 44_100):
-        sound = render(controls, sample_rate=rate).samples[rate : 3 * rate]
+        sound = render(control_map, sample_rate=rate).samples[rate : 3 * rate]
         assert abs(10 * np.log10((sound**2).mean()) + 30) < 0.7  # dB
         power = np.abs(np.fft.rfft(sound)) ** 2
         frequencies = np.fft.rfftfreq(len(sound), 1 / rate)
@@ -69,27 +69,27 @@ def test_levels_of_noise():
         assert power[inside].sum() > 0.97 * power.sum()
 
 
-def test_a_vibrato_sounds_as_told():
-    controls = plain(440.0)
-    cents = 50 * np.sin(2 * np.pi * 4 * controls.times)
-    controls = dataclasses.replace(controls, cents=cents.astype(np.float16))
-    back = analyse(render(controls), 69)
-    inside = (controls.times > 0.3) & (controls.times < 2.8)
-    found = np.interp(controls.times, back.times, back.cents.astype(float))
+def test_vibrato_is_rendered():
+    control_map = make_control_map(440.0)
+    cents = 50 * np.sin(2 * np.pi * 4 * control_map.times)
+    control_map = dataclasses.replace(control_map, cents=cents.astype(np.float16))
+    back = analyse(render(control_map), 69)
+    inside = (control_map.times > 0.3) & (control_map.times < 2.8)
+    found = np.interp(control_map.times, back.times, back.cents.astype(float))
     found += 1200 * np.log2(back.frequency / 440)
     assert np.abs(found - cents)[inside].max() < 8  # cents
 
 
 def test_nothing_passes_half_the_sample_rate():
-    controls = plain(1000.0, levels=(-20.0,) * 40, sample_rate=96_000)
-    assert np.abs(render(controls, sample_rate=96_000).samples).max() > 1
-    sound = render(controls, sample_rate=16_000).samples[16_000:32_000]
+    control_map = make_control_map(1000.0, levels=(-20.0,) * 40, sample_rate=96_000)
+    assert np.abs(render(control_map, sample_rate=96_000).samples).max() > 1
+    sound = render(control_map, sample_rate=16_000).samples[16_000:32_000]
     spectrum = 20 * np.log10(np.abs(np.fft.rfft(sound * np.hanning(16_000))) / 4000 + 1e-9)
     lines = np.zeros(len(spectrum), dtype=bool)
     for number in range(1, 8):
         lines[1000 * number - 3 : 1000 * number + 4] = True
-    assert spectrum[~lines].max() < -105  # dB: no partial comes back from above
-    up = render(plain(levels=(-20.0,) * 3), pitch=hz_to_midi(7000)).samples
+    assert spectrum[~lines].max() < -105  # dB: no aliasing
+    up = render(make_control_map(levels=(-20.0,) * 3), pitch=hz_to_midi(7000)).samples
     assert np.abs(up).max() < 0.11  # the second and third are left out
 
 
@@ -97,16 +97,16 @@ def test_nothing_passes_half_the_sample_rate():
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_no_clicks_at_any_length(seconds, rate):
     frames = FRAME_COUNTS[0]
-    controls = plain(441.0, levels=(-10.0,))
-    times = controls.times
+    control_map = make_control_map(441.0, levels=(-10.0,))
+    times = control_map.times
     fall = np.where(times > 3, -100 * (times - 3), 0.0)
     moving = -10 + 3 * np.sin(times * 9) + np.maximum(fall, -100)
-    partials = controls.partials.copy()
+    partials = control_map.partials.copy()
     partials[0] = moving
-    phases = controls.phases.copy()
+    phases = control_map.phases.copy()
     phases[0] = (np.arange(frames) * 7 % 256).astype(np.uint8).view(np.int8)
-    controls = dataclasses.replace(controls, partials=partials, phases=phases)
-    sound = render(controls, seconds=seconds, sample_rate=rate)
+    control_map = dataclasses.replace(control_map, partials=partials, phases=phases)
+    sound = render(control_map, seconds=seconds, sample_rate=rate)
     assert len(sound.samples) == round(seconds * rate)
     spectrum = np.abs(np.fft.rfft(sound.samples * np.hanning(len(sound.samples))))
     far = np.fft.rfftfreq(len(sound.samples), 1 / rate) > 4000
@@ -121,54 +121,54 @@ def level(samples: np.ndarray, rate: int, start: float) -> float:
 
 
 def test_a_held_note_is_held_longer_and_released():
-    controls = plain(levels=(-20.0, -26.0))
-    times = controls.times
-    partials = controls.partials.copy()
+    control_map = make_control_map(levels=(-20.0, -26.0))
+    times = control_map.times
+    partials = control_map.partials.copy()
     partials[:2] -= np.maximum(0, 60 * (times - 3)).astype(np.float16)
-    controls = dataclasses.replace(controls, partials=partials)
-    sound = render(controls, seconds=9).samples
+    control_map = dataclasses.replace(control_map, partials=partials)
+    sound = render(control_map, seconds=9).samples
     levels = [level(sound, 16_000, start) for start in (1, 3, 5, 7, 7.8)]
     assert np.ptp(levels) < 0.2  # dB
     assert level(sound, 16_000, 8.45) < levels[0] - 25
-    short = render(controls, seconds=1.5).samples
+    short = render(control_map, seconds=1.5).samples
     assert abs(level(short, 16_000, 0.3) - levels[0]) < 0.2
     assert level(short, 16_000, 0.95) < levels[0] - 25
 
 
-def test_a_falling_note_falls_on():
-    controls = plain(levels=(-10.0,))
-    partials = controls.partials.copy()
-    partials[0] = -10 - 8 * controls.times
-    controls = dataclasses.replace(controls, partials=partials)
-    sound = render(controls, seconds=8).samples
+def test_a_decaying_note_goes_on_decaying():
+    control_map = make_control_map(levels=(-10.0,))
+    partials = control_map.partials.copy()
+    partials[0] = -10 - 8 * control_map.times
+    control_map = dataclasses.replace(control_map, partials=partials)
+    sound = render(control_map, seconds=8).samples
     for start in (1.0, 3.5, 5.0, 6.8):
         expected = -13.01 - 8 * (start + 0.05)
         assert abs(level(sound, 16_000, start) - expected) < 0.5  # dB
-    short = render(controls, seconds=2).samples  # let go after 1 s, at a level still high
+    short = render(control_map, seconds=2).samples  # released after 1 s, at a level still high
     assert abs(level(short, 16_000, 1.5) - (-13.01 - 8 * 1.55)) < 0.5  # dB
 
 
 def test_gain_and_seed():
-    controls = plain(noise=np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16))
-    first, again = render(controls, seed=1).samples, render(controls, seed=1).samples
+    control_map = make_control_map(noise=np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16))
+    first, again = render(control_map, seed=1).samples, render(control_map, seed=1).samples
     assert np.array_equal(first, again)
-    assert not np.array_equal(first, render(controls, seed=2).samples)
-    assert np.allclose(render(controls, seed=1, velocity_gain=-6).samples, first * 10**-0.3)
+    assert not np.array_equal(first, render(control_map, seed=2).samples)
+    assert np.allclose(render(control_map, seed=1, velocity_gain=-6).samples, first * 10**-0.3)
 
 
-def test_half_a_map_is_half_a_sound():
-    controls = plain(noise=np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16))
-    parts = render(controls, noise=False).samples + render(controls, partials=False).samples
-    assert np.allclose(parts, render(controls).samples, atol=1e-5)
+def test_partials_and_noise_add_up():
+    control_map = make_control_map(noise=np.full((BANDS, NOISE_FRAMES), -60, dtype=np.float16))
+    parts = render(control_map, noise=False).samples + render(control_map, partials=False).samples
+    assert np.allclose(parts, render(control_map).samples, atol=1e-5)
 
 
 def test_silence_renders_as_silence():
-    assert np.array_equal(render(plain(levels=())), Sound(np.zeros(64_000), 16_000)) or not np.any(
-        render(plain(levels=())).samples
-    )
+    assert np.array_equal(
+        render(make_control_map(levels=())), Sound(np.zeros(64_000), 16_000)
+    ) or not np.any(render(make_control_map(levels=())).samples)
 
 
 @pytest.mark.parametrize("wrong", [{"sample_rate": 0}, {"seconds": 0.0}, {"pitch": 500.0}])
 def test_numbers_out_of_range(wrong):
     with pytest.raises(ControlMapError, match="outside"):
-        render(plain(), **wrong)
+        render(make_control_map(), **wrong)

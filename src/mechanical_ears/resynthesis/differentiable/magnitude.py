@@ -182,18 +182,18 @@ class MagnitudeRender(nn.Module):
         power = torch.exp(noise.transpose(1, 2) @ constant("noise_bands"))
         power = power * constant("noise_gain")
         first = amplitudes[:, None, :, 0].square() * weights[:, None]
-        step = _sum_responses(constant("skirt"), frequencies[:, None], first)
+        step = sum_responses(constant("skirt"), frequencies[:, None], first)
         power = power + step * constant("onset")[:, None]
         mean = (amplitudes @ constant("mean")).square()  # (batch, partials, frames)
         rest = amplitudes.square() @ constant("square") - (1 + ROUNDING) * mean
         frequencies, weights = frequencies[:, :, None], weights[:, :, None]
-        steady = _sum_responses(constant("response"), frequencies, weights)
-        spread = _sum_responses(constant("spread"), frequencies, weights)
+        steady = sum_responses(constant("response"), frequencies, weights)
+        spread = sum_responses(constant("spread"), frequencies, weights)
         power = torch.baddbmm(power, mean.transpose(1, 2), steady)
         return torch.baddbmm(power, rest.clamp_min(0).transpose(1, 2), spread)
 
 
-def _sum_responses(table: Tensor, frequencies: Tensor, weights: Tensor) -> Tensor:
+def sum_responses(table: Tensor, frequencies: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of responses, interpolated linearly between the rows of a table.
 
     Args:
