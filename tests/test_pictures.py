@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is what is in the sound, and files are whole."""
+"""Pictures: the drawn values are those of the sound; files are complete."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def tone() -> Sound:
     return Sound.sine(1000, seconds=1)
 
 
-def test_a_long_waveform_is_drawn_as_its_outline(tone: Sound) -> None:
+def test_a_long_waveform_is_drawn_as_an_outline(tone: Sound) -> None:
     axes = pictures.plot_waveform(tone, seconds=None).axes[0]
     outline = axes.collections[0].get_paths()[0].vertices
     assert outline[:, 1].max() == pytest.approx(1, abs=1e-4)
@@ -70,8 +70,8 @@ def test_the_spectrogram_is_brightest_at_the_tone(tone: Sound, scale: str) -> No
     assert axes.get_ylim()[1] == 8000
 
 
-def test_no_partial_falls_between_the_rows() -> None:
-    """Single-bin tones up to 8 kHz, many bins to a row on a logarithmic axis: all are drawn."""
+def test_no_partial_is_lost_between_rows() -> None:
+    """Single-bin tones up to 8 kHz, many bins per row of a logarithmic axis: all are drawn."""
     bins = np.array([100, 301, 502, 703, 904, 1005])
     times = np.arange(16_000) / 16_000
     samples = 0.1 * np.sin(2 * np.pi * 7.8125 * bins[:, None] * times).sum(axis=0)
@@ -83,18 +83,18 @@ def test_no_partial_falls_between_the_rows() -> None:
         assert middle[row - 1 : row + 1].max() > -1
 
 
-def test_log_axes_name_the_cs(tone: Sound) -> None:
+def test_log_axes_label_each_c(tone: Sound) -> None:
     figure = pictures.plot_spectrogram(tone)
     figure.draw_without_rendering()
     names = figure.axes[0].child_axes[0]
     labels = [label.get_text() for label in names.get_yticklabels()]
-    places = list(names.get_yticks())
+    positions = list(names.get_yticks())
     assert labels == ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8"]
-    assert places == [midi_to_hz(key) for key in range(24, 120, 12)]
+    assert positions == [midi_to_hz(key) for key in range(24, 120, 12)]
     assert labels[3] == midi_to_name(60)
 
 
-def test_the_sheet_shows_title_and_facts(tone: Sound) -> None:
+def test_the_overview_shows_title_length_rate_and_peak(tone: Sound) -> None:
     figure = pictures.plot_overview(Sound(0.5 * tone.samples, 16_000), "half a tone")
     assert [text.get_text() for text in figure.texts] == [
         "half a tone",
@@ -116,14 +116,14 @@ def test_the_sheet_shows_title_and_facts(tone: Sound) -> None:
     ],
     ids=["silence", "one sample", "three samples", "192 kHz", "100 Hz", "stereo"],
 )
-def test_every_sound_has_a_sheet(sound: Sound, tmp_path: Path) -> None:
+def test_every_sound_has_an_overview(sound: Sound, tmp_path: Path) -> None:
     path = pictures.save_figure(pictures.plot_overview(sound, "x"), tmp_path / "x.png")
     pixels = matplotlib.image.imread(path)
     assert pixels.shape == (990, 1650, 4)
     assert pixels[:, :, :3].std() > 0.05
 
 
-def test_an_empty_sound_has_nothing_to_draw() -> None:
+def test_an_empty_sound_is_refused() -> None:
     empty = Sound(np.zeros(0), 16_000)
     for draw in (
         pictures.plot_waveform,
@@ -135,12 +135,12 @@ def test_an_empty_sound_has_nothing_to_draw() -> None:
             draw(empty)
 
 
-def test_a_stretch_behind_the_end_is_refused(tone: Sound) -> None:
+def test_a_section_after_the_end_is_refused(tone: Sound) -> None:
     with pytest.raises(SoundError, match="from 2 s on, the sound is 1 s long"):
         pictures.plot_waveform(tone, start=2)
 
 
-def test_pictures_are_written_by_suffix(tone: Sound, tmp_path: Path) -> None:
+def test_the_suffix_selects_the_format(tone: Sound, tmp_path: Path) -> None:
     figure = pictures.plot_waveform(tone)
     png = pictures.save_figure(figure, tmp_path / "a.png")
     svg = pictures.save_figure(figure, tmp_path / "a.svg")
@@ -152,7 +152,7 @@ def test_pictures_are_written_by_suffix(tone: Sound, tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.PDF", "a.png", "a.svg"]
 
 
-def test_other_suffixes_and_missing_folders_are_told(tone: Sound, tmp_path: Path) -> None:
+def test_other_suffixes_and_missing_folders_are_refused(tone: Sound, tmp_path: Path) -> None:
     figure = pictures.plot_waveform(tone)
     with pytest.raises(EarsError, match=r"names no picture format; use one of \.png"):
         pictures.save_figure(figure, tmp_path / "a.gif")
@@ -160,7 +160,7 @@ def test_other_suffixes_and_missing_folders_are_told(tone: Sound, tmp_path: Path
         pictures.save_figure(figure, tmp_path / "absent" / "a.png")
 
 
-def test_the_users_matplotlib_is_left_alone(tone: Sound) -> None:
+def test_the_users_matplotlib_settings_are_kept(tone: Sound) -> None:
     before = dict(matplotlib.rcParams)
     pictures.encode_png(pictures.plot_preview(tone))
     assert dict(matplotlib.rcParams) == before

@@ -45,8 +45,8 @@ def test_spellings(name: str, midi: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "H4", "C", "4", "C##4", "C4.5", "C#-", "Do4"])
-def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no note name"):
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a note name"):
         name_to_midi(name)
 
 
@@ -82,12 +82,12 @@ def test_an_octave_is_1200_cents_and_a_fifth_about_702() -> None:
 
 
 @given(st.integers(0, PITCH_COUNT - 1))
-def test_names_go_there_and_back(midi: int) -> None:
+def test_names_convert_to_midi_and_back(midi: int) -> None:
     assert name_to_midi(midi_to_name(midi)) == midi
 
 
 @given(st.floats(0, 127))
-def test_frequencies_go_there_and_back(midi: float) -> None:
+def test_frequencies_convert_to_midi_and_back(midi: float) -> None:
     assert hz_to_midi(midi_to_hz(midi)) == pytest.approx(midi, abs=1e-9)
 
 

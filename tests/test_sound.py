@@ -1,4 +1,4 @@
-"""Sound: the article's sine, files of every kind, resampling, the notebook's player."""
+"""Sound: the article's sine, channels, files, resampling, the notebook's player."""
 
 import base64
 import io
@@ -16,24 +16,24 @@ from hypothesis import strategies as st
 from mechanical_ears.errors import EarsError, SoundError
 from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 
-SIXTEEN_BITS = 2**-15  # one step
+STEP = 2**-15  # of 16-bit samples
 
 
 def frequency_of(sound: Sound) -> float:
-    """Frequency in Hz of a sine, from the phase that passes between two halves of it."""
+    """Frequency in Hz of a sine, from the phase difference between its halves."""
     half = len(sound.samples) // 2
     first, second = (
         np.fft.rfft(part * np.hanning(half), 1 << 18)
         for part in (sound.samples[:half], sound.samples[half : 2 * half])
     )
     peak = int(np.abs(first).argmax())
-    rough = peak * sound.sample_rate / (1 << 18)
-    turn = np.angle(second[peak] * np.conj(first[peak])) / (2 * np.pi)
-    turns = np.round(rough * half / sound.sample_rate - turn) + turn
-    return float(turns * sound.sample_rate / half)
+    estimate = peak * sound.sample_rate / (1 << 18)
+    fraction = np.angle(second[peak] * np.conj(first[peak])) / (2 * np.pi)  # cycles
+    cycles = np.round(estimate * half / sound.sample_rate - fraction) + fraction
+    return float(cycles * sound.sample_rate / half)
 
 
-def test_the_articles_sine_on_exact_time() -> None:
+def test_the_articles_sine_at_exact_times() -> None:
     sound = Sound.sine()
     assert (len(sound.samples), sound.sample_rate, sound.seconds) == (64_000, 16_000, 4.0)
     assert sound.samples.dtype == np.float32
@@ -49,12 +49,12 @@ def test_sines_have_their_frequency(frequency: float, sample_rate: int) -> None:
 
 
 @pytest.mark.parametrize("frequency", [0, -1, 8000, 9000])
-def test_a_sine_beyond_nyquist_is_refused(frequency: float) -> None:
+def test_a_sine_above_nyquist_is_refused(frequency: float) -> None:
     with pytest.raises(SoundError, match=r"outside 0\.\.8000 Hz; .*raise the sample rate"):
         Sound.sine(frequency)
 
 
-def test_a_sine_of_no_length_is_refused() -> None:
+def test_a_sine_without_samples_is_refused() -> None:
     with pytest.raises(SoundError, match="holds no sample"):
         Sound.sine(seconds=0)
 
@@ -109,15 +109,15 @@ def test_channels_are_kept_and_mixed() -> None:
     assert mono.mono() is mono
 
 
-def test_one_channel_is_one_row() -> None:
-    """The shape says how many channels there are: (samples, 1) is (samples,)."""
+def test_one_channel_has_one_dimension() -> None:
+    """(samples, 1) becomes (samples,)."""
     sound = Sound(np.arange(4).reshape(4, 1) / 4, 16_000)
     assert sound.channels == 1
     assert sound.samples.tolist() == [0, 0.25, 0.5, 0.75]
     assert sound.samples.flags.c_contiguous
 
 
-def test_no_samples_are_a_sound_of_no_length() -> None:
+def test_a_sound_may_be_empty() -> None:
     for shape in ((0,), (0, 2)):
         assert Sound(np.zeros(shape), 16_000).seconds == 0
 
@@ -141,7 +141,7 @@ def test_more_channels_than_a_format_has_are_refused(tmp_path: Path) -> None:
         quad.save(tmp_path / "x.mp3")
 
 
-def test_channels_are_resampled_each() -> None:
+def test_each_channel_is_resampled() -> None:
     sound = two_tones().resample(16_000)
     assert sound.samples.shape == (16_000, 2)
     assert peaks(sound.samples) == [440, 660]
@@ -162,7 +162,12 @@ def test_spectra_are_those_of_the_mono_mix() -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "tolerance"),
-    [(".wav", 1.5 * SIXTEEN_BITS), (".flac", 1.5 * SIXTEEN_BITS), (".ogg", 0.03), (".mp3", 0.03)],
+    [
+        (".wav", 1.5 * STEP),
+        (".flac", 1.5 * STEP),
+        (".ogg", 0.03),
+        (".mp3", 0.03),
+    ],
 )
 def test_saved_sounds_load_again(tmp_path: Path, suffix: str, tolerance: float) -> None:
     assert suffix in FORMATS
@@ -180,7 +185,7 @@ def test_saved_sounds_load_again(tmp_path: Path, suffix: str, tolerance: float) 
     ("subtype", "tolerance"),
     [("PCM_U8", 2**-7), ("PCM_24", 2**-23), ("PCM_32", 2**-24), ("FLOAT", 0), ("DOUBLE", 0)],
 )
-def test_every_width_of_wav_loads(tmp_path: Path, subtype: str, tolerance: float) -> None:
+def test_every_sample_format_of_wav_loads(tmp_path: Path, subtype: str, tolerance: float) -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, 500).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype=subtype)
     loaded = Sound.load(tmp_path / "a.wav")
@@ -194,13 +199,20 @@ def test_stereo_is_mixed_to_its_mean(tmp_path: Path) -> None:
     np.testing.assert_array_equal(Sound.load(tmp_path / "a.wav").samples, [0.375, 0, -0.5])
 
 
+def test_the_old_name_of_max_seconds_still_works(tmp_path: Path) -> None:
+    path = Sound.sine(seconds=1).save(tmp_path / "a.wav")
+    with pytest.warns(DeprecationWarning, match='"longest" of load is now "max_seconds"'):
+        assert Sound.load(path, longest=0.5).seconds == 0.5  # type: ignore[call-arg]
+    assert Sound.load(path, max_seconds=0.5).seconds == 0.5
+
+
 def test_saving_clips_beyond_full_scale(tmp_path: Path) -> None:
     Sound(np.array([2.0, -3.0, 0.5]), 8000).save(tmp_path / "loud.wav")
     loaded = Sound.load(tmp_path / "loud.wav")
-    np.testing.assert_allclose(loaded.samples, [1, -1, 0.5], atol=2 * SIXTEEN_BITS)
+    np.testing.assert_allclose(loaded.samples, [1, -1, 0.5], atol=2 * STEP)
 
 
-def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+def test_files_that_cannot_be_loaded_give_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not a sound at all " * 20)
     (tmp_path / "empty.wav").write_bytes(b"")
     soundfile.write(tmp_path / "silent.wav", np.zeros(0), 16_000)
@@ -226,13 +238,13 @@ def test_unknown_suffixes_are_refused(tmp_path: Path, name: str) -> None:
         Sound.sine().save(tmp_path / name)
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EarsError, match=r"cannot write: No such file.*create the folder first"):
         Sound.sine().save(tmp_path / "absent" / "tone.wav")
 
 
 @pytest.mark.parametrize(("suffix", "rate"), [("mp3", 96_000), ("ogg", 400_000), ("flac", 700_000)])
-def test_rates_a_format_does_not_take_are_told(tmp_path: Path, suffix: str, rate: int) -> None:
+def test_unsupported_rates_are_refused(tmp_path: Path, suffix: str, rate: int) -> None:
     path = tmp_path / f"tone.{suffix}"
     path.write_bytes(b"before")
     with pytest.raises(SoundError, match=r"resample\(\) to 44100 Hz, or save as \.wav"):
@@ -240,8 +252,8 @@ def test_rates_a_format_does_not_take_are_told(tmp_path: Path, suffix: str, rate
     assert path.read_bytes() == b"before"
 
 
-def test_a_long_ogg_is_written_in_pieces(tmp_path: Path) -> None:
-    """Handed five minutes at once, libsndfile 1.2 dies of a segmentation fault."""
+def test_a_long_ogg_is_written_in_blocks(tmp_path: Path) -> None:
+    """With five minutes at once, libsndfile 1.2 has a segmentation fault."""
     Sound(np.zeros(44_100 * 300), 44_100).save(tmp_path / "long.ogg")
     assert soundfile.info(tmp_path / "long.ogg").frames == 44_100 * 300
 
@@ -250,8 +262,8 @@ def test_folders_are_searched_for_sound_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("b/2.WAV", "a.flac", "c.mp3", "notes.txt"):
         (tmp_path / name).touch()
-    found = [str(file.relative_to(tmp_path)) for file in find_sound_files(tmp_path)]
-    assert found == ["a.flac", "b/2.WAV", "c.mp3"]
+    files = [str(file.relative_to(tmp_path)) for file in find_sound_files(tmp_path)]
+    assert files == ["a.flac", "b/2.WAV", "c.mp3"]
     assert find_sound_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
     (tmp_path / "empty").mkdir()
     assert find_sound_files(tmp_path / "empty") == []
@@ -272,12 +284,12 @@ def test_resampling_keeps_time_and_pitch(rate: int) -> None:
     np.testing.assert_allclose(sound.samples[inner], expected[inner], atol=1e-4)
 
 
-def test_resampling_down_leaves_no_alias() -> None:
+def test_downsampling_does_not_alias() -> None:
     sound = Sound.sine(6000, 1, 44_100).resample(8000)
     assert np.abs(sound.samples[800:-800]).max() < 1e-5
 
 
-def test_resampling_to_no_rate_is_refused() -> None:
+def test_resampling_to_bad_rates_is_refused() -> None:
     with pytest.raises(SoundError, match="sample rate is 0 Hz"):
         Sound.sine().resample(0)
     with pytest.raises(SoundError, match="hold no sample at 100 Hz"):
@@ -298,11 +310,11 @@ def test_the_notebook_player_holds_the_sound_and_a_picture(sound: Sound) -> None
     assert picture is not None
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(wave[1])), dtype="float32")
     assert rate == 16_000
-    np.testing.assert_allclose(samples, sound.samples, atol=2 * SIXTEEN_BITS)
+    np.testing.assert_allclose(samples, sound.samples, atol=2 * STEP)
     assert base64.b64decode(picture[1]).startswith(b"\x89PNG")
 
 
-def test_an_empty_sound_has_a_player_too() -> None:
+def test_an_empty_sound_in_a_notebook() -> None:
     assert Sound(np.zeros(0), 16_000)._repr_html_() == "<p>a sound of 0 s</p>"
 
 
@@ -313,13 +325,13 @@ def test_plot_draws_the_first_tenth_of_a_second() -> None:
     np.testing.assert_array_equal(values, Sound.sine().samples[:1600])
 
 
-def test_playing_without_sounddevice_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playing_without_sounddevice_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SoundError, match=r"cannot play without sounddevice; pip install"):
         Sound.sine().play()
 
 
-def test_playing_hands_the_samples_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playing_sends_clipped_samples_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[tuple[np.ndarray, int]] = []
 
     class Device:
@@ -341,7 +353,7 @@ def test_playing_hands_the_samples_to_the_device(monkeypatch: pytest.MonkeyPatch
         Sound(np.zeros(3), 1).play()
 
 
-def test_importing_sound_stays_light() -> None:
+def test_importing_sound_loads_no_heavy_module() -> None:
     heavy = "matplotlib", "soundfile", "soxr", "sounddevice", "scipy", "torch"
     code = f"import mechanical_ears.sound, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -298,7 +298,7 @@ class TestOtherCorpora:
         assert no_leavings(tmp_path)
 
     def test_a_store_that_is_none(self, tmp_path, capsys):
-        refused(capsys, ["corpus", "info", tmp_path], "is no store", "ears corpus build")
+        refused(capsys, ["corpus", "info", tmp_path], "is not a store", "ears corpus build")
 
     def test_a_model_that_is_none(self, tmp_path, capsys):
         (tmp_path / "model.onnx").write_bytes(b"no model")

@@ -1,4 +1,4 @@
-"""Folders of recordings: what file names and tables tell, and what is wrong with them."""
+"""Folders of recordings: labels from file names and tables, and errors in them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.sound import Sound
 from support.paths import DATA
-
-DATA = DATA
 
 
 def _record(path: Path, sample_rate: int = 16_000, frequency: float = 440) -> Path:
@@ -55,19 +53,19 @@ def _record(path: Path, sample_rate: int = 16_000, frequency: float = 440) -> Pa
         ("bass_electronic_018-022-100", 22, 100, "bass_electronic_018"),
     ],
 )
-def test_labels_told_by_names(stem: str, pitch: int, velocity: int | None, instrument: str) -> None:
+def test_labels_from_names(stem: str, pitch: int, velocity: int | None, instrument: str) -> None:
     assert labels_from_name(stem) == NameLabels(pitch, velocity, instrument)
 
 
 @pytest.mark.parametrize(
     "stem", ["kick", "my_take_1", "A3 to C4", "G#9", "C10", "violin_300_100", "Es4", ""]
 )
-def test_names_that_tell_no_pitch(stem: str) -> None:
+def test_names_without_a_single_pitch(stem: str) -> None:
     assert labels_from_name(stem) is None
 
 
 @pytest.mark.parametrize(
-    ("instrument", "kind"),
+    ("instrument", "labels"),
     [
         ("Piano", ("keyboard", None)),
         ("GrandPiano", ("keyboard", None)),
@@ -83,11 +81,13 @@ def test_names_that_tell_no_pitch(stem: str) -> None:
         ("synth_lead_synthetic_003", ("synth_lead", "synthetic")),
     ],
 )
-def test_kinds_told_by_names(instrument: str, kind: tuple[str | None, str | None]) -> None:
-    assert family_and_source_from_name(instrument) == kind
+def test_family_and_source_from_names(
+    instrument: str, labels: tuple[str | None, str | None]
+) -> None:
+    assert family_and_source_from_name(instrument) == labels
 
 
-def test_folder_is_walked_in_the_order_of_paths(tmp_path: Path) -> None:
+def test_recordings_are_sorted_by_path(tmp_path: Path) -> None:
     for name in ("b/Viola D4 p.wav", "a/flute/A4.FLAC", "c3.ogg", "b/E4.mp3"):
         _record(tmp_path / name, 44_100 if name.endswith("mp3") else 16_000)
     _record(tmp_path / ".trash" / "A1.wav")
@@ -103,7 +103,7 @@ def test_folder_is_walked_in_the_order_of_paths(tmp_path: Path) -> None:
     assert len(corpus) == 4
     assert {note.sound.sample_rate for note in notes} == {corpus.sample_rate} == {44_100}
     assert Folder(tmp_path, sample_rate=8_000).sample_rate == 8_000
-    assert [place.index for place in corpus.scan(3)] == [3]
+    assert [entry.index for entry in corpus.scan(3)] == [3]
 
 
 def test_samples_are_those_of_the_file(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_samples_are_those_of_the_file(tmp_path: Path) -> None:
     assert Folder(tmp_path).provenance.files == {"A4.wav": digest}
 
 
-def test_what_cannot_be_used_is_told_and_passed(tmp_path: Path) -> None:
+def test_a_scan_reports_bad_recordings_and_continues(tmp_path: Path) -> None:
     _record(tmp_path / "A4.wav")
     (tmp_path / "B4.wav").write_text("not a sound")
     _record(tmp_path / "kick.wav")
@@ -131,16 +131,16 @@ def test_what_cannot_be_used_is_told_and_passed(tmp_path: Path) -> None:
     assert (silent.note, silent.problem) == (None, None)
 
 
-def test_folders_that_are_none(tmp_path: Path) -> None:
+def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such folder"):
         Folder(tmp_path / "absent")
-    with pytest.raises(CorpusError, match=r"holds no recordings; give a folder with \.wav"):
+    with pytest.raises(CorpusError, match=r"has no recordings; give a folder with \.wav"):
         Folder(tmp_path)
     with pytest.raises(CorpusError, match="is a file, not a folder"):
         Folder(_record(tmp_path / "A4.wav"))
 
 
-def test_a_table_tells_what_names_do_not(tmp_path: Path) -> None:
+def test_a_table_overrides_names(tmp_path: Path) -> None:
     for name in ("x.wav", "y.wav", "Piano C4.wav", "unlisted A4.wav"):
         _record(tmp_path / name)
     (tmp_path / "labels.csv").write_text(
@@ -161,17 +161,17 @@ def test_a_table_tells_what_names_do_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("file\nA4.wav\n", 'line 1: has the columns file; name a column "file" and one of pitch'),
+        ("file\nA4.wav\n", 'line 1: has the columns file; give a column "file" and one of pitch'),
         ("", "line 1: has the columns (none)"),
-        ("file,pitch\n", "names no recordings"),
+        ("file,pitch\n", "lists no recordings"),
         ("file,pitch\nA4.wav,69\nB4.wav,71\n", 'line 3: there is no file "B4.wav" in'),
         ("file,pitch\nA4.wav,128\n", 'line 2: "pitch" is 128, outside 0..127'),
-        ("file,pitch\nA4.wav,\n", 'line 2: "" is no note name'),
-        ("file,pitch\nA4.wav,x\n", 'line 2: "x" is no note name'),
-        ("file,pitch\nA4.wav\n", 'line 2: "" is no note name'),
+        ("file,pitch\nA4.wav,\n", 'line 2: "" is not a note name'),
+        ("file,pitch\nA4.wav,x\n", 'line 2: "x" is not a note name'),
+        ("file,pitch\nA4.wav\n", 'line 2: "" is not a note name'),
         ("file,pitch,velocity\nA4.wav,69,ff\n", 'line 2: "velocity" is ff, outside 0..127'),
-        ("file,pitch,family\nA4.wav,69,tuba\n", 'line 2: "family" is "tuba", none of bass'),
-        ("file,pitch\nA4.wav,69\nA4.wav,69\n", 'line 3: "A4.wav" is named a second time'),
+        ("file,pitch,family\nA4.wav,69,tuba\n", 'line 2: "family" is "tuba", not one of bass'),
+        ("file,pitch\nA4.wav,69\nA4.wav,69\n", 'line 3: "A4.wav" is listed a second time'),
     ],
 )
 def test_bad_tables(tmp_path: Path, table: str, message: str) -> None:
@@ -183,7 +183,7 @@ def test_bad_tables(tmp_path: Path, table: str, message: str) -> None:
     assert str(caught.value).startswith(str(path))
 
 
-def test_a_table_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+def test_a_missing_or_binary_table(tmp_path: Path) -> None:
     recording = _record(tmp_path / "A4.wav")
     with pytest.raises(CorpusError, match="no such file"):
         Folder(tmp_path, labels=tmp_path / "absent.csv")
@@ -198,8 +198,8 @@ def test_real_recordings_agree_with_their_table(name: str) -> None:
         pytest.skip(f"the development data {folder} is absent")
     with (folder / "truth.csv").open() as file:
         truth = {Path(row["file"]).stem: int(row["pitch_midi"]) for row in csv.DictReader(file)}
-    told = {stem: labels_from_name(stem) for stem in truth}
-    assert {stem: label and label.pitch for stem, label in told.items()} == truth
+    labels = {stem: labels_from_name(stem) for stem in truth}
+    assert {stem: label and label.pitch for stem, label in labels.items()} == truth
     by_name, by_table = Folder(folder), Folder(folder, labels=folder / "truth.csv")
     assert len(by_name) == len(by_table) == len(truth)
     assert by_name.sample_rate == 44_100

@@ -1,4 +1,4 @@
-"""Stores: what is written is what is read, whole or not at all, and a killed build goes on."""
+"""Stores: written notes are read again, builds are atomic and can be resumed."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class Ramps(Corpus):
                 )  # fmt: skip
 
 
-def test_labels_and_audio_come_back(tmp_path):
+def test_labels_and_audio_are_read_as_written(tmp_path):
     report = build_store(Ramps(60, silent=(3, 4)), tmp_path / "s", split=(0.8, 0.1, 0.1))
     store = Store(tmp_path / "s")
     assert (report.notes, report.silent, report.bad) == (58, 2, [])
@@ -79,7 +79,7 @@ def test_sides_share_no_instrument(tmp_path):
     assert set(store.side[held_out]) == {"validation", "test"}
 
 
-def test_short_notes_are_padded_and_long_ones_cut(tmp_path):
+def test_short_notes_are_padded_and_long_ones_truncated(tmp_path):
     build_store(Ramps(3, samples=150), tmp_path / "short", seconds=2)
     assert Store(tmp_path / "short").audio[2, 149:152].tolist() == [655, 0, 0]
     assert len(Store(tmp_path / "short").note(2).sound.samples) == 150
@@ -100,31 +100,31 @@ def test_bad_records_can_be_skipped(tmp_path):
     assert json.loads((tmp_path / "s" / "store.json").read_text())["bad"] == report.bad
 
 
-def test_a_build_goes_on_behind_its_last_whole_chunk(tmp_path, monkeypatch):
+def test_a_build_is_resumed_after_its_last_complete_chunk(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "CHUNK_NOTES", 8)
     build_store(Ramps(60, silent=(9,)), tmp_path / "whole")
     with pytest.raises(CorpusError):
         build_store(Ramps(60, silent=(9,), bad=(30,)), tmp_path / "cut")
-    walked = []
+    starts = []
     corpus = Ramps(60, silent=(9,))
     scan = corpus.scan
-    monkeypatch.setattr(corpus, "scan", lambda start: (walked.append(start), scan(start))[1])
+    monkeypatch.setattr(corpus, "scan", lambda start: (starts.append(start), scan(start))[1])
     build_store(corpus, tmp_path / "cut")
-    assert walked == [24]
+    assert starts == [24]
     for name in ("audio.npy", "labels.parquet"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]
 
 
-def test_another_corpus_does_not_go_on_with_it(tmp_path, monkeypatch):
+def test_a_build_of_another_corpus_is_not_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "CHUNK_NOTES", 8)
     with pytest.raises(CorpusError):
         build_store(Ramps(60, bad=(30,)), tmp_path / "s")
-    with pytest.raises(CorpusError, match="another corpus is being built there"):
+    with pytest.raises(CorpusError, match="a build of another corpus was interrupted"):
         build_store(Ramps(61), tmp_path / "s")
 
 
-def test_kill_9_then_the_same_command_gives_the_same_store(tmp_path):
+def test_a_killed_build_is_resumed_by_the_same_command(tmp_path):
     command = [
         sys.executable, "-m", "mechanical_ears.cli", "corpus", "build", "toy",
         "--count", "1600", "--instruments", "12", "-o",
@@ -138,7 +138,7 @@ def test_kill_9_then_the_same_command_gives_the_same_store(tmp_path):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed").exists(), "nothing half-written bears the store's name"
+    assert not (tmp_path / "killed").exists(), "an incomplete store must not have the final name"
     done = subprocess.run([*command, tmp_path / "killed"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     killed, whole = Store(tmp_path / "killed"), Toy(1600, instruments=12)
@@ -163,7 +163,7 @@ def test_an_existing_store_is_not_touched(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: (path / "store.json").unlink(), "is no store"),
+        (lambda path: (path / "store.json").unlink(), "is not a store"),
         (lambda path: (path / "store.json").write_text("{"), "store.json is damaged"),
         (lambda path: (path / "labels.parquet").write_bytes(b"PAR1"), "is damaged"),
         (lambda path: os.truncate(path / "audio.npy", 500), "is damaged"),
@@ -177,12 +177,12 @@ def test_damaged_stores(tmp_path, damage, message):
         Store(tmp_path / "s")
 
 
-def test_sides_that_are_not_there(tmp_path):
+def test_missing_sides(tmp_path):
     build_store(Ramps(3), tmp_path / "s")
     store = Store(tmp_path / "s")
-    with pytest.raises(CorpusError, match="no note on the validation side"):
+    with pytest.raises(CorpusError, match="no notes on the validation side"):
         store.rows("validation")
     with pytest.raises(CorpusError, match='no side "trial"'):
         store.rows("trial")
     for side in ("train", "held-out", "all"):
-        assert store.rows(side).tolist() == [0, 1, 2], "an unsplit store is what one takes it for"
+        assert store.rows(side).tolist() == [0, 1, 2], "without a split every side has all notes"

@@ -22,7 +22,7 @@ HARMONIC = [kind for kind in KINDS if kind not in INHARMONIC]
 
 
 @cache
-def all_kinds(pitch: int, velocity: int, sample_rate: int) -> dict[int, Note]:
+def one_of_each_kind(pitch: int, velocity: int, sample_rate: int) -> dict[int, Note]:
     toy = Toy(
         len(KINDS),
         instruments=len(KINDS),
@@ -33,30 +33,32 @@ def all_kinds(pitch: int, velocity: int, sample_rate: int) -> dict[int, Note]:
     return {note.instrument_id: note for note in toy}
 
 
-def one(kind: int, pitch: int, velocity: int = 100, sample_rate: int = 16_000) -> Note:
+def make_note(kind: int, pitch: int, velocity: int = 100, sample_rate: int = 16_000) -> Note:
     """A note of the ``kind``-th kind of voice."""
-    return all_kinds(pitch, velocity, sample_rate)[kind]
+    return one_of_each_kind(pitch, velocity, sample_rate)[kind]
 
 
 def vertex(three: np.ndarray) -> float:
-    """Where the parabola through three points is highest, in steps from the middle one."""
+    """Maximum of the parabola through three points, in steps from the middle one."""
     return float(0.5 * (three[0] - three[2]) / (three[0] - 2 * three[1] + three[2]))
 
 
-def period_of(note: Note) -> float:
-    """Frequency in Hz whose period the sound repeats after: autocorrelation, no model of partials.
+def repetition_rate(note: Note) -> float:
+    """Frequency in Hz of the period of a sound, by autocorrelation without a model of partials.
 
-    Of the places where the sound is nearly as like itself as it ever is, the first.
+    The period is the first peak that is nearly as high as the highest.
     """
     samples = note.sound.samples[1600:17_984].astype(np.float64)
-    finer = 8  # lags to a sample
+    oversampling = 8  # lags per sample
     spectrum = np.fft.rfft(samples, 1 << 15)
-    likeness = np.fft.irfft(np.abs(spectrum) ** 2, finer << 15)[: finer * 4096]
-    likeness /= len(samples) - np.arange(len(likeness)) / finer
-    shortest = int(np.argmax(likeness < 0))
-    peaks = 1 + shortest + np.flatnonzero(np.diff(np.sign(np.diff(likeness[shortest:]))) < 0)
-    first = int(peaks[likeness[peaks] > 0.93 * likeness[peaks].max()][0])
-    return note.sound.sample_rate * finer / (first + vertex(likeness[first - 1 : first + 2]))
+    correlation = np.fft.irfft(np.abs(spectrum) ** 2, oversampling << 15)[: oversampling * 4096]
+    correlation /= len(samples) - np.arange(len(correlation)) / oversampling
+    shortest = int(np.argmax(correlation < 0))
+    peaks = 1 + shortest + np.flatnonzero(np.diff(np.sign(np.diff(correlation[shortest:]))) < 0)
+    first = int(peaks[correlation[peaks] > 0.93 * correlation[peaks].max()][0])
+    return (
+        note.sound.sample_rate * oversampling / (first + vertex(correlation[first - 1 : first + 2]))
+    )
 
 
 def fundamental_of(note: Note) -> float:
@@ -64,8 +66,8 @@ def fundamental_of(note: Note) -> float:
     samples = note.sound.samples[:48_000] * np.hanning(48_000)
     size = 1 << 19
     levels = np.log(np.abs(np.fft.rfft(samples, size)) + 1e-12)
-    place = midi_to_hz(note.pitch) * size / note.sound.sample_rate
-    low, high = int(place * 0.97), int(place * 1.03) + 1
+    expected = midi_to_hz(note.pitch) * size / note.sound.sample_rate
+    low, high = int(expected * 0.97), int(expected * 1.03) + 1
     peak = low + int(levels[low:high].argmax())
     assert low < peak < high - 1
     return (peak + vertex(levels[peak - 1 : peak + 2])) * note.sound.sample_rate / size
@@ -80,21 +82,21 @@ def centroid_of(note: Note) -> float:
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 @pytest.mark.parametrize("pitch", [21, 33, 48, 60, 77, 96, 108])
 def test_the_fundamental_is_within_a_cent(kind: int, pitch: int) -> None:
-    note = one(kind, pitch)
+    note = make_note(kind, pitch)
     assert hz_to_midi(fundamental_of(note)) == pytest.approx(pitch, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 @pytest.mark.parametrize("pitch", [40, 52, 64])
 def test_the_sound_repeats_at_the_pitch(kind: int, pitch: int) -> None:
-    """No kind of voice sounds an octave off; stiff strings may seem up to a tenth sharp."""
-    note = one(kind, pitch)
-    assert hz_to_midi(period_of(note)) == pytest.approx(pitch, abs=0.15)
+    """No voice is an octave off; stiff strings may be up to a tenth of a semitone sharp."""
+    note = make_note(kind, pitch)
+    assert hz_to_midi(repetition_rate(note)) == pytest.approx(pitch, abs=0.15)
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
-def test_velocity_makes_louder_and_brighter(kind: int) -> None:
-    notes = [one(kind, 48, velocity) for velocity in VELOCITIES]
+def test_higher_velocities_are_louder_and_brighter(kind: int) -> None:
+    notes = [make_note(kind, 48, velocity) for velocity in VELOCITIES]
     power = [float(np.mean(note.sound.samples.astype(np.float64) ** 2)) for note in notes]
     louder = np.diff(10 * np.log10(power))
     assert (louder > 2).all()
@@ -103,8 +105,8 @@ def test_velocity_makes_louder_and_brighter(kind: int) -> None:
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
-def test_notes_begin_and_end_in_silence_without_clicks(kind: int) -> None:
-    samples = one(kind, 60, 127).sound.samples
+def test_notes_start_and_end_without_clicks(kind: int) -> None:
+    samples = make_note(kind, 60, 127).sound.samples
     assert len(samples) == 64_000
     assert samples[0] == 0
     assert abs(samples[-1]) < 1e-6
@@ -115,8 +117,8 @@ def test_notes_begin_and_end_in_silence_without_clicks(kind: int) -> None:
     assert (np.diff(last) <= 1e-3).all()
 
 
-def test_keys_are_held_three_seconds() -> None:
-    organ = one(0, 60).sound.samples
+def test_keys_are_held_for_three_seconds() -> None:
+    organ = make_note(0, 60).sound.samples
     level = np.sqrt(np.mean(organ[: 15 * 4000].reshape(15, 4000) ** 2, axis=1))
     np.testing.assert_allclose(level[1:12], level[1], rtol=0.02)
     assert level[13] < 0.7 * level[11]
@@ -124,9 +126,9 @@ def test_keys_are_held_three_seconds() -> None:
 
 @pytest.mark.parametrize("name", HARMONIC)
 @pytest.mark.parametrize("pitch", [65, 89])
-def test_nothing_folds_back_at_half_the_rate(name: str, pitch: int) -> None:
-    """At 8 kHz, what folded back would stand between the harmonics."""
-    samples = one(KINDS.index(name), pitch, 127, sample_rate=8000).sound.samples
+def test_voices_do_not_alias(name: str, pitch: int) -> None:
+    """At 8 kHz, aliases would be between the harmonics."""
+    samples = make_note(KINDS.index(name), pitch, 127, sample_rate=8000).sound.samples
     power = np.abs(np.fft.rfft(samples[:24_000] * np.hanning(24_000))) ** 2
     frequencies = np.fft.rfftfreq(24_000, 1 / 8000)
     harmonic = midi_to_hz(pitch) * np.round(frequencies / midi_to_hz(pitch))
@@ -142,27 +144,27 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert [note.name for note in first] != [note.name for note in other]
 
 
-def test_a_walk_may_begin_anywhere() -> None:
+def test_a_scan_may_start_anywhere() -> None:
     toy = Toy(20, seed=3, seconds=0.5)
-    walked = list(toy.scan())
-    assert [place.index for place in walked] == list(range(20))
+    entries = list(toy.scan())
+    assert [entry.index for entry in entries] == list(range(20))
     for start in (0, 7, 19, 20):
         tail = list(toy.scan(start))
         assert len(tail) == 20 - start
-        for a, b in zip(tail, walked[start:], strict=True):
+        for a, b in zip(tail, entries[start:], strict=True):
             assert a.index == b.index
             assert a.note.name == b.note.name
             assert a.note.sound.samples.tobytes() == b.note.sound.samples.tobytes()
 
 
-def test_a_longer_corpus_begins_with_the_shorter() -> None:
+def test_a_longer_corpus_starts_with_the_shorter() -> None:
     short, long = Toy(5, seconds=0.5), Toy(500, seconds=0.5)
     for a, b in zip(short, islice(long, 5), strict=True):
         assert a.name == b.name
         assert a.sound.samples.tobytes() == b.sound.samples.tobytes()
 
 
-def test_labels_are_nsynths_and_cover_it() -> None:
+def test_labels_cover_nsynths_vocabulary() -> None:
     toy = Toy(600, seconds=0.2)
     notes = list(toy)
     assert len(toy) == len(notes) == 600
@@ -186,11 +188,11 @@ def test_labels_are_nsynths_and_cover_it() -> None:
         assert np.abs(note.sound.samples).max() < 1
 
 
-def test_provenance_says_toy() -> None:
+def test_provenance() -> None:
     assert (Toy(1).provenance.title, Toy(1).provenance.licence) == ("toy", "CC0-1.0")
 
 
-def test_all_combinations_come_once() -> None:
+def test_all_combinations_occur_once() -> None:
     toy = Toy(12, instruments=2, pitches=(60, 61, 62), velocities=(50, 100), seconds=0.2)
     assert len({(note.instrument, note.pitch, note.velocity) for note in toy}) == 12
 
@@ -205,14 +207,17 @@ def test_all_combinations_come_once() -> None:
         ({"velocities": (0,)}, r'"velocity" is 0, outside 1\.\.127'),
         ({"pitches": (120,)}, r"pitch 120 \(8372 Hz\) cannot sound at 16000 Hz; raise"),
         ({"seconds": 0.1}, '"seconds" is 0.1, below 0.2'),
-        ({"count": 6, "instruments": 1, "pitches": (60,)}, "6 notes are wanted of 5 different"),
+        (
+            {"count": 6, "instruments": 1, "pitches": (60,)},
+            '"count" is 6, but there are only 5',
+        ),
     ],
 )
-def test_bad_arguments_are_told(settings: dict[str, object], problem: str) -> None:
+def test_bad_arguments_are_refused(settings: dict[str, object], problem: str) -> None:
     with pytest.raises(CorpusError, match=problem):
         Toy(**settings)  # type: ignore[arg-type]
 
 
-def test_a_place_outside_is_told() -> None:
+def test_an_index_out_of_range_is_refused() -> None:
     with pytest.raises(CorpusError, match=r'"index" is 5, outside 0\.\.4'):
         Toy(5).note(5)

@@ -145,7 +145,7 @@ def test_bad_input_is_reported_in_one_line(toy_weights, toy_store, tmp_path, cap
     error = error_of(capsys, "--corpus", toy_store, "--model", tmp_path / "empty", *output)
     assert "generator.onnx: no such model file" in error
     error = error_of(capsys, "--corpus", tmp_path / "none", *model, *output)
-    assert "is no store" in error
+    assert "is not a store" in error
     build_store(Toy(12, instruments=3), tmp_path / "unsplit")
     error = error_of(capsys, "--corpus", tmp_path / "unsplit", *model, *output)
     assert "never split; build it with --split" in error

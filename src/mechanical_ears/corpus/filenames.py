@@ -1,18 +1,18 @@
-"""What the name of a sound file tells of the note in it.
+"""Labels from the names of sound files: pitch, velocity, instrument, family and source.
 
-Three habits of naming are understood, tried in this order:
+Three conventions are tried in this order:
 
     bass_electronic_018-022-100     NSynth's: instrument, MIDI pitch, MIDI velocity, three digits
-    Piano C4 mf, A#3, Bb4_f, C4vH   a note name, words before it, a loudness behind it
+    Piano C4 mf, A#3, Bb4_f, C4vH   words, a note name, a dynamic or layer
     piano_060_100                   name, MIDI pitch, MIDI velocity
 
-In note names s is a sharp as well (Fs3), as # is awkward in file names; C-1 is MIDI 0. A name that
-tells two different notes (``A3 to C4``) tells none. A number counts as velocity only where it is
-plain: three digits behind a note name (``C4_064``), or after ``vel``. Elsewhere numbers are tracks,
-takes or layers, of unknown count.
+In note names s is a sharp as well (Fs3), because # is awkward in file names; C-1 is MIDI 0. A name
+with two different notes (``A3 to C4``) has no pitch. A number is a velocity only if it has three
+digits after a note name (``C4_064``) or follows ``vel``. Other numbers are tracks, takes or layers
+of unknown count.
 
-Loudness in words becomes the velocity at which notation programs play it (pp 33 … ff 112), and the
-layers L, M, H the middles of even layers. Where nothing is told, the user of this module decides.
+A dynamic becomes the velocity at which notation programs play it (pp 33 … ff 112), and the layers
+L, M, H become the centres of three even layers. Without a velocity in the name, the caller decides.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ _FAMILY_WORDS = {
 
 @dataclass(frozen=True)
 class NameLabels:
-    """What a file name tells.
+    """Labels in a file name.
 
     Attributes:
         pitch: MIDI number 0..127.
-        velocity: MIDI velocity 0..127, or None where it tells none.
-        instrument: the words of the name that are neither; empty where there are none.
+        velocity: MIDI velocity 0..127, or None if the name has none.
+        instrument: the other words of the name; may be empty.
     """
 
     pitch: int
@@ -83,7 +83,7 @@ class NameLabels:
 
 
 def labels_from_name(stem: str) -> NameLabels | None:
-    """Labels told by a file name without its suffix; None where it tells no single pitch."""
+    """Labels in a file name without its suffix; None if it has no single pitch."""
     match = _NSYNTH.fullmatch(stem)
     if match is not None:
         return _from_numbers(match)
@@ -95,10 +95,10 @@ def labels_from_name(stem: str) -> NameLabels | None:
 
 
 def family_and_source_from_name(instrument: str) -> tuple[str | None, str | None]:
-    """Family and source told by an instrument's name; None where it is not plain.
+    """NSynth's family and source of an instrument by its name, each None if it is not clear.
 
-    NSynth's own names tell both (``bass_electronic_018``); other names the family at most, by a
-    word of it.
+    NSynth's own names have both (``bass_electronic_018``); other names have the family at most, in
+    one of their words.
     """
     for family in FAMILIES:
         for source in SOURCES:
@@ -110,11 +110,11 @@ def family_and_source_from_name(instrument: str) -> tuple[str | None, str | None
         return "reed", None
     if {"bass", "guitar"} <= words:
         return "bass", None
-    # Bass and string also name a register or a part: bass clarinet, 12-string guitar.
-    for meant in (words - {"bass", "string"}, words):
-        found = [family for family, names in _FAMILY_WORDS.items() if names & meant]
-        if found:
-            return found[0] if len(found) == 1 else None, None
+    # Bass and string may be a register or a part: bass clarinet, 12-string guitar.
+    for candidates in (words - {"bass", "string"}, words):
+        families = [family for family, names in _FAMILY_WORDS.items() if names & candidates]
+        if families:
+            return families[0] if len(families) == 1 else None, None
     return None, None
 
 
@@ -122,43 +122,43 @@ def _from_numbers(match: re.Match[str]) -> NameLabels | None:
     pitch, velocity = int(match["pitch"]), int(match["velocity"])
     if pitch >= PITCH_COUNT or velocity > 127:
         return None
-    return NameLabels(pitch, velocity, _tidy(match["instrument"]))
+    return NameLabels(pitch, velocity, _normalise(match["instrument"]))
 
 
 def _from_note_name(stem: str, notes: list[re.Match[str]]) -> NameLabels | None:
     try:
-        pitches = {_midi(note) for note in notes}
+        pitches = {_to_midi(note) for note in notes}
     except ValueError:
         return None
     if len(pitches) > 1:
         return None
-    before, behind = _tidy(stem[: notes[0].start()]), _tokens(stem[notes[-1].end() :])
-    spoken = [velocity for token in behind if (velocity := _velocity(token)) is not None]
-    before = re.sub(r"^\d+_(?=.)", "", before)
+    before, after = _normalise(stem[: notes[0].start()]), _tokens(stem[notes[-1].end() :])
+    velocities = [velocity for token in after if (velocity := _to_velocity(token)) is not None]
+    before = re.sub(r"^\d+_(?=.)", "", before)  # a track number
     first, _, last = before.rpartition("_")
-    if not spoken and len(last) > 1 and last.lower() in DYNAMICS:
-        before, spoken = first, [DYNAMICS[last.lower()]]
-    words = [token for token in behind if _velocity(token) is None and not _is_take(token)]
+    if not velocities and len(last) > 1 and last.lower() in DYNAMICS:
+        before, velocities = first, [DYNAMICS[last.lower()]]
+    words = [token for token in after if _to_velocity(token) is None and not _is_take(token)]
     return NameLabels(
         pitch=pitches.pop(),
-        velocity=spoken[0] if spoken else None,
-        instrument=before or _tidy("_".join(words)),
+        velocity=velocities[0] if velocities else None,
+        instrument=before or _normalise("_".join(words)),
     )
 
 
-def _midi(note: re.Match[str]) -> int:
+def _to_midi(note: re.Match[str]) -> int:
     accidental = (note["accidental"] or "").replace("s", "#")
     return name_to_midi(f"{note['letter']}{accidental}{note['octave']}")
 
 
-def _velocity(token: str) -> int | None:
+def _to_velocity(token: str) -> int | None:
     word = token.lower()
-    known = DYNAMICS.get(word, LAYERS.get(word))
+    velocity = DYNAMICS.get(word, LAYERS.get(word))
     number = re.fullmatch(r"v?(\d{3})|vel(\d{1,3})", word)
-    if known is None and number is not None:
+    if velocity is None and number is not None:
         value = int(number[1] or number[2])
         return value if value <= 127 else None
-    return known
+    return velocity
 
 
 def _is_take(token: str) -> bool:
@@ -169,5 +169,5 @@ def _tokens(text: str) -> list[str]:
     return [token for token in re.split(f"[{re.escape(_SEPARATORS)}]+", text) if token]
 
 
-def _tidy(text: str) -> str:
+def _normalise(text: str) -> str:
     return re.sub(r"[\s_]+", "_", text.strip(_SEPARATORS))

@@ -1,16 +1,16 @@
-"""A folder of recordings as a corpus, labelled by the files' names or by a table.
+"""A folder of recordings as a corpus, with labels from file names or from a table.
 
-The table is a CSV file with a header (``labels.csv`` in the folder, or another one that is named).
-Its columns, in any order, others being ignored:
+The table is a CSV file with a header: ``labels.csv`` in the folder, or another file. Its columns
+are, in any order and among others that are ignored:
 
     file                          path of the recording in the folder
     pitch, pitch_midi or note     MIDI number, or a note name such as A#3
     velocity                      MIDI velocity 0..127; or velocity_low and velocity_high, the
-                                  layer for which a sampler plays it, of which the middle is taken
-    instrument, family, source    in NSynth's words; empty where unknown
+                                  velocity layer of a sampler, of which the centre is used
+    instrument, family, source    in NSynth's words; empty if unknown
 
-With a table the corpus is what the table names; without one, every WAV, FLAC, Ogg and MP3 file in
-the folder and below, and the labels are what ``filenames`` reads.
+With a table the corpus has the recordings in the table; without one, all WAV, FLAC, Ogg and MP3
+files in the folder and its subfolders, with the labels that ``filenames`` finds.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
 from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 
 LABELS_FILE = "labels.csv"
-DEFAULT_VELOCITY = 100  # MIDI velocity of a recording that tells none: played with some force
-MAX_HASHED_BYTES = 1 << 30  # bytes of recordings up to which their provenance holds their SHA-256
+DEFAULT_VELOCITY = 100  # MIDI velocity of a recording without one: rather loud
+MAX_HASHED_BYTES = 1 << 30  # bytes of recordings; above, the provenance has no SHA-256
 
 _PITCH_COLUMNS = ("pitch", "pitch_midi", "note")
 
@@ -47,22 +47,22 @@ class _Labels:
 
 @dataclass(frozen=True)
 class _Recording:
-    """A file and its labels, or why it has none."""
+    """A file with its labels, or with the reason why it has none."""
 
     path: Path
     labels: _Labels | CorpusError
 
 
 class Folder(Corpus):
-    """The recordings in a folder, in the order of their paths.
+    """The recordings in a folder, sorted by path.
 
     Args:
         path: the folder.
-        labels: a CSV file; None for ``labels.csv`` in the folder if there is one, else file names.
+        labels: a CSV file; None for ``labels.csv`` in the folder if it exists, else file names.
         sample_rate: Hz to which all are resampled; None for the highest rate among the files.
 
     Raises:
-        CorpusError: there is no such folder, no recording in it, or the table cannot be used.
+        CorpusError: there is no such folder or no recording in it, or the table cannot be used.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Folder(Corpus):
             raise CorpusError("no such folder", path=self.path)
         if not self.path.is_dir():
             raise CorpusError("is a file, not a folder of recordings", path=self.path)
-        own = self.path / LABELS_FILE
-        table = Path(labels) if labels is not None else own if own.exists() else None
+        default = self.path / LABELS_FILE
+        table = Path(labels) if labels is not None else default if default.exists() else None
         self._table = table
         self._recordings = (
-            _from_names(self.path) if table is None else _from_table(self.path, table)
+            _read_names(self.path) if table is None else _read_table(self.path, table)
         )
         if not self._recordings:
             raise CorpusError(
-                "holds no recordings" if table is None else "names no recordings",
+                "has no recordings" if table is None else "lists no recordings",
                 path=table or self.path,
                 remedy=f"give a folder with {', '.join(FORMATS)} files",
             )
@@ -105,15 +105,14 @@ class Folder(Corpus):
         return Provenance(title=self.path.resolve().name, files=files)
 
     def __len__(self) -> int:
-        """Number of recordings, those that cannot be used counted in."""
+        """Number of recordings, including those that cannot be used."""
         return len(self._recordings)
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Read the recordings from ``start`` to the end; one that is all zeros holds no note."""
+        """Read the recordings from ``start`` to the end; one that is all zeros is silent."""
         for index in range(start, len(self)):
-            recording = self._recordings[index]
             try:
-                yield CorpusEntry(index, note=self._read(recording))
+                yield CorpusEntry(index, note=self._read(self._recordings[index]))
             except CorpusError as error:
                 yield CorpusEntry(index, problem=error)
 
@@ -137,29 +136,29 @@ class Folder(Corpus):
         )
 
 
-def _from_names(folder: Path) -> list[_Recording]:
-    """Every recording in the folder and below, sorted by path, labelled by its name."""
-    return [_Recording(path, _labels_of(path)) for path in find_sound_files(folder)]
+def _read_names(folder: Path) -> list[_Recording]:
+    """All recordings in a folder and its subfolders, sorted by path, with labels by name."""
+    return [_Recording(path, _labels_from_path(path)) for path in find_sound_files(folder)]
 
 
-def _labels_of(path: Path) -> _Labels | CorpusError:
-    told = labels_from_name(path.stem)
-    if told is None:
+def _labels_from_path(path: Path) -> _Labels | CorpusError:
+    labels = labels_from_name(path.stem)
+    if labels is None:
         return CorpusError(
             "the file name has no pitch",
             path=path,
             remedy=f'rename it like "Piano C4.wav" or "piano_060_100.wav", or add a {LABELS_FILE}',
         )
-    instrument = told.instrument or path.resolve().parent.name
-    velocity = DEFAULT_VELOCITY if told.velocity is None else told.velocity
-    return _Labels(told.pitch, velocity, instrument, *family_and_source_from_name(instrument))
+    instrument = labels.instrument or path.resolve().parent.name
+    velocity = DEFAULT_VELOCITY if labels.velocity is None else labels.velocity
+    return _Labels(labels.pitch, velocity, instrument, *family_and_source_from_name(instrument))
 
 
-def _from_table(folder: Path, table: Path) -> list[_Recording]:
-    """The recordings that a CSV file names, sorted by path.
+def _read_table(folder: Path, table: Path) -> list[_Recording]:
+    """Recordings in a CSV file, sorted by path.
 
     Raises:
-        CorpusError: with the line, where a row cannot be used.
+        CorpusError: a row cannot be used; it has the line number.
     """
     try:
         text = table.read_text(encoding="utf-8-sig")
@@ -176,68 +175,74 @@ def _from_table(folder: Path, table: Path) -> list[_Recording]:
             f"has the columns {', '.join(columns) or '(none)'}",
             path=table,
             record="line 1",
-            remedy=f'name a column "file" and one of {", ".join(_PITCH_COLUMNS)}',
+            remedy=f'give a column "file" and one of {", ".join(_PITCH_COLUMNS)}',
         )
     recordings: dict[Path, _Recording] = {}
     for row in rows:
         cells = {name: (row[name] or "").strip() for name in columns}
         try:
-            recording = _from_row(folder, cells, pitch_column)
+            recording = _read_row(folder, cells, pitch_column)
         except ValueError as error:
             raise CorpusError(str(error), path=table, record=f"line {rows.line_num}") from error
         if recording.path in recordings:
-            problem = f'"{cells["file"]}" is named a second time'
+            problem = f'"{cells["file"]}" is listed a second time'
             raise CorpusError(problem, path=table, record=f"line {rows.line_num}")
         recordings[recording.path] = recording
     return [recordings[path] for path in sorted(recordings)]
 
 
-def _from_row(folder: Path, cells: dict[str, str], pitch_column: str) -> _Recording:
-    """One row of a table; a ``ValueError`` says what is wrong with it."""
+def _read_row(folder: Path, cells: dict[str, str], pitch_column: str) -> _Recording:
+    """Recording in a row of a table.
+
+    Raises:
+        ValueError: a cell is missing or out of range.
+    """
     path = folder / cells["file"]
     if not cells["file"] or not path.is_file():
         raise ValueError(f'there is no file "{cells["file"]}" in {folder}')
-    told = labels_from_name(path.stem)
-    instrument = cells.get("instrument") or (told.instrument if told else "")
+    from_name = labels_from_name(path.stem)
+    instrument = cells.get("instrument") or (from_name.instrument if from_name else "")
     instrument = instrument or path.resolve().parent.name
     family, source = family_and_source_from_name(instrument)
     return _Recording(
         path,
         _Labels(
-            pitch=_pitch(cells[pitch_column], pitch_column),
-            velocity=_velocity(cells),
+            pitch=_parse_pitch(cells[pitch_column], pitch_column),
+            velocity=_parse_velocity(cells),
             instrument=instrument,
-            family=_word(cells, "family", FAMILIES) or family,
-            source=_word(cells, "source", SOURCES) or source,
+            family=_parse_word(cells, "family", FAMILIES) or family,
+            source=_parse_word(cells, "source", SOURCES) or source,
         ),
     )
 
 
-def _pitch(text: str, column: str) -> int:
+def _parse_pitch(text: str, column: str) -> int:
     if text.lstrip("-").isdigit():
-        return _number(text, column, PITCH_COUNT - 1)
+        return _parse_number(text, column, PITCH_COUNT - 1)
     return name_to_midi(text)
 
 
-def _velocity(cells: dict[str, str]) -> int:
+def _parse_velocity(cells: dict[str, str]) -> int:
     if cells.get("velocity"):
-        return _number(cells["velocity"], "velocity", 127)
+        return _parse_number(cells["velocity"], "velocity", 127)
     if cells.get("velocity_low") and cells.get("velocity_high"):
-        low, high = (_number(cells[name], name, 127) for name in ("velocity_low", "velocity_high"))
+        low, high = (
+            _parse_number(cells[name], name, 127) for name in ("velocity_low", "velocity_high")
+        )
         return (low + high + 1) // 2
     return DEFAULT_VELOCITY
 
 
-def _number(text: str, column: str, highest: int) -> int:
-    if not text.isdigit() or int(text) > highest:
-        raise ValueError(f'"{column}" is {text}, outside 0..{highest}')
+def _parse_number(text: str, column: str, maximum: int) -> int:
+    if not text.isdigit() or int(text) > maximum:
+        raise ValueError(f'"{column}" is {text}, outside 0..{maximum}')
     return int(text)
 
 
-def _word(cells: dict[str, str], column: str, vocabulary: tuple[str, ...]) -> str | None:
+def _parse_word(cells: dict[str, str], column: str, vocabulary: tuple[str, ...]) -> str | None:
     word = cells.get(column) or None
     if word is not None and word not in vocabulary:
-        raise ValueError(f'"{column}" is "{word}", none of {", ".join(vocabulary)}')
+        raise ValueError(f'"{column}" is "{word}", not one of {", ".join(vocabulary)}')
     return word
 
 
@@ -250,7 +255,7 @@ def _highest_rate(recordings: list[_Recording]) -> int:
         try:
             rates.append(int(soundfile.info(recording.path).samplerate))
         except (soundfile.LibsndfileError, RuntimeError):
-            continue  # the scan tells what is wrong with it
+            continue  # the scan reports the problem
     return max(rates, default=NOTE_SAMPLE_RATE)
 
 

@@ -1,12 +1,12 @@
-"""The store that training reads: one int16 array on disk, memory-mapped, and a table of labels.
+"""The store that training reads: a memory-mapped int16 array on disk and a table of labels.
 
-    STORE/audio.npy        int16 (notes, samples), full scale 32767; numpy.load reads it, too
-    STORE/labels.parquet   a row for each note, NSynth's names for the columns
-    STORE/store.json       version, sample rate, provenance, counts, how it was split
+    STORE/audio.npy        int16 (notes, samples), full scale 32767; for numpy.load, too
+    STORE/labels.parquet   a row for each note, with NSynth's names of columns
+    STORE/store.json       version, sample rate, provenance, counts, parameters of the split
 
-Random access runs at memory speed, which no archive or compressed format comes near, and the
-289,205 notes of NSynth take 37 GB. What bears the store's name is whole, and a build that was
-killed goes on (see resumable_build.py).
+Random access is as fast as memory, far faster than archives or compressed formats; the 289,205
+notes of NSynth take 37 GB. A store is complete if it exists, and an interrupted build can be
+resumed (see resumable_build.py).
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
 
 VERSION = 1
 FULL_SCALE = 32767  # int16 value of amplitude 1
-CHUNK_NOTES = 512  # notes written between two saves of the progress
+CHUNK_NOTES = 512  # entries between two saves of the progress
 HEADER_BYTES = 128  # of audio.npy, before the samples
-HELD_OUT = "held-out"  # every note that is not in train
+HELD_OUT = "held-out"  # validation and test
 ALL_SIDES = "all"
 
 
 @dataclass
 class StoreReport(BuildReport):
-    """What became of the places of a corpus.
+    """Counts of the build of a store.
 
     Attributes:
-        notes: written to the store.
+        notes: number of notes written.
     """
 
     notes: int = 0
 
     @property
     def written(self) -> int:
-        """Notes in the store."""
+        """Number of notes in the store."""
         return self.notes
 
 
@@ -74,69 +74,68 @@ def build_store(
     seed: int = 0,
     skip_bad: bool = False,
     description: Mapping[str, object] | None = None,
-    progress: Progress = lambda done, places: None,
+    progress: Progress = lambda done, total: None,
 ) -> StoreReport:
-    """Write a corpus to a store, or go on with one whose build was interrupted.
+    """Write a corpus to a store, or resume an interrupted build.
 
     Args:
-        corpus: the notes; each is cut or padded with silence to ``seconds``.
-        path: the folder to make; its parent is made if absent.
+        corpus: the notes; each is truncated or padded with silence to ``seconds``.
+        path: the folder to create; missing parents are created.
         seconds: length of every note in the store, s.
-        split: shares of train, validation and test, by instrument; None leaves notes unsplit.
+        split: shares of train, validation and test, by instrument; None for no split.
         seed: of the split.
-        skip_bad: leave out records that cannot be read and count them, instead of stopping.
-        description: how the corpus was asked for; a build only goes on with the same one.
+        skip_bad: leave out and count records that cannot be read, instead of stopping.
+        description: how the corpus was specified; a build is only resumed with the same one.
         progress: called after each chunk.
 
     Raises:
-        CorpusError: the store exists, a record is bad, another build is under way in its place,
-            there is no note, or no honest split.
-        EarsError: the disk is full or read-only.
+        CorpusError: the store exists, a record is bad, a build of another corpus was interrupted,
+            there is no note, or too few instruments for the split.
+        EarsError: another process builds it, or the disk is full or read-only.
     """
     samples = round(seconds * corpus.sample_rate)
     plan = make_plan(corpus, VERSION, description, samples=samples)
-    form = BuildFormat("audio.npy", "labels", _schema, "another corpus is being built there")
-    with open_build(Path(path), form, plan, StoreReport()) as build:
+    with open_build(Path(path), _FORMAT, plan, StoreReport()) as build:
         build.truncate(HEADER_BYTES + build.report.notes * samples * 2)
-        _fill(build, corpus, samples, skip_bad, progress)
+        _write_notes(build, corpus, samples, skip_bad, progress)
         _finish(build, corpus, samples, split, seed)
     return build.report
 
 
-def _fill(
+def _write_notes(
     build: Build[StoreReport],
     corpus: Corpus,
     samples: int,
     skip_bad: bool,
     progress: Progress,
 ) -> None:
-    places, report = len(corpus), build.report
-    for scanned in corpus.scan(report.next_place):
-        if scanned.problem is not None:
+    total, report = len(corpus), build.report
+    for entry in corpus.scan(report.next_place):
+        if entry.problem is not None:
             if not skip_bad:
-                raise scanned.problem
-            report.bad.append(str(scanned.problem))
-        elif scanned.note is None:
+                raise entry.problem
+            report.bad.append(str(entry.problem))
+        elif entry.note is None:
             report.silent += 1
         else:
-            build.data.write(_as_int16(scanned.note.sound.samples, samples))
-            build.add_row(_row(scanned.note, samples))
+            build.data.write(_to_int16(entry.note.sound.samples, samples))
+            build.add_row(_to_row(entry.note, samples))
             report.notes += 1
-        if (scanned.index + 1) % CHUNK_NOTES == 0:
-            build.save_chunk(scanned.index + 1)
-            progress(scanned.index + 1, places)
-    build.save_chunk(places)
-    progress(places, places)
+        if (entry.index + 1) % CHUNK_NOTES == 0:
+            build.save_chunk(entry.index + 1)
+            progress(entry.index + 1, total)
+    build.save_chunk(total)
+    progress(total, total)
 
 
-def _as_int16(audio: NDArray[np.float32], samples: int) -> bytes:
-    fitted = np.zeros(samples, dtype="<i2")
+def _to_int16(audio: NDArray[np.float32], samples: int) -> bytes:
+    padded = np.zeros(samples, dtype="<i2")
     part = audio[:samples]
-    fitted[: len(part)] = np.clip(np.rint(part * FULL_SCALE), -FULL_SCALE - 1, FULL_SCALE)
-    return fitted.tobytes()
+    padded[: len(part)] = np.clip(np.rint(part * FULL_SCALE), -FULL_SCALE - 1, FULL_SCALE)
+    return padded.tobytes()
 
 
-def _row(note: Note, samples: int) -> dict[str, object]:
+def _to_row(note: Note, samples: int) -> dict[str, object]:
     return {
         "note_str": note.name,
         "note": note.note_id,
@@ -170,8 +169,11 @@ def _schema() -> pyarrow.Schema:
     )
 
 
+_FORMAT = BuildFormat("audio.npy", "labels", _schema, "a build of another corpus was interrupted")
+
+
 def _write_header(audio: BinaryIO, notes: int, samples: int) -> None:
-    """The .npy header (format 1.0), padded with spaces to ``HEADER_BYTES``."""
+    """Write the .npy header (format 1.0), padded with spaces to ``HEADER_BYTES``."""
     text = f"{{'descr': '<i2', 'fortran_order': False, 'shape': ({notes}, {samples}), }}"
     prefix = b"\x93NUMPY\x01\x00"
     length = HEADER_BYTES - len(prefix) - 2
@@ -191,12 +193,11 @@ def _finish(
     report, table = build.report, build.read_table()
     _write_header(build.data, report.notes, samples)
     instruments = table["instrument_str"].to_pylist()
-    groups = [sorted(group) for group in corpus.groups()]
+    groups = corpus.groups()
     sides: dict[str, str] = {}
     if split is not None:
         families = dict(zip(instruments, table["instrument_family_str"].to_pylist(), strict=True))
-        together = [frozenset(group) for group in groups]
-        sides = split_instruments(Counter(instruments), families, together, split, seed)
+        sides = split_instruments(Counter(instruments), families, groups, split, seed)
     column = pa.array([sides.get(name, UNSPLIT) for name in instruments], pa.string())
     write_table(build.folder / "labels.parquet", table.append_column("split", column))
     about = {
@@ -204,14 +205,14 @@ def _finish(
         "notes": report.notes,
         "silent": report.silent,
         "bad": report.bad,
-        "groups": groups,
+        "groups": [sorted(group) for group in groups],
         "split": None if split is None else {"shares": split, "seed": seed},
     }
     write_json(build.folder / "store.json", about)
 
 
 def as_float(audio: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Amplitudes of a store's audio, float32 of the same shape in [-1, 1]."""
+    """Convert a store's audio to amplitudes, float32 of the same shape in [-1, 1]."""
     return audio.astype(np.float32) / np.float32(FULL_SCALE)
 
 
@@ -220,16 +221,16 @@ class Store(Corpus):
 
     Attributes:
         path: its folder.
-        about: what store.json says.
+        about: contents of store.json.
         audio: int16 (notes, samples), memory-mapped, full scale 32767.
         pitch, velocity: uint8 (notes,).
         instrument: str (notes,), names.
-        family: int8 (notes,), index in ``FAMILIES``, −1 where unknown.
-        source: int8 (notes,), index in ``SOURCES``, −1 where unknown.
+        family: int8 (notes,), index in ``FAMILIES``, −1 if unknown.
+        source: int8 (notes,), index in ``SOURCES``, −1 if unknown.
         side: str (notes,), "train", "validation", "test" or "" (unsplit).
 
     Raises:
-        CorpusError: there is no store, it is damaged, or of a newer version.
+        CorpusError: there is no store, or it is damaged or of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -240,7 +241,7 @@ class Store(Corpus):
         try:
             self.about: dict[str, Any] = json.loads((self.path / "store.json").read_text())
         except FileNotFoundError as error:
-            raise CorpusError("is no store (no store.json)", path=path, remedy=remedy) from error
+            raise CorpusError("is not a store (no store.json)", path=path, remedy=remedy) from error
         except ValueError as error:
             raise CorpusError("store.json is damaged", path=path, remedy=remedy) from error
         if self.about.get("version") != VERSION:
@@ -258,7 +259,7 @@ class Store(Corpus):
         if self.audio.shape != shape or len(self._labels) != shape[0]:
             raise CorpusError(
                 f"is damaged: audio {self.audio.shape} and {len(self._labels)} labels "
-                f"where {shape} were written",
+                f"instead of {shape}",
                 path=path,
                 remedy=remedy,
             )
@@ -269,12 +270,12 @@ class Store(Corpus):
         return len(self.audio)
 
     def groups(self) -> Sequence[frozenset[str]]:
-        """Instruments that share recordings, as the corpus it was built of told."""
+        """Instruments that share recordings, as in the corpus that the store was built from."""
         return [frozenset(group) for group in self.about["groups"]]
 
     @cached_property
     def pitch(self) -> NDArray[np.uint8]:
-        """MIDI number of each note's key, uint8 (notes,)."""
+        """MIDI number of each note, uint8 (notes,)."""
         return np.asarray(self._labels["pitch"].to_numpy(), dtype=np.uint8)
 
     @cached_property
@@ -289,84 +290,83 @@ class Store(Corpus):
 
     @cached_property
     def family(self) -> NDArray[np.int8]:
-        """Index in ``FAMILIES`` of each note, −1 where unknown, int8 (notes,)."""
-        return self._codes("instrument_family_str", FAMILIES)
+        """Index in ``FAMILIES`` of each note, −1 if unknown, int8 (notes,)."""
+        return self._indices("instrument_family_str", FAMILIES)
 
     @cached_property
     def source(self) -> NDArray[np.int8]:
-        """Index in ``SOURCES`` of each note, −1 where unknown, int8 (notes,)."""
-        return self._codes("instrument_source_str", SOURCES)
+        """Index in ``SOURCES`` of each note, −1 if unknown, int8 (notes,)."""
+        return self._indices("instrument_source_str", SOURCES)
 
     @cached_property
     def qualities(self) -> NDArray[np.bool_]:
         """Which of ``QUALITIES`` apply, bool (notes, 10)."""
-        marks = np.zeros((len(self), len(QUALITIES)), dtype=np.bool_)
+        flags = np.zeros((len(self), len(QUALITIES)), dtype=np.bool_)
         for row, names in enumerate(self._labels["qualities_str"].to_pylist()):
             for name in names:
-                marks[row, QUALITIES.index(name)] = True
-        return marks
+                flags[row, QUALITIES.index(name)] = True
+        return flags
 
     @cached_property
     def side(self) -> NDArray[np.str_]:
         """Side of the split of each note, str (notes,)."""
         return np.array(self._labels["split"].to_pylist())
 
-    def _codes(self, column: str, vocabulary: tuple[str, ...]) -> NDArray[np.int8]:
-        codes = {name: code for code, name in enumerate(vocabulary)}
+    def _indices(self, column: str, vocabulary: tuple[str, ...]) -> NDArray[np.int8]:
+        indices = {name: index for index, name in enumerate(vocabulary)}
         names = self._labels[column].to_pylist()
-        return np.array([codes.get(name, -1) for name in names], dtype=np.int8)
+        return np.array([indices.get(name, -1) for name in names], dtype=np.int8)
 
     def rows(self, side: str = ALL_SIDES) -> NDArray[np.int64]:
         """Row numbers of one side of the split, int64 (rows,).
 
-        The notes of a store that was never split are what its user takes them for: to train on as
-        well as held out.
+        In a store without a split every note is both in "train" and in "held-out".
 
         Args:
-            side: "train", "validation", "test", "held-out" (all but train) or "all".
+            side: "train", "validation", "test", "held-out" (validation and test) or "all".
 
         Raises:
-            CorpusError: no such side, or it is empty.
+            CorpusError: there is no such side, or it is empty.
         """
         if side == ALL_SIDES:
-            chosen = np.ones(len(self), dtype=np.bool_)
+            mask = np.ones(len(self), dtype=np.bool_)
         elif side == HELD_OUT:
-            chosen = self.side != SPLITS[0]
+            mask = self.side != SPLITS[0]
         elif side == SPLITS[0]:
-            chosen = (self.side == side) | (self.side == UNSPLIT)
+            mask = (self.side == side) | (self.side == UNSPLIT)
         elif side in SPLITS:
-            chosen = self.side == side
+            mask = self.side == side
         else:
             raise CorpusError(
                 f'there is no side "{side}" of a split',
                 remedy=f"use one of {', '.join([*SPLITS, HELD_OUT, ALL_SIDES])}",
             )
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(mask)
         if not len(rows):
             raise CorpusError(
-                f"has no note on the {side} side",
+                f"has no notes on the {side} side",
                 path=self.path,
                 remedy="build the store with --split, or choose another side",
             )
         return rows
 
     def note(self, row: int) -> Note:
-        """The note of a row, without the silence that it was padded with."""
-        label = self._labels.slice(row, 1).to_pylist()[0]
-        audio = as_float(self.audio[row, : label["samples"]])
+        """Note of a row, without padding."""
+        labels = self._labels.slice(row, 1).to_pylist()[0]
+        audio = as_float(self.audio[row, : labels["samples"]])
         return Note(
             sound=Sound(audio, self.sample_rate),
-            pitch=label["pitch"],
-            velocity=label["velocity"],
-            instrument=label["instrument_str"],
-            family=label["instrument_family_str"],
-            source=label["instrument_source_str"],
-            qualities=tuple(label["qualities_str"]),
-            instrument_id=label["instrument"],
-            note_id=label["note"],
+            pitch=labels["pitch"],
+            velocity=labels["velocity"],
+            instrument=labels["instrument_str"],
+            family=labels["instrument_family_str"],
+            source=labels["instrument_source_str"],
+            qualities=tuple(labels["qualities_str"]),
+            instrument_id=labels["instrument"],
+            note_id=labels["note"],
         )
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the notes from row ``start``."""
+        """Iterate over the notes from row ``start``."""
         for row in range(start, len(self)):
             yield CorpusEntry(row, self.note(row))

@@ -1,7 +1,7 @@
-"""A corpus made of nothing but formulas: for tests, for a first run, for a day without downloads.
+"""A synthetic corpus from formulas: for tests, for a first run, for work without downloads.
 
-Loudness follows the key press in decibels, level = −0.25 dB · (127 − velocity), and so does the
-slope of the spectrum (see ``voices``): a harder touch is louder and brighter, as on real ones.
+Velocity sets the level, −0.25 dB · (127 − velocity), and the slope of the spectrum (see
+``toy_voices``): as with real instruments, a higher velocity is louder and brighter.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Not
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
 from mechanical_ears.sound import Sound
 
-_PEAK = 0.8  # of full scale, the loudest note of the loudest instrument
-_DECIBELS_PER_VELOCITY = 0.25  # dB for one MIDI velocity step
+_MAX_PEAK = 0.8  # of full scale, the loudest note of the loudest instrument
+_DECIBELS_PER_VELOCITY = 0.25  # dB per step of MIDI velocity
 _INSTRUMENTS, _NOTES, _ORDER = range(3)  # streams of random numbers
 
 
 @dataclass(frozen=True)
 class _Instrument:
-    """One instrument: name, level in dB of the loudest, and how it sounds."""
+    """An instrument: name, qualities, level in dB relative to the loudest, timbre and recipe."""
 
     name: str
     qualities: tuple[str, ...]
@@ -43,17 +43,17 @@ class _Instrument:
 
 
 def _make_instrument(seed: int, number: int) -> _Instrument:
-    """Instrument ``number``, drawn from (seed, number) alone; kinds take turns."""
-    chance = np.random.default_rng([seed, _INSTRUMENTS, number])
-    turn, place = divmod(number, len(RECIPES))
-    recipe = RECIPES[place]
-    timbre = recipe.draw(chance)
-    kind = (recipe.family, recipe.source)
-    alike = [at for at, each in enumerate(RECIPES) if (each.family, each.source) == kind]
+    """Instrument ``number``, which depends on (seed, number) only; recipes are used in turn."""
+    rng = np.random.default_rng([seed, _INSTRUMENTS, number])
+    rounds, index = divmod(number, len(RECIPES))
+    recipe = RECIPES[index]
+    timbre = recipe.sample_timbre(rng)
+    labels = (recipe.family, recipe.source)
+    same = [other for other, each in enumerate(RECIPES) if (each.family, each.source) == labels]
     return _Instrument(
-        name=f"{recipe.family}_{recipe.source}_{turn * len(alike) + alike.index(place):03d}",
+        name=f"{recipe.family}_{recipe.source}_{rounds * len(same) + same.index(index):03d}",
         qualities=recipe.qualities(timbre),
-        level=-chance.uniform(0, 6),
+        level=-rng.uniform(0, 6),
         timbre=timbre,
         recipe=recipe,
     )
@@ -62,22 +62,22 @@ def _make_instrument(seed: int, number: int) -> _Instrument:
 class Toy(Corpus):
     """Synthetic notes, the same for the same arguments.
 
-    Note ``index`` follows from (seed, index) and the timbre of its instrument from (seed, number of
-    the instrument), so that a walk may begin anywhere, and a longer corpus begins with a shorter
-    one. No instrument, pitch and velocity come together twice. All eleven families of NSynth are
-    there from twelve instruments on.
+    Note ``index`` depends on (seed, index) and the timbre of its instrument on (seed, number of the
+    instrument), so that a scan may start anywhere, and a longer corpus starts with the notes of a
+    shorter one. No combination of instrument, pitch and velocity occurs twice. Twelve instruments
+    or more cover all eleven families of NSynth.
 
     Args:
         count: number of notes.
-        seed: not below 0; another seed, other instruments.
+        seed: of the instruments and notes, not below 0.
         instruments: number of instruments.
-        pitches: MIDI numbers to draw from.
-        velocities: MIDI velocities to draw from, each 1..127.
+        pitches: MIDI numbers to choose from.
+        velocities: MIDI velocities to choose from, each 1..127.
         sample_rate: Hz.
-        seconds: length of each note in s; keys are held for three quarters of it.
+        seconds: length of each note in s; the key is held for three quarters of it.
 
     Raises:
-        CorpusError: an argument is out of range, or there are not so many different notes.
+        CorpusError: an argument is out of range, or there are fewer different notes than ``count``.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class Toy(Corpus):
             if midi_to_hz(pitch) >= sample_rate / 2:
                 raise CorpusError(
                     f"pitch {pitch} ({midi_to_hz(pitch):.0f} Hz) cannot sound at {sample_rate} Hz",
-                    remedy="raise the sample rate or leave the pitch out",
+                    remedy="raise the sample rate or omit the pitch",
                 )
         for velocity in velocities:
             _check("velocity", velocity, 1, 127)
         if seconds < 4 * FADE_SECONDS:
             raise CorpusError(f'"seconds" is {seconds}, below {4 * FADE_SECONDS}')
         self._shape = (instruments, len(pitches), len(velocities))
-        different = math.prod(self._shape)
-        if count > different:
+        combinations = math.prod(self._shape)
+        if count > combinations:
             raise CorpusError(
-                f"{count} notes are wanted of {different} different ones",
+                f'"count" is {count}, but there are only {combinations} different notes',
                 remedy="raise the number of instruments, pitches or velocities",
             )
         self.provenance = Provenance(
@@ -121,28 +121,29 @@ class Toy(Corpus):
         self._pitches, self._velocities = tuple(pitches), tuple(velocities)
         self._samples = round(seconds * sample_rate)
         self._instruments = tuple(_make_instrument(seed, n) for n in range(instruments))
-        self._order = np.random.default_rng([seed, _ORDER]).permutation(different)[:count]
+        self._order = np.random.default_rng([seed, _ORDER]).permutation(combinations)[:count]
 
     def __len__(self) -> int:
         """Number of notes."""
         return len(self._order)
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the notes from ``start`` to the end."""
+        """Iterate over the notes from ``start`` to the end."""
         for index in range(start, len(self)):
             yield CorpusEntry(index, self.note(index))
 
     def note(self, index: int) -> Note:
-        """Note number ``index``, made anew at every call.
+        """Synthesise note number ``index``.
 
         Raises:
-            CorpusError: ``index`` is not one of 0..len - 1.
+            CorpusError: ``index`` is outside 0..len − 1.
         """
         _check("index", index, 0, len(self) - 1)
-        number, key, step = (int(at) for at in np.unravel_index(self._order[index], self._shape))
-        pitch, velocity = self._pitches[key], self._velocities[step]
+        combination = np.unravel_index(self._order[index], self._shape)
+        number, pitch_index, velocity_index = (int(axis) for axis in combination)
+        pitch, velocity = self._pitches[pitch_index], self._velocities[velocity_index]
         return Note(
-            sound=self._sound(self._instruments[number], pitch, velocity, index),
+            sound=self._synthesise(self._instruments[number], pitch, velocity, index),
             pitch=pitch,
             velocity=velocity,
             instrument=self._instruments[number].name,
@@ -153,23 +154,23 @@ class Toy(Corpus):
             note_id=index,
         )
 
-    def _sound(self, instrument: _Instrument, pitch: int, velocity: int, index: int) -> Sound:
-        touch = KeyPress(
+    def _synthesise(self, instrument: _Instrument, pitch: int, velocity: int, index: int) -> Sound:
+        key_press = KeyPress(
             frequency=midi_to_hz(pitch),
             force=velocity / 127,
             count=self._samples,
             rate=self.sample_rate,
-            chance=np.random.default_rng([self._seed, _NOTES, index]),
+            rng=np.random.default_rng([self._seed, _NOTES, index]),
         )
         timbre = instrument.timbre
-        samples = instrument.recipe.voice(timbre, touch)
-        samples *= envelope(touch, timbre.attack, timbre.release)
+        samples = instrument.recipe.voice(timbre, key_press)
+        samples *= envelope(key_press, timbre.attack, timbre.release)
         decibels = instrument.level - _DECIBELS_PER_VELOCITY * (127 - velocity)
-        samples *= _PEAK * 10 ** (decibels / 20) / np.abs(samples).max()
+        samples *= _MAX_PEAK * 10 ** (decibels / 20) / np.abs(samples).max()
         return Sound(samples.astype(np.float32), self.sample_rate)
 
 
-def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if value < least or (most is not None and value > most):
-        allowed = f"below {least}" if most is None else f"outside {least}..{most}"
-        raise CorpusError(f'"{name}" is {value}, {allowed}')
+def _check(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
+    if value < minimum or (maximum is not None and value > maximum):
+        problem = f"below {minimum}" if maximum is None else f"outside {minimum}..{maximum}"
+        raise CorpusError(f'"{name}" is {value}, {problem}')
