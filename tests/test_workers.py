@@ -1,12 +1,13 @@
-"""Numbers of workers: affinity and the quotas of control groups, versions 1 and 2."""
+"""Workers: affinity and the quotas of control groups, versions 1 and 2; a map in order."""
 
 import math
 import os
+import time
 
 import pytest
 
 from mechanical_ears import workers
-from mechanical_ears.workers import cgroup_cpus, worker_count
+from mechanical_ears.workers import cgroup_cpus, map_in_order, worker_count
 
 
 @pytest.fixture
@@ -77,3 +78,34 @@ def test_a_process_bound_to_one_processor_starts_one_worker():
         assert worker_count() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_results_keep_the_order_of_the_items():
+    def slow_square(number):
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    assert list(map_in_order(slow_square, range(40), workers=4)) == [n * n for n in range(40)]
+    assert list(map_in_order(slow_square, [])) == []
+
+
+def test_only_a_few_items_are_read_ahead():
+    read = []
+
+    def items():
+        for number in range(1000):
+            read.append(number)
+            yield number
+
+    results = map_in_order(float, items(), workers=2)
+    assert next(results) == 0
+    assert len(read) == 4
+    results.close()
+    assert len(read) == 4
+
+
+def test_an_error_ends_the_map():
+    results = map_in_order(lambda number: 1 // number, [2, 1, 0, 5], workers=1)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

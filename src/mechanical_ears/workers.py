@@ -1,4 +1,4 @@
-"""How many workers to start: the processors that this process may use.
+"""Workers: how many to start, and threads that map a function over items in order.
 
 The number of processors of the machine (`os.cpu_count`) is too many where the process is bound to
 some of them (CPU affinity: ``taskset``, job schedulers) or where its control group has a quota of
@@ -10,9 +10,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+QUEUED_ITEMS: Final = 2  # per worker, that are computed ahead of the reader
 CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
 CGROUP_MEMBERSHIP: Final = Path("/proc/self/cgroup")
 
@@ -20,6 +28,33 @@ CGROUP_MEMBERSHIP: Final = Path("/proc/self/cgroup")
 def worker_count() -> int:
     """Processors that this process may use, at least 1; a broken quota counts as a whole one."""
     return max(1, min(_affine_cpus(), math.ceil(min(cgroup_cpus(), 1e6))))
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
+) -> Generator[Result, None, None]:
+    """Results of a function in the order of its arguments, computed by threads.
+
+    Only a few items per worker are computed ahead of the reader, so that many large results do not
+    fill the memory. What is left is cancelled where the reader stops or an item fails.
+
+    Args:
+        function: called once for each item, in several threads.
+        items: read as they are needed.
+        workers: threads; None for `worker_count`.
+    """
+    workers = workers or worker_count()
+    waiting = iter(items)
+    with ThreadPoolExecutor(workers) as pool:
+        running = deque(
+            pool.submit(function, item) for item in islice(waiting, QUEUED_ITEMS * workers)
+        )
+        try:
+            while running:
+                yield running.popleft().result()
+                running.extend(pool.submit(function, item) for item in islice(waiting, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _affine_cpus() -> int:

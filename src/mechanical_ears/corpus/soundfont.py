@@ -27,11 +27,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from queue import Empty, LifoQueue
 
@@ -46,13 +46,12 @@ from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.sound import Sound
-from mechanical_ears.workers import worker_count
+from mechanical_ears.workers import map_in_order, worker_count
 
 MAX_PEAK = 0.99  # of full scale, highest peak of a note
 SILENCE_AMPLITUDE = 10 ** (-80 / 20)  # of full scale: −80 dBFS, below which a key does not sound
 
 _CHUNK_NOTES = 16  # rendered by a worker in one task
-_QUEUED_CHUNKS = 3  # per worker
 
 _PIANO_PITCHES = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
 
@@ -173,19 +172,13 @@ class SoundFont(Corpus):
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Render the notes from ``start`` to the end, on all workers, in order."""
         renderers = _RendererPool(self._fonts)
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="soundfont")
-        queue: deque[Future[list[CorpusEntry]]] = deque()
-        try:
-            for first in range(start, len(self), _CHUNK_NOTES):
-                indices = range(first, min(first + _CHUNK_NOTES, len(self)))
-                queue.append(pool.submit(self._render_entries, indices, renderers))
-                if len(queue) > _QUEUED_CHUNKS * self._workers:
-                    yield from queue.popleft().result()
-            while queue:
-                yield from queue.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            renderers.close()
+        chunks = (
+            range(first, min(first + _CHUNK_NOTES, len(self)))
+            for first in range(start, len(self), _CHUNK_NOTES)
+        )
+        render = functools.partial(self._render_entries, pool=renderers)
+        with closing(renderers), closing(map_in_order(render, chunks, self._workers)) as entries:
+            yield from chain.from_iterable(entries)
 
     def groups(self) -> Sequence[frozenset[str]]:
         """Instruments of all fonts that share recordings at the pitches and velocities in use."""

@@ -12,12 +12,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -44,7 +41,7 @@ from mechanical_ears.resynthesis.grid_features import apply_gain
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
-from mechanical_ears.workers import worker_count
+from mechanical_ears.workers import map_in_order, worker_count
 
 if TYPE_CHECKING:
     from mechanical_ears.instrument.export import ExportResult
@@ -199,23 +196,13 @@ class ImaginedInstrument:
     ) -> Iterator[Sound]:
         """Render notes in threads, a batch in each, a few batches ahead of the reader."""
         batches = [requests[first : first + BATCH] for first in range(0, len(requests), BATCH)]
-        workers = min(worker_count(), len(batches))
-        if workers <= 1:
+        if min(worker_count(), len(batches)) <= 1:
             yield from self._render(requests, sample_rate, round_robin)
             return
-        with ThreadPoolExecutor(workers) as pool:
-
-            def submit(batch: Sequence[NoteRequest]) -> Future[list[Sound]]:
-                return pool.submit(lambda: list(self._render(batch, sample_rate, round_robin)))
-
-            waiting = iter(batches)
-            running = deque(map(submit, islice(waiting, 2 * workers)))
-            try:
-                while running:
-                    yield from running.popleft().result()
-                    running.extend(map(submit, islice(waiting, 1)))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        for sounds in map_in_order(
+            lambda batch: list(self._render(batch, sample_rate, round_robin)), batches
+        ):
+            yield from sounds
 
     def _render(
         self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int

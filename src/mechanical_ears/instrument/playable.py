@@ -14,18 +14,16 @@ not 1) and ``play_notes(pairs, seconds, sample_rate)``, which renders many notes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, runtime_checkable
 
 from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.sound import Sound
-from mechanical_ears.workers import worker_count
+from mechanical_ears.workers import map_in_order
 
 RELEASE_SECONDS: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of instruments that do not say
 VELOCITY: Final = 100  # MIDI velocity of a note, if none is given
 VELOCITY_STEP_DB: Final = 0.25  # dB for a step of velocity away from a recording's own
-QUEUED_NOTES: Final = 8  # notes per worker that are rendered ahead of their use
 PRE_ONSET_SECONDS: Final = 0.002  # s, kept before the onset of a trimmed sound
 
 Progress = Callable[[int, int | None], None]
@@ -90,15 +88,11 @@ def play_notes(
         yield from batch(pairs, seconds, sample_rate)
         return
     lengths = seconds if isinstance(seconds, Sequence) else [seconds] * len(pairs)
-    workers = worker_count()
-    with ThreadPoolExecutor(workers) as pool:
-        for first in range(0, len(pairs), QUEUED_NOTES * workers):
-            part = slice(first, first + QUEUED_NOTES * workers)
-            yield from pool.map(
-                lambda pair, length: playable.note(pair[0], pair[1], length, sample_rate),
-                pairs[part],
-                lengths[part],
-            )
+
+    def render(note: tuple[tuple[float, int], float | None]) -> Sound:
+        return playable.note(*note[0], note[1], sample_rate)
+
+    yield from map_in_order(render, zip(pairs, lengths, strict=True))
 
 
 def nearest_note(

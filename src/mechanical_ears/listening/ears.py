@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -32,7 +29,7 @@ from mechanical_ears.listening.periodicity import weigh_octaves
 from mechanical_ears.listening.prediction import PITCHED_PROBABILITY, Hearing, Prediction
 from mechanical_ears.pitch import cents_between, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import Sound, read_duration
-from mechanical_ears.workers import worker_count
+from mechanical_ears.workers import map_in_order
 
 SHIPPED_LISTENER: Final = Path(__file__).parent / "weights" / "listener.onnx"
 BATCH_SIZE: Final = 8  # notes in one run of the network: more do not fit into a processor's cache
@@ -100,20 +97,9 @@ class Ears:
         A file that cannot be read comes with its error. The note must begin in the first minute;
         the rest is not read.
         """
-        workers = worker_count()
         batches = (paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE))
-        with ThreadPoolExecutor(workers) as pool:
-            pending: deque[Future[list[tuple[Path, Hearing | SoundError]]]] = deque(
-                pool.submit(self._listen_to_batch, batch) for batch in islice(batches, 2 * workers)
-            )
-            try:
-                while pending:
-                    yield from pending.popleft().result()
-                    pending.extend(
-                        pool.submit(self._listen_to_batch, batch) for batch in islice(batches, 1)
-                    )
-            finally:
-                pool.shutdown(cancel_futures=True)
+        for results in map_in_order(self._listen_to_batch, batches):
+            yield from results
 
     def _listen_to_batch(self, paths: Sequence[Path]) -> list[tuple[Path, Hearing | SoundError]]:
         loaded = [(path, _load(path)) for path in paths]

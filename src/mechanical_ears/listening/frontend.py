@@ -97,11 +97,8 @@ def _filter_blocks(short: bool) -> tuple[FilterBlock, ...]:
     Blocks are as large as may be in a product that no BLAS splits among threads (`matmul`).
     """
     constants = layout()
-    filters, frames = (
-        (constants.envelope_filters, ENVELOPE_FRAMES)
-        if short
-        else (constants.pitch_filters, PITCH_FRAMES)
-    )
+    filters = constants.envelope_filters if short else constants.pitch_filters
+    frames = ENVELOPE_FRAMES if short else PITCH_FRAMES
     starts = (filters > 0).argmax(axis=0)
     ends = len(filters) - (filters[::-1] > 0).argmax(axis=0)
     blocks, first = [], 0
@@ -194,11 +191,11 @@ def extract_features(audio: NDArray[np.float32]) -> FrontEndFeatures:
         padded = np.zeros(len(samples) + 2 * half, dtype=np.float32)
         padded[half:-half] = samples
         power = _power_spectra(padded, constants.pitch_centres, constants.pitch_window)
-        pitch[note] = _band_powers(power, _filter_blocks(short=False))
+        pitch[note] = _to_bands(power, _filter_blocks(short=False))
         spectrum[note] = _normalised_sum(power)
         starts = constants.envelope_centres + half - ENVELOPE_WINDOW // 2
         power = _power_spectra(padded, starts, constants.envelope_window)
-        envelope[note] = _band_powers(power, _filter_blocks(short=True))
+        envelope[note] = _to_bands(power, _filter_blocks(short=True))
     loudest = np.maximum(pitch.max(axis=(1, 2)), SILENCE_POWER)
     level = np.maximum(0, 1 + 10 * np.log10(loudest) / RANGE_DB)
     return FrontEndFeatures(
@@ -224,9 +221,7 @@ def _power_spectra(
     return power
 
 
-def _band_powers(
-    power: NDArray[np.float32], blocks: tuple[FilterBlock, ...]
-) -> NDArray[np.float32]:
+def _to_bands(power: NDArray[np.float32], blocks: tuple[FilterBlock, ...]) -> NDArray[np.float32]:
     """Power (frames, bands) of power spectra (frames, bins)."""
     bands = np.empty((len(power), blocks[-1].bands.stop), dtype=np.float32)
     for block in blocks:
