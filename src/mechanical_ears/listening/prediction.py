@@ -28,10 +28,15 @@ QUALITY_PROBABILITY: Final = 0.5  # from which a quality applies
 class Hearing:
     """What the ears hear in one recording.
 
+    >>> from mechanical_ears import Sound, listen
+    >>> hearing = listen(Sound.sine(440))
+    >>> hearing.sounding_pitch, hearing.candidates[0][0]
+    (69, 69)
+
     Attributes:
         pitch: MIDI number of the key that a player would press; None without a single pitch.
         pitch_confidence: probability that this key is right, 0..1; never above 0.95, since an
-            instrument may sound an octave off its keys, which no listener can know of a stranger.
+            instrument may sound an octave off its keys, which its sound does not show.
         frequency: Hz, of the fundamental that sounds; None without a single pitch.
         sounding_pitch: MIDI number nearest to it; an octave off the key for a 16-foot organ stop.
         cents: from that number's frequency up to this one, −50..50.
