@@ -41,7 +41,7 @@ from mechanical_ears.instrument.midi import read_song
 from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.playable import Playable
 from mechanical_ears.instrument.player import play_song
-from mechanical_ears.instrument.plots import instrument_picture
+from mechanical_ears.instrument.plots import plot_instrument
 from mechanical_ears.instrument.sampled import SampledInstrument
 from mechanical_ears.pictures import save_figure
 from mechanical_ears.sound import Sound
@@ -252,7 +252,7 @@ def mapping_rows(data: Path, folder: Path) -> list[list[object]]:
 def draw(instrument: SampledInstrument, name: str) -> None:
     """The picture of an instrument in docs/pictures."""
     path = ROOT / "docs" / "pictures" / f"instrument-{name}.png"
-    slim_picture(save_figure(instrument_picture(instrument), path))
+    slim_picture(save_figure(plot_instrument(instrument), path))
 
 
 def polyphone(sfz: Path, folder: Path) -> Path | None:

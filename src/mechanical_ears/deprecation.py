@@ -22,11 +22,12 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            name = function.__qualname__.removesuffix(".__init__")
             for old in new_names.keys() & kwargs.keys():
                 new = new_names[old]
                 if new in kwargs:
                     raise TypeError(f'"{new}" is given twice, as "{old}" too')
-                message = f'the argument "{old}" of {function.__name__} is now "{new}"'
+                message = f'the argument "{old}" of {name} is now "{new}"'
                 warnings.warn(message, DeprecationWarning, stacklevel=2)
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -53,5 +54,19 @@ def renamed_attributes(**new_names: str) -> Callable[[C], C]:
 
         cls.__getattr__ = get  # type: ignore[attr-defined]
         return cls
+
+    return decorate
+
+
+def renamed_fields(**new_names: str) -> Callable[[C], C]:
+    """Decorate a dataclass so that its fields may have their old names, also as arguments.
+
+    Args:
+        new_names: new name by old name.
+    """
+
+    def decorate(cls: C) -> C:
+        cls.__init__ = renamed_arguments(**new_names)(cls.__init__)  # type: ignore[misc]
+        return renamed_attributes(**new_names)(cls)
 
     return decorate

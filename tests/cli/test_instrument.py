@@ -17,11 +17,11 @@ from support.full_disk import full_disk
 from support.toy_instruments import (
     RATE,
     Organ,
-    control,
-    key,
+    controller_event,
     level,
+    note_events,
     peak_pitch,
-    sampled,
+    sine_instrument,
     write_midi,
 )
 
@@ -30,12 +30,16 @@ from support.toy_instruments import (
 def place(tmp_path, monkeypatch):
     """A folder with an instrument, control maps and a song."""
     monkeypatch.chdir(tmp_path)
-    export(sampled(), tmp_path / "sines.sfz")
+    export(sine_instrument(), tmp_path / "sines.sfz")
     (tmp_path / "maps").mkdir()
     for pitch in (48, 60):
         note = Organ().note(pitch, 100, 2.0, 16_000)
         save_control_map(analyse(note, pitch), tmp_path / "maps" / f"{pitch}.safetensors")
-    write_midi(tmp_path / "song.mid", key(0, 2, 60) + key(2, 4, 64), key(0, 4, 48, channel=1))
+    write_midi(
+        tmp_path / "song.mid",
+        note_events(0, 2, 60) + note_events(2, 4, 64),
+        note_events(0, 4, 48, channel=1),
+    )
     return tmp_path
 
 
@@ -130,10 +134,10 @@ def test_map(place, capsys):
         soundfile.write(place / "takes" / f"{number}x.wav", 0.2 * audio * np.exp(-4 * time), RATE)
     (place / "takes" / "notes.wav").write_text("not a sound")
     done("map takes -o mine.sfz --name Mine --plot mine.svg")
-    assert "Mine: 3 zones, 1 layer of velocity, 0 looped" in (place / "mine.svg").read_text()
+    assert "Mine: 3 zones, 1 velocity layer, 0 looped" in (place / "mine.svg").read_text()
     told = capsys.readouterr().out
     assert "mine.sfz: 3 of 4 recordings, A2–A4, 1 velocity layer," in told
-    assert "set aside: notes.wav: is not a sound that can be read" in told
+    assert "skipped: notes.wav: is not a sound that can be read" in told
     with (place / "mine.report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["note"] for row in rows] == ["A2", "A3", "A4", ""]
@@ -149,20 +153,20 @@ def test_bad_input_is_told_in_one_line(place, capsys):
     (place / "empty").mkdir()
     (place / "cut.mid").write_bytes((place / "song.mid").read_bytes()[:40])
     (place / "bad.json").write_text("{}")
-    write_midi(place / "none.mid", control(0, 7, 100))
+    write_midi(place / "none.mid", controller_event(0, 7, 100))
     for words, *parts in (
         ("export gone -o x.sfz", "gone: no such instrument", "give a seed"),
         ("export sines.sfz -o x.nki", "names no instrument format"),
         ("export sines.sfz -o sines.sfz", "already exists", "--force"),
-        ("export maps -o x.sfz --every 0", '"every" is 0, outside 1..127'),
-        ("export maps -o x.sfz --layers 99", '"layers" is 99'),
+        ("export maps -o x.sfz --every 0", "the step between keys is 0, outside 1..127"),
+        ("export maps -o x.sfz --layers 99", "99 velocity layers"),
         ("export song.mid -o x.sfz", "song.mid: is not an instrument file"),
         ("export bad.json -o x.sfz", "bad.json"),
         ("map empty -o x.sfz", "empty: holds no recordings"),
         ("map gone -o x.sfz", "gone: no such folder"),
         ("map sines.sfz -o x.sfz", "is a file, not a folder"),
         ("play gone.mid --instrument sines.sfz -o x.wav", "gone.mid: no such file"),
-        ("play cut.mid --instrument sines.sfz -o x.wav", "cut.mid: is cut off"),
+        ("play cut.mid --instrument sines.sfz -o x.wav", "cut.mid: is truncated"),
         ("play none.mid --instrument sines.sfz -o x.wav", "has no note to play"),
         ("play song.mid -o x.wav", "no instrument is given", "--channel-map"),
         ("play song.mid --channel-map 1:sines.sfz -o x.wav", '"1:sines.sfz" is not a channel'),

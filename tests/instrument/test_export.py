@@ -1,4 +1,4 @@
-"""Instruments are written whole or not at all; presets of DecentSampler are as documented."""
+"""Export: all files or none; options; attributes and levels of DecentSampler presets."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from mechanical_ears.instrument.export import as_samples, export
 from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.zones import VelocityResponse, Zone, check_tiling
 from support.full_disk import full_disk
-from support.toy_instruments import POWER, Organ, level, sampled
+from support.toy_instruments import POWER, Organ, level, sine_instrument
 
 FORMATS = ("x.sfz", "x.sf2", "x.dspreset")
 
@@ -42,98 +42,96 @@ DOCUMENTED = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_full_disk_leaves_nothing(tmp_path, name):
     with full_disk(40_000), pytest.raises(EarsError, match="cannot write: File too large"):
-        export(sampled(), tmp_path / name)
+        export(sine_instrument(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_full_disk_leaves_what_was_there(tmp_path, name):
-    export(sampled(1, (60,)), tmp_path / name)
+def test_a_full_disk_leaves_existing_files(tmp_path, name):
+    export(sine_instrument(1, (60,)), tmp_path / name)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with full_disk(40_000), pytest.raises(EarsError):
-        export(sampled(), tmp_path / name, force=True)
+        export(sine_instrument(), tmp_path / name, force=True)
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_there_is_replaced_only_by_force(tmp_path, name):
-    export(sampled(1, (60,)), tmp_path / name)
+def test_existing_files_are_replaced_only_with_force(tmp_path, name):
+    export(sine_instrument(1, (60,)), tmp_path / name)
     with pytest.raises(EarsError, match="already exists; choose another name, or give --force"):
-        export(sampled(), tmp_path / name)
-    written = export(sampled(), tmp_path / name, force=True)
+        export(sine_instrument(), tmp_path / name)
+    written = export(sine_instrument(), tmp_path / name, force=True)
     assert written.zones == 6
     assert len([path for path in tmp_path.iterdir() if path.name.startswith(".")]) == 0
     if written.folder is not None:
         assert len(list(written.folder.iterdir())) == 6
 
 
-def test_an_error_at_the_very_end_puts_back_what_was_there(tmp_path, monkeypatch):
-    export(sampled(1, (60,)), tmp_path / "x.sfz")
+def test_an_error_at_the_end_restores_existing_files(tmp_path, monkeypatch):
+    export(sine_instrument(1, (60,)), tmp_path / "x.sfz")
     before = sorted(path.name for path in tmp_path.rglob("*"))
 
-    def broken(path, text):
+    def interrupt(path, text):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "write_text", broken)
+    monkeypatch.setattr(exporting, "write_text", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        export(sampled(), tmp_path / "x.sfz", force=True)
+        export(sine_instrument(), tmp_path / "x.sfz", force=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
     with pytest.raises(KeyboardInterrupt):
-        export(sampled(), tmp_path / "new.sfz")
+        export(sine_instrument(), tmp_path / "new.sfz")
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("x.nki", 'the suffix ".nki" names no instrument format; use one of .sfz, .sf2, .dspreset'),
         ("gone/x.sfz", "gone: no such folder; create it first"),
         ("folder.sf2", "is a folder"),
     ],
 )
-def test_targets_that_cannot_be(tmp_path, name, said):
+def test_invalid_targets_are_refused(tmp_path, name, message):
     (tmp_path / "folder.sf2").mkdir()
-    with pytest.raises(EarsError, match=re.escape(said)):
-        export(sampled(), tmp_path / name)
+    with pytest.raises(EarsError, match=re.escape(message)):
+        export(sine_instrument(), tmp_path / name)
 
 
-def test_options_that_cannot_be(tmp_path):
+def test_invalid_options_are_refused(tmp_path):
     with pytest.raises(EarsError, match="holds no FLAC"):
-        export(sampled(), tmp_path / "x.sf2", flac=True)
-    with pytest.raises(EarsError, match="20 bits a sample; use 16 or 24"):
-        export(sampled(), tmp_path / "x.sfz", bits=20)
+        export(sine_instrument(), tmp_path / "x.sf2", flac=True)
+    with pytest.raises(EarsError, match="20 bits per sample; use 16 or 24"):
+        export(sine_instrument(), tmp_path / "x.sfz", bits=20)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(EarsError, match="cannot write"):
-        export(sampled(), tmp_path / "x.sfz")
+        export(sine_instrument(), tmp_path / "x.sfz")
 
 
-def test_outermost_zones_reach_on():
-    narrow = sampled(2)
+def test_outermost_zones_are_extended():
+    narrow = sine_instrument(2)
     zones = tuple(
         replace(zone, keys=(max(zone.keys[0], 40), min(zone.keys[1], 80))) for zone in narrow.zones
     )
-    made = as_samples(replace(narrow, zones=zones))
-    check_tiling(made.zones)
-    assert made.zones == narrow.zones
+    extended = as_samples(replace(narrow, zones=zones))
+    check_tiling(extended.zones)
+    assert extended.zones == narrow.zones
 
 
-def test_gaps_and_layers_are_sampled_anew():
-    one, two = sampled(1, (48, 72)).zones
-    narrow = replace(sampled(1, (48, 72)), zones=(replace(one, keys=(40, 50)), two))
-    made = as_samples(narrow, SamplingPlan(40, 127, 12, 1, 0.5))
-    check_tiling(made.zones)
-    double = replace(sampled(1, (60,)), zones=sampled(1, (60,)).zones * 2)
-    made = as_samples(double, SamplingPlan(54, 66, 6, 1, 0.5))
-    check_tiling(made.zones)
+def test_gaps_and_overlaps_are_sampled_again():
+    one, two = sine_instrument(1, (48, 72)).zones
+    narrow = replace(sine_instrument(1, (48, 72)), zones=(replace(one, keys=(40, 50)), two))
+    check_tiling(as_samples(narrow, SamplingPlan(40, 127, 12, 1, 0.5)).zones)
+    double = replace(sine_instrument(1, (60,)), zones=sine_instrument(1, (60,)).zones * 2)
+    check_tiling(as_samples(double, SamplingPlan(54, 66, 6, 1, 0.5)).zones)
 
 
-def test_names_of_files_suit_every_system(tmp_path):
-    first = sampled(1, (60,))
+def test_file_names_are_valid_and_distinct_on_every_system(tmp_path):
+    first = sine_instrument(1, (60,))
     names = ("C#4/soft", "c#4:SOFT")
     samples = dict.fromkeys(names, first.samples["60_64"])
     zones = (
@@ -147,15 +145,15 @@ def test_names_of_files_suit_every_system(tmp_path):
 
 
 def test_anything_playable_is_exported(tmp_path):
-    seen = []
+    steps = []
     written = export(
         Organ(),
         tmp_path / "organ.sfz",
         plan=SamplingPlan(60, 72, 12, 2, 1.0),
-        progress=lambda done, total: seen.append(done),
+        progress=lambda done, total: steps.append(done),
     )
     assert (written.zones, written.samples) == (2, 2)
-    assert seen == [1, 2, 3, 4]
+    assert steps == [1, 2, 3, 4]
     text = written.path.read_text()
     assert "// name: Organ" in text
     assert written.size == sum(
@@ -163,8 +161,8 @@ def test_anything_playable_is_exported(tmp_path):
     )
 
 
-def test_a_preset_is_as_decentsampler_documents_it(tmp_path):
-    instrument = sampled(3)
+def test_a_decentsampler_preset_has_documented_attributes(tmp_path):
+    instrument = sine_instrument(3)
     written = export(instrument, tmp_path / "x.dspreset")
     root = ElementTree.parse(written.path).getroot()
     assert root.tag == "DecentSampler"
@@ -193,8 +191,8 @@ def test_a_preset_is_as_decentsampler_documents_it(tmp_path):
     assert "<!-- licence: CC0-1.0 -->" in text
 
 
-def test_decentsamplers_loudness_is_near_ours(tmp_path):
-    root = ElementTree.parse(export(sampled(3), tmp_path / "x.dspreset").path).getroot()
+def test_decentsampler_levels_follow_the_velocity_response(tmp_path):
+    root = ElementTree.parse(export(sine_instrument(3), tmp_path / "x.dspreset").path).getroot()
     loud = {}
     for group in root.iter("group"):
         track, volume = float(group.get("ampVelTrack")), float(group.get("volume")[:-2])
@@ -204,14 +202,14 @@ def test_decentsamplers_loudness_is_near_ours(tmp_path):
                 loud[velocity] = 20 * np.log10(gain) + volume
     levels = [loud[velocity] for velocity in range(1, 128)]
     assert np.diff(levels).min() > 0
-    ours = [
+    expected = [
         20 * np.log10(VelocityResponse(power=POWER).gain(velocity)) for velocity in range(1, 128)
     ]
-    assert np.abs(np.subtract(levels, ours)).max() < 1.6
+    assert np.abs(np.subtract(levels, expected)).max() < 1.6
 
 
-def test_a_recorded_instrument_is_heard_again(tmp_path):
+def test_an_exported_instrument_plays(tmp_path):
     path = export(Organ(), tmp_path / "a.sf2", plan=SamplingPlan(48, 84, 12, 2, 1.0)).path
-    made = open_instrument(path)
+    instrument = open_instrument(path)
     assert Path(path).stat().st_size > 1e5
-    assert level(made.note(60, 100, 2.0).samples) > -40
+    assert level(instrument.note(60, 100, 2.0).samples) > -40

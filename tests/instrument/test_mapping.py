@@ -1,4 +1,4 @@
-"""Folders of recordings become instruments; what does not belong is set aside and told."""
+"""Mapping folders of recordings: keys, cents, layers, skipped files."""
 
 import csv
 import json
@@ -15,8 +15,14 @@ from mechanical_ears.corpus.filenames import NameLabels
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument import recordings
 from mechanical_ears.instrument.export import export
-from mechanical_ears.instrument.mapping import _layers, at_one_peak, map_folder
-from mechanical_ears.instrument.recordings import Recording, exact_pitch, hear_folder, settled
+from mechanical_ears.instrument.layer_assignment import assign_layers
+from mechanical_ears.instrument.mapping import have_equal_peaks, map_folder
+from mechanical_ears.instrument.recordings import (
+    RecordingAnalysis,
+    analyse_folder,
+    refine_pitch,
+    resolve_keys,
+)
 from mechanical_ears.instrument.zones import check_tiling
 from mechanical_ears.listening.ears import shipped_ears
 from mechanical_ears.pitch import midi_to_hz, midi_to_name
@@ -24,55 +30,54 @@ from mechanical_ears.sound import Sound
 from support.paths import DATA
 from support.toy_instruments import RATE, level, peak_pitch, pluck
 
-DATA = DATA
 PITCHES = (40, 45, 50, 55, 60, 65)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six strings at two touches under names that tell nothing."""
-    place = tmp_path / "takes"
-    place.mkdir()
+    """Six strings at two velocities, with names that say nothing."""
+    path = tmp_path / "takes"
+    path.mkdir()
     for number, pitch in enumerate(PITCHES):
-        soundfile.write(place / f"x{number}b.wav", pluck(pitch + 0.07), RATE)
-        soundfile.write(place / f"x{number}a.wav", pluck(pitch - 0.05, -14, 0.5), RATE)
-    return place
+        soundfile.write(path / f"x{number}b.wav", pluck(pitch + 0.07), RATE)
+        soundfile.write(path / f"x{number}a.wav", pluck(pitch - 0.05, -14, 0.5), RATE)
+    return path
 
 
 def test_roots_cents_and_layers_are_found(folder):
     mapped = map_folder(folder)
     assert mapped.layers == 2
-    assert mapped.aside == ()
+    assert mapped.skipped == ()
     check_tiling(mapped.instrument.zones)
-    for each in mapped.placed:
-        number, touch = int(each.recording.path.stem[1]), each.recording.path.stem[2]
+    for each in mapped.recordings:
+        number, loud = int(each.recording.path.stem[1]), each.recording.path.stem[2] == "b"
         assert each.recording.key == PITCHES[number]
-        assert each.layer == (touch == "b")
-        assert each.recording.cents == pytest.approx(7 if touch == "b" else -5, abs=0.5)
-        assert each.recording.start == pytest.approx(0.3, abs=0.005)
+        assert each.layer == loud
+        assert each.recording.cents == pytest.approx(7 if loud else -5, abs=0.5)
+        assert each.recording.onset == pytest.approx(0.3, abs=0.005)
     for zone in mapped.instrument.zones:
         audio = mapped.instrument.samples[zone.sample].audio
-        assert zone.loop is None  # strings fall
-        assert np.abs(audio[: RATE // 50]).max() > 0.05  # the silence is gone
+        assert zone.loop is None  # strings decay
+        assert np.abs(audio[: RATE // 50]).max() > 0.05  # without the silence
 
 
 def test_it_plays_in_tune_and_louder_with_velocity(folder):
-    made = map_folder(folder).instrument
+    instrument = map_folder(folder).instrument
     for pitch in (40, 52, 65):
-        heard = peak_pitch(made.note(pitch, 100, 1.5).samples[:RATE], RATE, pitch)
-        assert abs(heard - pitch) < 0.02
-    levels = [level(made.note(50, v, 1.0).samples[:19_200]) for v in range(1, 128, 6)]
+        measured = peak_pitch(instrument.note(pitch, 100, 1.5).samples[:RATE], RATE, pitch)
+        assert abs(measured - pitch) < 0.02
+    levels = [level(instrument.note(50, v, 1.0).samples[:19_200]) for v in range(1, 128, 6)]
     assert np.diff(levels).min() > 0.2
 
 
 def test_tuning_may_be_kept(folder):
-    made = map_folder(folder, keep_tuning=True).instrument
-    assert {zone.cents for zone in made.zones} == {0.0}
-    heard = peak_pitch(made.note(50, 127, 1.5).samples[:RATE], RATE, 50)
-    assert heard - 50 == pytest.approx(0.07, abs=0.02)
+    instrument = map_folder(folder, keep_tuning=True).instrument
+    assert {zone.cents for zone in instrument.zones} == {0.0}
+    pitch = peak_pitch(instrument.note(50, 127, 1.5).samples[:RATE], RATE, 50)
+    assert pitch - 50 == pytest.approx(0.07, abs=0.02)
 
 
-def test_what_does_not_belong_is_set_aside(folder):
+def test_unsuitable_files_are_skipped(folder):
     rng = np.random.default_rng(0)
     soundfile.write(folder / "noise.wav", 0.2 * rng.standard_normal(2 * RATE), RATE)
     soundfile.write(folder / "silence.wav", np.zeros(RATE), RATE)
@@ -81,14 +86,14 @@ def test_what_does_not_belong_is_set_aside(folder):
     shutil.copy(folder / "x0a.wav", folder / "zcopy.wav")
     soundfile.write(folder / "zz.wav", pluck(60.02, -3, seed=1), RATE)
     mapped = map_folder(folder)
-    why = {file.path.name: file.reason for file in mapped.aside}
-    assert len(mapped.placed) == 12
-    assert "no single pitch" in why["noise.wav"]
-    assert why["silence.wav"] == "is silent"
-    assert "is not a sound that can be read" in why["broken.wav"]
-    assert "click.wav" in why
-    assert why["zcopy.wav"] == "a copy of x0a.wav"
-    surplus = [reason for reason in why.values() if reason.startswith("one more C4; ")]
+    reasons = {file.path.name: file.reason for file in mapped.skipped}
+    assert len(mapped.recordings) == 12
+    assert "no single pitch" in reasons["noise.wav"]
+    assert reasons["silence.wav"] == "is silent"
+    assert "is not a sound that can be read" in reasons["broken.wav"]
+    assert "click.wav" in reasons
+    assert reasons["zcopy.wav"] == "a copy of x0a.wav"
+    surplus = [reason for reason in reasons.values() if reason.startswith("one more C4; ")]
     assert len(surplus) == 1
     rows = list(csv.DictReader(mapped.report().splitlines()))
     assert len(rows) == 18
@@ -109,7 +114,9 @@ def test_each_file_is_read_once(folder, monkeypatch):
     monkeypatch.setattr(Sound, "load", load)
     once = map_folder(folder).instrument
     assert sorted(loads) == sorted(path.name for path in folder.iterdir())
-    monkeypatch.setattr(recordings, "MAX_KEPT_BYTES", 0)  # what memory cannot keep is read again
+    monkeypatch.setattr(
+        recordings, "MAX_CACHE_BYTES", 0
+    )  # files that are not cached are read again
     again = map_folder(folder).instrument
     assert len(loads) == 3 * len(list(folder.iterdir()))
     assert once.zones == again.zones
@@ -126,8 +133,8 @@ def test_a_file_longer_than_a_minute_is_sampled_to_its_end(tmp_path):
     assert len(sample.audio) / rate > 60
 
 
-def test_each_recording_is_heard_as_the_ears_listen(tmp_path):
-    """Tones that lack partials, so that the network alone is unsure of the octave."""
+def test_keys_are_those_of_listen(tmp_path):
+    """Tones without some partials, so that the network alone is unsure of the octave."""
     rng = np.random.default_rng(0)
     time = np.arange(RATE) / RATE
     for number in range(24):
@@ -138,7 +145,7 @@ def test_each_recording_is_heard_as_the_ears_listen(tmp_path):
     hearings = dict(shipped_ears().listen_to_files(sorted(tmp_path.iterdir())))
     keys = {path: hearing.pitch for path, hearing in hearings.items() if hearing.pitch is not None}
     assert len(keys) > 12
-    assert {each.path: each.key for each in hear_folder(tmp_path).recordings} == keys
+    assert {each.path: each.key for each in analyse_folder(tmp_path).recordings} == keys
 
 
 def test_ears_map_and_ears_listen_agree(tmp_path, capsys):
@@ -149,137 +156,136 @@ def test_ears_map_and_ears_listen_agree(tmp_path, capsys):
         soundfile.write(notes / name, pluck(pitch), RATE)
     assert main(["listen", str(notes), "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    heard = {Path(row["path"]).name: row["pitch"] for row in rows}
+    listened = {Path(row["path"]).name: row["pitch"] for row in rows}
     output = tmp_path / "x.sfz"
     main(["map", str(notes), "--output", str(output)])
     with output.with_suffix(".report.csv").open(newline="") as file:
         mapped = {row["file"]: int(row["key"]) for row in csv.DictReader(file)}
-    assert mapped == heard == truth
+    assert mapped == listened == truth
 
 
 def test_rates_may_differ_and_stereo_stays(tmp_path):
     soundfile.write(tmp_path / "a.wav", pluck(45, rate=44_100), 44_100)
-    both = np.stack([pluck(57), 0.5 * pluck(57)], axis=1)
-    soundfile.write(tmp_path / "b.flac", both, RATE)
-    made = map_folder(tmp_path).instrument
-    rates = {zone.root: made.samples[zone.sample].sample_rate for zone in made.zones}
-    assert rates == {45: 44_100, 57: RATE}
-    stereo = made.samples[next(zone.sample for zone in made.zones if zone.root == 57)].audio
+    stereo = np.stack([pluck(57), 0.5 * pluck(57)], axis=1)
+    soundfile.write(tmp_path / "b.flac", stereo, RATE)
+    instrument = map_folder(tmp_path).instrument
+    samples = {zone.root: instrument.samples[zone.sample] for zone in instrument.zones}
+    assert {root: sample.sample_rate for root, sample in samples.items()} == {45: 44_100, 57: RATE}
+    stereo = samples[57].audio
     assert stereo.shape[1] == 2
     assert np.abs(stereo[:, 1]).max() == pytest.approx(0.5 * np.abs(stereo[:, 0]).max(), rel=0.01)
-    path = export(made, tmp_path / "x.sf2").path
-    assert path.exists()
+    assert export(instrument, tmp_path / "x.sf2").path.exists()
 
 
-def test_whose_word_counts(tmp_path):
+def test_trust_decides_between_ears_and_names(tmp_path):
     for name, pitch in (("E2", 40), ("A2", 45), ("D4", 55), ("C3", 60), ("F4", 65)):
         soundfile.write(tmp_path / f"{name}.wav", pluck(pitch), RATE)  # two names are wrong
     ears = map_folder(tmp_path)
-    assert sorted(each.recording.key for each in ears.placed) == [40, 45, 55, 60, 65]
-    wrong = {r.path.name: (r.named.pitch, r.key) for r in ears.disagreements}
+    assert sorted(each.recording.key for each in ears.recordings) == [40, 45, 55, 60, 65]
+    wrong = {r.path.name: (r.name_labels.pitch, r.key) for r in ears.name_conflicts}
     assert wrong == {"D4.wav": (62, 55), "C3.wav": (48, 60)}
-    assert "its name tells another note" in ears.report()
+    assert "its name says another note" in ears.report()
     names = map_folder(tmp_path, trust="names")
-    assert sorted(each.recording.key for each in names.placed) == [40, 45, 48, 65]  # an octave
-    (aside,) = names.aside
-    assert aside.reason == "a wrong note: named D4, sounds G3"
+    assert sorted(each.recording.key for each in names.recordings) == [40, 45, 48, 65]  # an octave
+    (skipped,) = names.skipped
+    assert skipped.reason == "a wrong note: named D4, sounds G3"
 
 
-def test_names_tell_layers_where_they_are_trusted(tmp_path):
+def test_names_decide_about_layers_where_they_are_trusted(tmp_path):
     for pitch in (40, 50):
         for name, decibels in (("vL", 0.0), ("vH", -9.0)):  # the soft ones are louder
             file = tmp_path / f"{midi_to_name(pitch)}{name}.wav"
             soundfile.write(file, pluck(pitch + 0.01 * len(name), decibels), RATE)
     for trust, louder in (("names", "H"), ("ears", "L")):
         mapped = map_folder(tmp_path, trust=trust)
-        upper = {each.recording.path.stem[-1] for each in mapped.placed if each.layer == 1}
+        upper = {each.recording.path.stem[-1] for each in mapped.recordings if each.layer == 1}
         assert upper == {louder}
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("prepare", "message"),
     [
         (lambda path: None, "holds no recordings; give .wav"),
         (lambda path: (path / "x.wav").write_text("la"), "holds no recording of a single pitch"),
         (lambda path: path.rmdir(), "no such folder"),
     ],
 )
-def test_folders_without_a_note(tmp_path, make, said):
-    place = tmp_path / "folder"
-    place.mkdir()
-    make(place)
-    with pytest.raises(EarsError, match=f"folder: {said}"):
-        map_folder(place)
+def test_folders_without_a_note(tmp_path, prepare, message):
+    path = tmp_path / "folder"
+    path.mkdir()
+    prepare(path)
+    with pytest.raises(EarsError, match=f"folder: {message}"):
+        map_folder(path)
     soundfile.write(tmp_path / "file.wav", pluck(60), RATE)
     with pytest.raises(EarsError, match="is a file, not a folder"):
         map_folder(tmp_path / "file.wav")
 
 
-def recording(key, pitch=None, confidence=1.0, likely=(), spectrum=(), **more):
-    """A recording as it would be heard."""
+def recording(key, pitch=None, confidence=1.0, alternatives=(), spectrum=(), **fields):
+    """An analysis of a recording."""
     probabilities = np.zeros(128)
     probabilities[key] = confidence
-    for other, share in likely:
-        probabilities[other] = share
-    heard = np.full(128, -80, np.float32)
-    for place, decibels in spectrum:
-        heard[place] = decibels
+    for other, probability in alternatives:
+        probabilities[other] = probability
+    levels = np.full(128, -80, np.float32)
+    for other, decibels in spectrum:
+        levels[other] = decibels
     values = {
         "path": Path(f"{key}.wav"), "key": key, "confidence": confidence, "pitched": 1.0,
         "pitch": float(key if pitch is None else pitch), "level": -20.0, "peak": -1.0,
-        "fall": 10.0, "brightness": 0.0, "velocity": 100.0, "start": 0.0, "named": None,
-        "digest": str(key), "likely": probabilities, "spectrum": heard,
-        "pitches": {other: float(other) for other, _ in likely},
+        "decay": 10.0, "brightness": 0.0, "velocity": 100.0, "onset": 0.0, "name_labels": None,
+        "digest": str(key), "key_probabilities": probabilities, "spectrum": levels,
+        "candidate_pitches": {other: float(other) for other, _ in alternatives},
     }  # fmt: skip
-    return Recording(**{**values, **more})
+    return RecordingAnalysis(**{**values, **fields})
 
 
-def test_neighbours_tell_where_a_flat_bass_belongs():
+def test_neighbours_resolve_the_key_of_a_flat_bass():
     others = [recording(key, key - 0.45) for key in (21, 24, 27, 30)]
-    (heard,) = [r for r in settled([*others, recording(22, 22.15)]) if r.path.stem == "22"]
-    assert heard.key == 23
-    assert heard.cents == pytest.approx(-85)
-    alone = settled([recording(22, 22.15)])
+    resolved = resolve_keys([*others, recording(22, 22.15)])[-1]
+    assert resolved.key == 23
+    assert resolved.cents == pytest.approx(-85)
+    alone = resolve_keys([recording(22, 22.15)])
     assert alone[0].key == 22
 
 
-def test_resonances_of_the_whole_folder_are_no_pitch():
+def test_resonances_common_to_all_recordings_are_not_a_pitch():
     resonance = (81, -50.0)
     others = [recording(key, spectrum=[resonance, (key, -20.0)]) for key in range(84, 105, 2)]
-    doubtful = recording(
+    unsure = recording(
         81,
         confidence=0.6,
-        likely=[(105, 0.3)],
+        alternatives=[(105, 0.3)],
         spectrum=[resonance, (105, -40.0)],
-        pitches={81: 81.4, 105: 105.02},
+        candidate_pitches={81: 81.4, 105: 105.02},
     )
-    heard = settled([*others, doubtful])[-1]
-    assert heard.key == 105
-    assert heard.cents == pytest.approx(2)
-    assert exact_pitch(pluck(105.02, silence=0.0), RATE, 105) == pytest.approx(105.02, abs=0.03)
-    sure = settled([*others, replace(doubtful, confidence=0.99)])[-1]
+    resolved = resolve_keys([*others, unsure])[-1]
+    assert resolved.key == 105
+    assert resolved.cents == pytest.approx(2)
+    assert refine_pitch(pluck(105.02, silence=0.0), RATE, 105) == pytest.approx(105.02, abs=0.03)
+    sure = resolve_keys([*others, replace(unsure, confidence=0.99)])[-1]
     assert sure.key == 81
 
 
-def test_files_brought_to_one_peak_are_told_from_others():
-    assert at_one_peak([recording(key, peak=-0.1) for key in (40, 50, 60)])
-    assert not at_one_peak([recording(key, peak=-key / 2) for key in (40, 50, 60)])
-    assert recording(40, named=NameLabels(40, 100, "x")).named.velocity == 100
+def test_normalised_files_are_recognised_by_their_peaks():
+    assert have_equal_peaks([recording(key, peak=-0.1) for key in (40, 50, 60)])
+    assert not have_equal_peaks([recording(key, peak=-key / 2) for key in (40, 50, 60)])
+    assert recording(40, name_labels=NameLabels(40, 100, "x")).name_contradicts is False
 
 
 def test_two_files_of_the_same_note_and_layer(folder):
     soundfile.write(folder / "x2c.wav", pluck(PITCHES[2] + 0.01, 0.2, seed=7), RATE)
     mapped = map_folder(folder)
     assert mapped.layers == 2
-    (aside,) = mapped.aside
-    assert aside.path.name in ("x2b.wav", "x2c.wav")
-    assert aside.reason.startswith("one more D3; ")
+    (skipped,) = mapped.skipped
+    assert skipped.path.name in ("x2b.wav", "x2c.wav")
+    assert skipped.reason.startswith("one more D3; ")
     check_tiling(mapped.instrument.zones)
     assert len(mapped.instrument.zones) == 12
 
 
-def test_ten_thousand_recordings_are_placed():
-    """A hundred and more takes of each key, all alike but in loudness."""
+def test_ten_thousand_recordings_get_layers():
+    """More than a hundred takes of each key that differ only in loudness."""
     rng = np.random.default_rng(0)
     takes = [
         recording(
@@ -289,28 +295,28 @@ def test_ten_thousand_recordings_are_placed():
             level=rng.uniform(-40, -10),
             peak=rng.uniform(-30, 0),
             digest=str(number),
-            likely=[(36 + number % 80, 0.4)],
+            alternatives=[(36 + number % 80, 0.4)],
         )
         for number in range(10_000)
     ]
-    heard = settled(takes)
-    assert [each.key for each in heard] == [each.key for each in takes]
-    placed, aside = _layers(heard, lambda each: each.level)
-    assert (len(placed), len(aside)) == (80 * 16, 10_000 - 80 * 16)
+    resolved = resolve_keys(takes)
+    assert [each.key for each in resolved] == [each.key for each in takes]
+    layered, skipped = assign_layers(resolved, lambda each: each.level)
+    assert (len(layered), len(skipped)) == (80 * 16, 10_000 - 80 * 16)
     for key in range(24, 104):
-        here = sorted((p for p in placed if p.recording.key == key), key=lambda p: p.layer)
-        assert [p.layer for p in here] == list(range(16))
-        levels = [p.recording.level for p in here]
+        group = sorted((e for e in layered if e.recording.key == key), key=lambda e: e.layer)
+        assert [each.layer for each in group] == list(range(16))
+        levels = [each.recording.level for each in group]
         assert levels == sorted(levels)
         assert levels[0] < -37.5
         assert levels[-1] > -12.5  # from the softest to the loudest
 
 
 @pytest.mark.parametrize(("name", "layers"), [("spanish-guitar", 1), ("upright-piano-kw", 2)])
-def test_real_recordings_with_their_names_hidden(tmp_path, name, layers):
+def test_real_recordings_under_meaningless_names(tmp_path, name, layers):
     source = DATA / name
     if not source.is_dir():
-        pytest.skip(f"{source} is not here")
+        pytest.skip(f"{source} is missing")
     with (source / "truth.csv").open(newline="") as file:
         truth = list(csv.DictReader(file))
     hidden = tmp_path / "hidden"
@@ -318,10 +324,10 @@ def test_real_recordings_with_their_names_hidden(tmp_path, name, layers):
     for number, row in enumerate(truth):
         (hidden / f"take{number:03d}x.flac").symlink_to(source / row["file"])
     mapped = map_folder(hidden)
-    told = {each.recording.path.name: each for each in mapped.placed}
+    found = {each.recording.path.name: each for each in mapped.recordings}
     right = upper = 0
     for number, row in enumerate(truth):
-        each = told.get(f"take{number:03d}x.flac")
+        each = found.get(f"take{number:03d}x.flac")
         if each is not None:
             right += each.recording.key == int(row["pitch_midi"])
             upper += each.layer == (layers == 2 and int(row["velocity_low"]) > 0)

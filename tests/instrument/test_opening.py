@@ -1,4 +1,4 @@
-"""Instruments of a sampler's file are imagined from; imagined ones are written for a sampler."""
+"""Opening instruments; imagining from samplers' files, and exporting imagined instruments."""
 
 import re
 
@@ -13,7 +13,7 @@ from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrume
 from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.opening import open_instrument
 from support.independent_players import Fluid
-from support.toy_instruments import RATE, level, peak_pitch, sampled
+from support.toy_instruments import RATE, level, peak_pitch, sine_instrument
 
 SMALL = SamplingPlan(48, 72, 12, 2, 1.0)
 
@@ -21,7 +21,7 @@ SMALL = SamplingPlan(48, 72, 12, 2, 1.0)
 @pytest.fixture(scope="module")
 def sfz(tmp_path_factory):
     """Three looped sines as an SFZ, at C3, C4 and C5."""
-    return export(sampled(1), tmp_path_factory.mktemp("recorded") / "sines.sfz").path
+    return export(sine_instrument(1), tmp_path_factory.mktemp("recorded") / "sines.sfz").path
 
 
 @pytest.fixture(scope="module")
@@ -29,55 +29,55 @@ def like(sfz):
     return imagine(like=sfz)
 
 
-def test_an_instrument_is_loaded_from_a_samplers_file(sfz, tmp_path):
+def test_a_samplers_file_is_opened(sfz, tmp_path):
     loaded = mechanical_ears.open_instrument(sfz)
     assert isinstance(loaded, SampledInstrument)
-    assert loaded.zones == sampled(1).zones
+    assert loaded.zones == sine_instrument(1).zones
     path = mechanical_ears.export(loaded, tmp_path / "x.sf2").path
     assert mechanical_ears.open_instrument(path).zones == loaded.zones
 
 
-def test_its_recordings_are_notes_at_their_keys(sfz):
+def test_representative_notes_are_at_their_keys(sfz):
     notes = open_instrument(sfz).representative_notes()
     assert [(n.pitch, n.velocity, n.family) for n in notes] == [
         (48, 100, "organ"), (60, 100, "organ"), (72, 100, "organ"),
     ]  # fmt: skip
     for note in notes:
         assert note.sound.seconds == pytest.approx(4.0)
-        heard = peak_pitch(note.sound.samples[4800:RATE], RATE, note.pitch)
-        assert abs(heard - note.pitch) < 0.01
-    assert len(sampled(3).representative_notes(max_notes=4)) == 4
-    silent = {name: type(s)(0 * s.audio, RATE) for name, s in sampled(1).samples.items()}
+        pitch = peak_pitch(note.sound.samples[4800:RATE], RATE, note.pitch)
+        assert abs(pitch - note.pitch) < 0.01
+    assert len(sine_instrument(3).representative_notes(max_notes=4)) == 4
+    silent = {name: type(s)(0 * s.audio, RATE) for name, s in sine_instrument(1).samples.items()}
     with pytest.raises(EarsError, match="Sines: makes no sound"):
-        SampledInstrument("Sines", sampled(1).zones, silent).representative_notes()
+        SampledInstrument("Sines", sine_instrument(1).zones, silent).representative_notes()
 
 
-def test_what_is_imagined_like_it_sounds_like_it_on_keys_it_lacks(like):
+def test_an_instrument_imagined_like_it_has_its_spectrum_on_all_keys(like):
     assert like.name == "like Sines"
     for key in (52, 66, 79):  # one partial, as the recordings
         audio = like.note(key, 100, 2.0, RATE).samples[9600:48_000]
         assert abs(peak_pitch(audio, RATE, key) - key) < 0.05
         spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)))) ** 2
-        place = round(440 * 2 ** ((key - 69) / 12) * len(audio) / RATE)
-        assert spectrum[place - 12 : place + 13].sum() > 0.9 * spectrum.sum()
+        bin_ = round(440 * 2 ** ((key - 69) / 12) * len(audio) / RATE)
+        assert spectrum[bin_ - 12 : bin_ + 13].sum() > 0.9 * spectrum.sum()
 
 
-def test_it_is_morphed(sfz):
-    made = imagine(morph=(sfz, 7), mix=1.0)
-    assert made.name.startswith("like Sines to ")
-    np.testing.assert_allclose(made.timbre, imagine(7).timbre, atol=1e-5)
+def test_morphing(sfz):
+    morphed = imagine(morph=(sfz, 7), mix=1.0)
+    assert morphed.name.startswith("like Sines to ")
+    np.testing.assert_allclose(morphed.timbre, imagine(7).timbre, atol=1e-5)
     other = imagine(morph=(open_instrument(sfz), imagine(7)), mix=0.5)
     assert "like Sines" in other.name
 
 
-def test_an_imagined_instrument_is_written(like, tmp_path):
+def test_an_imagined_instrument_is_exported(like, tmp_path):
     written = export(like, tmp_path / "mine.sfz", plan=SMALL, bits=24)
     assert written.zones == 4
     read = mechanical_ears.open_instrument(written.path)
     assert read.name == "like Sines"
     assert "// licence: that of the recordings" in written.path.read_text()
-    heard = peak_pitch(read.note(60, 100, 1.5).samples[4800:RATE], RATE, 60)
-    assert abs(heard - 60) < 0.05
+    pitch = peak_pitch(read.note(60, 100, 1.5).samples[4800:RATE], RATE, 60)
+    assert abs(pitch - 60) < 0.05
     with pytest.raises(EarsError, match="already exists"):
         export(like, tmp_path / "mine.sfz", plan=SMALL)
 
@@ -99,20 +99,19 @@ def test_commands(sfz, tmp_path, capsys):
     assert "ears: opcodes that are ignored: cutoff" in capsys.readouterr().err
 
 
-def test_loudness_is_continuous_over_velocities_and_as_imagined():
-    """What the live renderer and the export do at the velocities between layers."""
+def test_loudness_over_velocity_is_that_of_the_imagined_instrument():
+    """Also at the velocities between layers."""
     instrument = imagine(7, family="keyboard")
     keys = (48, 72)
-    made = sample_instrument(instrument, SamplingPlan(keys=keys))
+    sampled = sample_instrument(instrument, SamplingPlan(keys=keys))
     velocities = (25, 35, 42, 43, 64, 85, 86, 107, 127)
     for key in keys:
         live = list(instrument.notes([(key, v) for v in velocities], 2.0, RATE))
-        apart = []
+        differences = []
         for velocity, sound in zip(velocities, live, strict=True):
-            whole = 1.0 + made.release_seconds
-            ours = made.note(key, velocity, whole, RATE).samples[:RATE]
-            apart.append(level(ours) - level(sound.samples[:RATE]))
-        assert np.ptp(apart) < 3.5
+            note = sampled.note(key, velocity, 1.0 + sampled.release_seconds, RATE)
+            differences.append(level(note.samples[:RATE]) - level(sound.samples[:RATE]))
+        assert np.ptp(differences) < 3.5
 
 
 @pytest.fixture(scope="module")
@@ -124,18 +123,18 @@ def strings(tmp_path_factory):
 
 
 def test_fluidsynth_plays_an_imagined_instrument(strings):
-    fluid, made = strings
+    fluid, sampled = strings
     fluid.every_key_sounds()
     fluid.pitches()
-    fluid.release_ends(max(zone.envelope.release for zone in made.zones))
+    fluid.release_ends(max(zone.envelope.release for zone in sampled.zones))
     for key in (48, 72):
         levels = [level(fluid.play(key, v, 0.5, 0.5)) for v in range(1, 128, 6)]
         assert np.diff(levels).min() > 0.2
 
 
 def test_fluidsynth_loops_an_imagined_instrument_without_a_click(strings):
-    fluid, made = strings
-    looped = [zone for zone in made.zones if zone.loop is not None and zone.velocities[1] == 127]
+    fluid, sampled = strings
+    looped = [zone for zone in sampled.zones if zone.loop is not None and zone.velocities[1] == 127]
     assert len(looped) >= 3
     for zone in looped:
-        fluid.no_click(zone, made.samples[zone.sample].sample_rate)
+        fluid.no_click(zone, sampled.samples[zone.sample].sample_rate)

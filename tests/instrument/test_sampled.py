@@ -13,7 +13,7 @@ from mechanical_ears.instrument.sampled import (
     pan_gains,
 )
 from mechanical_ears.instrument.zones import Envelope, Zone
-from support.toy_instruments import RATE, sampled
+from support.toy_instruments import RATE, sine_instrument
 
 STAGES = Envelope(delay=0.1, attack=0.2, hold=0.3, decay=1.0, sustain=-40.0, release=0.5)
 
@@ -55,7 +55,7 @@ def test_an_octave_up_plays_twice_as_fast():
 
 
 def test_it_is_playable():
-    assert isinstance(sampled(1), Playable)
+    assert isinstance(sine_instrument(1), Playable)
 
 
 def test_a_zone_must_have_its_sample():
@@ -64,7 +64,7 @@ def test_a_zone_must_have_its_sample():
 
 
 def test_old_names(tmp_path):
-    instrument = sampled(1)
+    instrument = sine_instrument(1)
     with pytest.warns(DeprecationWarning, match=r"now mechanical_ears\.export"):
         path = instrument.export(tmp_path / "x.sfz").path
     with pytest.warns(DeprecationWarning, match=r"now mechanical_ears\.open_instrument"):

@@ -1,4 +1,4 @@
-"""Judges that are not ours: FluidSynth plays a SoundFont, Polyphone converts an SFZ to one."""
+"""Independent players: FluidSynth plays a SoundFont, Polyphone converts an SFZ file to one."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def polyphone(sfz: Path, folder: Path) -> Path:
     if program is None:
         pytest.skip("Polyphone is not installed (apt install polyphone)")
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(folder)}
-    words = [program, "-1", "-i", str(sfz), "-d", str(folder), "-o", "converted"]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    command = [program, "-1", "-i", str(sfz), "-d", str(folder), "-o", "converted"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     path = folder / "converted.sf2"
-    assert path.exists(), done.stdout + done.stderr
-    assert "error" not in (done.stdout + done.stderr).lower()
+    assert path.exists(), result.stdout + result.stderr
+    assert "error" not in (result.stdout + result.stderr).lower()
     return path
 
 
@@ -44,51 +44,51 @@ class Fluid:
                 pytest.skip(str(error))
             raise
 
-    def play(self, key: int, velocity: int = 100, held: float = 1.0, seconds: float = 1.5):
+    def play(self, key: int, velocity: int = 100, hold: float = 1.0, seconds: float = 1.5):
         """A note, float32 (frames,)."""
-        hold, length = round(held * RENDER_RATE), round(seconds * RENDER_RATE)
-        return self._player.render(0, 0, key, velocity, hold=hold, length=length)
+        frames, length = round(hold * RENDER_RATE), round(seconds * RENDER_RATE)
+        return self._player.render(0, 0, key, velocity, hold=frames, length=length)
 
     def every_key_sounds(self) -> None:
-        """Keys 0..127 at a soft and a loud touch."""
+        """Keys 0..127 at a low and a high velocity."""
         for key in range(128):
             for velocity in (20, 120):
                 assert level(self.play(key, velocity, 0.2, 0.2)) > -75, (key, velocity)
 
-    def pitches(self, most: float = 5.0) -> float:
-        """Keys 36..96 sound within so many cents; the worst."""
+    def pitches(self, tolerance: float = 5.0) -> float:
+        """Largest error of keys 36..96 in cents, within a tolerance."""
         worst = 0.0
         for key in KEYS:
-            audio = self.play(key, held=1.0, seconds=1.0)[4800:]
+            audio = self.play(key, hold=1.0, seconds=1.0)[4800:]
             worst = max(worst, abs(100 * (peak_pitch(audio, RENDER_RATE, key) - key)))
-        assert worst < most
+        assert worst < tolerance
         return worst
 
     def louder_with_velocity(self) -> None:
-        """Each of many velocities is louder than the one before, across layers, too."""
+        """Level rises with velocity, within and across layers."""
         for key in (36, 60, 84):
             levels = [level(self.play(key, v, 0.5, 0.5)) for v in range(1, 128, 6)]
             assert np.diff(levels).min() > 0.3, (key, np.round(levels, 1).tolist())
             assert levels[-1] - levels[0] > 20
 
     def release_ends(self, release: float) -> None:
-        """The key let go, a note falls, and is gone when its release is over."""
+        """A note has decayed when its release is over."""
         for key in (48, 72):
-            audio = self.play(key, held=1.0, seconds=1.0 + release + 0.5)
-            held = level(audio[RENDER_RATE // 2 : RENDER_RATE])
-            assert level(audio[-RENDER_RATE // 4 :]) < held - 75
+            audio = self.play(key, hold=1.0, seconds=1.0 + release + 0.5)
+            sustained = level(audio[RENDER_RATE // 2 : RENDER_RATE])
+            assert level(audio[-RENDER_RATE // 4 :]) < sustained - 75
 
-    def no_click(self, zone: Zone, rate: int, turns: int = 3) -> float:
-        """Nothing stands out where a loop's end is passed, the first times; the worst, dB."""
+    def no_click(self, zone: Zone, rate: int, repetitions: int = 3) -> float:
+        """Level of the worst seam of the first repetitions of a loop, dB, which must be low."""
         key = zone.root
         speed = 2 ** (zone.transposition(key) / 12) * rate
         length = (zone.loop.end - zone.loop.start) / speed
-        seams = [zone.loop.end / speed + turn * length for turn in range(turns)]
-        audio = self.play(key, held=seams[-1] + 0.5, seconds=seams[-1] + 0.5)[:, None]
+        seams = [zone.loop.end / speed + number * length for number in range(repetitions)]
+        audio = self.play(key, hold=seams[-1] + 0.5, seconds=seams[-1] + 0.5)[:, None]
         worst = -np.inf
-        for moment in seams:
-            place = round(moment * RENDER_RATE)
-            part = audio[place - 2400 : place + 2400]
+        for seam in seams:
+            frame = round(seam * RENDER_RATE)
+            part = audio[frame - 2400 : frame + 2400]
             worst = max(worst, seam_db(part, 2400, RENDER_RATE))
         assert worst < 3
         return worst

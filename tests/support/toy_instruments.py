@@ -1,4 +1,4 @@
-"""Instruments whose every answer is known, and songs to play on them."""
+"""Instruments with known properties, MIDI files to play on them, and independent measures."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 
 RATE = 48_000  # Hz
-POWER = 2.5  # of the velocity, in the loudness
+POWER = 2.5  # of velocity, in the toy instruments' gain
 
 
 @dataclass(frozen=True)
 class Organ:
-    """Six partials that hold their level, as loud as the velocity's power; a release of 0.2 s."""
+    """Six steady partials whose gain is a power of the velocity, with a release of 0.2 s."""
 
     name: str = "Organ"
     family: str | None = "organ"
     licence: str = "CC0-1.0"
     release_seconds: float = 0.5
-    fall: float = 0.0  # dB/s
+    decay: float = 0.0  # dB/s
 
     def note(self, pitch, velocity=100, seconds=None, sample_rate=RATE, round_robin=0):
         seconds = 3.0 if seconds is None else seconds
@@ -43,23 +43,25 @@ class Organ:
         for number in range(1, 7):
             if number * frequency < 0.45 * sample_rate:
                 audio += np.sin(2 * np.pi * number * frequency * time + number) / number**2
-        decibels = 20 * POWER * np.log10(velocity / 127) - self.fall * time
-        held = seconds - self.release_seconds
-        decibels = decibels - np.maximum(time - held, 0) * 80 / 0.2
+        decibels = 20 * POWER * np.log10(velocity / 127) - self.decay * time
+        key_up = seconds - self.release_seconds
+        decibels = decibels - np.maximum(time - key_up, 0) * 80 / 0.2
         audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.01, 1)
         return Sound(audio.astype(np.float32), sample_rate)
 
 
-def sampled(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: int = 1):
-    """A sampled instrument of looped sines of whole periods, its zones tiling everything."""
+def sine_instrument(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: int = 1):
+    """A sampled instrument of looped sines; its zones tile all keys and velocities."""
     samples, zones = {}, []
     centres = [(low + high) // 2 for low, high in layer_ranges(layers)]
     for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
         for velocities, centre in zip(layer_ranges(layers), centres, strict=True):
             frequency = round(midi_to_hz(root) / 10) * 10  # whole periods in 0.1 s
             time = np.arange(RATE) / RATE
-            sides = [0.5 * np.sin(2 * np.pi * frequency * time + side) for side in range(channels)]
-            audio = np.stack(sides, axis=1).astype(np.float32)
+            waves = [
+                0.5 * np.sin(2 * np.pi * frequency * time + phase) for phase in range(channels)
+            ]
+            audio = np.stack(waves, axis=1).astype(np.float32)
             name = f"{root}_{centre}"
             samples[name] = Sample(audio, RATE)
             cents = round(1200 * np.log2(frequency / midi_to_hz(root)))
@@ -79,64 +81,64 @@ def sampled(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: in
 
 
 def write_midi(path: Path, *tracks: list[tuple[float, mido.Message | mido.MetaMessage]], kind=1):
-    """Write a MIDI file of 480 ticks a quarter note; events stand at quarter notes."""
+    """Write a MIDI file with a track for each list of (time in quarter notes, message)."""
     file = mido.MidiFile(type=kind, ticks_per_beat=480)
     for events in tracks:
         track = mido.MidiTrack()
-        before = 0
+        previous = 0
         for quarter, message in sorted(events, key=lambda event: event[0]):
             tick = round(480 * quarter)
-            track.append(message.copy(time=tick - before))
-            before = tick
+            track.append(message.copy(time=tick - previous))
+            previous = tick
         file.tracks.append(track)
     file.save(path)
     return path
 
 
-def key(start, end, note, velocity=100, channel=0):
-    """The two events of a note."""
+def note_events(start, end, note, velocity=100, channel=0):
+    """Note on and note off, with their times in quarter notes."""
     return [
         (start, mido.Message("note_on", note=note, velocity=velocity, channel=channel)),
         (end, mido.Message("note_off", note=note, channel=channel)),
     ]
 
 
-def control(moment, number, value, channel=0):
-    """A controller's event."""
+def controller_event(time, number, value, channel=0):
+    """A control change, with its time in quarter notes."""
     message = mido.Message("control_change", control=number, value=value, channel=channel)
-    return [(moment, message)]
+    return [(time, message)]
 
 
 def peak_pitch(audio: np.ndarray, rate: int, near: float) -> float:
-    """MIDI number of the strongest peak within a semitone: a parabola through its logarithms.
+    """Pitch of the strongest spectral peak within a semitone, a fractional MIDI number.
 
-    Written for the tests alone, so that nothing of ours judges itself.
+    A parabola through the logarithms of three bins; independent of the package's own pitch code.
     """
     part = audio * np.blackman(len(audio))
     size = 1 << (len(audio) - 1).bit_length() + 3
     magnitudes = np.abs(np.fft.rfft(part, size))
     low, high = (round(midi_to_hz(near + side) * size / rate) for side in (-1, 1))
-    place = low + int(magnitudes[low : high + 1].argmax())
-    one, two, three = np.log(magnitudes[place - 1 : place + 2])
+    index = low + int(magnitudes[low : high + 1].argmax())
+    one, two, three = np.log(magnitudes[index - 1 : index + 2])
     shift = 0.5 * (one - three) / (one - 2 * two + three)
-    return 69 + 12 * np.log2((place + shift) * rate / size / 440)
+    return 69 + 12 * np.log2((index + shift) * rate / size / 440)
 
 
 def level(audio: np.ndarray) -> float:
-    """Mean square, dB."""
+    """Mean square in dB."""
     return float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20))
 
 
-def pluck(pitch, decibels=0.0, bright=1.0, rate=RATE, seconds=2.0, silence=0.3, seed=0):
-    """A string that falls, behind some silence with a little hiss."""
+def pluck(pitch, decibels=0.0, brightness=1.0, rate=RATE, seconds=2.0, silence=0.3, seed=0):
+    """A decaying string after some silence, with a little noise."""
     time = np.arange(round(seconds * rate)) / rate
-    chance = np.random.default_rng([seed, round(100 * pitch)])
+    rng = np.random.default_rng([seed, round(100 * pitch)])
     audio = np.zeros(len(time))
     for number in range(1, 15):
         if number * midi_to_hz(pitch) < 0.45 * rate:
-            fall = np.exp(-(2 + 0.5 * number) * time)
-            phase = 2 * np.pi * (number * midi_to_hz(pitch) * time + chance.random())
-            audio += np.sin(phase) * fall / number ** (2 - bright)
+            decay = np.exp(-(2 + 0.5 * number) * time)
+            phase = 2 * np.pi * (number * midi_to_hz(pitch) * time + rng.random())
+            audio += np.sin(phase) * decay / number ** (2 - brightness)
     audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.002, 1)
     audio = np.concatenate([np.zeros(round(silence * rate)), audio])
-    return audio + 1e-5 * chance.standard_normal(len(audio))
+    return audio + 1e-5 * rng.standard_normal(len(audio))

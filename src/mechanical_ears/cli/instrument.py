@@ -98,7 +98,7 @@ def map_recordings(
     """Map a folder of recordings to an instrument; the ears find key, tuning and velocity layer.
 
     Silence is trimmed; duplicates, surplus takes, wrong notes and sounds without a single pitch are
-    set aside. File names may be arbitrary.
+    skipped. File names may be arbitrary.
 
     Args:
         folder: folder of WAV, FLAC, Ogg and MP3 files of single notes, of any sample rates.
@@ -128,22 +128,23 @@ def map_recordings(
         mapped = map_folder(folder, trust=trust, keep_tuning=keep_tuning, name=name, progress=move)
     written = write(mapped.instrument, output, bits=bits, flac=flac, force=force)
     write_text(report, mapped.report())
-    keys = sorted({each.recording.key for each in mapped.placed})
+    keys = sorted({each.recording.key for each in mapped.recordings})
     print(
-        f"{written.path}: {len(mapped.placed)} of {len(mapped.placed) + len(mapped.aside)} "
-        f"recordings, {midi_to_name(keys[0])}–{midi_to_name(keys[-1])}, "
+        f"{written.path}: {len(mapped.recordings)} of "
+        f"{len(mapped.recordings) + len(mapped.skipped)} recordings, "
+        f"{midi_to_name(keys[0])}–{midi_to_name(keys[-1])}, "
         f"{mapped.layers} velocity layer{'s' * (mapped.layers > 1)}, {written.size / 1e6:.1f} MB"
     )
-    for recording in mapped.disagreements[:MAX_LISTED]:
-        named = recording.named
-        if named is not None:
+    for recording in mapped.name_conflicts[:MAX_LISTED]:
+        labels = recording.name_labels
+        if labels is not None:
             print(
-                f"  {recording.path.name}: named {midi_to_name(named.pitch)}, "
+                f"  {recording.path.name}: named {midi_to_name(labels.pitch)}, "
                 f"heard {midi_to_name(recording.key)} ({recording.confidence:.0%} sure)"
             )
-    for file in mapped.aside[:MAX_LISTED]:
-        print(f"  set aside: {file.path.name}: {file.reason}")
-    if max(len(mapped.disagreements), len(mapped.aside)) > MAX_LISTED:
+    for file in mapped.skipped[:MAX_LISTED]:
+        print(f"  skipped: {file.path.name}: {file.reason}")
+    if max(len(mapped.name_conflicts), len(mapped.skipped)) > MAX_LISTED:
         print(f"  … all in {report}")
     else:
         print(report)
@@ -184,7 +185,6 @@ def play(
     from mechanical_ears.instrument.midi import read_song
     from mechanical_ears.instrument.player import play_song
     from mechanical_ears.instrument.sampled import SampledInstrument
-    from mechanical_ears.sound import Sound
     from mechanical_ears.terminal import progress_bar
 
     if output.exists() and not force:
@@ -200,21 +200,21 @@ def play(
             parsed, opened, sample_rate=sample_rate, live=live, reverb=reverb, progress=move
         )
     elapsed = time.perf_counter() - start
-    path = Sound(played.audio, played.sample_rate).save(output)
-    _warn(played.notices)
+    path = played.sound.save(output)
+    _warn(played.warnings)
     print(
-        f"{path}: {played.seconds:.1f} s, {played.notes:,} notes, up to {played.voices} at once, "
-        f"{played.seconds / elapsed:.0f} × real time"
+        f"{path}: {played.sound.seconds:.1f} s, {played.notes:,} notes, "
+        f"up to {played.max_polyphony} at once, {played.sound.seconds / elapsed:.0f} × real time"
     )
 
 
 def _draw(instrument: SampledInstrument, plot: Path | None) -> None:
     if plot is None:
         return
-    from mechanical_ears.instrument.plots import instrument_picture
+    from mechanical_ears.instrument.plots import plot_instrument
     from mechanical_ears.pictures import save_figure
 
-    save_figure(instrument_picture(instrument), plot)
+    save_figure(plot_instrument(instrument), plot)
     print(plot)
 
 

@@ -54,7 +54,7 @@ def exported(
     from mechanical_ears.instrument.export import export
 
     found = playable(playing)
-    plan = SamplingPlan(every=wish["every"], layers=wish["layers"], seconds=wish["seconds"])
+    plan = SamplingPlan(key_step=wish["every"], layers=wish["layers"], hold_seconds=wish["seconds"])
     name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-")[:60] or "instrument"
     path = Path(folder) / f"{name}.{wish['format']}"
 

@@ -1,8 +1,8 @@
-"""Writing an instrument for a sampler: all of it, or nothing.
+"""Exporting an instrument for samplers: SFZ, SoundFont 2 or DecentSampler.
 
-NAME.sf2 is one file. NAME.sfz stands beside a folder ``NAME_sfz_samples``, NAME.dspreset beside
+NAME.sf2 is one file. NAME.sfz is written beside a folder ``NAME_sfz_samples``, NAME.dspreset beside
 ``NAME_dspreset_samples``; folder and file are written under temporary names and renamed at the end,
-the file last, so that a file that is there is whole.
+the file last, so that an existing file is always complete.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ FORMATS: Final = (".sfz", ".sf2", ".dspreset")
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """Files that were written.
 
     Attributes:
-        path: the file that a sampler opens.
-        folder: of its samples; None for a SoundFont.
-        zones: how many.
-        samples: how many.
-        size: bytes in all.
+        path: the file to open in a sampler.
+        folder: folder of its samples; None for a SoundFont.
+        zones: number of zones.
+        samples: number of samples.
+        size: bytes in all files.
     """
 
     path: Path
@@ -57,11 +57,15 @@ class ExportResult:
 
 
 def check_target(path: str | Path, force: bool = False) -> Path:
-    """Where an instrument will be written, refused before any work is done.
+    """Check that an instrument can be written to a path, before any other work.
+
+    Args:
+        path: .sfz, .sf2 or .dspreset file.
+        force: allow existing files.
 
     Raises:
-        InstrumentError: the suffix is none of ours, there is no such folder, or something stands
-            there already.
+        InstrumentError: the suffix names no format, there is no such folder, or the file or its
+            folder already exists.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -74,14 +78,14 @@ def check_target(path: str | Path, force: bool = False) -> Path:
         raise InstrumentError("no such folder", path=path.parent, remedy="create it first")
     if path.is_dir():
         raise InstrumentError("is a folder", path=path, remedy="choose another name")
-    places = [path] if path.suffix.lower() == ".sf2" else [path, _folder(path)]
-    for place in places:
-        if place.exists() and not force:
+    targets = [path] if path.suffix.lower() == ".sf2" else [path, _sample_folder(path)]
+    for target in targets:
+        if target.exists() and not force:
             raise InstrumentError(
-                "already exists", path=place, remedy="choose another name, or give --force"
+                "already exists", path=target, remedy="choose another name, or give --force"
             )
-    if _folder(path).is_file() and path.suffix.lower() != ".sf2":
-        raise InstrumentError("is a file where a folder is needed", path=_folder(path))
+    if targets[-1] != path and targets[-1].is_file():
+        raise InstrumentError("is a file where a folder is needed", path=targets[-1])
     return path
 
 
@@ -95,26 +99,30 @@ def export(
     force: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Write an instrument.
+    """Write an instrument for samplers.
 
     Args:
-        instrument: anything that plays notes. One that is made of samples is written as it is,
-            where its zones tile all keys and velocities and no plan is given.
+        instrument: any playable instrument. One made of samples is written as it is, if its zones
+            tile all keys and velocities and no plan is given.
         path: .sfz, .sf2 or .dspreset file.
         plan: which notes are sampled.
-        bits: of a sample, 16 or 24.
-        flac: write FLAC instead of WAV.
-        force: take the place of what stands there.
-        progress: told how much of the sampling is done, and of how much.
+        bits: bits per sample, 16 or 24.
+        flac: write FLAC instead of WAV files.
+        force: replace existing files.
+        progress: called with the number of sampling steps done and their total.
 
     Raises:
-        EarsError: it cannot be written; nothing is left then, and what was there stays.
+        EarsError: the instrument cannot be written; nothing new is left, existing files stay.
+
+    >>> plan = SamplingPlan(key_step=12, layers=1)
+    >>> export(instrument, "mine.sfz", plan=plan).zones  # doctest: +SKIP
+    7
     """
     path = check_target(path, force)
     if bits not in BIT_DEPTHS:
-        raise InstrumentError(f"{bits} bits a sample", remedy="use 16 or 24")
+        raise InstrumentError(f"{bits} bits per sample", remedy="use 16 or 24")
     if flac and path.suffix.lower() == ".sf2":
-        raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave it out")
+        raise InstrumentError("a SoundFont 2 holds no FLAC", path=path, remedy="leave out flac")
     sampled = as_samples(instrument, plan, progress)
     check_tiling(sampled.zones)
     if path.suffix.lower() == ".sf2":
@@ -122,7 +130,7 @@ def export(
         with write_atomically(path) as temporary:
             temporary.write_bytes(data)
         return ExportResult(path, None, len(sampled.zones), len(sampled.samples), len(data))
-    return _with_folder(sampled, path, bits, flac)
+    return _write_with_folder(sampled, path, bits, flac)
 
 
 def as_samples(
@@ -130,25 +138,25 @@ def as_samples(
 ) -> SampledInstrument:
     """An instrument of samples whose zones tile all keys and velocities.
 
-    One that leaves keys at the ends without a sample, as many do, has its outermost zones reach on;
-    one with other gaps, or with several samples for a key, is sampled anew between its ends.
+    A sampled instrument whose lowest and highest keys have no sample, as is common, has its
+    outermost zones extended; one with other gaps, or with several samples per key, is sampled
+    again between its lowest and its highest key.
     """
     if not isinstance(instrument, SampledInstrument):
         return sample_instrument(instrument, plan, progress)
-    reaching = reaching_on(instrument)
-    if plan is None and bool((count_zones(reaching.zones)[:, 1:] == 1).all()):
-        return reaching
+    extended = extend_zones(instrument)
+    if plan is None and bool((count_zones(extended.zones)[:, 1:] == 1).all()):
+        return extended
     keys = [key for zone in instrument.zones for key in zone.keys]
     lowest, highest = min(keys), max(keys)
     plan = SamplingPlan() if plan is None else plan
-    within = [root for root in plan.roots if lowest <= root <= highest]
-    if not within:
-        within = [(lowest + highest) // 2]
-    return sample_instrument(reaching, replace(plan, keys=tuple(within)), progress)
+    roots = [root for root in plan.roots if lowest <= root <= highest]
+    roots = roots or [(lowest + highest) // 2]
+    return sample_instrument(extended, replace(plan, keys=tuple(roots)), progress)
 
 
-def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
-    """The outermost zones reach to keys 0 and 127, the softest and loudest to 1 and 127."""
+def extend_zones(instrument: SampledInstrument) -> SampledInstrument:
+    """The instrument with its outermost zones extended to keys 0..127 and velocities 1..127."""
     lowest = min(zone.keys[0] for zone in instrument.zones)
     highest = max(zone.keys[1] for zone in instrument.zones)
     softest = min(zone.velocities[0] for zone in instrument.zones)
@@ -166,51 +174,53 @@ def reaching_on(instrument: SampledInstrument) -> SampledInstrument:
     return replace(instrument, zones=tuple(zones))
 
 
-def _with_folder(instrument: SampledInstrument, path: Path, bits: int, flac: bool) -> ExportResult:
-    folder = _folder(path)
+def _write_with_folder(
+    instrument: SampledInstrument, path: Path, bits: int, flac: bool
+) -> ExportResult:
+    folder = _sample_folder(path)
     suffix = ".flac" if flac else ".wav"
     files = {
         name: f"{folder.name}/{file}{suffix}" for name, file in _file_names(instrument).items()
     }
-    write = format_sfz if path.suffix.lower() == ".sfz" else format_dspreset
-    text = write(instrument, files)
+    format_text = format_sfz if path.suffix.lower() == ".sfz" else format_dspreset
+    text = format_text(instrument, files)
     size = len(text.encode("utf-8"))
     with write_folder_atomically(
         folder, force=True, finish=lambda: write_text(path, text)
     ) as temporary:
-        for name, place in files.items():
-            data = _encoded(instrument, name, bits, flac)
+        for name, file in files.items():
+            data = _encode_sample(instrument, name, bits, flac)
             size += len(data)
-            (temporary / Path(place).name).write_bytes(data)
+            (temporary / Path(file).name).write_bytes(data)
     return ExportResult(path, folder, len(instrument.zones), len(files), size)
 
 
-def _folder(path: Path) -> Path:
+def _sample_folder(path: Path) -> Path:
     stem = re.sub(r"[^\w.+-]+", "_", path.stem)
     return path.with_name(f"{stem}_{path.suffix[1:].lower()}_samples")
 
 
-def _encoded(instrument: SampledInstrument, name: str, bits: int, flac: bool) -> bytes:
+def _encode_sample(instrument: SampledInstrument, name: str, bits: int, flac: bool) -> bytes:
     sample = instrument.samples[name]
     if flac:
         return encode_flac(sample, bits)
     zone = next(zone for zone in instrument.zones if zone.sample == name)
-    facts = SamplerMetadata(zone.root, zone.cents, zone.loop)
+    metadata = SamplerMetadata(zone.root, zone.cents, zone.loop)
     title = f"{instrument.name}, {midi_to_name(zone.root)}"
-    return encode_wav(sample, bits, facts, title, instrument.licence)
+    return encode_wav(sample, bits, metadata, title, instrument.licence)
 
 
 def _file_names(instrument: SampledInstrument) -> dict[str, str]:
-    """Names of files that every system takes, none twice, of the samples that zones use."""
+    """Distinct file names, valid on every system, by the names of the samples that zones use."""
     names: dict[str, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for zone in instrument.zones:
         if zone.sample in names:
             continue
-        plain = re.sub(r"[^\w+-]+", "_", zone.sample.replace("#", "s")) or "sample"
-        name, number = plain, 2
-        while name.lower() in taken:
-            name, number = f"{plain}_{number}", number + 1
-        taken.add(name.lower())
+        base = re.sub(r"[^\w+-]+", "_", zone.sample.replace("#", "s")) or "sample"
+        name, number = base, 2
+        while name.lower() in used:
+            name, number = f"{base}_{number}", number + 1
+        used.add(name.lower())
         names[zone.sample] = name
     return names

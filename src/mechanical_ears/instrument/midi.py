@@ -1,8 +1,8 @@
-"""What a MIDI file asks for: notes with their seconds, and what each channel's controllers do.
+"""Reading MIDI files: notes with their times in seconds, and each channel's controllers.
 
-Types 0 and 1 of the standard MIDI file are read (mido parses the bytes); tempo changes may stand in
-any track. The sustain pedal holds notes whose keys are let go; a key struck again ends its note.
-Channel 10 is drums, which have no pitch: it is passed over with a notice. Volume (7) and expression
+Types 0 and 1 of the standard MIDI file are read (mido parses the bytes); tempo changes may be in
+any track. The sustain pedal holds notes whose keys are released; a key struck again ends its note.
+Channel 10 is drums, which have no pitch: it is ignored with a warning. Volume (7) and expression
 (11) follow the General MIDI recommendation, gain = (value / 127)² each.
 """
 
@@ -15,20 +15,22 @@ from typing import Any, Final
 
 from mechanical_ears.instrument.zones import InstrumentError
 
-CHANNELS: Final = 16
-DRUMS: Final = 9  # channel 10, counted from 0
-TEMPO: Final = 500_000  # microseconds a quarter note, where none is told
-BEND: Final = 2.0  # semitones of a full bend, where none is told
-LONGEST: Final = 4 * 3600.0  # s of a song
-MOST_NOTES: Final = 2_000_000
-LARGEST: Final = 64 << 20  # bytes of a file
+CHANNEL_COUNT: Final = 16
+DRUM_CHANNEL: Final = 9  # channel 10, counted from 0
+DEFAULT_TEMPO: Final = 500_000  # microseconds per quarter note
+DEFAULT_BEND_RANGE: Final = 2.0  # semitones of a full bend
+MAX_SONG_SECONDS: Final = 4 * 3600.0  # s
+MAX_NOTES: Final = 2_000_000
+MAX_FILE_BYTES: Final = 64 << 20
 
-VOLUME, PAN, EXPRESSION, PEDAL = 7, 10, 11, 64
+VOLUME, PAN, EXPRESSION, PEDAL = 7, 10, 11, 64  # controllers
 DATA, DATA_FINE, RPN_FINE, RPN = 6, 38, 100, 101
 ALL_SOUND_OFF, RESET, ALL_NOTES_OFF = 120, 121, 123
-PEDAL_DOWN: Final = 64  # value of the pedal from which it is down
+BEND_RANGE: Final = (0, 0)  # registered parameter
+NO_PARAMETER: Final = (127, 127)
+MIN_PEDAL_DOWN: Final = 64  # value of the pedal
 
-Curve = list[tuple[float, float]]  # moments in s, ascending, and values from there on
+Curve = list[tuple[float, float]]  # times in s, ascending, and values from there on
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SongNote:
 
     Attributes:
         start: s.
-        end: s, where it is let go, by key and pedal.
+        end: s, when key and pedal are both released.
         pitch: MIDI number.
         velocity: MIDI velocity 1..127.
         channel: 1..16.
@@ -51,11 +53,11 @@ class SongNote:
 
 
 @dataclass
-class Channel:
+class ChannelCurves:
     """A channel's controllers over time.
 
     Attributes:
-        gain: of volume and expression together.
+        gain: amplitude factor of volume and expression together.
         pan: −1 left … 1 right.
         bend: semitones.
     """
@@ -70,76 +72,168 @@ class Song:
     """A MIDI file's notes and controllers.
 
     Attributes:
-        notes: in the order of their starts.
+        notes: sorted by start, channel and pitch.
         channels: controllers by channel, 1..16.
-        seconds: until the last note is let go.
-        notices: what was passed over.
+        seconds: end of the last note.
+        warnings: events that are ignored.
     """
 
     notes: tuple[SongNote, ...]
-    channels: dict[int, Channel]
+    channels: dict[int, ChannelCurves]
     seconds: float
-    notices: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-@dataclass
-class _State:
-    """A channel while its events are walked."""
+class _Channel:
+    """State of a channel while its events are read.
 
-    volume: int = 100
-    expression: int = 127
-    bend: int = 0
-    reach: float = BEND
-    parameter: tuple[int, int] = (127, 127)
-    pedal: bool = False
-    held: dict[int, tuple[float, int]] = field(default_factory=dict)
-    kept: list[tuple[float, int, int]] = field(default_factory=list)  # let go, but for the pedal
+    Args:
+        number: 1..16.
+        notes: list that finished notes are added to.
+    """
+
+    def __init__(self, number: int, notes: list[SongNote]) -> None:
+        self.curves = ChannelCurves()
+        self._number, self._notes = number, notes
+        self._volume, self._expression, self._bend = 100, 127, 0
+        self._bend_range = DEFAULT_BEND_RANGE
+        self._parameter = NO_PARAMETER
+        self._pedal = False
+        self._pressed: dict[int, tuple[float, int]] = {}  # start and velocity by pitch
+        self._sustained: list[tuple[float, int, int]] = []  # start, pitch, velocity
+
+    def apply(self, message: Any, time: float) -> bool:
+        """Apply a message; False if it is of a kind that is ignored."""
+        if message.type == "note_on" and message.velocity > 0:
+            self._release_key(message.note, time, ignore_pedal=True)
+            self._release_sustained(time, message.note)
+            self._pressed[message.note] = (time, message.velocity)
+        elif message.type in ("note_off", "note_on"):
+            self._release_key(message.note, time)
+        elif message.type == "pitchwheel":
+            self._bend = message.pitch
+            self._add_bend(time)
+        elif message.type == "control_change":
+            return self._apply_controller(message.control, message.value, time)
+        else:
+            return False
+        return True
+
+    def end_all_notes(self, time: float) -> None:
+        """End pressed and sustained notes."""
+        for pitch in list(self._pressed):
+            self._release_key(pitch, time, ignore_pedal=True)
+        self._release_sustained(time)
+
+    def _apply_controller(self, controller: int, value: int, time: float) -> bool:
+        if controller in (VOLUME, EXPRESSION):
+            if controller == VOLUME:
+                self._volume = value
+            else:
+                self._expression = value
+            self._add_gain(time)
+        elif controller == PAN:
+            _add_point(self.curves.pan, time, min(max((value - 64) / 63, -1.0), 1.0))
+        elif controller == PEDAL:
+            self._pedal = value >= MIN_PEDAL_DOWN
+            if not self._pedal:
+                self._release_sustained(time)
+        elif controller == RPN:
+            self._parameter = (value, self._parameter[1])
+        elif controller == RPN_FINE:
+            self._parameter = (self._parameter[0], value)
+        elif controller in (DATA, DATA_FINE) and self._parameter == BEND_RANGE:
+            semitones = int(self._bend_range)
+            cents = round(100 * (self._bend_range - semitones))
+            if controller == DATA:
+                self._bend_range = value + cents / 100
+            else:
+                self._bend_range = semitones + value / 100
+            self._add_bend(time)
+        elif controller == ALL_SOUND_OFF:
+            self.end_all_notes(time)
+        elif controller == ALL_NOTES_OFF:
+            for pitch in list(self._pressed):
+                self._release_key(pitch, time)
+        elif controller == RESET:
+            self._expression, self._bend, self._pedal = 127, 0, False
+            self._release_sustained(time)
+            self._add_gain(time)
+            self._add_bend(time)
+        else:
+            return controller in (DATA, DATA_FINE)
+        return True
+
+    def _add_gain(self, time: float) -> None:
+        gain = (self._volume * self._expression / 127**2) ** 2
+        _add_point(self.curves.gain, time, gain)
+
+    def _add_bend(self, time: float) -> None:
+        _add_point(self.curves.bend, time, self._bend / 8192 * self._bend_range)
+
+    def _release_key(self, pitch: int, time: float, ignore_pedal: bool = False) -> None:
+        """Release a key; with the pedal down its note goes on, unless the pedal is ignored."""
+        if pitch not in self._pressed:
+            return
+        start, velocity = self._pressed.pop(pitch)
+        if self._pedal and not ignore_pedal:
+            self._sustained.append((start, pitch, velocity))
+        else:
+            self._notes.append(SongNote(start, time, pitch, velocity, self._number))
+
+    def _release_sustained(self, time: float, only: int | None = None) -> None:
+        """End the notes that the pedal holds: all of them, or those of one pitch."""
+        kept = []
+        for start, pitch, velocity in self._sustained:
+            if only is None or pitch == only:
+                self._notes.append(SongNote(start, time, pitch, velocity, self._number))
+            else:
+                kept.append((start, pitch, velocity))
+        self._sustained = kept
 
 
 def read_song(path: str | Path) -> Song:
     """Read a MIDI file.
 
     Raises:
-        InstrumentError: it cannot be read, is cut off, of type 2, or has no note to play.
+        InstrumentError: it cannot be read, is truncated, of type 2, or has no note to play.
     """
     path = Path(path)
-    file = _opened(path)
-    states = [_State() for _ in range(CHANNELS)]
-    channels = {number + 1: Channel() for number in range(CHANNELS)}
+    file = _open_file(path)
     notes: list[SongNote] = []
-    drums = other = 0
-    last = 0.0
-    for moment, message in _events(file, path):
-        last = moment
+    channels = [_Channel(number + 1, notes) for number in range(CHANNEL_COUNT)]
+    drum_notes = ignored = 0
+    end = 0.0
+    for time, message in _timed_messages(file, path):
+        end = time
         if message.is_meta or not hasattr(message, "channel"):
             continue
-        number: int = message.channel
-        if number == DRUMS:
-            drums += message.type == "note_on" and message.velocity > 0
-            continue
-        other += not _heed(message, moment, number, states[number], channels, notes)
-    for number, state in enumerate(states):
-        for pitch in list(state.held):
-            _let_go(state, pitch, last, number, notes, always=True)
-        _pedal_up(state, last, number, notes)
-    notices = []
-    if drums:
-        notices.append(f"{drums} notes of drums (channel 10) are passed over")
-    if other:
-        notices.append(f"{other} events of other kinds are passed over")
+        if message.channel == DRUM_CHANNEL:
+            drum_notes += message.type == "note_on" and message.velocity > 0
+        else:
+            ignored += not channels[message.channel].apply(message, time)
+    for channel in channels:
+        channel.end_all_notes(end)
+    warnings = []
+    if drum_notes:
+        warnings.append(f"{drum_notes} notes of drums (channel 10) are ignored")
+    if ignored:
+        warnings.append(f"{ignored} events of other kinds are ignored")
     if not notes:
         raise InstrumentError(
-            f"has no note to play{': all are drums' if drums else ''}",
+            f"has no note to play{': all are drums' if drum_notes else ''}",
             path=path,
             remedy="give a MIDI file with notes outside channel 10",
         )
-    if len(notes) > MOST_NOTES:
-        raise InstrumentError(f"has {len(notes)} notes, more than {MOST_NOTES}", path=path)
+    if len(notes) > MAX_NOTES:
+        raise InstrumentError(f"has {len(notes)} notes, more than {MAX_NOTES}", path=path)
     notes.sort(key=lambda note: (note.start, note.channel, note.pitch))
-    return Song(tuple(notes), channels, max(note.end for note in notes), tuple(notices))
+    curves = {number: channel.curves for number, channel in enumerate(channels, start=1)}
+    return Song(tuple(notes), curves, max(note.end for note in notes), tuple(warnings))
 
 
-def _opened(path: Path) -> Any:
+def _open_file(path: Path) -> Any:
+    """A ``mido.MidiFile`` of type 0 or 1."""
     import mido
 
     if not path.exists():
@@ -148,17 +242,17 @@ def _opened(path: Path) -> Any:
         raise InstrumentError("is a folder, not a MIDI file", path=path)
     remedy = "give a standard MIDI file (.mid)"
     try:
-        if path.stat().st_size > LARGEST:
-            raise InstrumentError(f"is larger than {LARGEST >> 20} MB", path=path)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InstrumentError(f"is larger than {MAX_FILE_BYTES >> 20} MB", path=path)
         file = mido.MidiFile(path, clip=True)
     except InstrumentError:
         raise
     except EOFError as error:
-        raise InstrumentError("is cut off", path=path, remedy="copy it again") from error
+        raise InstrumentError("is truncated", path=path, remedy="copy it again") from error
     except OSError as error:
-        told = error.strerror or str(error)
-        raise InstrumentError(f"is no MIDI file ({told})", path=path, remedy=remedy) from error
-    except Exception as error:  # mido tells damage by errors of many kinds
+        reason = error.strerror or str(error)
+        raise InstrumentError(f"is not a MIDI file ({reason})", path=path, remedy=remedy) from error
+    except Exception as error:  # mido raises errors of many kinds on damaged files
         raise InstrumentError(f"is damaged ({error})", path=path, remedy="copy it again") from error
     if file.type == 2:
         raise InstrumentError(
@@ -169,135 +263,35 @@ def _opened(path: Path) -> Any:
     return file
 
 
-def _events(file: Any, path: Path) -> Iterator[tuple[float, Any]]:
-    """All tracks' messages in their order, with their moments in s."""
-    messages: list[tuple[int, int, Any]] = []
-    for number, track in enumerate(file.tracks):
+def _timed_messages(file: Any, path: Path) -> Iterator[tuple[float, Any]]:
+    """Messages of all tracks with their times in s, in order."""
+    messages: list[tuple[int, Any]] = []
+    for track in file.tracks:
         tick = 0
         for message in track:
             tick += message.time
-            messages.append((tick, number, message))
-    messages.sort(key=lambda each: each[0])  # stable: the order within a track stays
-    ticks = file.ticks_per_beat
-    tempo, before, moment = TEMPO, 0, 0.0
-    for tick, _, message in messages:
-        if ticks > 0x7FFF:  # frames a second and ticks a frame
-            moment = tick / ((0x100 - (ticks >> 8)) * (ticks & 0xFF) or 1)
+            messages.append((tick, message))
+    messages.sort(key=lambda each: each[0])  # stable: messages of one tick keep their order
+    division = file.ticks_per_beat
+    tempo, previous, time = DEFAULT_TEMPO, 0, 0.0
+    for tick, message in messages:
+        if division > 0x7FFF:  # SMPTE: frames per second and ticks per frame
+            time = tick / ((0x100 - (division >> 8)) * (division & 0xFF) or 1)
         else:
-            moment += (tick - before) * tempo / (1e6 * ticks)
-        before = tick
-        if moment > LONGEST:
-            raise InstrumentError(f"lasts more than {LONGEST / 3600:g} hours", path=path)
+            time += (tick - previous) * tempo / (1e6 * division)
+        previous = tick
+        if time > MAX_SONG_SECONDS:
+            raise InstrumentError(f"lasts more than {MAX_SONG_SECONDS / 3600:g} hours", path=path)
         if message.type == "set_tempo":
             tempo = max(message.tempo, 1)
-        yield moment, message
+        yield time, message
 
 
-def _heed(
-    message: Any,
-    moment: float,
-    number: int,
-    state: _State,
-    channels: dict[int, Channel],
-    notes: list[SongNote],
-) -> bool:
-    """Follow one message of a channel; False where it is of a kind that is not followed."""
-    channel = channels[number + 1]
-    if message.type == "note_on" and message.velocity > 0:
-        if message.note in state.held:
-            _let_go(state, message.note, moment, number, notes, always=True)
-        _pedal_up(state, moment, number, notes, message.note)
-        state.held[message.note] = (moment, message.velocity)
-    elif message.type in ("note_off", "note_on"):
-        _let_go(state, message.note, moment, number, notes)
-    elif message.type == "pitchwheel":
-        state.bend = message.pitch
-        _add(channel.bend, moment, state.bend / 8192 * state.reach)
-    elif message.type == "control_change":
-        return _control(message.control, message.value, moment, number, state, channel, notes)
-    else:
-        return False
-    return True
-
-
-def _control(
-    control: int,
-    value: int,
-    moment: float,
-    number: int,
-    state: _State,
-    channel: Channel,
-    notes: list[SongNote],
-) -> bool:
-    if control in (VOLUME, EXPRESSION):
-        if control == VOLUME:
-            state.volume = value
-        else:
-            state.expression = value
-        _add(channel.gain, moment, (state.volume * state.expression / 127**2) ** 2)
-    elif control == PAN:
-        _add(channel.pan, moment, min(max((value - 64) / 63, -1.0), 1.0))
-    elif control == PEDAL:
-        state.pedal = value >= PEDAL_DOWN
-        if not state.pedal:
-            _pedal_up(state, moment, number, notes)
-    elif control == RPN:
-        state.parameter = (value, state.parameter[1])
-    elif control == RPN_FINE:
-        state.parameter = (state.parameter[0], value)
-    elif control in (DATA, DATA_FINE) and state.parameter == (0, 0):
-        whole = int(state.reach)
-        cents = round(100 * (state.reach - whole))
-        state.reach = value + cents / 100 if control == DATA else whole + value / 100
-        _add(channel.bend, moment, state.bend / 8192 * state.reach)
-    elif control in (ALL_SOUND_OFF, ALL_NOTES_OFF):
-        for pitch in list(state.held):
-            _let_go(state, pitch, moment, number, notes, always=control == ALL_SOUND_OFF)
-        if control == ALL_SOUND_OFF:
-            _pedal_up(state, moment, number, notes)
-    elif control == RESET:
-        state.expression, state.bend, state.pedal = 127, 0, False
-        _pedal_up(state, moment, number, notes)
-        _add(channel.gain, moment, (state.volume / 127) ** 2)
-        _add(channel.bend, moment, 0.0)
-    else:
-        return control in (DATA, DATA_FINE)
-    return True
-
-
-def _let_go(
-    state: _State,
-    pitch: int,
-    moment: float,
-    number: int,
-    notes: list[SongNote],
-    always: bool = False,
-) -> None:
-    """A key goes up; with the pedal down its note goes on, unless it is struck again."""
-    if pitch not in state.held:
-        return
-    start, velocity = state.held.pop(pitch)
-    if state.pedal and not always:
-        state.kept.append((start, pitch, velocity))
-    else:
-        notes.append(SongNote(start, moment, pitch, velocity, number + 1))
-
-
-def _pedal_up(
-    state: _State, moment: float, number: int, notes: list[SongNote], only: int | None = None
-) -> None:
-    """What the pedal keeps ends: all of it, or one pitch that is struck again."""
-    ends = [each for each in state.kept if only is None or each[1] == only]
-    for start, pitch, velocity in ends:
-        notes.append(SongNote(start, moment, pitch, velocity, number + 1))
-    state.kept = [each for each in state.kept if only is not None and each[1] != only]
-
-
-def _add(curve: Curve, moment: float, value: float) -> None:
-    if curve[-1][0] == moment:
-        curve[-1] = (moment, value)
+def _add_point(curve: Curve, time: float, value: float) -> None:
+    if curve[-1][0] == time:
+        curve[-1] = (time, value)
     elif curve[-1][1] != value:
-        curve.append((moment, value))
+        curve.append((time, value))
 
 
 def used_channels(notes: Sequence[SongNote]) -> list[int]:

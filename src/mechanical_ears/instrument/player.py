@@ -1,10 +1,10 @@
 """Playing songs: every note through its channel's instrument, mixed to stereo.
 
-Notes come from samples, each read at its pitch once for all notes that need it, or, live, from the
-instrument's own renderer, each as it is. A channel's notes are added up, then its volume and pan
-are laid over them. Where a channel bends its pitch, a note is read along the bend,
+Notes are played from samples, each resampled to its pitch once for all notes that need it, or live:
+rendered one by one by the instrument itself. The notes of a channel are added up, then its volume
+and pan are applied. Where a channel bends its pitch, a note is read at the positions
 
-    place(t) = ∫₀ᵗ 2^(bend(τ) / 12) dτ
+    position(t) = ∫₀ᵗ 2^(bend(τ) / 12) dτ
 
 between frames by the cubic of Catmull and Rom ("A class of local interpolating splines", 1974).
 Controllers, which come in steps, are smoothed over 5 ms.
@@ -21,46 +21,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
-from mechanical_ears.instrument.midi import Channel, Curve, Song, SongNote, used_channels
-from mechanical_ears.instrument.playable import Playable, Progress, release_seconds
-from mechanical_ears.instrument.playable import play_notes as together
-from mechanical_ears.instrument.reverb import reverberated
+from mechanical_ears.instrument.midi import ChannelCurves, Curve, Song, SongNote, used_channels
+from mechanical_ears.instrument.playable import Playable, Progress, play_notes, release_seconds
+from mechanical_ears.instrument.reverb import add_reverb
 from mechanical_ears.instrument.sampled import Audio, SampledInstrument, pan_gains
 from mechanical_ears.instrument.zones import InstrumentError, Zone
+from mechanical_ears.sound import Sound
 
 SAMPLE_RATE: Final = 48_000  # Hz
-SMOOTH: Final = 0.005  # s, in which a controller reaches its value
-GRID: Final = 3  # keys from one sample to the next, where an instrument is sampled for a song
+RAMP_SECONDS: Final = 0.005  # s, in which a controller reaches its value
+KEY_STEP: Final = 3  # keys from one sample to the next, where an instrument is sampled for a song
+MAX_SAMPLED_KEY: Final = 126  # MIDI number, a multiple of KEY_STEP
 LAYERS: Final = 3
-HELD: Final = (1.0, 4.0)  # s, for which a key is held, where an instrument is sampled for a song
-BEYOND: Final = 0.5  # s, that what falls is sampled beyond the song's longest note
-HEADROOM: Final = 0.97  # of full scale, the highest peak of a song
-MOST_FRAMES: Final = 2**31 // 8  # of a song, stereo float32 then has 2 GB
-KEPT: Final = 256 << 20  # bytes of samples at their pitches that are kept at a time
+HOLD_RANGE_SECONDS: Final = (1.0, 4.0)  # s for which keys are held in such samples
+EXTRA_SECONDS: Final = 0.5  # s that decaying notes are held beyond the song's longest note
+MIN_NOTE_SECONDS: Final = 0.05  # s, of a note that is rendered live
+END_SECONDS: Final = 0.05  # s of silence at the end of a song
+MAX_PEAK: Final = 0.97  # of full scale
+MAX_FRAMES: Final = 2**31 // 8  # of a song: 2 GB as stereo float32
+MAX_CACHE_BYTES: Final = 256 << 20  # of resampled samples
+SPARE_FRAMES: Final = 8  # of a resampled sample, for rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
-    """A song that was played.
+class RenderedSong:
+    """A song as audio.
 
     Attributes:
-        audio: float32 (frames, 2), within full scale.
-        sample_rate: Hz.
-        notes: how many were played.
-        voices: the most that sounded at once.
-        notices: what was passed over or changed.
+        sound: stereo, within full scale.
+        notes: number of notes.
+        max_polyphony: highest number of keys held at once.
+        warnings: what was ignored or changed.
     """
 
-    audio: Audio
-    sample_rate: int
+    sound: Sound
     notes: int
-    voices: int
-    notices: tuple[str, ...]
-
-    @property
-    def seconds(self) -> float:
-        """Length in s."""
-        return len(self.audio) / self.sample_rate
+    max_polyphony: int
+    warnings: tuple[str, ...]
 
 
 def play_song(
@@ -71,16 +68,16 @@ def play_song(
     live: bool = False,
     reverb: float = 0.0,
     progress: Progress | None = None,
-) -> Played:
-    """Play a song.
+) -> RenderedSong:
+    """Render a song.
 
     Args:
         song: notes and controllers.
-        instruments: by channel, 1..16; 0 is for all channels that are not named.
+        instruments: by channel, 1..16; 0 stands for all other channels.
         sample_rate: Hz.
-        live: render each note instead of playing samples.
-        reverb: level of a room beside the sound, 0..1.
-        progress: told how many notes are done, and of how many.
+        live: render each note by itself instead of playing samples.
+        reverb: level of a room relative to the dry sound, 0..1.
+        progress: called with the number of notes done and their total.
 
     Raises:
         InstrumentError: no channel with notes has an instrument, or the song is too long.
@@ -89,250 +86,253 @@ def play_song(
         raise InstrumentError(f"sample rate is {sample_rate} Hz, outside 8000..192000")
     if not 0 <= reverb <= 1:
         raise InstrumentError(f'"reverb" is {reverb:g}, outside 0..1')
-    notices = list(song.notices)
+    warnings = list(song.warnings)
     by_channel: dict[int, Playable] = {}
+    notes: dict[int, list[SongNote]] = {}
     for number in used_channels(song.notes):
+        channel_notes = [note for note in song.notes if note.channel == number]
         playable = instruments.get(number, instruments.get(0))
         if playable is None:
-            count = sum(note.channel == number for note in song.notes)
-            notices.append(f"channel {number} has no instrument: {count} notes passed over")
+            count = len(channel_notes)
+            warnings.append(f"channel {number} has no instrument: {count} notes ignored")
         else:
-            by_channel[number] = playable
-    notes = {
-        number: [note for note in song.notes if note.channel == number] for number in by_channel
-    }
+            by_channel[number], notes[number] = playable, channel_notes
     if not notes:
         raise InstrumentError("no channel with notes has an instrument")
     if not live:
-        by_channel = _sampled(by_channel, notes, sample_rate)
-    whole = max(
+        by_channel = _sample_instruments(by_channel, notes, sample_rate)
+    end = max(
         note.end + release_seconds(by_channel[number]) for number in notes for note in notes[number]
     )
-    frames = round((whole + 0.05) * sample_rate)
-    if frames > MOST_FRAMES:
-        raise InstrumentError(f"the song lasts {whole / 3600:.1f} hours, which is too long")
+    frames = round((end + END_SECONDS) * sample_rate)
+    if frames > MAX_FRAMES:
+        raise InstrumentError(f"the song lasts {end / 3600:.1f} hours, which is too long")
     audio = np.zeros((frames, 2), dtype=np.float32)
     total, done = sum(map(len, notes.values())), 0
     for number, playable in by_channel.items():
         bus = np.zeros((frames, 2), dtype=np.float32)
-        voices = _Voices(playable, song.channels[number], sample_rate, live)
-        for start, sound in voices.all(notes[number]):
-            part = bus[start : start + len(sound)]
-            part += sound[: len(part)]
+        renderer = _ChannelRenderer(playable, song.channels[number], sample_rate, live)
+        for start, note in renderer.render(notes[number]):
+            part = bus[start : start + len(note)]
+            part += note[: len(part)]
             done += 1
             if progress is not None:
                 progress(done, total)
-        _laid_over(bus, song.channels[number], sample_rate)
+        _apply_gain_and_pan(bus, song.channels[number], sample_rate)
         audio += bus
     if reverb:
-        audio = reverberated(audio, sample_rate, reverb)
+        audio = add_reverb(audio, sample_rate, reverb)
     peak = float(np.abs(audio).max(initial=0.0))
-    if peak > HEADROOM:
-        audio *= np.float32(HEADROOM / peak)
-        notices.append(f"made softer by {20 * np.log10(peak / HEADROOM):.1f} dB, not to clip")
-    return Played(audio, sample_rate, total, _most_at_once(song.notes), tuple(notices))
+    if peak > MAX_PEAK:
+        audio *= np.float32(MAX_PEAK / peak)
+        warnings.append(f"{20 * np.log10(peak / MAX_PEAK):.1f} dB softer, to avoid clipping")
+    sound = Sound(audio, sample_rate)
+    return RenderedSong(sound, total, _max_polyphony(song.notes), tuple(warnings))
 
 
-def _sampled(
+def _sample_instruments(
     by_channel: Mapping[int, Playable],
     notes: Mapping[int, Sequence[SongNote]],
     sample_rate: int,
 ) -> dict[int, Playable]:
-    """Instruments that are not made of samples, sampled at the keys that the song asks of them.
+    """Sample instruments that are not made of samples, at the keys that the song uses.
 
-    No longer than its longest note, however: a song of short notes is sampled in a moment.
+    Notes are held no longer than the song's longest, so a song of short notes is sampled quickly.
     """
     keys: dict[int, set[int]] = {}
     longest: dict[int, float] = {}
     for number, playable in by_channel.items():
         if not isinstance(playable, SampledInstrument):
-            asked = {GRID * round(note.pitch / GRID) for note in notes[number]}
-            keys.setdefault(id(playable), set()).update(min(key, 126) for key in asked)
-            held = max(note.end - note.start for note in notes[number]) + BEYOND
-            longest[id(playable)] = max(longest.get(id(playable), 0.0), held)
-    made: dict[int, Playable] = {}
+            roots = {KEY_STEP * round(note.pitch / KEY_STEP) for note in notes[number]}
+            roots = {min(root, MAX_SAMPLED_KEY) for root in roots}
+            keys.setdefault(id(playable), set()).update(roots)
+            seconds = max(note.end - note.start for note in notes[number]) + EXTRA_SECONDS
+            longest[id(playable)] = max(longest.get(id(playable), 0.0), seconds)
+    sampled: dict[int, Playable] = {}
     for playable in by_channel.values():
-        if id(playable) in keys and id(playable) not in made:
+        key = id(playable)
+        if key in keys and key not in sampled:
             plan = SamplingPlan(
                 layers=LAYERS,
                 sample_rate=sample_rate,
-                keys=tuple(sorted(keys[id(playable)])),
-                seconds=min(max(longest[id(playable)], HELD[0]), HELD[1]),
-                longest=longest[id(playable)],
-                to_peak=False,
+                keys=tuple(sorted(keys[key])),
+                hold_seconds=min(max(longest[key], HOLD_RANGE_SECONDS[0]), HOLD_RANGE_SECONDS[1]),
+                max_hold_seconds=longest[key],
+                normalise=False,
             )
-            made[id(playable)] = sample_instrument(playable, plan)
-    return {number: made.get(id(playable), playable) for number, playable in by_channel.items()}
+            sampled[key] = sample_instrument(playable, plan)
+    return {number: sampled.get(id(playable), playable) for number, playable in by_channel.items()}
 
 
 @dataclass
-class _Voices:
-    """Sounds of one channel's notes."""
+class _ChannelRenderer:
+    """Renders the notes of one channel, with its pitch bend."""
 
     playable: Playable
-    channel: Channel
+    curves: ChannelCurves
     rate: int
     live: bool
-    _kept: dict[tuple[int, int], Audio] = field(default_factory=dict)
-    _bytes: int = 0
+    _cache: dict[tuple[int, int], Audio] = field(default_factory=dict)  # by id of zone and pitch
+    _cache_bytes: int = 0
 
-    def all(self, notes: Sequence[SongNote]) -> Iterator[tuple[int, Audio]]:
-        """For each note its first frame and its sound, float32 (frames, 2)."""
+    def render(self, notes: Sequence[SongNote]) -> Iterator[tuple[int, Audio]]:
+        """First frame and audio of each note, float32 (frames, 2)."""
         if self.live or not isinstance(self.playable, SampledInstrument):
-            yield from self._rendered(notes)
-        else:
-            yield from self._from_samples(self.playable, notes)
+            return self._render_live(notes)
+        return self._render_samples(self.playable, notes)
 
-    def _rendered(self, notes: Sequence[SongNote]) -> Iterator[tuple[int, Audio]]:
+    def _render_live(self, notes: Sequence[SongNote]) -> Iterator[tuple[int, Audio]]:
         release = release_seconds(self.playable)
         lengths = [note.end - note.start + release for note in notes]
-        rendered = together(
+        sounds = play_notes(
             self.playable,
             [(note.pitch, note.velocity) for note in notes],
             [
-                max(0.05, length * self._most_bend(note, note.end + release))
+                max(MIN_NOTE_SECONDS, length * self._max_speed(note.end + release))
                 for note, length in zip(notes, lengths, strict=True)
             ],
             self.rate,
         )
-        for note, length, sound in zip(notes, lengths, rendered, strict=True):
-            bent = self._bent(sound.samples[:, None], note, round(length * self.rate))
+        for note, length, sound in zip(notes, lengths, sounds, strict=True):
+            bent = self._bend(sound.samples[:, None], note, round(length * self.rate))
             yield round(note.start * self.rate), np.repeat(bent, 2, axis=1)
 
-    def _from_samples(
+    def _render_samples(
         self, instrument: SampledInstrument, notes: Sequence[SongNote]
     ) -> Iterator[tuple[int, Audio]]:
-        turns: Counter[int] = Counter()
-        asked: list[tuple[SongNote, list[Zone]]] = []
-        for note in notes:
-            asked.append((note, instrument.zones_at(note.pitch, note.velocity, turns[note.pitch])))
-            turns[note.pitch] += 1
+        repetitions: Counter[int] = Counter()
+        zones_of_notes: list[tuple[SongNote, list[Zone]]] = []
         needed: dict[tuple[int, int], int] = {}
-        for note, zones in asked:
+        for note in notes:
+            zones = instrument.zones_at(note.pitch, note.velocity, repetitions[note.pitch])
+            repetitions[note.pitch] += 1
+            zones_of_notes.append((note, zones))
             for zone in zones:
-                place = (id(zone), note.pitch)
-                count = self._frames(instrument, zone, note)
-                needed[place] = max(needed.get(place, 0), count)
-        for note, zones in asked:
-            held = note.end - note.start
+                key = (id(zone), note.pitch)
+                needed[key] = max(needed.get(key, 0), self._needed_frames(instrument, zone, note))
+        for note, zones in zones_of_notes:
+            hold = note.end - note.start
             parts = []
             for zone in zones:
-                pitched = self._pitched(instrument, zone, note.pitch, needed)
-                frames = instrument.zone_frames(zone, note.pitch, held, self.rate)
-                bent = self._bent(pitched, note, frames)
-                parts.append(instrument.shape_zone(zone, bent, note.velocity, held, self.rate))
+                frames = needed[id(zone), note.pitch]
+                resampled = self._resample(instrument, zone, note.pitch, frames)
+                frames = instrument.zone_frames(zone, note.pitch, hold, self.rate)
+                bent = self._bend(resampled, note, frames)
+                parts.append(instrument.shape_zone(zone, bent, note.velocity, hold, self.rate))
             start = round(note.start * self.rate)
             if len(parts) == 1:
                 yield start, parts[0]
                 continue
-            whole = np.zeros((max(map(len, parts), default=0), 2), dtype=np.float32)
+            mix = np.zeros((max(map(len, parts), default=0), 2), dtype=np.float32)
             for part in parts:
-                whole[: len(part)] += part
-            yield start, whole
+                mix[: len(part)] += part
+            yield start, mix
 
-    def _frames(self, instrument: SampledInstrument, zone: Zone, note: SongNote) -> int:
-        """Frames of a zone's sample at its pitch that a note needs, bends reckoned in."""
-        held = note.end - note.start
-        frames = instrument.zone_frames(zone, note.pitch, held, self.rate)
-        return int(frames * self._most_bend(note, note.end + zone.envelope.release)) + 8
+    def _needed_frames(self, instrument: SampledInstrument, zone: Zone, note: SongNote) -> int:
+        """Frames of a zone's resampled sample that a note needs, bends included."""
+        frames = instrument.zone_frames(zone, note.pitch, note.end - note.start, self.rate)
+        return int(frames * self._max_speed(note.end + zone.envelope.release)) + SPARE_FRAMES
 
-    def _pitched(
-        self,
-        instrument: SampledInstrument,
-        zone: Zone,
-        pitch: int,
-        needed: Mapping[tuple[int, int], int],
+    def _resample(
+        self, instrument: SampledInstrument, zone: Zone, pitch: int, frames: int
     ) -> Audio:
-        place = (id(zone), pitch)
-        if place not in self._kept:
-            made = instrument.resample_zone(zone, pitch, needed[place], self.rate)
-            if self._bytes + made.nbytes > KEPT:
-                self._kept.clear()
-                self._bytes = 0
-            self._kept[place] = made
-            self._bytes += made.nbytes
-        return self._kept[place]
+        key = (id(zone), pitch)
+        if key not in self._cache:
+            audio = instrument.resample_zone(zone, pitch, frames, self.rate)
+            if self._cache_bytes + audio.nbytes > MAX_CACHE_BYTES:
+                self._cache.clear()
+                self._cache_bytes = 0
+            self._cache[key] = audio
+            self._cache_bytes += audio.nbytes
+        return self._cache[key]
 
-    def _most_bend(self, note: SongNote, end: float) -> float:
-        """The highest speed at which a note is read."""
-        bends = [value for moment, value in self.channel.bend if moment <= end]
+    def _max_speed(self, end: float) -> float:
+        """The highest factor of speed at which a note that ends at a time (s) is read."""
+        bends = [value for time, value in self.curves.bend if time <= end]
         return float(max(1.0, 2 ** (max(bends) / 12)))
 
-    def _bent(self, audio: Audio, note: SongNote, frames: int) -> Audio:
-        """So many frames of a note, read along its channel's bend."""
-        if not _moves(self.channel.bend, note.start, note.start + frames / self.rate):
-            made = audio[:frames]
-            return np.pad(made, ((0, frames - len(made)), (0, 0))) if len(made) < frames else made
+    def _bend(self, audio: Audio, note: SongNote, frames: int) -> Audio:
+        """A number of frames of a note, read along the channel's bend."""
+        if not _is_nonzero(self.curves.bend, note.start, note.start + frames / self.rate):
+            output = audio[:frames]
+            return np.pad(output, ((0, frames - len(output)), (0, 0)))
         first = round(note.start * self.rate)
-        bend = automation(self.channel.bend, first, frames, self.rate)
+        bend = automation(self.curves.bend, first, frames, self.rate)
         speed = np.exp2(bend.astype(np.float64) / 12)
-        places = np.concatenate([[0.0], np.cumsum(speed[:-1])])
-        return read_at(audio, places)
+        return interpolate_cubic(audio, np.concatenate([[0.0], np.cumsum(speed[:-1])]))
 
 
-def read_at(audio: Audio, places: NDArray[np.float64]) -> Audio:
-    """A sound read at places between its frames, by the cubic through four; zeros behind its end.
+def interpolate_cubic(audio: Audio, positions: NDArray[np.float64]) -> Audio:
+    """A sound at positions between its frames, float32 (positions, channels).
+
+    Catmull–Rom splines through four frames; zeros past the end.
 
     Args:
         audio: float32 (frames, channels).
-        places: float64 (moments,), in frames, from 0 on.
+        positions: float64 (positions,), in frames, at least 0.
     """
     padded = np.pad(audio, ((1, 3), (0, 0)))
-    whole = np.minimum(places.astype(np.int64), len(audio))
-    share = np.clip(places - whole, 0, 1).astype(np.float32)[:, None]
-    before, here, after, behind = (padded[whole + step] for step in range(4))
-    slope, other = (after - before) * np.float32(0.5), (behind - here) * np.float32(0.5)
-    rise = here - after
-    cubic = (2 * rise + slope + other) * share - (3 * rise + 2 * slope + other)
-    made: Audio = ((cubic * share) + slope) * share + here
-    return made
+    index = np.minimum(positions.astype(np.int64), len(audio))
+    t = np.clip(positions - index, 0, 1).astype(np.float32)[:, None]
+    p0, p1, p2, p3 = (padded[index + step] for step in range(4))
+    slope_1, slope_2 = (p2 - p0) * np.float32(0.5), (p3 - p1) * np.float32(0.5)
+    difference = p1 - p2
+    cubic = (2 * difference + slope_1 + slope_2) * t - (3 * difference + 2 * slope_1 + slope_2)
+    output: Audio = ((cubic * t) + slope_1) * t + p1
+    return output
 
 
 def automation(curve: Curve, first: int, frames: int, sample_rate: int) -> Audio:
-    """Values of a controller at frames, each step a ramp of 5 ms, float32 (frames,)."""
-    places, values = [], []
-    before = curve[0][1]
-    for moment, value in curve:
-        at = moment * sample_rate
-        places += [at, at + SMOOTH * sample_rate]
-        values += [before, value]
-        before = value
-    rising = np.maximum.accumulate(np.array(places))
-    told = np.interp(np.arange(first, first + frames), rising, np.array(values))
-    return np.asarray(told, dtype=np.float32)
+    """Values of a controller at frames, each step a ramp of 5 ms, float32 (frames,).
+
+    Args:
+        curve: times in s and values.
+        first: number of the first frame.
+        frames: how many.
+        sample_rate: Hz.
+    """
+    positions, values = [], []
+    previous = curve[0][1]
+    for time, value in curve:
+        start = time * sample_rate
+        positions += [start, start + RAMP_SECONDS * sample_rate]
+        values += [previous, value]
+        previous = value
+    ascending = np.maximum.accumulate(np.array(positions))
+    output = np.interp(np.arange(first, first + frames), ascending, np.array(values))
+    return np.asarray(output, dtype=np.float32)
 
 
-def _moves(curve: Curve, start: float, end: float) -> bool:
-    """Whether a controller is anything but 0 between two moments, s."""
-    value = 0.0
-    for moment, told in curve:
-        if moment > end:
+def _is_nonzero(curve: Curve, start: float, end: float) -> bool:
+    """Whether a controller has any value but 0 between two times in s."""
+    current = 0.0
+    for time, value in curve:
+        if time > end:
             break
-        if moment <= start - SMOOTH:
-            value = told
-        elif told:
+        if time <= start - RAMP_SECONDS:
+            current = value
+        elif value:
             return True
-    return value != 0
+    return current != 0
 
 
-def _laid_over(bus: Audio, channel: Channel, sample_rate: int) -> None:
-    """Lay a channel's volume and pan over its sound, in place."""
-    gain: Audio | np.float32 = np.float32(channel.gain[0][1])
-    if len(channel.gain) > 1:
-        gain = automation(channel.gain, 0, len(bus), sample_rate)
-    sides = [[(moment, pan_gains(pan)[side]) for moment, pan in channel.pan] for side in (0, 1)]
-    for side, curve in enumerate(sides):
-        level: Audio | np.float32 = np.float32(curve[0][1])
-        if len(curve) > 1:
-            level = automation(curve, 0, len(bus), sample_rate)
-        bus[:, side] *= gain * level
+def _apply_gain_and_pan(bus: Audio, curves: ChannelCurves, sample_rate: int) -> None:
+    """Apply a channel's volume and pan in place."""
+
+    def values(curve: Curve) -> Audio | np.float32:
+        constant = len(curve) == 1
+        return np.float32(curve[0][1]) if constant else automation(curve, 0, len(bus), sample_rate)
+
+    gain = values(curves.gain)
+    for side in (0, 1):
+        bus[:, side] *= gain * values([(time, pan_gains(pan)[side]) for time, pan in curves.pan])
 
 
-def _most_at_once(notes: Sequence[SongNote]) -> int:
-    """The most keys that are held at the same time."""
-    moments = sorted([(note.start, 1) for note in notes] + [(note.end, -1) for note in notes])
-    now = most = 0
-    for _, step in moments:
-        now += step
-        most = max(most, now)
-    return most
+def _max_polyphony(notes: Sequence[SongNote]) -> int:
+    """The highest number of keys that are held at once."""
+    changes = sorted([(note.start, 1) for note in notes] + [(note.end, -1) for note in notes])
+    count = highest = 0
+    for _, change in changes:
+        count += change
+        highest = max(highest, count)
+    return highest

@@ -1,16 +1,16 @@
-"""What the ears hear in each file of a folder, and which keys follow from all of them together.
+"""Analysis of a folder of recordings: what the ears predict of each file, and all keys together.
 
-One recording alone may leave a doubt, which the others settle:
+The ears may be unsure of one recording; the others resolve it:
 
-    resonance   what every recording has (the body of a piano, a room) is no pitch of one of them. A
-                key c stands out of a recording i by
+    resonance   what all recordings have in common (the body of a piano, a room) is not the pitch of
+                any of them. The prominence of a key c in a recording i is
 
                     e_c = 20 · log10(S_i(f_c) / median_j S_j(f_c))        S: spectrum at the onset
 
-                with the eight recordings j whose keys lie next above c, where no partial of theirs
-                can be; an unsure recording takes the key with the largest log p_c + w · e_c
+                with the eight recordings j whose keys lie next above c, where they have no
+                partials; an unsure recording gets the key with the largest log p_c + w · e_c
     tuning      a piano's bass is a third of a tone flat. A recording that lies more than half a
-                semitone from where its neighbours say its key lies belongs to the next key
+                semitone from where its neighbours suggest its key to be belongs to the next key
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import NameLabels, labels_from_name
 from mechanical_ears.errors import SoundError
-from mechanical_ears.instrument.autosampler import falls, loudness
+from mechanical_ears.instrument.levels import decay_rate, momentary_level
 from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.listening.ears import shipped_ears
@@ -38,41 +38,42 @@ from mechanical_ears.pitch import PITCH_COUNT, hz_to_midi, midi_to_hz
 from mechanical_ears.sound import FORMATS, Sound, find_sound_files
 from mechanical_ears.workers import worker_count
 
-BATCH: Final = 8  # files that are heard together
-MAX_SECONDS: Final = 60.0  # of a file that are heard
-MAX_KEPT_BYTES: Final = 1 << 30  # of recordings that are kept in memory until they are sampled
-SHORTEST: Final = 0.02  # s of a note that can be heard
-SPECTRUM: Final = 0.5  # s from the onset, that tell what stands out
-SURE: Final = 0.97  # probability of a key from which the others are not asked
-LEAST: Final = 0.01  # probability of a key that comes into question
-WEIGHT: Final = 0.3  # of a decibel, beside the logarithm of a probability
-MOST: Final = 40.0  # dB that count, to each side
-OTHERS: Final = 8  # recordings that are compared with
-NEIGHBOURS: Final = 7  # semitones to each side, whose tuning is asked
-FEWEST: Final = 3  # neighbours
+BATCH: Final = 8  # files that the ears get at once
+QUEUED_BATCHES: Final = 4  # per worker
+MAX_SECONDS: Final = 60.0  # s of a file that are analysed
+MAX_CACHE_BYTES: Final = 1 << 30  # of recordings that stay in memory until they are sampled
+MIN_NOTE_SECONDS: Final = 0.02  # s from the onset
+SPECTRUM_SECONDS: Final = 0.5  # s from the onset
+SURE_PROBABILITY: Final = 0.97  # of a key, from which it has no alternatives
+MIN_KEY_PROBABILITY: Final = 0.01  # of an alternative
+PROMINENCE_WEIGHT: Final = 0.3  # of a decibel, relative to the logarithm of a probability
+MAX_PROMINENCE_DB: Final = 40.0  # dB, to each side
+COMPARED_RECORDINGS: Final = 8
+NEIGHBOUR_SEMITONES: Final = 7  # to each side, for the trend of the tuning
+MIN_NEIGHBOURS: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
-    """A file and what is heard in it.
+class RecordingAnalysis:
+    """A sound file with a single pitch, and its properties.
 
     Attributes:
-        path: of the file.
+        path: the file.
         key: MIDI number of its key.
-        confidence: probability of that key among all, 0..1.
+        confidence: probability of that key among all keys, 0..1.
         pitched: probability that there is a single pitch, 0..1.
-        pitch: fractional MIDI number at which it sounds.
-        level: dB, mean square of its loudest 400 ms.
-        peak: dB, of full scale.
-        fall: dB/s, of its level.
-        brightness: semitones from its key to the centre of its onset's spectrum.
-        velocity: MIDI velocity as it sounds.
-        start: s, where the note begins.
-        named: what its name tells, or None.
-        digest: of its samples.
-        likely: float64 (128,), probability of each key.
-        pitches: fractional MIDI number of the pitch near each key that comes into question.
-        spectrum: float32 (128,), dB, the highest of the onset's spectrum within each semitone.
+        pitch: measured pitch, fractional MIDI number.
+        level: mean square of the loudest 400 ms, dB of full scale.
+        peak: dB of full scale.
+        decay: dB/s.
+        brightness: semitones from the key to the centre of the spectrum at the onset.
+        velocity: predicted MIDI velocity.
+        onset: s, where the note starts.
+        name_labels: pitch and velocity in the file's name, or None.
+        digest: SHA-256 of the samples.
+        key_probabilities: float64 (128,), probability of each key.
+        candidate_pitches: measured pitch near each key that is not ruled out.
+        spectrum: float32 (128,), dB, the highest magnitude at the onset within each semitone.
     """
 
     path: Path
@@ -82,24 +83,29 @@ class Recording:
     pitch: float
     level: float
     peak: float
-    fall: float
+    decay: float
     brightness: float
     velocity: float
-    start: float
-    named: NameLabels | None
+    onset: float
+    name_labels: NameLabels | None
     digest: str
-    likely: NDArray[np.float64]
-    pitches: Mapping[int, float]
+    key_probabilities: NDArray[np.float64]
+    candidate_pitches: Mapping[int, float]
     spectrum: NDArray[np.float32]
 
     @property
     def cents(self) -> float:
-        """How far it lies above its key."""
+        """Cents by which the recording is sharp of its key."""
         return 100 * (self.pitch - self.key)
+
+    @property
+    def name_contradicts(self) -> bool:
+        """Whether the file's name says another key."""
+        return self.name_labels is not None and self.name_labels.pitch != self.key
 
 
 @dataclass(frozen=True)
-class SetAside:
+class SkippedFile:
     """A file that is not used, and why."""
 
     path: Path
@@ -107,37 +113,41 @@ class SetAside:
 
 
 @dataclass(frozen=True, eq=False)
-class FolderHearing:
-    """What is heard in a folder.
+class FolderAnalysis:
+    """Analysis of the files in a folder.
 
     Attributes:
         recordings: files with a single pitch.
-        aside: the other files.
-        sounds: of recordings as they were read, with all channels. Those longer than a minute, and
-            what is beyond ``MAX_KEPT_BYTES``, are missing.
+        skipped: the other files.
+        sounds: recordings as they were read, with all channels. Those of a minute and more, and
+            those beyond ``MAX_CACHE_BYTES``, are missing.
     """
 
-    recordings: list[Recording]
-    aside: list[SetAside]
+    recordings: list[RecordingAnalysis]
+    skipped: list[SkippedFile]
     sounds: dict[Path, Sound]
 
 
-class _Memory:
-    """Bytes that threads may still keep together."""
+class _MemoryBudget:
+    """Bytes that threads may share."""
 
     def __init__(self, size: int) -> None:
         self._left, self._lock = size, Lock()
 
     def reserve(self, size: int) -> bool:
-        """Take some of it; False where less is left."""
+        """Reserve some bytes; False if fewer are left."""
         with self._lock:
             enough = size <= self._left
             self._left -= size if enough else 0
             return enough
 
 
-def hear_folder(folder: str | Path, progress: Progress | None = None) -> FolderHearing:
-    """Hear every sound file of a folder and below, each read once.
+def analyse_folder(folder: str | Path, progress: Progress | None = None) -> FolderAnalysis:
+    """Analyse every sound file in a folder and its subfolders, reading each once.
+
+    Args:
+        folder: the folder.
+        progress: called with the number of files done and their total.
 
     Raises:
         InstrumentError: there is no such folder, or no sound file in it.
@@ -151,183 +161,192 @@ def hear_folder(folder: str | Path, progress: Progress | None = None) -> FolderH
         raise InstrumentError(
             "holds no recordings", path=folder, remedy=f"give {', '.join(FORMATS)} files"
         )
-    hearing = FolderHearing([], [], {})
+    analysis = FolderAnalysis([], [], {})
     batches = [files[first : first + BATCH] for first in range(0, len(files), BATCH)]
     done = 0
-    for batch in _on_all_cores(batches):
+    for batch in _analyse_batches(batches):
         for each, sound in batch:
-            if isinstance(each, Recording):
-                hearing.recordings.append(each)
+            if isinstance(each, RecordingAnalysis):
+                analysis.recordings.append(each)
             else:
-                hearing.aside.append(each)
+                analysis.skipped.append(each)
             if sound is not None:
-                hearing.sounds[each.path] = sound
+                analysis.sounds[each.path] = sound
         done += len(batch)
         if progress is not None:
             progress(done, len(files))
-    return hearing
+    return analysis
 
 
-def settled(recordings: Sequence[Recording]) -> list[Recording]:
+def resolve_keys(recordings: Sequence[RecordingAnalysis]) -> list[RecordingAnalysis]:
     """The recordings with the keys that follow from all of them together."""
-    return _by_tuning(_by_resonance(recordings))
+    return _resolve_by_tuning(_resolve_by_resonance(recordings))
 
 
-_Heard = list[tuple[Recording | SetAside, Sound | None]]  # with the sound where it is kept
+# Results of a batch, each with its sound where that is cached.
+_Results = list[tuple[RecordingAnalysis | SkippedFile, Sound | None]]
 
 
-def _on_all_cores(batches: list[list[Path]]) -> Iterator[_Heard]:
-    shipped_ears()  # loaded once, before threads ask for it
-    workers, memory = worker_count(), _Memory(MAX_KEPT_BYTES)
+def _analyse_batches(batches: list[list[Path]]) -> Iterator[_Results]:
+    shipped_ears()  # loaded once, before threads use it
+    workers, memory = worker_count(), _MemoryBudget(MAX_CACHE_BYTES)
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for first in range(0, len(batches), 4 * workers):
-                part = batches[first : first + 4 * workers]
-                yield from pool.map(_hear_batch, part, [memory] * len(part))
+            for first in range(0, len(batches), QUEUED_BATCHES * workers):
+                part = batches[first : first + QUEUED_BATCHES * workers]
+                yield from pool.map(_analyse_batch, part, [memory] * len(part))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _hear_batch(paths: Sequence[Path], memory: _Memory) -> _Heard:
-    results: dict[Path, tuple[Recording | SetAside, Sound | None]] = {}
+def _analyse_batch(paths: Sequence[Path], memory: _MemoryBudget) -> _Results:
+    results: dict[Path, tuple[RecordingAnalysis | SkippedFile, Sound | None]] = {}
     sounds: dict[Path, Sound] = {}
     for path in paths:
         try:
             sounds[path] = Sound.load(path, MAX_SECONDS, mono=False)
         except SoundError as error:
-            results[path] = SetAside(path, error.problem), None
+            results[path] = SkippedFile(path, error.problem), None
     prediction = shipped_ears().predict(list(sounds.values()))
     for row, (path, sound) in enumerate(sounds.items()):
-        heard = _recording(path, sound.mono(), prediction, row)
-        keep = (
-            isinstance(heard, Recording)
+        result = _analyse_file(path, sound.mono(), prediction, row)
+        cached = (
+            isinstance(result, RecordingAnalysis)
             and sound.seconds < MAX_SECONDS
             and memory.reserve(sound.samples.nbytes)
         )
-        results[path] = heard, sound if keep else None
+        results[path] = result, sound if cached else None
     return [results[path] for path in paths]
 
 
-def _recording(path: Path, sound: Sound, prediction: Prediction, row: int) -> Recording | SetAside:
+def _analyse_file(
+    path: Path, sound: Sound, prediction: Prediction, row: int
+) -> RecordingAnalysis | SkippedFile:
     if prediction.is_silent(row):
-        return SetAside(path, "is silent")
+        return SkippedFile(path, "is silent")
     note = sound.samples[round(prediction.onset[row] * sound.sample_rate) :]
-    if len(note) < SHORTEST * sound.sample_rate:
-        return SetAside(path, "is too short for a note")
+    if len(note) < MIN_NOTE_SECONDS * sound.sample_rate:
+        return SkippedFile(path, "is too short for a note")
     pitched = float(prediction.pitched[row])
     if pitched < PITCHED_PROBABILITY:
-        return SetAside(path, f"has no single pitch ({pitched:.0%} sure that it has)")
-    likely = prediction.key[row]
-    key = int(likely.argmax())
-    in_question = {key} if likely[key] > SURE else {key, *np.flatnonzero(likely > LEAST).tolist()}
-    pitches = {each: exact_pitch(note, sound.sample_rate, each) for each in in_question}
-    spectrum = _spectrum(note, sound.sample_rate)
+        return SkippedFile(path, f"has no single pitch (probability of one: {pitched:.0%})")
+    probabilities = prediction.key[row]
+    key = int(probabilities.argmax())
+    candidates = {key}
+    if probabilities[key] <= SURE_PROBABILITY:
+        candidates.update(np.flatnonzero(probabilities > MIN_KEY_PROBABILITY).tolist())
+    pitches = {each: refine_pitch(note, sound.sample_rate, each) for each in candidates}
+    spectrum = _semitone_spectrum(note, sound.sample_rate)
     power = 10 ** (spectrum.astype(np.float64) / 10)
-    return Recording(
+    return RecordingAnalysis(
         path=path,
         key=key,
-        confidence=float(likely[key]),
+        confidence=float(probabilities[key]),
         pitched=pitched,
         pitch=pitches[key],
-        level=loudness(note[:, None], sound.sample_rate),
+        level=momentary_level(note[:, None], sound.sample_rate),
         peak=20 * float(np.log10(np.abs(note).max() + 1e-9)),
-        fall=falls(note, sound.sample_rate),
+        decay=decay_rate(note, sound.sample_rate),
         brightness=float(power @ np.arange(PITCH_COUNT) / power.sum()) - key,
         velocity=prediction.midi_velocity(row),
-        start=float(prediction.onset[row]),
-        named=labels_from_name(path.stem),
+        onset=float(prediction.onset[row]),
+        name_labels=labels_from_name(path.stem),
         digest=hashlib.sha256(note.tobytes()).hexdigest(),
-        likely=likely,
-        pitches=pitches,
+        key_probabilities=probabilities,
+        candidate_pitches=pitches,
         spectrum=spectrum,
     )
 
 
-def exact_pitch(note: NDArray[np.float32], sample_rate: int, key: float) -> float:
-    """Fractional MIDI number of a note near a key; the key's own where it cannot be measured."""
+def refine_pitch(note: NDArray[np.float32], sample_rate: int, key: float) -> float:
+    """Measured pitch of a note near a key, fractional MIDI number; the key if there is none.
+
+    Args:
+        note: float32 (samples,), from the onset.
+        sample_rate: Hz.
+        key: MIDI number.
+    """
     return float(hz_to_midi(refine(note, sample_rate, key).frequency))
 
 
-def _spectrum(note: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    count = round(SPECTRUM * sample_rate)
-    part = np.pad(note[:count], (0, max(0, count - len(note)))) * np.hanning(count)
-    magnitudes = np.abs(np.fft.rfft(part)) * (2 / count)
+def _semitone_spectrum(note: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Highest magnitude within each semitone of the first 0.5 s, dB, float32 (128,)."""
+    count = round(SPECTRUM_SECONDS * sample_rate)
+    windowed = np.pad(note[:count], (0, max(0, count - len(note)))) * np.hanning(count)
+    magnitudes = np.abs(np.fft.rfft(windowed)) * (2 / count)
     edges = midi_to_hz(np.arange(PITCH_COUNT + 1) - 0.5) * (count / sample_rate)
-    places = np.ceil(edges).astype(np.int64)
+    bins = np.ceil(edges).astype(np.int64)
     highest = np.zeros(PITCH_COUNT)
     for key in range(PITCH_COUNT):
-        low, high = int(places[key]), max(int(places[key + 1]), int(places[key]) + 1)
+        low, high = int(bins[key]), max(int(bins[key + 1]), int(bins[key]) + 1)
         highest[key] = magnitudes[low:high].max(initial=0.0)
     return np.asarray(20 * np.log10(highest + 1e-7), dtype=np.float32)
 
 
-def _by_resonance(recordings: Sequence[Recording]) -> list[Recording]:
-    sure = sorted((each for each in recordings if each.confidence > SURE), key=lambda e: e.key)
-    if len(sure) < OTHERS:
+def _resolve_by_resonance(recordings: Sequence[RecordingAnalysis]) -> list[RecordingAnalysis]:
+    sure = [each for each in recordings if each.confidence > SURE_PROBABILITY]
+    if len(sure) < COMPARED_RECORDINGS:
         return list(recordings)
+    sure.sort(key=lambda each: each.key)
     keys = np.array([each.key for each in sure])
     spectra = np.stack([each.spectrum for each in sure])
-    made = []
+    resolved = []
     for recording in recordings:
-        if recording.confidence > SURE:
-            made.append(recording)
-            continue
-        candidates = np.flatnonzero(recording.likely > LEAST).tolist()
-        scores = {
-            key: float(np.log(recording.likely[key]))
-            + WEIGHT * _stands_out(recording, key, keys, spectra)
-            for key in candidates
-        }
-        best = max(scores, key=lambda key: scores[key], default=recording.key)
-        if best == recording.key:
-            made.append(recording)
-        else:
-            brightness = recording.brightness + recording.key - best
-            made.append(
-                replace(
+        if recording.confidence <= SURE_PROBABILITY:
+            probabilities = recording.key_probabilities
+            scores = {
+                key: float(np.log(probabilities[key]))
+                + PROMINENCE_WEIGHT * _prominence(recording, key, keys, spectra)
+                for key in np.flatnonzero(probabilities > MIN_KEY_PROBABILITY).tolist()
+            }
+            best = max(scores, key=lambda key: scores[key], default=recording.key)
+            if best != recording.key:
+                recording = replace(
                     recording,
                     key=best,
-                    confidence=float(recording.likely[best]),
-                    brightness=brightness,
-                    pitch=recording.pitches[best],
+                    confidence=float(probabilities[best]),
+                    brightness=recording.brightness + recording.key - best,
+                    pitch=recording.candidate_pitches[best],
                 )
-            )
-    return made
+        resolved.append(recording)
+    return resolved
 
 
-def _stands_out(
-    recording: Recording, key: int, keys: NDArray[np.int64], spectra: NDArray[np.float32]
+def _prominence(
+    recording: RecordingAnalysis,
+    key: int,
+    keys: NDArray[np.int64],
+    spectra: NDArray[np.float32],
 ) -> float:
-    """By how many decibels a key stands out of a recording, beside others without that key.
+    """Level at a key's pitch in a recording, in dB above that in recordings of other keys.
 
     Args:
-        recording: one that is unsure.
-        key: that comes into question.
-        keys: of the sure recordings, ascending.
-        spectra: float32 (recordings, 128), theirs.
+        recording: an unsure recording.
+        key: MIDI number of a candidate.
+        keys: keys of the sure recordings, ascending.
+        spectra: float32 (recordings, 128), spectra of the sure recordings.
     """
     first, last = np.searchsorted(keys, (key + 2, key - 1))
-    others = np.concatenate([spectra[first : first + OTHERS], spectra[:last][::-1]])[:OTHERS]
+    above, below = spectra[first : first + COMPARED_RECORDINGS], spectra[:last][::-1]
+    others = np.concatenate([above, below])[:COMPARED_RECORDINGS]
     if len(others) == 0:
         return 0.0
-    median = float(np.median(others[:, key]))
-    return float(np.clip(recording.spectrum[key] - median, -MOST, MOST))
+    difference = recording.spectrum[key] - float(np.median(others[:, key]))
+    return float(np.clip(difference, -MAX_PROMINENCE_DB, MAX_PROMINENCE_DB))
 
 
-def _by_tuning(recordings: Sequence[Recording]) -> list[Recording]:
+def _resolve_by_tuning(recordings: Sequence[RecordingAnalysis]) -> list[RecordingAnalysis]:
     keys = np.array([each.key for each in recordings])
     cents = np.array([each.cents for each in recordings])
-    made = []
-    for place, recording in enumerate(recordings):
-        near = np.abs(keys - recording.key) <= NEIGHBOURS
-        near[place] = False
-        if near.sum() < FEWEST:
-            made.append(recording)
-            continue
-        trend = float(np.median(cents[near]))
-        key = min(max(round(recording.pitch - trend / 100), 0), 127)
-        if abs(key - recording.key) == 1:
-            brightness = recording.brightness + recording.key - key
-            recording = replace(recording, key=key, brightness=brightness)
-        made.append(recording)
-    return made
+    resolved = []
+    for index, recording in enumerate(recordings):
+        near = np.abs(keys - recording.key) <= NEIGHBOUR_SEMITONES
+        near[index] = False
+        if near.sum() >= MIN_NEIGHBOURS:
+            trend = float(np.median(cents[near]))
+            key = min(max(round(recording.pitch - trend / 100), 0), 127)
+            if abs(key - recording.key) == 1:
+                brightness = recording.brightness + recording.key - key
+                recording = replace(recording, key=key, brightness=brightness)
+        resolved.append(recording)
+    return resolved

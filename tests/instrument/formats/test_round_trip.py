@@ -1,4 +1,4 @@
-"""Whatever tiles the keyboard is written, read and written again, and is the same."""
+"""Round trips: any instrument that tiles the keyboard is the same after write, read, write."""
 
 import tempfile
 from pathlib import Path
@@ -43,16 +43,16 @@ powers = st.integers(0, 2000).map(lambda steps: round(steps / 480, 4))
 
 @st.composite
 def instruments(draw):
-    """Any roots and layers, each zone with a sample, loop, envelope and loudness of its own."""
+    """Any roots and layers; each zone has its own sample, loop, envelope and response."""
     roots = sorted(draw(st.sets(st.integers(0, 127), min_size=1, max_size=5)))
     layers = layer_ranges(draw(st.integers(1, 4)))
     channels = draw(st.sampled_from([1, 2]))
-    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     zones, samples = [], {}
     for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
         for velocities in layers:
             name = f"{root:03d}_v{velocities[1]:03d}"
-            audio = chance.integers(-(2**15), 2**15, (FRAMES, channels)) / 2**15
+            audio = rng.integers(-(2**15), 2**15, (FRAMES, channels)) / 2**15
             samples[name] = Sample(audio.astype(np.float32), RATE)
             zones.append(
                 Zone(
@@ -78,8 +78,8 @@ def test_write_read_write(suffix, first):
     check_tiling(first.zones)
     with tempfile.TemporaryDirectory() as folder:
         one, two = Path(folder) / "one", Path(folder) / "two"
-        for place in (one, two):
-            place.mkdir()
+        for each in (one, two):
+            each.mkdir()
         second = open_instrument(export(first, one / f"x{suffix}").path)
         third = open_instrument(export(second, two / f"x{suffix}").path)
         assert second.zones == first.zones

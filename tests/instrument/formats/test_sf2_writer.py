@@ -1,4 +1,4 @@
-"""SoundFonts: written and read back alike, and judged by FluidSynth."""
+"""SoundFonts: conventions of the format, round trips, and playback by FluidSynth."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from mechanical_ears.instrument.export import export
 from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid
-from support.toy_instruments import POWER, Organ, level, peak_pitch, sampled
+from support.toy_instruments import POWER, Organ, level, peak_pitch, sine_instrument
 
 TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 
@@ -50,28 +50,28 @@ def test_fluidsynth_loops_without_a_click(fluid, organ):
             fluid.no_click(zone, organ.samples[zone.sample].sample_rate)
 
 
-def test_a_loop_that_clicks_is_heard_in_fluidsynth(tmp_path):
-    good = sampled(1, (60,))
+def test_a_bad_loop_clicks_in_fluidsynth(tmp_path):
+    good = sine_instrument(1, (60,))
     fluid = Fluid(export(good, tmp_path / "good.sf2").path)
     assert fluid.no_click(good.zones[0], 48_000) < 3
     bad = replace(good.zones[0], loop=Loop(4800, 43_200 + 50))
-    broken = replace(good, zones=(bad,))
-    fluid = Fluid(export(broken, tmp_path / "bad.sf2").path)
+    clicking = replace(good, zones=(bad,))
+    fluid = Fluid(export(clicking, tmp_path / "bad.sf2").path)
     with pytest.raises(AssertionError):
         fluid.no_click(bad, 48_000)
 
 
-def test_fluidsynth_plays_each_velocity_as_loud_as_the_instrument(fluid):
+def test_fluidsynth_follows_the_velocity_response(fluid):
     levels = {v: level(fluid.play(60, v, 0.5, 0.5)[4800:]) for v in (15, 30, 42, 43, 64, 90, 120)}
-    for velocity, heard in levels.items():
-        told = 20 * POWER * np.log10(velocity / 120)
-        assert heard - levels[120] == pytest.approx(told, abs=0.3), velocity
+    for velocity, measured in levels.items():
+        expected = 20 * POWER * np.log10(velocity / 120)
+        assert measured - levels[120] == pytest.approx(expected, abs=0.3), velocity
 
 
 @pytest.mark.parametrize("bits", [16, 24])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_what_is_read_is_what_was_written(tmp_path, bits, channels):
-    first = sampled(3, channels=channels)
+def test_a_round_trip_changes_nothing(tmp_path, bits, channels):
+    first = sine_instrument(3, channels=channels)
     path = export(first, tmp_path / "one.sf2", bits=bits).path
     second = open_instrument(path)
     assert second.zones == first.zones
@@ -87,8 +87,7 @@ def test_what_is_read_is_what_was_written(tmp_path, bits, channels):
 
 
 def test_conventions_of_the_format(tmp_path):
-    made = sampled(1, (60,))
-    file = SoundFontFile(export(made, tmp_path / "x.sf2").path)
+    file = SoundFontFile(export(sine_instrument(1, (60,)), tmp_path / "x.sf2").path)
     header = file.tables["shdr"][0]
     assert (int(header["loop_start"]), int(header["loop_end"])) == (4800, 43_200)  # one past
     assert int(header["end"]) == 48_000
@@ -97,13 +96,13 @@ def test_conventions_of_the_format(tmp_path):
     assert bytes(data[start : start + 92]) == bytes(92)  # 46 frames of silence
     generators = {int(row["number"]): int(row["amount"]) for row in file.tables["igen"]}
     assert generators[54] == 1  # loops
-    assert 38 in generators  # a release of its own
+    assert 38 in generators  # release
     assert file.info["INAM"] == "Sines"
     assert file.info["ICOP"] == "CC0-1.0"
 
 
-def test_envelope_gain_and_tracking_survive(tmp_path):
-    first = sampled(1, (60,))
+def test_envelope_gain_and_key_tracking_survive_a_round_trip(tmp_path):
+    first = sine_instrument(1, (60,))
     zone = replace(
         first.zones[0],
         envelope=Envelope(0.1, 0.5, 0.25, 2.0, -12.0, 1.5),
@@ -121,19 +120,19 @@ def test_envelope_gain_and_tracking_survive(tmp_path):
     assert np.abs(read.samples["60_64"].audio).max() <= 1
 
 
-def test_a_font_of_others_plays():
+def test_a_general_midi_soundfont_plays():
     if not Path(TIM).exists():
         pytest.skip("TimGM6mb is not installed (apt install timgm6mb-soundfont)")
     violin = open_instrument(TIM, preset="0:40")
     assert violin.name == "Violin"
-    made = violin.note(69, 100, 1.5 + violin.release_seconds)
-    assert abs(peak_pitch(made.samples[9600:62_400], 48_000, 69) - 69) < 0.1
+    note = violin.note(69, 100, 1.5 + violin.release_seconds)
+    assert abs(peak_pitch(note.samples[9600:62_400], 48_000, 69) - 69) < 0.1
     with pytest.raises(EarsError, match="has no preset 99:1; choose among 0:0, 0:1"):
         open_instrument(TIM, preset="99:1")
 
 
 def test_too_many_zones_are_refused(tmp_path):
-    first = sampled(1, (60,))
+    first = sine_instrument(1, (60,))
     zones = tuple(
         replace(
             first.zones[0], keys=(key, key), velocities=(velocity, velocity), round_robin=(1, 1)
@@ -146,7 +145,7 @@ def test_too_many_zones_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_that_are_too_long_or_no_ascii(tmp_path):
-    first = replace(sampled(1), name="Größte Orgel der Welt, imagined" * 20)
+def test_long_and_non_ascii_names_are_shortened(tmp_path):
+    first = replace(sine_instrument(1), name="Größte Orgel der Welt, imagined" * 20)
     file = SoundFontFile(export(first, tmp_path / "x.sf2").path)
     assert len(file.presets[0].name) <= 19

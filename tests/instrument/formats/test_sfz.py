@@ -13,7 +13,7 @@ from mechanical_ears.instrument.formats.wav import SamplerMetadata, encode_wav
 from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid, polyphone
-from support.toy_instruments import RATE, Organ, sampled
+from support.toy_instruments import RATE, Organ, sine_instrument
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_polyphone_and_fluidsynth_loop_without_a_click(converted, organ):
 
 
 def test_polyphone_applies_cents(tmp_path):
-    sines = sampled(2)
+    sines = sine_instrument(2)
     assert any(abs(zone.cents) > 5 for zone in sines.zones)
     fluid = Fluid(polyphone(export(sines, tmp_path / "x.sfz").path, tmp_path))
     assert fluid.pitches() < 1
@@ -60,7 +60,7 @@ def test_polyphone_applies_cents(tmp_path):
 @pytest.mark.parametrize("flac", [False, True])
 @pytest.mark.parametrize("bits", [16, 24])
 def test_a_round_trip_changes_nothing(tmp_path, bits, flac):
-    first = sampled(3, channels=2)
+    first = sine_instrument(3, channels=2)
     one = export(first, tmp_path / "one.sfz", bits=bits, flac=flac)
     second = open_instrument(one.path)
     assert second.zones == first.zones
@@ -76,7 +76,7 @@ def test_a_round_trip_changes_nothing(tmp_path, bits, flac):
 
 
 def test_conventions_of_the_format(tmp_path):
-    text = export(sampled(2), tmp_path / "x.sfz").path.read_text()
+    text = export(sine_instrument(2), tmp_path / "x.sfz").path.read_text()
     regions = text.split("<region>")[1:]
     assert len(regions) == 6
     for region in regions:
@@ -92,7 +92,7 @@ def test_conventions_of_the_format(tmp_path):
 
 
 def test_responses_and_envelopes_survive_a_round_trip(tmp_path):
-    first = sampled(1, (60,))
+    first = sine_instrument(1, (60,))
     for response in (
         VelocityResponse(),
         VelocityResponse(tracking=0.5),
@@ -116,7 +116,7 @@ def write(folder, text, *names, loop=None):
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         metadata = SamplerMetadata(64, 25.0, loop)
-        file.write_bytes(encode_wav(sampled(1, (60,)).samples["60_64"], 16, metadata))
+        file.write_bytes(encode_wav(sine_instrument(1, (60,)).samples["60_64"], 16, metadata))
     (folder / "x.sfz").write_text(text)
     return folder / "x.sfz"
 
