@@ -27,8 +27,7 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
                 new = new_names[old]
                 if new in kwargs:
                     raise TypeError(f'"{new}" is given twice, as "{old}" too')
-                message = f'the argument "{old}" of {name} is now "{new}"'
-                warnings.warn(message, DeprecationWarning, stacklevel=2)
+                warn_deprecated(f'the argument "{old}" of {name} is now "{new}"')
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
@@ -48,8 +47,7 @@ def renamed_attributes(**new_names: str) -> Callable[[C], C]:
         def get(self: object, name: str) -> Any:
             if name not in new_names:
                 raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
-            message = f"{cls.__name__}.{name} is now {cls.__name__}.{new_names[name]}"
-            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            warn_deprecated(f"{cls.__name__}.{name} is now {cls.__name__}.{new_names[name]}")
             return getattr(self, new_names[name])
 
         cls.__getattr__ = get  # type: ignore[attr-defined]
@@ -70,3 +68,8 @@ def renamed_fields(**new_names: str) -> Callable[[C], C]:
         return renamed_attributes(**new_names)(cls)
 
     return decorate
+
+
+def warn_deprecated(message: str) -> None:
+    """Warn whoever called the calling function that they use something deprecated."""
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -162,7 +162,7 @@ def test_damaged_weights(tmp_path, capsys, toy_weights):
         capsys,
         ["-o", tmp_path / "o", "--model", folder],
         folder / "generator.onnx",
-        "no ONNX model",
+        "not an ONNX model",
     )
     refused(capsys, ["-o", tmp_path / "o", "--model", tmp_path / "none"], "no such folder")
     assert not (tmp_path / "o").exists()

@@ -168,7 +168,7 @@ def _from_seed(
     if candidate is not None and not 0 <= candidate < MAX_CANDIDATES:
         raise EarsError(f'"candidate" is {candidate}, outside 0..{MAX_CANDIDATES - 1}')
     if shares is None:
-        number = float(uniform(seed, TIMBRE_SIZE + 1)[-1])  # the one after those that z is made of
+        number = float(uniform(seed, TIMBRE_SIZE + 1)[-1])  # the one after those of z
         shares = {FAMILIES[int(number * len(FAMILIES))]: 1.0}
     patch = Patch(
         timbre=np.zeros(TIMBRE_SIZE, dtype=np.float32),
@@ -194,16 +194,16 @@ def _from_sources(model: Model, sources: Sequence[Source]) -> ImaginedInstrument
     recorded = [each for each in opened if not isinstance(each, ImaginedInstrument)]
     recordings = [analyse_recording(note) for each in recorded for note in _notes(each)]
     if recordings or not patches:
-        found = fit_likeness(model, recordings)
+        like = fit_likeness(model, recordings)
         patches.append(
             Patch(
-                timbre=found.timbre,
+                timbre=like.timbre,
                 name=f"like {' and '.join(map(_title, recorded[:NAMED_RECORDINGS]))}",
-                family=FAMILIES[int(found.families.argmax())],
+                family=FAMILIES[int(like.families.argmax())],
                 licence="that of the recordings, of which it has a share",
-                gain=found.gain,
+                gain=like.gain,
                 origin={"like": [_title(each) for each in recorded]},
-                residual=to_bytes(found.residual),
+                residual=to_bytes(like.residual),
             )
         )
     weight = 1 / len(patches)

@@ -10,8 +10,6 @@ The same arguments give the same samples.
 from __future__ import annotations
 
 import dataclasses
-import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
+from mechanical_ears.deprecation import renamed_arguments, renamed_attributes, warn_deprecated
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES, write_atomically, write_json
 from mechanical_ears.imagining.instrument_hearing import (
@@ -30,7 +28,7 @@ from mechanical_ears.imagining.instrument_hearing import (
     summarize_hearings,
 )
 from mechanical_ears.imagining.model import BATCH, Model, open_model
-from mechanical_ears.imagining.patch import HEARING_KEYS, TIMBRE_SIZE, WRITE_AGAIN, Patch
+from mechanical_ears.imagining.patch import HEARING_KEYS, TIMBRE_SIZE, Patch, read_patch
 from mechanical_ears.imagining.postprocess import clean_grid
 from mechanical_ears.imagining.recording_detail import add_detail
 from mechanical_ears.imagining.residual import Residual, from_bytes
@@ -236,7 +234,7 @@ class ImaginedInstrument:
         """The control grid of notes.
 
         Args:
-            pitches: MIDI numbers (n,); outside 21..108 the nearest piano key's grid is taken.
+            pitches: MIDI numbers (n,); outside 21..108 the nearest piano key's grid is returned.
             velocities: MIDI velocities (n,).
             round_robin: number of the repetition.
         """
@@ -328,7 +326,7 @@ class ImaginedInstrument:
         """Write it for a sampler: the old name of `mechanical_ears.export`."""
         import mechanical_ears  # the façade: imagining itself knows nothing of samplers
 
-        _warn("ImaginedInstrument.export", "mechanical_ears.export(instrument, path)")
+        warn_deprecated("ImaginedInstrument.export is now mechanical_ears.export")
         return mechanical_ears.export(self, path, **options)
 
     @classmethod
@@ -348,38 +346,10 @@ class ImaginedInstrument:
         if path.suffix.lower() in SAMPLED_INSTRUMENT_SUFFIXES:
             import mechanical_ears
 
-            _warn("ImaginedInstrument.load of a sampler's file", "mechanical_ears.open_instrument")
+            warn_deprecated("a sampler's file is opened by mechanical_ears.open_instrument")
             return cast("ImaginedInstrument", mechanical_ears.open_instrument(path))
-        path = path / FILE if path.is_dir() else path
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise EarsError("no such file", path=path) from error
-        except (OSError, ValueError) as error:
-            raise EarsError(
-                f"is not an instrument that can be read ({error})", path=path, remedy=WRITE_AGAIN
-            ) from error
         opened = open_model(model)
-        try:
-            patch = Patch.from_json(values, opened.sha256)
-        except EarsError as error:
-            raise EarsError(error.problem, path=path, remedy=error.remedy) from error
-        if values.get("carried") is None:
-            return cls(patch, opened)
-        residual_file = path.parent / Path(values["carried"]).name
-        try:
-            residual = residual_file.read_bytes()
-        except OSError as error:
-            raise EarsError(
-                "is missing: it holds what the instrument has of its recordings",
-                path=residual_file,
-            ) from error
-        from_bytes(residual, residual_file)  # so that damage is reported here, with the path
-        return cls(dataclasses.replace(patch, residual=residual), opened)
-
-
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
+        return cls(read_patch(path / FILE if path.is_dir() else path, opened.sha256), opened)
 
 
 def _check_range(pitch: float, velocity: int) -> None:

@@ -10,8 +10,10 @@ everywhere.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -156,6 +158,41 @@ def _check(patch: Patch) -> None:
             raise ValueError(f"a gain is {value} dB")
     if patch.family is not None and patch.family not in FAMILIES:
         raise ValueError(f'"{patch.family}" is not an instrument family')
+
+
+def read_patch(path: Path, weights: str) -> Patch:
+    """Read a patch from its JSON file, and its residual from the file beside it.
+
+    Args:
+        path: the JSON file.
+        weights: SHA-256 of the generator that is to play it.
+
+    Raises:
+        EarsError: a file is missing, damaged, of a newer version, or of other weights.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise EarsError("no such file", path=path) from error
+    except (OSError, ValueError) as error:
+        raise EarsError(
+            f"is not an instrument that can be read ({error})", path=path, remedy=WRITE_AGAIN
+        ) from error
+    try:
+        patch = Patch.from_json(values, weights)
+    except EarsError as error:
+        raise EarsError(error.problem, path=path, remedy=error.remedy) from error
+    if values.get("carried") is None:
+        return patch
+    residual_file = path.parent / Path(values["carried"]).name
+    try:
+        residual = residual_file.read_bytes()
+    except OSError as error:
+        raise EarsError(
+            "is missing: it holds what the instrument has of its recordings", path=residual_file
+        ) from error
+    from_bytes(residual, residual_file)  # so that damage is reported here, with the path
+    return replace(patch, residual=residual)
 
 
 def mean_patch(parts: Sequence[tuple[float, Patch]]) -> Patch:

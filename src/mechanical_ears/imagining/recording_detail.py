@@ -188,7 +188,7 @@ def _modes(
     """
     recorded = overlay.recorded
     moments, weights = overlay.moments(frames)
-    found: list[tuple[float, NDArray[np.float32], float, int]] = []
+    modes: list[tuple[float, NDArray[np.float32], float, int]] = []
     levels = recorded.partials[ROWS - MODES :].astype(np.float32)
     ratios = recorded.modes.astype(np.float64)
     for slot in range(SLOTS):
@@ -197,15 +197,15 @@ def _modes(
         inside = np.flatnonzero((ratios > SLOT_EDGES[slot]) & (ratios <= SLOT_EDGES[slot + 1]))
         for mode in inside:
             row = overlay.levels(target + overlay.detail(levels[mode], coarse) * weights)
-            found.append((float(row.max()), row, float(ratios[mode]), int(mode)))
+            modes.append((float(row.max()), row, float(ratios[mode]), int(mode)))
         if not len(inside):
             row = overlay.levels(target)
-            found.append((float(row.max()), row, float(overlay.grid.ratios[0, slot]), -1))
-    found = sorted(found, key=lambda each: -each[0])[:MODES]
+            modes.append((float(row.max()), row, float(overlay.grid.ratios[0, slot]), -1))
+    modes = sorted(modes, key=lambda each: -each[0])[:MODES]
     rows = np.full((MODES, frames), SILENCE_DB, dtype=np.float32)
     new_ratios = np.zeros(MODES, dtype=np.float32)
     sources = np.full(MODES, -1, dtype=np.int64)
-    for number, (loudest, row, ratio, source) in enumerate(found):
+    for number, (loudest, row, ratio, source) in enumerate(modes):
         if loudest > MIN_AUDIBLE_DB:
             rows[number], new_ratios[number], sources[number] = row, ratio, source
     return rows, new_ratios, sources

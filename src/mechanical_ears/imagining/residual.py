@@ -193,8 +193,8 @@ def to_bytes(residual: Residual) -> bytes:
     }
     halves = {name: each.astype(np.float16) for name, each in residual.differences.items()}
     maps = {
-        f"map {row}": np.frombuffer(storage.to_bytes(found), dtype=np.int8)
-        for row, found in enumerate(residual.maps)
+        f"map {row}": np.frombuffer(storage.to_bytes(control_map), dtype=np.int8)
+        for row, control_map in enumerate(residual.maps)
     }
     metadata = {"format": FORMAT, "version": VERSION}
     return storage.write_tensors({**arrays, **halves, **maps}, metadata)
