@@ -113,32 +113,32 @@ def test_like_files(toy, recorded, tmp_path):
 def test_like_a_recording_of_a_low_rate(toy, recorded):
     instrument, notes = recorded
     sound = notes[60].sound.resample(11_025)
-    made = imagine(like=Note(sound, 60, 100, "an old sampler"), model=toy)
+    result = imagine(like=Note(sound, 60, 100, "an old sampler"), model=toy)
     truth = instrument.note(60, 100, sample_rate=44_100).samples
-    samples = made.note(60, 100, sample_rate=44_100).samples
+    samples = result.note(60, 100, sample_rate=44_100).samples
     assert spectral_distance(truth, samples, 44_100).mel < 4
 
 
 def test_a_morph_goes_from_the_first_to_the_second(toy, recorded):
     one, other = imagine(1, family="organ", model=toy), imagine(2, family="organ", model=toy)
     for mix, end in ((0.0, one), (1.0, other)):
-        made = imagine(morph=(one, other), mix=mix, model=toy)
-        np.testing.assert_allclose(made.timbre, end.timbre, atol=1e-6)
-    made = imagine(morph=(1, "2"), family="organ", mix=0.25, model=toy)
-    np.testing.assert_allclose(made.timbre, 0.75 * one.timbre + 0.25 * other.timbre, atol=1e-5)
+        result = imagine(morph=(one, other), mix=mix, model=toy)
+        np.testing.assert_allclose(result.timbre, end.timbre, atol=1e-6)
+    result = imagine(morph=(1, "2"), family="organ", mix=0.25, model=toy)
+    np.testing.assert_allclose(result.timbre, 0.75 * one.timbre + 0.25 * other.timbre, atol=1e-5)
     _, notes = recorded
-    made = imagine(morph=(notes[60], notes[48]), mix=0.0, model=toy)
+    result = imagine(morph=(notes[60], notes[48]), mix=0.0, model=toy)
     alone = imagine(like=notes[60], model=toy)
-    np.testing.assert_array_equal(made.note(60).samples, alone.note(60).samples)
+    np.testing.assert_array_equal(result.note(60).samples, alone.note(60).samples)
 
 
 def test_morphs_of_files(toy, tmp_path, recorded):
     _, notes = recorded
     notes[60].sound.save(tmp_path / "C4.wav")
     imagine(4, model=toy).save(tmp_path / "instrument.json")
-    made = imagine(morph=(tmp_path / "C4.wav", tmp_path / "instrument.json"), model=toy)
-    assert made.residual is not None
-    assert made.residual.shares.tolist() == [0.5]
+    result = imagine(morph=(tmp_path / "C4.wav", tmp_path / "instrument.json"), model=toy)
+    assert result.residual is not None
+    assert result.residual.shares.tolist() == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,15 @@ def fall(sound):
 
 @pytest.mark.parametrize("seconds", [8.0, 4.5, 3.2])
 def test_a_note_falls_as_recorded_however_long_it_was_held(toy, seconds):
-    made = imagine(like=plucked(seconds), model=toy)
+    result = imagine(like=plucked(seconds), model=toy)
     for pitch in (60, 66):
-        assert fall(made.note(pitch, 100)) == pytest.approx(20, abs=4)
+        assert fall(result.note(pitch, 100)) == pytest.approx(20, abs=4)
 
 
 def test_a_recording_cut_while_it_sounds_gets_a_release(toy):
     rate = 44_100
-    made = imagine(like=plucked(6.0, 6.0), model=toy)
-    sound = made.note(60, 100, sample_rate=rate).samples
+    result = imagine(like=plucked(6.0, 6.0), model=toy)
+    sound = result.note(60, 100, sample_rate=rate).samples
     plain = imagine(1, model=toy).note(60, 100, sample_rate=rate).samples
     for samples in (sound, plain):  # the toy's string falls by 60 dB in a second
         held, released = (
@@ -199,7 +199,7 @@ def test_a_recording_cut_while_it_sounds_gets_a_release(toy):
 
 
 def test_a_recording_that_died_away_stays_silent(toy):
-    made = imagine(like=plucked(1.5, 45.0), model=toy)
-    samples = made.note(60, 100).samples
+    result = imagine(like=plucked(1.5, 45.0), model=toy)
+    samples = result.note(60, 100).samples
     start, end = (np.abs(samples[round(at * 48_000) :][:4800]).max() for at in (0.0, 2.5))
     assert end < 0.003 * start

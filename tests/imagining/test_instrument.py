@@ -9,6 +9,7 @@ import pytest
 
 from mechanical_ears import ImaginedInstrument, Note, Sound, imagine
 from mechanical_ears.errors import EarsError
+from mechanical_ears.imagining.loudness_match import match_loudness
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
@@ -59,8 +60,8 @@ def test_many_notes_are_the_same_as_one_by_one(toy):
 def test_every_key_is_in_tune(toy, rate):
     instrument = imagine(2, family="string", model=toy)
     for pitch in (24, 45.5, 60, 77, 100):
-        heard = refine(instrument.note(pitch, sample_rate=rate).samples, rate, pitch).frequency
-        assert abs(cents_between(heard, midi_to_hz(pitch))) < 0.1
+        measured = refine(instrument.note(pitch, sample_rate=rate).samples, rate, pitch).frequency
+        assert abs(cents_between(measured, midi_to_hz(pitch))) < 0.1
 
 
 def test_keys_beyond_the_piano_sound_too(toy):
@@ -68,8 +69,8 @@ def test_keys_beyond_the_piano_sound_too(toy):
     for pitch in (0, 12, 115, 127):
         sound = instrument.note(pitch)
         assert level(sound) > -75
-        heard = refine(sound.samples, 48_000, pitch).frequency
-        assert abs(cents_between(heard, midi_to_hz(pitch))) < 1
+        measured = refine(sound.samples, 48_000, pitch).frequency
+        assert abs(cents_between(measured, midi_to_hz(pitch))) < 1
 
 
 def test_velocity_changes_the_level_as_the_model_says(toy):
@@ -122,35 +123,35 @@ def test_out_of_range(toy, arguments, words):
 
 def test_what_the_ears_hear(toy):
     instrument = imagine(5, family="mallet", model=toy)
-    heard = instrument.hear((48, 60, 72))
-    assert [hearing.sounding_pitch for hearing in heard.hearings] == [48, 60, 72]
-    assert heard.correct_keys == 3
-    assert heard.novelty == pytest.approx(1 - heard.nearest[0][1])
-    assert heard.nearest[0][1] >= heard.nearest[1][1]
+    hearing = instrument.hear((48, 60, 72))
+    assert [note.sounding_pitch for note in hearing.hearings] == [48, 60, 72]
+    assert hearing.correct_keys == 3
+    assert hearing.novelty == pytest.approx(1 - hearing.nearest[0][1])
+    assert hearing.nearest[0][1] >= hearing.nearest[1][1]
 
 
 def test_saved_and_read_again(tmp_path, toy_weights, toy):
-    made = imagine(5, family="mallet", brightness=1.5, model=toy_weights)
-    made.save(tmp_path / "instrument.json")
-    back = ImaginedInstrument.load(tmp_path, toy)
-    np.testing.assert_array_equal(back.note(64).samples, made.note(64).samples)
-    assert (back.name, back.family, back.seed) == (made.name, "mallet", 5)
-    about = json.loads((tmp_path / "instrument.json").read_text())
-    assert about["weights"] == {"version": "1", "sha256": toy.sha256}
-    assert about["origin"]["turned"] == {"bright": 1.5}
-    assert about["heard"]["family"] == made.hearing.family
-    assert about["novelty"] == pytest.approx(made.hearing.novelty, abs=1e-4)
-    assert about["licence"] == "CC0-1.0"
+    instrument = imagine(5, family="mallet", brightness=1.5, model=toy_weights)
+    instrument.save(tmp_path / "instrument.json")
+    loaded = ImaginedInstrument.load(tmp_path, toy)
+    np.testing.assert_array_equal(loaded.note(64).samples, instrument.note(64).samples)
+    assert (loaded.name, loaded.family, loaded.seed) == (instrument.name, "mallet", 5)
+    values = json.loads((tmp_path / "instrument.json").read_text())
+    assert values["weights"] == {"version": "1", "sha256": toy.sha256}
+    assert values["origin"]["turned"] == {"bright": 1.5}
+    assert values["heard"]["family"] == instrument.hearing.family
+    assert values["novelty"] == pytest.approx(instrument.hearing.novelty, abs=1e-4)
+    assert values["licence"] == "CC0-1.0"
 
 
 def test_the_residual_is_saved(tmp_path, toy):
     recorded = imagine(5, family="mallet", model=toy).note(60, 100, sample_rate=44_100)
-    made = imagine(like=Note(recorded, 60, 100, "recorded"), model=toy)
-    made.save(tmp_path / "mine.json")
+    instrument = imagine(like=Note(recorded, 60, 100, "recorded"), model=toy)
+    instrument.save(tmp_path / "mine.json")
     assert (tmp_path / "mine.safetensors").exists()
-    back = ImaginedInstrument.load(tmp_path / "mine.json", toy)
+    loaded = ImaginedInstrument.load(tmp_path / "mine.json", toy)
     for pitch in (60, 66):
-        np.testing.assert_array_equal(back.note(pitch).samples, made.note(pitch).samples)
+        np.testing.assert_array_equal(loaded.note(pitch).samples, instrument.note(pitch).samples)
     (tmp_path / "mine.safetensors").write_bytes(b"no")
     with pytest.raises(EarsError, match=r"mine\.safetensors"):
         ImaginedInstrument.load(tmp_path / "mine.json", toy)
@@ -159,15 +160,39 @@ def test_the_residual_is_saved(tmp_path, toy):
         ImaginedInstrument.load(tmp_path / "mine.json", toy)
 
 
+def test_a_saved_morph_sounds_as_before(tmp_path, toy):
+    """Shares of residuals are stored in single precision, in memory too."""
+    notes = [imagine(seed, model=toy).note(60, 100, sample_rate=44_100) for seed in (5, 6)]
+    ends = tuple(Note(note, 60, 100, "recorded") for note in notes)
+    instrument = imagine(morph=ends, mix=0.3, model=toy)
+    loaded = ImaginedInstrument.load(instrument.save(tmp_path / "morph.json"), toy)
+    np.testing.assert_array_equal(loaded.note(66).samples, instrument.note(66).samples)
+
+
+def test_the_notes_for_the_ears_are_rendered_once(toy, monkeypatch):
+    candidate = imagine(5, candidate=0, model=toy).replace(gain=0.0, balance=())
+    calls = []
+    render_all = ImaginedInstrument._render_all
+    monkeypatch.setattr(
+        ImaginedInstrument,
+        "_render_all",
+        lambda self, *arguments: calls.append(self) or render_all(self, *arguments),
+    )
+    hearing = candidate.hearing
+    assert candidate.hearing is hearing
+    match_loudness(candidate)
+    assert calls == [candidate]
+
+
 def _changed(**changes):
-    return lambda about: json.dumps({**about, **changes})
+    return lambda values: json.dumps({**values, **changes})
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda about: "", "is not an instrument that can be read"),
-        (lambda about: "[1]", "is JSON, but not an instrument"),
+        (lambda values: "", "is not an instrument that can be read"),
+        (lambda values: "[1]", "is JSON, but not an instrument"),
         (_changed(format="other"), "is JSON, but not an instrument"),
         (_changed(version=2), "is of version 2, this program reads 1; update"),
         (_changed(timbre=[0.0] * 63), "is damaged"),

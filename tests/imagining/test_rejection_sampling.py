@@ -31,7 +31,7 @@ def hearing(family="mallet", wrong=0, novelty=0.5):
 
 
 @pytest.mark.parametrize(
-    ("heard", "expected"),
+    ("changes", "expected"),
     [
         ({}, 0),
         ({"wrong": 1}, 0),  # one of five keys may be wrong
@@ -42,8 +42,8 @@ def hearing(family="mallet", wrong=0, novelty=0.5):
         ({"wrong": 5, "family": "organ", "novelty": 0.0}, 3),
     ],
 )
-def test_shortfall(heard, expected):
-    assert shortfall(hearing(**heard), {"mallet"}) == pytest.approx(expected)
+def test_shortfall(changes, expected):
+    assert shortfall(hearing(**changes), {"mallet"}) == pytest.approx(expected)
 
 
 class Candidates:
@@ -81,7 +81,7 @@ def test_a_seeds_origin_names_the_candidate():
         assert again.gain == instrument.gain
     convincing = [not shortfall(instrument.hearing, {"organ"}) for instrument in chosen]
     first = [imagine(seed, family="organ", candidate=0).hearing for seed in range(12)]
-    assert sum(convincing) > sum(not shortfall(heard, {"organ"}) for heard in first)
+    assert sum(convincing) > sum(not shortfall(each, {"organ"}) for each in first)
 
 
 def test_candidates_out_of_range():
