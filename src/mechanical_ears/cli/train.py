@@ -164,7 +164,7 @@ def imagination(
             bar,
             Hardware(accelerator, "32-true"),
             listener=listener,
-            prepared=bar.prepared,
+            encode_progress=bar.prepared,
         )
     if is_first_process():
         last = log[-1]

@@ -1,4 +1,4 @@
-"""The imagination trained by two processes of torchrun, killed, and gone on with."""
+"""Training of the imagination by two processes of torchrun, killed and resumed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SCRIPTS = Path(sys.executable).parent
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="finds torchrun's workers under /proc"
 )
-LONGEST = 240  # s that a slow machine may need
+MAX_SECONDS = 240  # on a slow machine
 
 
-def started(folder, rounds):
-    build = [
+def start(folder, rounds):
+    command = [
         SCRIPTS / "torchrun", "--nproc-per-node", "2", "--standalone", SCRIPTS / "ears",
         "train", "imagination", "--corpora", folder / "maps", "-o", folder / "run",
         "--rounds", rounds, "--round-steps", "1", "--instruments", "4", "--critics", "map",
         "--accelerator", "cpu",
     ]  # fmt: skip
     return subprocess.Popen(
-        [str(part) for part in build],
+        [str(part) for part in command],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -44,30 +44,30 @@ def started(folder, rounds):
     )
 
 
-def rounds_of(folder):
+def logged_rounds(folder):
     log = folder / "run" / "log.jsonl"
     return (
         [json.loads(line)["epoch"] for line in log.read_text().splitlines()] if log.exists() else []
     )
 
 
-def test_two_processes_killed_and_gone_on_with(tmp_path):
+def test_two_processes_killed_and_resumed(tmp_path):
     build_store(Toy(40, instruments=8), tmp_path / "store", split=(0.6, 0.2, 0.2))
     build_control_maps(Store(tmp_path / "store"), tmp_path / "maps", workers=1)
-    training = started(tmp_path, 10_000)
-    latest = time.monotonic() + LONGEST
-    while len(rounds_of(tmp_path)) < 2:
+    training = start(tmp_path, 10_000)
+    deadline = time.monotonic() + MAX_SECONDS
+    while len(logged_rounds(tmp_path)) < 2:
         assert training.poll() is None, training.stdout.read()
-        assert time.monotonic() < latest, "no round was done"
+        assert time.monotonic() < deadline, "no round was done"
         time.sleep(0.2)
     workers = Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split()
     for process in (training.pid, *map(int, workers)):
         os.kill(process, signal.SIGKILL)
     training.wait()
-    done = len(rounds_of(tmp_path))
-    again = started(tmp_path, done + 1)
-    told, _ = again.communicate(timeout=LONGEST)
-    assert again.returncode == 0, told
-    assert f"round {done + 1}" in told
-    assert rounds_of(tmp_path) == list(range(1, done + 2))
+    done = len(logged_rounds(tmp_path))
+    resumed = start(tmp_path, done + 1)
+    output, _ = resumed.communicate(timeout=MAX_SECONDS)
+    assert resumed.returncode == 0, output
+    assert f"round {done + 1}" in output
+    assert logged_rounds(tmp_path) == list(range(1, done + 2))
     assert Model(tmp_path / "run").instruments

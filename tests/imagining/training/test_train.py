@@ -1,4 +1,4 @@
-"""Training the imagination by its real command, on a corpus of a few toy notes."""
+"""Training of the imagination through its real command, on a corpus of a few toy notes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from mechanical_ears.cli import main
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.imagining.model import Model
-from mechanical_ears.imagining.training import dataset as coded
-from mechanical_ears.imagining.training import train
-from mechanical_ears.imagining.training import validate as progress
-from mechanical_ears.imagining.training.critics.make import CRITICS, EarsCritic
-from mechanical_ears.imagining.training.critics.raw import ArticleCritic, DetectorCritic
-from mechanical_ears.imagining.training.latents import LEVEL_SCALE, Codec
+from mechanical_ears.imagining.training import dataset, train
+from mechanical_ears.imagining.training import validate as validation
+from mechanical_ears.imagining.training.critics.article import ArticleCritic
+from mechanical_ears.imagining.training.critics.detector import DetectorCritic
+from mechanical_ears.imagining.training.critics.ears import EarsCritic
+from mechanical_ears.imagining.training.critics.make import CRITICS, stored_name
+from mechanical_ears.imagining.training.latents import LEVEL_SCALE_DB, Codec
 from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
-from mechanical_ears.imagining.training.publish import SMALL, EncoderOfOutlines
+from mechanical_ears.imagining.training.publish import MAX_FULL_SIZE, GridEncoder
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_map_corpus import build_control_maps
 
 
 class KilledError(BaseException):
-    """What nothing catches, as a kill."""
+    """Like a kill: nothing catches it."""
 
 
 def corpus(folder, *, notes, instruments, split):
@@ -48,11 +49,11 @@ def maps(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Figures of a few notes; what a training publishes is tested once."""
-    monkeypatch.setattr(progress, "NOTES", 128)
+    """Few notes for figures and critics; publishing is tested once."""
+    monkeypatch.setattr(validation, "COMPARED_NOTES", 128)
     monkeypatch.setattr(train, "publish", lambda *parts: None)
-    for dear in (EarsCritic, ArticleCritic, DetectorCritic):
-        monkeypatch.setattr(dear, "notes", 4)
+    for expensive in (EarsCritic, ArticleCritic, DetectorCritic):
+        monkeypatch.setattr(expensive, "max_notes", 4)
 
 
 def command(maps, run, *options, rounds=2):
@@ -67,11 +68,11 @@ def log_of(run):
 
 
 @pytest.fixture(scope="module")
-def known_codes(maps, tmp_path_factory):
-    """A folder with the notes as codes, which every run may begin with."""
+def reconstruction_run(maps, tmp_path_factory):
+    """A run of one round without critics."""
     run = tmp_path_factory.mktemp("first") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "NOTES", 128)
+        patch.setattr(validation, "COMPARED_NOTES", 128)
         patch.setattr(train, "publish", lambda *parts: None)
         assert main(command(maps, run, "--critics", rounds=1)) == 0
     return run
@@ -84,34 +85,34 @@ def test_each_critic_alone(critic, maps, tmp_path, capsys):
     assert "round 2" in capsys.readouterr().out
     log = log_of(run)
     assert [line["epoch"] for line in log] == [1, 2]
-    assert np.isfinite(log[0][f"loss_{critic}"])  # not all have their turn in each round
-    kept = load_file(run / "checkpoint-0002.safetensors")
-    assert any(name.startswith(f"critic_{critic}/") for name in kept)
+    assert np.isfinite(log[0][f"loss_{stored_name(critic)}"])  # not all have a turn in every round
+    stored = load_file(run / "checkpoint-0002.safetensors")
+    assert any(name.startswith(f"critic_{stored_name(critic)}/") for name in stored)
 
 
-def test_no_critic_only_mimics(known_codes):
-    log = log_of(known_codes)
+def test_no_critic_trains_by_reconstruction(reconstruction_run):
+    log = log_of(reconstruction_run)
     assert len(log) == 1
     assert log[0]["loss_reconstruction"] > 0
-    assert not {f"loss_{name}" for name in (*CRITICS, "critics")} & set(log[0])
-    assert not (known_codes / "sheets").exists(), "one comes every ten rounds"
-    assert json.loads((known_codes / "config.json").read_text())["critics"] == []
+    assert not {f"loss_{stored_name(name)}" for name in (*CRITICS, "critics")} & set(log[0])
+    assert not (reconstruction_run / "sheets").exists(), "there is one every ten rounds"
+    assert json.loads((reconstruction_run / "config.json").read_text())["critics"] == []
 
 
-def test_a_killed_training_goes_on_exactly(maps, tmp_path, monkeypatch):
+def test_killed_training_resumes_exactly(maps, tmp_path, monkeypatch):
     options = ("--critics", *CRITICS)
     assert main(command(maps, tmp_path / "whole", *options)) == 0
-    measured = train.watch
+    validate = train.validate
     calls = []
 
     def killed(*parts):
         calls.append(parts)
         if len(calls) == 2:
             raise KilledError
-        return measured(*parts)
+        return validate(*parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "watch", killed)
+        patch.setattr(train, "validate", killed)
         with pytest.raises(KilledError):
             main(command(maps, tmp_path / "cut", *options))
     run = tmp_path / "cut"
@@ -119,7 +120,7 @@ def test_a_killed_training_goes_on_exactly(maps, tmp_path, monkeypatch):
     (run / ".checkpoint-0002.safetensors.partial.77").write_bytes(b"half of it")
     with (run / "log.jsonl").open("a") as log:
         log.write('{"epoch": 2, "loss_cri')
-    torch.rand(3)  # whatever else was drawn meanwhile
+    torch.rand(3)  # the global generator has no effect
     assert main(command(maps, run, *options)) == 0
     whole, cut = (
         load_file(tmp_path / name / "checkpoint-0002.safetensors") for name in ("whole", "cut")
@@ -131,21 +132,23 @@ def test_a_killed_training_goes_on_exactly(maps, tmp_path, monkeypatch):
     assert main(command(maps, run, "--critics", "map")) == 2, "another configuration"
 
 
-def test_components_of_some_notes_serve_all(maps, tmp_path, monkeypatch):
-    monkeypatch.setattr(coded, "FITTED", 5)
-    codec, sides = coded.load_coded(
-        (maps,), tmp_path / "codec.safetensors", 4, lambda *counts: None
-    )
+def test_codec_of_some_notes_encodes_all(maps, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "MAX_FIT_NOTES", 5)
+
+    def load(name):
+        return dataset.load_dataset((maps,), tmp_path / name, 4, lambda done, total: None)
+
+    codec, sides = load("codec.safetensors")
     monkeypatch.undo()
-    whole, known = coded.load_coded((maps,), tmp_path / "all.safetensors", 4, lambda *counts: None)
+    whole, known = load("all.safetensors")
     for side in ("train", "validation"):
         assert len(sides[side]) == len(known[side]) > 0
         assert torch.equal(sides[side].pitch, known[side].pitch)
-        assert torch.allclose(sides[side].codes[:, 0], known[side].codes[:, 0])  # levels
+        assert torch.allclose(sides[side].latents[:, 0], known[side].latents[:, 0])  # levels
     assert not torch.equal(codec.mean, whole.mean)
 
 
-def test_a_training_does_not_go_on_with_other_notes(maps, tmp_path, capsys):
+def test_training_does_not_resume_with_other_notes(maps, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
     before = (run / "codec.safetensors").read_bytes()
@@ -156,14 +159,14 @@ def test_a_training_does_not_go_on_with_other_notes(maps, tmp_path, capsys):
     assert (run / "codec.safetensors").read_bytes() == before
 
 
-def test_a_sheet_after_every_so_many_rounds(maps, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "EVERY", 2)
+def test_sheet_at_its_interval(maps, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "SHEET_ROUNDS", 2)
     assert main(command(maps, tmp_path / "run", "--critics", "map", rounds=3)) == 0
     pictures = list((tmp_path / "run" / "sheets").glob("*.png"))
     assert [picture.name for picture in pictures] == ["round-0002.png"]
 
 
-def test_a_training_that_diverges_says_so(maps, tmp_path, capsys):
+def test_diverged_training_is_reported(maps, tmp_path, capsys):
     run = tmp_path / "run"
     options = ("--critics", "map", "--learning-rate", "1e5")
     assert main(command(maps, run, *options)) == 2
@@ -173,7 +176,7 @@ def test_a_training_that_diverges_says_so(maps, tmp_path, capsys):
     assert not list(run.glob("checkpoint-*"))
 
 
-def test_corpora_that_cannot_be_used(maps, tmp_path, capsys):
+def test_unusable_corpora_are_reported(maps, tmp_path, capsys):
     def refused(path, words, *options):
         options = ("--critics", "map", *options)
         assert main(command(path, tmp_path / f"run-{words[:5]}", *options)) == 2
@@ -196,62 +199,61 @@ def test_corpora_that_cannot_be_used(maps, tmp_path, capsys):
     refused(maps, 'no critic "eyes"', "eyes")
 
 
-def test_the_published_files_compute_what_the_networks_do(maps, tmp_path, monkeypatch):
+def test_published_files_match_the_networks(maps, tmp_path, monkeypatch):
     from mechanical_ears.imagining.training.publish import publish
 
     monkeypatch.setattr(train, "publish", publish)
     run = tmp_path / "run"
     assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
     with torch.no_grad():
-        compare(run)
+        compare_published(run)
 
 
-def compare(run):
-    """The published files in ONNX Runtime beside the checkpoint's weights in PyTorch."""
-    kept = load_file(run / "codec.safetensors")
-    codec = Codec(*(halved(kept[name]) for name in ("mean", "basis", "deviation")))
-    components = len(codec.deviation)
-    players = Networks(ImaginationShape(components=components, heard=min(128, components)))
+def compare_published(run):
+    """The published files in ONNX Runtime against the checkpoint's weights in PyTorch."""
+    stored = load_file(run / "codec.safetensors")
+    codec = Codec(*(in_half(stored[name]) for name in ("mean", "basis", "deviation")))
+    networks = Networks(ImaginationShape.of(codec))
     weights = load_file(run / "checkpoint-0001.safetensors")
-    players.load_state_dict(
+    networks.load_state_dict(
         {
-            name.removeprefix("averaged/"): halved(value)
+            name.removeprefix("averaged/"): in_half(value)
             for name, value in weights.items()
             if name.startswith("averaged/")
         }
     )
-    imagination = Model(run)
-    lots = torch.Generator().manual_seed(0)
-    z, family = torch.randn(5, 64, generator=lots), torch.eye(len(FAMILIES))[:5]
+    model = Model(run)
+    rng = torch.Generator().manual_seed(0)
+    z, family = torch.randn(5, 64, generator=rng), torch.eye(len(FAMILIES))[:5]
     pitch, velocity = torch.tensor([30.0, 45, 60, 75, 100]), torch.tensor([20.0, 50, 80, 100, 127])
-    timbre = players.mapper(z, family)
+    timbre = networks.mapper(z, family)
     for number, right in enumerate(timbre.numpy()):
-        told = imagination.map_latent(z[number].numpy(), {FAMILIES[number]: 1.0})
-        np.testing.assert_allclose(told, right, atol=1e-4)
-    codes = players.generator(timbre, pitch, velocity)
-    made = codec.decode(codes)._asdict()
-    outlines = imagination.generate(timbre.numpy(), pitch.numpy(), velocity.numpy())
-    level = codes[:, 0, None, None].numpy() * LEVEL_SCALE
-    for name, right in made.items():
-        given, wanted = getattr(outlines, name), right.numpy()
+        mapped = model.map_latent(z[number].numpy(), {FAMILIES[number]: 1.0})
+        np.testing.assert_allclose(mapped, right, atol=1e-4)
+    latents = networks.generator(timbre, pitch, velocity)
+    grid = codec.decode(latents)._asdict()
+    published = model.generate(timbre.numpy(), pitch.numpy(), velocity.numpy())
+    level = latents[:, 0, None, None].numpy() * LEVEL_SCALE_DB
+    for name, right in grid.items():
+        actual, expected = getattr(published, name), right.numpy()
         if name in ("partials", "slots", "noise"):  # above the soft floor
-            heard = wanted > level - 70
-            assert heard.any() or name == "slots"
-            given, wanted = given[heard], wanted[heard]
-        np.testing.assert_allclose(given, wanted, atol=1e-2, rtol=1e-3, err_msg=name)
-    exported = EncoderOfOutlines(players.encoder, codec)
-    given = [torch.from_numpy(getattr(outlines, name)) for name in made]
-    heard_timbre, logits = exported(*given, pitch, velocity)
-    encoded = imagination.encode(outlines, pitch.numpy(), velocity.numpy())
-    np.testing.assert_allclose(encoded.timbres, heard_timbre.numpy(), atol=2e-3)
+            audible = expected > level - 70
+            assert audible.any() or name == "slots"
+            actual, expected = actual[audible], expected[audible]
+        np.testing.assert_allclose(actual, expected, atol=1e-2, rtol=1e-3, err_msg=name)
+    encoder = GridEncoder(networks.encoder, codec)
+    fields = [torch.from_numpy(getattr(published, name)) for name in grid]
+    timbres, logits = encoder(*fields, pitch, velocity)
+    encoded = model.encode(published, pitch.numpy(), velocity.numpy())
+    np.testing.assert_allclose(encoded.timbres, timbres.numpy(), atol=2e-3)
     np.testing.assert_allclose(encoded.families, logits.softmax(dim=1).numpy(), atol=2e-3)
-    assert imagination.metadata["licence"] == "CC0-1.0"
-    assert len(imagination.instruments) == len(imagination.timbres) > 1
+    assert model.metadata["licence"] == "CC0-1.0"
+    assert len(model.instruments) == len(model.timbres) > 1
 
 
-def halved(value):
-    return value.half().float() if value.numel() > SMALL else value
+def in_half(value):
+    return value.half().float() if value.numel() > MAX_FULL_SIZE else value
 
 
-def test_numbers_are_as_ever_after_a_training(known_codes):
+def test_denormal_numbers_work_after_a_training(reconstruction_run):
     assert np.float64(5e-324) * 1.0 > 0

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mechanical_ears.imagining.training.latents import tensors
+from mechanical_ears.imagining.training.latents import grid_tensors
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, band_edges
@@ -44,7 +44,7 @@ def strings(noise=None, tones=True) -> ControlGrid:
 
 
 def sound_of(waveform, grid, seed=0):
-    fields = tensors(grid)._asdict()
+    fields = grid_tensors(grid)._asdict()
     del fields["cents"]
     generator = torch.Generator().manual_seed(seed)
     return waveform(grid_batch(**fields, pitch=torch.tensor(PITCHES)), generator)
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_sound_and_another_another(waveform):
 
 
 def test_gradients_are_those_of_small_changes(waveform):
-    fields = tensors(strings())._asdict()
+    fields = grid_tensors(strings())._asdict()
     del fields["cents"]
     fields["partials"] = fields["partials"].clamp_min(SILENCE_DB + 1)  # silence is a step
     direction = torch.randn(64_000, generator=torch.Generator().manual_seed(3))

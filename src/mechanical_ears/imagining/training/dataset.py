@@ -1,9 +1,9 @@
-"""Notes as codes with what they are: all that the networks learn from, in memory.
+"""Training notes as latents, with key, velocity, family and instrument, all in memory.
 
-    RUN/codec.safetensors   the codec, and the codes of all notes of the corpora
+    RUN/codec.safetensors   the codec, and the latents of all notes of the corpora
 
-Taking a corpus of maps apart into outlines and finding their components costs a minute or two; the
-run folder keeps the result, so that a training that goes on has the very same numbers.
+Encoding a corpus of control maps and finding its components takes a minute or two; the run folder
+keeps the result, so that a resumed training has exactly the same numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from torch import Tensor
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import write_atomically
-from mechanical_ears.imagining.training.latents import Codec, GridTensors, fit_codec, tensors
+from mechanical_ears.imagining.training.augment import Augmentation
+from mechanical_ears.imagining.training.critics.base import NoteBatch
+from mechanical_ears.imagining.training.latents import (
+    Codec,
+    GridTensors,
+    fit_codec,
+    grid_tensors,
+)
 from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_grid import (
@@ -36,26 +43,28 @@ from mechanical_ears.resynthesis.control_grid import (
 )
 from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore
 
-CHUNK: Final = 512  # notes
-FITTED: Final = 40_000  # notes, at most, whose components are sought: each takes 60 kB of memory
-FEWEST_INSTRUMENTS: Final = 2
+CHUNK_NOTES: Final = 512
+MAX_FIT_NOTES: Final = 40_000  # for the components; each note takes 60 kB of memory
+MIN_INSTRUMENTS: Final = 2
+NOTES_PER_INSTRUMENT: Final = 4  # in a batch
 Progress = Callable[[int, int], None]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class CodedNotes:
-    """Notes of one side, instrument by instrument.
+class LatentDataset:
+    """Notes of one side of a split, instrument by instrument.
 
     Attributes:
-        codes: float32 (n, 1 + components).
+        latents: float32 (n, 1 + components).
         pitch: float32 (n,), MIDI.
         velocity: float32 (n,).
-        family: int64 (n,), number in `FAMILIES`; −1 unknown.
-        instrument: int64 (n,), number in ``names``, ascending.
+        family: int64 (n,), index in `FAMILIES`; −1 unknown.
+        instrument: int64 (n,), index in ``names``, ascending.
         names: of the instruments.
     """
 
-    codes: Tensor
+    latents: Tensor
     pitch: Tensor
     velocity: Tensor
     family: Tensor
@@ -63,89 +72,77 @@ class CodedNotes:
     names: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.latents)
 
-    def asked(self, rows: Tensor) -> Condition:
-        """What some notes were played as."""
+    def condition(self, rows: Tensor) -> Condition:
+        """Key, velocity and family of some notes."""
         families = self.family[rows]
         shares = torch.zeros(len(rows), len(FAMILIES))
         shares[families >= 0, families[families >= 0]] = 1.0
         shares[families < 0] = 1 / len(FAMILIES)
         return Condition(self.pitch[rows], self.velocity[rows], shares)
 
-    def draw(self, instruments: int, each: int, generator: torch.Generator) -> Tensor:
-        """Rows of notes, (instruments · each,): instruments by lot, so many notes of each.
+    def sample(self, instruments: int, notes: int, rng: torch.Generator) -> Tensor:
+        """Rows of random instruments, ``notes`` of each: int64 (instruments · notes,).
 
-        Two notes of an instrument are different ones where it has so many.
+        The notes of an instrument are spread evenly over all that it has: always different ones
+        where it has 10 · ``notes``, mostly where it has fewer.
         """
         counts = torch.bincount(self.instrument, minlength=len(self.names))
         firsts = torch.cumsum(counts, 0) - counts
-        chosen = torch.randint(len(self.names), (instruments,), generator=generator)
+        chosen = torch.randint(len(self.names), (instruments,), generator=rng)
         count = counts[chosen][:, None].double()
-        start = torch.rand(instruments, 1, generator=generator, dtype=torch.float64)
-        apart = torch.rand(instruments, each, generator=generator, dtype=torch.float64)
-        places = (start + (torch.arange(each) + 0.9 * apart) / each) % 1 * count
-        return (firsts[chosen][:, None] + places.long().clamp(max=count.long() - 1)).flatten()
+        start = torch.rand(instruments, 1, generator=rng, dtype=torch.float64)
+        jitter = torch.rand(instruments, notes, generator=rng, dtype=torch.float64)
+        positions = (start + (torch.arange(notes) + 0.9 * jitter) / notes) % 1 * count
+        return (firsts[chosen][:, None] + positions.long().clamp(max=count.long() - 1)).flatten()
 
 
-def _outlined(maps: ControlMapStore, rows: NDArray[np.int64]) -> GridTensors:
-    controls = [maps[int(row)] for row in rows]
-    sees = [known_mask(each) for each in controls]
-    whole = concatenate_grids([to_control_grid(each) for each in controls])
-    return tensors(
-        fill_unknown(
-            whole, np.stack([rows for rows, _ in sees]), np.stack([bands for _, bands in sees])
-        )
-    )
+def random_batch(
+    dataset: LatentDataset, instruments: int, rng: torch.Generator, augmentation: Augmentation
+) -> NoteBatch:
+    """Four notes each of random instruments, all notes of an instrument augmented alike."""
+    device = augmentation.table.device
+    rows = dataset.sample(instruments, NOTES_PER_INSTRUMENT, rng)
+    condition = dataset.condition(rows).to(device)
+    gains = augmentation.random_gains(instruments, rng)
+    gains = gains.repeat_interleave(NOTES_PER_INSTRUMENT, 0).to(device)
+    latents = augmentation(dataset.latents[rows].to(device), condition.pitch, gains)
+    return NoteBatch(latents, condition)
 
 
-def _batches(
-    maps: Sequence[ControlMapStore], sides: Sequence[NDArray[np.int64]], progress: Progress
-) -> Iterator[GridTensors]:
-    chunks = [
-        (each, rows[first : first + CHUNK])
-        for each, rows in zip(maps, sides, strict=True)
-        for first in range(0, len(rows), CHUNK)
-    ]
-    total, done = sum(len(rows) for _, rows in chunks), 0
-    with ThreadPoolExecutor(1) as pool:  # takes one chunk apart while another is worked on
-        ahead = [pool.submit(_outlined, *chunk) for chunk in chunks[:1]]
-        for place, (_, rows) in enumerate(chunks):
-            made = ahead.pop().result()
-            if place + 1 < len(chunks):
-                ahead.append(pool.submit(_outlined, *chunks[place + 1]))
-            done += len(rows)
-            progress(done, total)
-            yield made
+def load_dataset(
+    paths: Sequence[Path], file: Path, components: int, progress: Progress
+) -> tuple[Codec, dict[str, LatentDataset]]:
+    """The codec and the notes of each side, from the file, or computed and saved there.
 
+    Args:
+        paths: corpora of control maps, each with a train and a validation side.
+        file: cache of the codec and the latents.
+        components: of a latent.
+        progress: called with the number of notes encoded and in all.
 
-def _some(rows: Sequence[NDArray[np.int64]], most: int) -> list[NDArray[np.int64]]:
-    """At most so many rows, evenly from all corpora."""
-    step = max(1, -(-sum(map(len, rows)) // most))
-    return [mine[::step] for mine in rows]
-
-
-def _ordered(maps: ControlMapStore, side: str) -> NDArray[np.int64]:
-    """Rows of a side, instrument by instrument; shuffled within each, by a fixed lot."""
-    sides = np.array(maps.table["split"].to_pylist())
-    names = np.array(maps.table["instrument_str"].to_pylist())
-    rows = np.flatnonzero(sides == side)
-    lot = np.random.default_rng(0).random(len(rows))
-    return rows[np.lexsort((lot, names[rows]))]
-
-
-def _encoded(codec: Codec, batches: Iterator[GridTensors]) -> Tensor:
-    """Codes of notes, (n, 1 + components); none of none."""
-    return torch.cat(
-        [torch.zeros(0, 1 + len(codec.deviation)), *(codec.encode(batch) for batch in batches)]
-    )
+    Raises:
+        CorpusError: a corpus cannot be used (it has no split, or too few instruments), or the file
+            is damaged.
+    """
+    stores = [ControlMapStore(path) for path in paths]
+    digest = fingerprint(paths)
+    rows = {side: [_side_rows(store, side) for store in stores] for side in SPLITS}
+    _check(stores, rows)
+    loaded = _load_latents(file, digest)
+    if loaded is None:
+        loaded = _encode_all(stores, rows, components, progress)
+        _save_latents(file, digest, *loaded)
+    codec, latents = loaded
+    return codec, {side: _with_labels(stores, rows[side], latents[side]) for side in SPLITS}
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """What tells corpora of maps from others, wherever they lie; SHA-256.
+    """SHA-256 that identifies the content of control-map corpora, independent of their paths.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: a corpus is missing.
     """
     digest = hashlib.sha256()
     for path in paths:
@@ -153,98 +150,137 @@ def fingerprint(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def load_coded(
-    paths: Sequence[Path], file: Path, components: int, progress: Progress
-) -> tuple[Codec, dict[str, CodedNotes]]:
-    """The codec and the notes of each side, from the file, or made and kept there.
+def _side_rows(store: ControlMapStore, side: str) -> Rows:
+    """Rows of a side, instrument by instrument; in each instrument in a fixed random order."""
+    sides = np.array(store.table["split"].to_pylist())
+    names = np.array(store.table["instrument_str"].to_pylist())
+    rows = np.flatnonzero(sides == side)
+    order = np.random.default_rng(0).random(len(rows))
+    return rows[np.lexsort((order, names[rows]))]
 
-    Args:
-        paths: corpora of control maps, each with a train and a validation side.
-        file: that keeps them.
-        components: of a code.
-        progress: called with notes done and in all.
 
-    Raises:
-        CorpusError: a corpus cannot be used: it was never split, or holds too few instruments.
-    """
-    maps = [ControlMapStore(path) for path in paths]
-    digest = fingerprint(paths)
-    rows = {side: [_ordered(each, side) for each in maps] for side in SPLITS}
+def _check(stores: Sequence[ControlMapStore], rows: dict[str, list[Rows]]) -> None:
     for side in SPLITS[:2]:
-        for each, mine in zip(maps, rows[side], strict=True):
-            if not len(mine):
+        for store, of_store in zip(stores, rows[side], strict=True):
+            if not len(of_store):
                 raise CorpusError(
                     f"has no {side} side",
-                    path=each.path,
+                    path=store.path,
                     remedy="build it from a store with a split, or with --split-of STORE",
                 )
-    instruments = {
-        (each.path, name)
-        for each, mine in zip(maps, rows["train"], strict=True)
-        for name in each.table["instrument_str"].take(mine).to_pylist()
-    }
-    if len(instruments) < FEWEST_INSTRUMENTS:
+    count = len(set(_instrument_names(stores, rows["train"])))
+    if count < MIN_INSTRUMENTS:
         raise CorpusError(
-            f"holds {len(instruments)} instrument to train on, fewer than {FEWEST_INSTRUMENTS}",
-            path=maps[0].path,
-            remedy="take a corpus of more instruments, or several corpora",
+            f"holds {count} instrument to train on, fewer than {MIN_INSTRUMENTS}",
+            path=stores[0].path,
+            remedy="use a corpus with more instruments, or several corpora",
         )
-    codec = Codec.blank(components)
-    codes: dict[str, Tensor] = {}
-    if file.exists():
-        try:
-            with safe_open(file, framework="pt") as kept:
-                if (kept.metadata() or {}).get("maps_sha256") == digest:
-                    codes = {side: kept.get_tensor(f"codes/{side}") for side in SPLITS}
-                    names = ("mean", "basis", "deviation")
-                    codec = Codec(*(kept.get_tensor(name) for name in names))
-        except SafetensorError as error:
-            raise CorpusError("is damaged", path=file, remedy="remove it") from error
-    if not codes:
-        some = _some(rows["train"], FITTED)
-        codec, fitted = fit_codec(_batches(maps, some, progress), components)
-        whole = len(fitted) == sum(map(len, rows["train"]))
-        codes = {
-            side: fitted
-            if side == "train" and whole
-            else _encoded(codec, _batches(maps, rows[side], progress))
-            for side in SPLITS
-        }
-        kept_tensors = {f"codes/{side}": values.contiguous() for side, values in codes.items()}
-        with write_atomically(file) as temporary:
-            save_file(
-                {**kept_tensors, **{k: v.contiguous() for k, v in codec.state_dict().items()}},
-                temporary,
-                metadata={"maps_sha256": digest},
-            )
-    return codec, {side: _labelled(maps, rows[side], codes[side]) for side in SPLITS}
 
 
-def _labelled(
-    maps: Sequence[ControlMapStore], rows: Sequence[NDArray[np.int64]], codes: Tensor
-) -> CodedNotes:
-    def column(name: str) -> list[object]:
-        return [
-            value
-            for each, mine in zip(maps, rows, strict=True)
-            for value in each.table[name].take(mine).to_pylist()
-        ]
+def _load_latents(file: Path, digest: str) -> tuple[Codec, dict[str, Tensor]] | None:
+    """Codec and latents from the file, if it is there and of the same corpora."""
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            if (stored.metadata() or {}).get("maps_sha256") != digest:
+                return None
+            codec = Codec(*(stored.get_tensor(name) for name in ("mean", "basis", "deviation")))
+            return codec, {side: stored.get_tensor(f"codes/{side}") for side in SPLITS}
+    except SafetensorError as error:
+        raise CorpusError("is damaged", path=file, remedy="remove it") from error
 
-    owners = [
-        f"{place}/{name}"
-        for place, (each, mine) in enumerate(zip(maps, rows, strict=True))
-        for name in each.table["instrument_str"].take(mine).to_pylist()
+
+def _save_latents(file: Path, digest: str, codec: Codec, latents: dict[str, Tensor]) -> None:
+    tensors = {**{f"codes/{side}": latents[side] for side in SPLITS}, **codec.state_dict()}
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    with write_atomically(file) as temporary:
+        save_file(tensors, temporary, metadata={"maps_sha256": digest})
+
+
+def _encode_all(
+    stores: Sequence[ControlMapStore],
+    rows: dict[str, list[Rows]],
+    components: int,
+    progress: Progress,
+) -> tuple[Codec, dict[str, Tensor]]:
+    """Fit the codec on training notes, and encode all notes."""
+    fit_rows = _thinned(rows["train"], MAX_FIT_NOTES)
+    codec, fit_latents = fit_codec(_grids(stores, fit_rows, progress), components)
+    latents = {}
+    for side in SPLITS:
+        if side == "train" and len(fit_latents) == sum(map(len, rows[side])):
+            latents[side] = fit_latents
+        else:
+            empty = torch.zeros(0, 1 + len(codec.deviation))
+            batches = _grids(stores, rows[side], progress)
+            latents[side] = torch.cat([empty, *(codec.encode(batch) for batch in batches)])
+    return codec, latents
+
+
+def _thinned(rows: Sequence[Rows], max_rows: int) -> list[Rows]:
+    """At most ``max_rows`` rows, evenly spaced over all corpora."""
+    step = max(1, -(-sum(map(len, rows)) // max_rows))
+    return [of_store[::step] for of_store in rows]
+
+
+def _grids(
+    stores: Sequence[ControlMapStore], rows: Sequence[Rows], progress: Progress
+) -> Iterator[GridTensors]:
+    """Control grids in chunks; a thread prepares the next while one is used."""
+    chunks = [
+        (store, of_store[first : first + CHUNK_NOTES])
+        for store, of_store in zip(stores, rows, strict=True)
+        for first in range(0, len(of_store), CHUNK_NOTES)
     ]
-    names = list(dict.fromkeys(owners))
-    number = {name: place for place, name in enumerate(names)}
-    families = {name: place for place, name in enumerate(FAMILIES)}
-    return CodedNotes(
-        codes=codes,
-        pitch=torch.tensor(column("pitch"), dtype=torch.float32),
-        velocity=torch.tensor(column("velocity"), dtype=torch.float32),
-        family=torch.tensor(
-            [families.get(str(each), -1) for each in column("instrument_family_str")]
-        ),
-        instrument=torch.tensor([number[owner] for owner in owners], dtype=torch.int64),
+    total, done = sum(len(of_chunk) for _, of_chunk in chunks), 0
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(_grid, *chunk) for chunk in chunks[:1]]
+        for number, (_, of_chunk) in enumerate(chunks, start=1):
+            grid = ahead.pop().result()
+            ahead += [pool.submit(_grid, *chunk) for chunk in chunks[number : number + 1]]
+            done += len(of_chunk)
+            progress(done, total)
+            yield grid
+
+
+def _grid(store: ControlMapStore, rows: Rows) -> GridTensors:
+    maps = [store[int(row)] for row in rows]
+    known_rows, known_bands = zip(*(known_mask(each) for each in maps), strict=True)
+    grid = concatenate_grids([to_control_grid(each) for each in maps])
+    return grid_tensors(fill_unknown(grid, np.stack(known_rows), np.stack(known_bands)))
+
+
+def _column(stores: Sequence[ControlMapStore], rows: Sequence[Rows], name: str) -> list[object]:
+    return [
+        value
+        for store, of_store in zip(stores, rows, strict=True)
+        for value in store.table[name].take(of_store).to_pylist()
+    ]
+
+
+def _instrument_names(stores: Sequence[ControlMapStore], rows: Sequence[Rows]) -> list[str]:
+    """Instrument of each note as STORE/NAME: names of two stores may be the same."""
+    return [
+        f"{number}/{name}"
+        for number, (store, of_store) in enumerate(zip(stores, rows, strict=True))
+        for name in _column([store], [of_store], "instrument_str")
+    ]
+
+
+def _with_labels(
+    stores: Sequence[ControlMapStore], rows: Sequence[Rows], latents: Tensor
+) -> LatentDataset:
+    of_notes = _instrument_names(stores, rows)
+    names = list(dict.fromkeys(of_notes))
+    index = {name: number for number, name in enumerate(names)}
+    families = {name: number for number, name in enumerate(FAMILIES)}
+    family = _column(stores, rows, "instrument_family_str")
+    return LatentDataset(
+        latents=latents,
+        pitch=torch.tensor(_column(stores, rows, "pitch"), dtype=torch.float32),
+        velocity=torch.tensor(_column(stores, rows, "velocity"), dtype=torch.float32),
+        family=torch.tensor([families.get(str(each), -1) for each in family]),
+        instrument=torch.tensor([index[name] for name in of_notes], dtype=torch.int64),
         names=tuple(name.split("/", 1)[1] for name in names),
     )

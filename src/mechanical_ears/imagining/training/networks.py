@@ -1,17 +1,17 @@
-"""The networks that imagine: a mapper, a generator and an encoder around one space of timbres.
+"""The generative networks: mapper, generator and encoder around one space of timbres.
 
-    mapper     z ~ N(0, 1), family              → timbre          an instrument, by lot
-    encoder    outline of a note, key, velocity → timbre          an instrument, by ear
-    generator  timbre, key, velocity            → code → outline  any note of it
+    mapper     z ~ N(0, 1), family              → timbre                 a random instrument
+    encoder    latent of a note, key, velocity  → timbre                 the note's instrument
+    generator  timbre, key, velocity            → latent → control grid  any note of it
 
-A *timbre* is 64 numbers that stand for one instrument on all keys and at all velocities. The mapper
-turns a normal distribution into that of timbres (Karras et al., "A style-based generator
+A *timbre* is a vector of 64 numbers that represents one instrument at all keys and velocities. The
+mapper turns a normal distribution into that of timbres (Karras et al., "A style-based generator
 architecture", 2019). In the generator each block is scaled and shifted by the timbre (Perez et al.,
-"FiLM: visual reasoning with a general conditioning layer", 2018); it knows the key as a place among
-soft steps of six semitones, and makes a code (see `codec`).
+"FiLM: visual reasoning with a general conditioning layer", 2018); its input encodes the key by soft
+steps of six semitones, its output is a latent (see `latents`).
 
-How loud a key is follows from how hard it is struck by construction, so that no instrument can grow
-softer: with a loudness a and a slope b ≥ 0 that the network chooses for each key,
+How loud a key is follows from the velocity by construction, so that no instrument can grow softer:
+with a loudness a and a slope b ≥ 0 that the network predicts for each key,
 
     level = a + b · 40 log10(velocity / 127)        b = 1: gain with the square of the velocity
 """
@@ -26,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.imagining.training.latents import LEVEL_SCALE
+from mechanical_ears.imagining.training.latents import LEVEL_SCALE_DB, Codec
 from mechanical_ears.note import FAMILIES
 
 PITCH_STEPS: Final = tuple(range(18, 115, 6))  # MIDI numbers of the soft steps
 PITCH_FEATURES: Final = len(PITCH_STEPS) + 1
 VELOCITY_FEATURES: Final = 3
-MOST_SLOPE: Final = 2.0  # of the level, at most
-LEAKING: Final = 0.2  # slope of the activations below 0
+MAX_SLOPE: Final = 2.0  # b, of the level over velocity
+LEAKY_SLOPE: Final = 0.2  # of the activations below 0
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,34 @@ class ImaginationShape:
     """Sizes of the networks.
 
     Attributes:
-        z: random numbers that make an instrument.
-        timbre: numbers that stand for one.
-        components: of a code.
-        heard: components of a code that the encoder looks at.
+        z: random numbers per instrument.
+        timbre: numbers of a timbre.
+        components: of a latent.
+        encoder_components: leading components of a latent that the encoder uses.
         hidden: units of the generator's blocks.
         blocks: of the generator.
-        mapped: units of the mapper and the encoder.
+        dense: units of the mapper's and encoder's layers.
     """
 
     z: int = 64
     timbre: int = 64
     components: int = 224
-    heard: int = 128
+    encoder_components: int = 128
     hidden: int = 384
     blocks: int = 4
-    mapped: int = 256
+    dense: int = 256
+
+    @classmethod
+    def of(cls, codec: Codec) -> ImaginationShape:
+        """The usual sizes for the latents of a codec."""
+        components = len(codec.deviation)
+        return cls(
+            components=components, encoder_components=min(cls.encoder_components, components)
+        )
 
 
 class Condition(NamedTuple):
-    """What notes are asked for.
+    """What notes are to be: the condition of generator and critics.
 
     Attributes:
         pitch: MIDI numbers, float32 (n,).
@@ -72,29 +80,34 @@ class Condition(NamedTuple):
     velocity: Tensor
     family: Tensor
 
+    def to(self, device: torch.device) -> Condition:
+        """The same on a device."""
+        return Condition(*(part.to(device) for part in self))
+
 
 def pitch_features(pitch: Tensor) -> Tensor:
-    """Keys among soft steps, (n, 18)."""
+    """Keys (n,) by soft steps, (n, 18)."""
     steps = torch.tensor(PITCH_STEPS, dtype=torch.float32, device=pitch.device)
     near = torch.exp(-((pitch[:, None] - steps) / 6).square())
     return torch.cat([near, (pitch[:, None] - 64) / 24], dim=1)
 
 
 def velocity_features(velocity: Tensor) -> Tensor:
-    """Velocities as gain, as they are, and squared, (n, 3)."""
+    """Velocities (n,) as gain, linear, and squared, (n, 3)."""
     share = velocity[:, None] / 127
-    return torch.cat([_gain(velocity)[:, None] / 10, 2 * share - 1, share.square() - 0.5], dim=1)
+    gain = _velocity_gain(velocity)[:, None] / 10
+    return torch.cat([gain, 2 * share - 1, share.square() - 0.5], dim=1)
 
 
-def _gain(velocity: Tensor) -> Tensor:
-    """Decibels below the hardest stroke, where gain goes with the square of the velocity."""
+def _velocity_gain(velocity: Tensor) -> Tensor:
+    """Decibels below velocity 127, where gain goes with the square of the velocity."""
     return 40 * (velocity.clamp(1.0, 127.0) / 127).log10()
 
 
 def _dense(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKING)]
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKY_SLOPE)]
     return nn.Sequential(*layers[:-1])
 
 
@@ -104,7 +117,7 @@ class Mapper(nn.Module):
     def __init__(self, shape: ImaginationShape) -> None:
         super().__init__()
         inputs = shape.z + len(FAMILIES)
-        self.layers = _dense(inputs, shape.mapped, shape.mapped, shape.mapped, shape.timbre)
+        self.layers = _dense(inputs, shape.dense, shape.dense, shape.dense, shape.timbre)
 
     def forward(self, z: Tensor, family: Tensor) -> Tensor:
         """Z (n, 64), family (n, 11) → (n, 64)."""
@@ -113,7 +126,7 @@ class Mapper(nn.Module):
 
 
 class FilmBlock(nn.Module):
-    """Two dense layers beside a shortcut, scaled and shifted by a timbre."""
+    """Two dense layers with a shortcut, scaled and shifted by a timbre."""
 
     def __init__(self, width: int, timbre: int) -> None:
         super().__init__()
@@ -125,13 +138,13 @@ class FilmBlock(nn.Module):
     def forward(self, features: Tensor, timbre: Tensor) -> Tensor:
         """(n, width), (n, timbre) → (n, width)."""
         scale, shift = self.style(timbre).chunk(2, dim=1)
-        inner = functional.leaky_relu(self.first(features) * (1 + scale) + shift, LEAKING)
-        changed: Tensor = self.second(inner)
-        return features + changed
+        inner = functional.leaky_relu(self.first(features) * (1 + scale) + shift, LEAKY_SLOPE)
+        residual: Tensor = self.second(inner)
+        return features + residual
 
 
 class Generator(nn.Module):
-    """Timbre, key and velocity → code."""
+    """Timbre, key and velocity → latent."""
 
     def __init__(self, shape: ImaginationShape) -> None:
         super().__init__()
@@ -144,36 +157,38 @@ class Generator(nn.Module):
         self.loudness = _dense(shape.timbre + PITCH_FEATURES, 128, 2)
 
     def forward(self, timbre: Tensor, pitch: Tensor, velocity: Tensor) -> Tensor:
-        """Codes, (n, 1 + components)."""
+        """Latents, (n, 1 + components)."""
         keys = pitch_features(pitch)
         features = self.enter(torch.cat([timbre, keys, velocity_features(velocity)], dim=1))
         for block in self.blocks:
             features = block(features, timbre)
-        values = self.leave(functional.leaky_relu(features, LEAKING))
-        loudest, slope = self.loudness(torch.cat([timbre, keys], dim=1)).unbind(dim=1)
-        rise = MOST_SLOPE * torch.sigmoid(slope)
-        level = (loudest * LEVEL_SCALE - 20 + rise * _gain(velocity)) / LEVEL_SCALE
+        values = self.leave(functional.leaky_relu(features, LEAKY_SLOPE))
+        loudness, slope = self.loudness(torch.cat([timbre, keys], dim=1)).unbind(dim=1)
+        slope = MAX_SLOPE * torch.sigmoid(slope)
+        level = (loudness * LEVEL_SCALE_DB - 20 + slope * _velocity_gain(velocity)) / LEVEL_SCALE_DB
         return torch.cat([level[:, None], values], dim=1)
 
 
 class Encoder(nn.Module):
-    """Code, key and velocity of one note → timbre, and logits of its family."""
+    """Latent, key and velocity of one note → timbre, and logits of its family."""
 
     def __init__(self, shape: ImaginationShape) -> None:
         super().__init__()
-        self.heard = shape.heard
-        inputs = shape.heard + 1 + PITCH_FEATURES + VELOCITY_FEATURES
-        self.layers = _dense(inputs, 2 * shape.mapped, 2 * shape.mapped, shape.mapped)
-        self.timbre = nn.Linear(shape.mapped, shape.timbre)
-        self.family = nn.Linear(shape.mapped, len(FAMILIES))
+        self.components = shape.encoder_components
+        inputs = self.components + 1 + PITCH_FEATURES + VELOCITY_FEATURES
+        self.layers = _dense(inputs, 2 * shape.dense, 2 * shape.dense, shape.dense)
+        self.timbre = nn.Linear(shape.dense, shape.timbre)
+        self.family = nn.Linear(shape.dense, len(FAMILIES))
 
-    def forward(self, codes: Tensor, pitch: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
-        """Timbres (n, 64) and logits (n, 11) of codes (n, 1 + components)."""
-        keys, strokes = pitch_features(pitch), velocity_features(velocity)
-        codes = torch.cat([codes[:, :1] + 2, codes[:, 1 : 1 + self.heard]], dim=1)
-        features = functional.leaky_relu(
-            self.layers(torch.cat([codes, keys, strokes], dim=1)), LEAKING
-        )
+    def forward(self, latents: Tensor, pitch: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
+        """Timbres (n, 64) and logits (n, 11) of latents (n, 1 + components)."""
+        inputs = [
+            latents[:, :1] + 2,
+            latents[:, 1 : 1 + self.components],
+            pitch_features(pitch),
+            velocity_features(velocity),
+        ]
+        features = functional.leaky_relu(self.layers(torch.cat(inputs, dim=1)), LEAKY_SLOPE)
         return self.timbre(features), self.family(features)
 
 
@@ -191,9 +206,14 @@ class Networks(nn.Module):
         self.generator = Generator(shape)
         self.encoder = Encoder(shape)
 
-    def imagine(self, z: Tensor, asked: Condition) -> Tensor:
-        """Codes of notes of instruments by lot; z (instruments, 64), notes in their order."""
-        each = len(asked.pitch) // len(z)
-        timbre = self.mapper(z, asked.family[::each]).repeat_interleave(each, dim=0)
-        codes: Tensor = self.generator(timbre, asked.pitch, asked.velocity)
-        return codes
+    def imagine(self, z: Tensor, condition: Condition) -> Tensor:
+        """Latents of notes of random instruments.
+
+        Args:
+            z: (instruments, 64).
+            condition: of the notes, the same number of each instrument, in the order of ``z``.
+        """
+        notes = len(condition.pitch) // len(z)
+        timbre = self.mapper(z, condition.family[::notes]).repeat_interleave(notes, dim=0)
+        latents: Tensor = self.generator(timbre, condition.pitch, condition.velocity)
+        return latents

@@ -1,10 +1,9 @@
-"""Sample sheets of a training: what it imagines by now, to look at and to listen to.
+"""Sample sheets of a training: what the networks generate by now, to see and to hear.
 
-    RUN/sheets/round-0010.png          twelve instruments at three keys, with what the ears hear
+    RUN/sheets/round-0010.png          twelve instruments at three keys, with the ears' predictions
     RUN/sheets/round-0010-bass.wav     the three notes of one of them, one after the other
 
-The instruments are drawn from the same random numbers each time, so that sheets of several rounds
-show what became of them.
+Every sheet uses the same random numbers, so that the same instruments can be compared over rounds.
 """
 
 from __future__ import annotations
@@ -30,28 +29,28 @@ from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_map
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.sound import Sound
 
-EVERY: Final = 10  # rounds
+SHEET_ROUNDS: Final = 10  # rounds from one sheet to the next
 INSTRUMENTS: Final = 12
 KEYS: Final = (36, 60, 84)  # MIDI numbers
 VELOCITY: Final = 100.0
-PLAYED: Final = 4  # instruments that are written as sound
-ABREAST: Final = 2  # instruments in a row of the picture
-STIFFEST: Final = -1.0  # log10 of B; an untrained network asks for more than there is
-ROWS, COLUMNS = 96, 120  # of the picture of a note
-GAP: Final = 4  # of those, between two notes
-LOWEST: Final = 30.0  # Hz
-FLOOR: Final = -80.0  # dB
-CELL: Final = (1.45, 1.28)  # inches
+SAVED_INSTRUMENTS: Final = 4  # that are saved as audio
+MAX_STIFFNESS: Final = -1.0  # log10 of B; an untrained network may generate more than is possible
+ROW_INSTRUMENTS: Final = 2  # in a row of the picture
+BINS, FRAMES = 96, 120  # pixels of a note's spectrogram
+GAP: Final = 4  # pixels between two notes
+MIN_FREQUENCY: Final = 30.0  # Hz
+FLOOR_DB: Final = -80.0
+CELL_INCHES: Final = (1.45, 1.28)
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """What is on a sheet.
+class SampleSheet:
+    """Notes of a few random instruments.
 
     Attributes:
-        families: that were asked for, one for each instrument.
+        families: condition of each instrument.
         sounds: of each instrument, a note at each of `KEYS`.
-        hearings: what the ears hear in them.
+        hearings: the ears' predictions for these.
     """
 
     families: tuple[str, ...]
@@ -60,33 +59,33 @@ class Sheet:
 
 
 @torch.no_grad()
-def outlines_by_lot(players: Networks, codec: Codec, seed: int) -> ControlGrid:
-    """Outlines of `INSTRUMENTS` instruments by lot, each at all `KEYS`; families in turn."""
+def random_grids(networks: Networks, codec: Codec, seed: int) -> ControlGrid:
+    """Control grids of `INSTRUMENTS` random instruments, each at all `KEYS`; families in turn."""
     device = codec.deviation.device
-    lots = torch.Generator().manual_seed(seed)
-    z = torch.randn(INSTRUMENTS, players.shape.z, generator=lots).to(device)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(INSTRUMENTS, networks.shape.z, generator=rng).to(device)
     families = torch.arange(INSTRUMENTS).repeat_interleave(len(KEYS)) % len(FAMILIES)
     pitch = torch.tensor(KEYS, dtype=torch.float32).repeat(INSTRUMENTS)
-    asked = Condition(pitch, torch.full_like(pitch, VELOCITY), torch.eye(len(FAMILIES))[families])
-    codes = players.imagine(z, Condition(*(part.to(device) for part in asked)))
-    made = codec.decode(codes)._asdict()
-    made["stiffness"] = made["stiffness"].clamp_max(STIFFEST)
-    return ControlGrid(**{name: value.float().cpu().numpy() for name, value in made.items()})
+    family = torch.eye(len(FAMILIES))[families]
+    condition = Condition(pitch, torch.full_like(pitch, VELOCITY), family).to(device)
+    grid = codec.decode(networks.imagine(z, condition))
+    grid = grid._replace(stiffness=grid.stiffness.clamp_max(MAX_STIFFNESS))
+    return ControlGrid(*(values.float().cpu().numpy() for values in grid))
 
 
-def make_sheet(players: Networks, codec: Codec, seed: int) -> Sheet:
-    """Imagine, render and hear what is on a sheet.
+def make_sheet(networks: Networks, codec: Codec, seed: int) -> SampleSheet:
+    """Generate and render the notes of a sheet, and let the ears listen to them.
 
     Args:
-        players: averaged weights.
-        codec: of the codes.
+        networks: averaged weights.
+        codec: of the latents.
         seed: of the instruments.
     """
-    maps = to_control_maps(outlines_by_lot(players, codec, seed), KEYS * INSTRUMENTS)
+    maps = to_control_maps(random_grids(networks, codec, seed), KEYS * INSTRUMENTS)
     sounds = [render(each, sample_rate=NOTE_SAMPLE_RATE) for each in maps]
     hearings = shipped_ears().listen(sounds)
     firsts = range(0, len(sounds), len(KEYS))
-    return Sheet(
+    return SampleSheet(
         families=tuple(FAMILIES[number % len(FAMILIES)] for number in range(INSTRUMENTS)),
         sounds=tuple(tuple(sounds[first : first + len(KEYS)]) for first in firsts),
         hearings=tuple(tuple(hearings[first : first + len(KEYS)]) for first in firsts),
@@ -94,41 +93,44 @@ def make_sheet(players: Networks, codec: Codec, seed: int) -> Sheet:
 
 
 @with_style
-def sheet_picture(sheet: Sheet, title: str) -> Picture:
-    """Draw a sheet: a spectrogram of each note, all in one image, which is quick.
+def plot_sheet(sheet: SampleSheet, title: str) -> Picture:
+    """Draw a spectrogram of each note, all in one image, which is fast.
 
     Args:
-        sheet: what to draw.
-        title: its headline.
+        sheet: notes of a round.
+        title: headline.
     """
-    columns = ABREAST * len(KEYS)
-    rows = -(-len(sheet.sounds) // ABREAST)
-    high, wide = ROWS + GAP * 4, COLUMNS + GAP
-    image = np.full((rows * high, columns * wide), np.nan, dtype=np.float32)
-    picture = Picture(figsize=(columns * CELL[0], 0.4 + rows * CELL[1]))
+    columns = ROW_INSTRUMENTS * len(KEYS)
+    rows = -(-len(sheet.sounds) // ROW_INSTRUMENTS)
+    height, width = BINS + GAP * 4, FRAMES + GAP
+    image = np.full((rows * height, columns * width), np.nan, dtype=np.float32)
+    inches = 0.4 + rows * CELL_INCHES[1]
+    picture = Picture(figsize=(columns * CELL_INCHES[0], inches))
     picture.set_layout_engine("none")
-    axes = picture.add_axes((0.01, 0.01, 0.98, 0.98 - 0.3 / (0.4 + rows * CELL[1])))
+    axes = picture.add_axes((0.01, 0.01, 0.98, 0.98 - 0.3 / inches))
     for number, (family, sounds) in enumerate(zip(sheet.families, sheet.sounds, strict=True)):
-        row, block = divmod(number, ABREAST)
-        for place, (key, sound) in enumerate(zip(KEYS, sounds, strict=True)):
-            top, left = row * high + high - ROWS, (block * len(KEYS) + place) * wide
-            image[top : top + ROWS, left : left + COLUMNS] = _spectrogram(sound)[::-1]
-            words = f"{family}, {midi_to_name(key)}: {_heard(sheet.hearings[number][place], key)}"
+        row, block = divmod(number, ROW_INSTRUMENTS)
+        for column, (key, sound) in enumerate(zip(KEYS, sounds, strict=True)):
+            top = row * height + height - BINS
+            left = (block * len(KEYS) + column) * width
+            image[top : top + BINS, left : left + FRAMES] = _spectrogram(sound)[::-1]
+            prediction = _describe(sheet.hearings[number][column], key)
+            words = f"{family}, {midi_to_name(key)}: {prediction}"
             axes.text(left, top - 2, words, fontsize=5.6, va="bottom")
-    axes.imshow(image, cmap=COLOURS, vmin=FLOOR, vmax=0, aspect="auto", interpolation="none")
+    axes.imshow(image, cmap=COLOURS, vmin=FLOOR_DB, vmax=0, aspect="auto", interpolation="none")
     axes.set_axis_off()
     picture.text(0.012, 0.985, title, va="top", fontsize=9.5, fontweight="bold")
     return picture
 
 
-def write_sheet(folder: Path, number: int, players: Networks, codec: Codec, seed: int) -> Path:
-    """Write the sheet of a round.
+def save_sheet(folder: Path, number: int, networks: Networks, codec: Codec, seed: int) -> Path:
+    """Save the sheet of a round.
 
     Args:
         folder: of the run.
         number: of the round.
-        players: averaged weights.
-        codec: of the codes.
+        networks: averaged weights.
+        codec: of the latents.
         seed: of the instruments.
 
     Returns:
@@ -137,28 +139,27 @@ def write_sheet(folder: Path, number: int, players: Networks, codec: Codec, seed
     Raises:
         EarsError: the folder cannot be written.
     """
-    sheet = make_sheet(players, codec, seed)
+    sheet = make_sheet(networks, codec, seed)
     sheets = make_folder(folder / "sheets")
-    for family, sounds in list(zip(sheet.families, sheet.sounds, strict=True))[:PLAYED]:
-        phrase = np.concatenate([sound.samples for sound in sounds])
-        phrase /= max(1.0, float(np.abs(phrase).max()))
-        Sound(phrase, NOTE_SAMPLE_RATE).save(sheets / f"round-{number:04d}-{family}.wav")
+    for family, sounds in list(zip(sheet.families, sheet.sounds, strict=True))[:SAVED_INSTRUMENTS]:
+        audio = np.concatenate([sound.samples for sound in sounds])
+        audio /= max(1.0, float(np.abs(audio).max()))
+        Sound(audio, NOTE_SAMPLE_RATE).save(sheets / f"round-{number:04d}-{family}.wav")
     right = sum(h.pitch == key for row in sheet.hearings for h, key in zip(row, KEYS, strict=True))
-    title = f"round {number}: the ears hear {right} of {INSTRUMENTS * len(KEYS)} keys as asked for"
-    return save_figure(sheet_picture(sheet, title), sheets / f"round-{number:04d}.png")
+    title = f"round {number}: the ears detect {right} of {INSTRUMENTS * len(KEYS)} keys"
+    return save_figure(plot_sheet(sheet, title), sheets / f"round-{number:04d}.png")
 
 
 def _spectrogram(sound: Sound) -> NDArray[np.float32]:
-    """Levels in dB below the loudest, (ROWS, COLUMNS), low frequencies first."""
-    heard = sound.spectrogram()
-    levels = heard.decibels(FLOOR)
-    edges = np.geomspace(LOWEST, sound.sample_rate / 2, ROWS + 1)
-    rows = pool_rows(levels, heard.frequencies, edges)
-    starts = (np.arange(COLUMNS) * rows.shape[1]) // COLUMNS
-    return np.asarray(np.maximum.reduceat(rows, starts, axis=1))
+    """Levels in dB below the loudest, (BINS, FRAMES), low frequencies first."""
+    spectrogram = sound.spectrogram()
+    edges = np.geomspace(MIN_FREQUENCY, sound.sample_rate / 2, BINS + 1)
+    levels = pool_rows(spectrogram.decibels(FLOOR_DB), spectrogram.frequencies, edges)
+    starts = (np.arange(FRAMES) * levels.shape[1]) // FRAMES
+    return np.asarray(np.maximum.reduceat(levels, starts, axis=1))
 
 
-def _heard(hearing: Hearing, key: int) -> str:
+def _describe(hearing: Hearing, key: int) -> str:
     if hearing.onset is None:
         return "silence"
     if hearing.pitch is None:

@@ -1,162 +1,181 @@
-"""The game: what critics and players learn from one batch of notes.
+"""One step of the adversarial training: critics and generator learn from the same batch of notes.
 
-    notes of instruments by lot, four of each                     real
-    the same keys and velocities, of timbres from z or by ear     fake
+    real    four notes each of random instruments of the corpora
+    fake    the same keys and velocities with timbres of the mapper or of the encoder
 
-Critics learn to tell them apart (losses.py). Generator, mapper and encoder learn
+The critics learn to distinguish them (see `losses`). Mapper, generator and encoder learn
 
-    - to be taken for real by every critic;
-    - to play the other notes of an instrument of which one to three were heard (cross-note
-      reconstruction), which is what makes one timbre of all keys and velocities;
-    - that the encoder finds the timbre again of which a note was made (Chen et al., "InfoGAN:
-      interpretable representation learning", 2016);
-    - to draw timbres, with their families, as the encoder finds them in the known instruments.
+    - to be judged real by every critic;
+    - reconstruction: to predict all notes of an instrument from the timbre of one to three of them,
+      which is what makes one timbre of all keys and velocities;
+    - cycle: to encode a generated note as the timbre that it was generated from (Chen et al.,
+      "InfoGAN: interpretable representation learning", 2016);
+    - timbres: to map to timbres that are distributed, with their families, as the encoder's are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mechanical_ears.imagining.training.augment import Variation
-from mechanical_ears.imagining.training.critics.make import Critic, NoteBatch, shown, shown_scale
-from mechanical_ears.imagining.training.dataset import CodedNotes
-from mechanical_ears.imagining.training.latents import LEVEL_SCALE, Codec
-from mechanical_ears.imagining.training.losses import sliced_distance
-from mechanical_ears.imagining.training.networks import Condition, Networks
+from mechanical_ears.imagining.training.critics.base import Critic, NoteBatch
+from mechanical_ears.imagining.training.critics.latent import view_scale
+from mechanical_ears.imagining.training.critics.make import stored_name
+from mechanical_ears.imagining.training.dataset import NOTES_PER_INSTRUMENT
+from mechanical_ears.imagining.training.latents import Codec
+from mechanical_ears.imagining.training.losses import reconstruction_loss, sliced_distance
+from mechanical_ears.imagining.training.networks import Networks
 
-EACH: Final = 4  # notes of an instrument in a batch
-BY_EAR: Final = 0.25  # of the instruments that critics judge, those that the encoder heard
-TIMBRE_NOISE: Final = 0.1  # added to timbres by ear, so that neighbours sound alike
-RECONSTRUCTION: Final = 0.3  # weight of a decibel of difference
-DETAIL: Final = 0.5  # weight of the difference as critics see it
-FOUND_AGAIN: Final = 0.2  # weight of the encoder finding a timbre again
-SIZE: Final = 0.01  # weight that keeps timbres near 0
-FAMILY: Final = 0.05  # weight of the family that the encoder tells
-FAMILY_APART: Final = 2.0  # of families, among the numbers of timbres when sets are compared
+ENCODED_SHARE: Final = 0.25  # of the instruments for critics: those with timbres of the encoder
+MAX_ENCODED_NOTES: Final = 3  # of an instrument, whose mean timbre reconstructs all its notes
+TIMBRE_NOISE: Final = 0.1  # added to timbres of the encoder, so that neighbours sound alike
+CYCLE_WEIGHT: Final = 0.2
+SIZE_WEIGHT: Final = 0.01  # of the size of timbres, which keeps them near 0
+FAMILY_WEIGHT: Final = 0.05  # of the family that the encoder predicts
+FAMILY_SCALE: Final = 2.0  # of families among the numbers of timbres when sets are compared
+BETAS: Final = (0.0, 0.99)  # of Adam
+
+
+class Generated(NamedTuple):
+    """Notes and timbres of one step.
+
+    Attributes:
+        fake: latents that the critics judge, (n, 1 + components).
+        timbre: of the mapper, (instruments, 64).
+        imagined: latents of notes with these timbres.
+        encoded: timbre of each real note, (n, 64).
+        mean: of one to three encoded timbres of an instrument, (instruments, 64).
+        families: logits of the encoder, (n, 11).
+        reconstructed: latents of the real notes, from ``mean`` with noise.
+    """
+
+    fake: Tensor
+    timbre: Tensor
+    imagined: Tensor
+    encoded: Tensor
+    mean: Tensor
+    families: Tensor
+    reconstructed: Tensor
+
+
+def generate(networks: Networks, real: NoteBatch, rng: torch.Generator) -> Generated:
+    """Generate notes with the keys and velocities of real ones."""
+    latents, (pitch, velocity, family) = real
+    device, count = latents.device, len(latents) // NOTES_PER_INSTRUMENT
+
+    def normal(*sizes: int) -> Tensor:
+        return torch.randn(sizes, generator=rng).to(device)
+
+    def play(timbre: Tensor) -> Tensor:
+        latents: Tensor = networks.generator(
+            timbre.repeat_interleave(NOTES_PER_INSTRUMENT, 0), pitch, velocity
+        )
+        return latents
+
+    timbre = networks.mapper(normal(count, networks.shape.z), family[::NOTES_PER_INSTRUMENT])
+    imagined = play(timbre)
+    encoded, families = networks.encoder(latents, pitch, velocity)
+    order = torch.rand(count, NOTES_PER_INSTRUMENT, generator=rng).argsort(dim=1).argsort(dim=1)
+    notes = 1 + torch.randint(MAX_ENCODED_NOTES, (count, 1), generator=rng)
+    used = (order < notes).float().to(device)[:, :, None]
+    mean = (encoded.reshape(count, NOTES_PER_INSTRUMENT, -1) * used).sum(dim=1) / used.sum(dim=1)
+    reconstructed = play(mean + TIMBRE_NOISE * normal(*mean.shape))
+    split = round(count * (1 - ENCODED_SHARE)) * NOTES_PER_INSTRUMENT
+    fake = torch.cat([imagined[:split], reconstructed[split:]])
+    return Generated(fake, timbre, imagined, encoded, mean, families, reconstructed)
 
 
 class AdversarialStep:
-    """The losses of a step.
+    """A step of the critics and a step of the generator, with their optimisers.
 
     Args:
-        players: mapper, generator and encoder.
-        critics: who judges.
-        codec: of the codes.
+        networks: mapper, generator and encoder.
+        critics: that judge; none trains by reconstruction alone.
+        codec: of the latents.
+        fabric: Lightning's; several processes share the gradients.
+        learning_rate: of Adam.
     """
 
-    def __init__(self, players: Networks, critics: Sequence[Critic], codec: Codec) -> None:
-        self._players = players
-        self._critics = critics
-        self._deviation = codec.deviation
-        self._cells = len(codec.mean)
-        self._scale = shown_scale(codec.deviation)
-        self.at_turn = list(critics)
-        self.largest = 0.0  # number of a code that was made in the last step
-
-    def take_turns(self, step: int) -> None:
-        """Let those critics judge whose turn it is."""
-        self.at_turn = [critic for critic in self._critics if step % critic.every == 0]
-
-    def critics(self, real: NoteBatch, lots: torch.Generator) -> Tensor:
-        """What the critics learn."""
-        with torch.no_grad():
-            fake = real._replace(codes=self._fakes(real, lots)[0])
-        losses = []
-        for critic in self.at_turn:
-            losses.append(critic.own_loss(some(real, critic.notes), some(fake, critic.notes)))
-        return torch.stack(losses).sum()
-
-    def players(self, real: NoteBatch, lots: torch.Generator) -> dict[str, Tensor]:
-        """What mapper, generator and encoder learn, by name."""
-        codes, made = self._fakes(real, lots)
-        fake = real._replace(codes=codes)
-        apart = (made.by_ear - real.codes)[:, 1:] * self._deviation
-        cells = (apart.square().sum(dim=1) / self._cells + 1e-3).sqrt().mean()
-        level = (made.by_ear - real.codes)[:, 0].abs().mean() * LEVEL_SCALE
-        detail = shown(made.by_ear - real.codes, self._scale)[:, 1:].square().mean()
-        found = self._players.encoder(made.imagined, real.asked.pitch, real.asked.velocity)[0]
-        found = found.reshape(len(made.timbre), EACH, -1).mean(dim=1)
-        parts = {
-            "reconstruction": RECONSTRUCTION * (cells + 0.25 * level) + DETAIL * detail,
-            "found_again": FOUND_AGAIN * (found - made.timbre).square().mean(),
-            "size": SIZE * (made.timbre.square().mean() + made.heard.square().mean()),
-            "family": FAMILY * functional.cross_entropy(made.families, real.asked.family),
+    def __init__(
+        self,
+        networks: Networks,
+        critics: Sequence[Critic],
+        codec: Codec,
+        fabric: Any,
+        learning_rate: float,
+    ) -> None:
+        self.networks, self.critics, self.codec, self.fabric = networks, critics, codec, fabric
+        self.scale = view_scale(codec.deviation)
+        weights = [w for critic in critics for w in critic.parameters() if w.requires_grad]
+        self.optimisers = {
+            name: torch.optim.Adam(parameters, lr=learning_rate, betas=BETAS)
+            for name, parameters in (("generator", networks.parameters()), ("critics", weights))
+            if parameters
         }
-        family = FAMILY_APART * real.asked.family[::EACH]
-        known = torch.cat([made.mean.detach(), family], dim=1)
-        parts["timbres"] = sliced_distance(torch.cat([made.timbre, family], dim=1), known, lots)
-        for critic in self.at_turn:
-            seen = some(real, critic.notes), some(fake, critic.notes)
-            parts[critic.name] = critic.weight * critic.generators_loss(*seen)
-        self.largest = float(codes.detach().abs().max())
-        return parts
+        self.max_latent = 0.0  # greatest number of the last generated latents
 
-    def _fakes(self, real: NoteBatch, lots: torch.Generator) -> tuple[Tensor, Made]:
-        """Codes that critics judge, and all that was made on the way."""
-        players, asked = self._players, real.asked
-        count = len(real.codes) // EACH
-        device = real.codes.device
+    def critics_step(self, real: NoteBatch, number: int, rng: torch.Generator) -> dict[str, float]:
+        """Train the critics whose turn it is in step ``number``; returns their loss."""
+        losses = {}
+        if critics := self._at_turn(number):
+            with torch.no_grad():
+                fake = real._replace(latents=generate(self.networks, real, rng).fake)
+            each = [critic.critic_loss(*_judged(critic, real, fake)) for critic in critics]
+            losses["critics"] = torch.stack(each).sum()
+        return self._descend("critics", losses)
 
-        def normal(*sizes: int) -> Tensor:
-            return torch.randn(sizes, generator=lots).to(device)
+    def generator_step(
+        self, real: NoteBatch, number: int, rng: torch.Generator
+    ) -> dict[str, float]:
+        """Train mapper, generator and encoder; returns the weighted losses by name."""
+        made = generate(self.networks, real, rng)
+        fake = real._replace(latents=made.fake)
+        self.max_latent = float(made.fake.detach().abs().max())
+        pitch, velocity, family = real.condition
+        again = self.networks.encoder(made.imagined, pitch, velocity)[0]
+        again = again.reshape(len(made.timbre), NOTES_PER_INSTRUMENT, -1).mean(dim=1)
+        families = FAMILY_SCALE * family[::NOTES_PER_INSTRUMENT]
+        known = torch.cat([made.mean.detach(), families], dim=1)
+        losses = {
+            "reconstruction": reconstruction_loss(
+                made.reconstructed, real.latents, self.codec, self.scale
+            ),
+            "found_again": CYCLE_WEIGHT * (again - made.timbre).square().mean(),
+            "size": SIZE_WEIGHT * (made.timbre.square().mean() + made.encoded.square().mean()),
+            "family": FAMILY_WEIGHT * functional.cross_entropy(made.families, family),
+            "timbres": sliced_distance(torch.cat([made.timbre, families], dim=1), known, rng),
+        }
+        for critic in self._at_turn(number):
+            loss = critic.generator_loss(*_judged(critic, real, fake))
+            losses[stored_name(critic.name)] = critic.weight * loss
+        return self._descend("generator", losses)
 
-        timbre = players.mapper(normal(count, players.shape.z), asked.family[::EACH])
-        imagined = players.generator(timbre.repeat_interleave(EACH, 0), asked.pitch, asked.velocity)
-        heard, families = players.encoder(real.codes, asked.pitch, asked.velocity)
-        listens = torch.rand(count, EACH, generator=lots)
-        most = 1 + torch.randint(3, (count, 1), generator=lots)
-        chosen = (listens.argsort(dim=1).argsort(dim=1) < most).float().to(device)[:, :, None]
-        mean = (heard.reshape(count, EACH, -1) * chosen).sum(dim=1) / chosen.sum(dim=1)
-        noisy = (mean + TIMBRE_NOISE * normal(*mean.shape)).repeat_interleave(EACH, 0)
-        by_ear = players.generator(noisy, asked.pitch, asked.velocity)
-        kept = round(count * (1 - BY_EAR)) * EACH
-        judged = torch.cat([imagined[:kept], by_ear[kept:]])
-        return judged, Made(timbre, imagined, heard, mean, families, by_ear)
+    def _at_turn(self, number: int) -> list[Critic]:
+        return [critic for critic in self.critics if number % critic.interval == 0]
 
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """What is made in a step.
-
-    Attributes:
-        timbre: (instruments, 64), by lot.
-        imagined: codes of notes of these.
-        heard: (n, 64), of each real note by ear.
-        mean: (instruments, 64), of one to three real notes by ear.
-        families: (n, 11), logits by ear.
-        by_ear: codes of the real notes' timbres.
-    """
-
-    timbre: Tensor
-    imagined: Tensor
-    heard: Tensor
-    mean: Tensor
-    families: Tensor
-    by_ear: Tensor
-
-
-def drawn(
-    notes: CodedNotes, instruments: int, lots: torch.Generator, variation: Variation
-) -> NoteBatch:
-    """Notes by lot, each instrument varied in its own way."""
-    device = variation.table.device
-    rows = notes.draw(instruments, EACH, lots)
-    asked = Condition(*(part.to(device) for part in notes.asked(rows)))
-    gains = variation.gains(instruments, lots).repeat_interleave(EACH, 0).to(device)
-    return NoteBatch(variation(notes.codes[rows].to(device), asked.pitch, gains), asked)
+    def _descend(self, part: str, losses: dict[str, Tensor]) -> dict[str, float]:
+        """One step of Adam on the sum of the losses; critics not at turn have no gradient."""
+        if part in self.optimisers:
+            optimiser = self.optimisers[part]
+            optimiser.zero_grad(set_to_none=True)
+            if losses:
+                self.fabric.backward(torch.stack(list(losses.values())).sum())
+            share_gradients(optimiser, self.fabric)
+            optimiser.step()
+        return {name: float(loss.detach()) for name, loss in losses.items()}
 
 
-def some(played: NoteBatch, notes: int) -> NoteBatch:
-    """At most so many notes, from the whole batch, pairs kept together."""
-    if notes >= len(played.codes):
-        return played
-    step = len(played.codes) // notes
-    pairs = torch.arange(0, len(played.codes) // 2, step)[: notes // 2]
-    rows = (2 * pairs[:, None] + torch.arange(2)).flatten().to(played.codes.device)
-    return NoteBatch(played.codes[rows], Condition(*(part[rows] for part in played.asked)))
+def _judged(critic: Critic, real: NoteBatch, fake: NoteBatch) -> tuple[NoteBatch, NoteBatch]:
+    return real.subset(critic.max_notes), fake.subset(critic.max_notes)
+
+
+def share_gradients(optimiser: torch.optim.Optimizer, fabric: Any) -> None:
+    """Mean gradients over all processes."""
+    if fabric.world_size > 1:
+        for weight in optimiser.param_groups[0]["params"]:
+            if weight.grad is not None:
+                weight.grad = fabric.all_reduce(weight.grad, reduce_op="mean")

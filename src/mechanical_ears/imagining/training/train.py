@@ -1,47 +1,59 @@
-"""Training the imagination: one step of the critics, one of the generator, beside each other.
+"""Training of the imagination: the configuration, and the loop over rounds and steps.
 
-    game.py      what both learn from a batch
-    critics.py   who judges
-    networks.py  who plays
+    step.py       what critics and generator learn from a batch
+    critics/      the networks that judge
+    networks.py   the networks that generate
 
-Averages of the weights (Karras et al., "Progressive growing of GANs", 2018) are what is published.
-The order of notes and all random numbers follow from seed and round, so that a training that was
-cut off goes on exactly. Several processes (torchrun) share the gradients after each step.
+A moving average of the weights (Karras et al., "Progressive growing of GANs", 2018) is published.
+The order of notes and all random numbers follow from seed and round, so that an interrupted
+training resumes exactly. Several processes (torchrun) share the gradients of each step.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mechanical_ears.errors import TrainingError
-from mechanical_ears.imagining.training.augment import Variation
-from mechanical_ears.imagining.training.critics.make import Critic, check_critics, make_critics
-from mechanical_ears.imagining.training.dataset import CodedNotes, fingerprint, load_coded
+from mechanical_ears.imagining.training.augment import Augmentation
+from mechanical_ears.imagining.training.critics.base import Critic
+from mechanical_ears.imagining.training.critics.make import critic_names, make_critics, stored_name
+from mechanical_ears.imagining.training.dataset import (
+    NOTES_PER_INSTRUMENT,
+    LatentDataset,
+    Progress,
+    fingerprint,
+    load_dataset,
+    random_batch,
+)
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
 from mechanical_ears.imagining.training.publish import publish
-from mechanical_ears.imagining.training.samples import EVERY, write_sheet
-from mechanical_ears.imagining.training.step import EACH, AdversarialStep, drawn
-from mechanical_ears.imagining.training.validate import Watched, watch
+from mechanical_ears.imagining.training.samples import SHEET_ROUNDS, save_sheet
+from mechanical_ears.imagining.training.step import AdversarialStep
+from mechanical_ears.imagining.training.validate import validate
 from mechanical_ears.training.device import Hardware, launch_fabric, torch_settings
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
+from mechanical_ears.training.schedules import (
+    moving_average,
+    schedule,
+    set_updates,
+    warm_up_cosine,
+)
 
-AVERAGED: Final = 0.002  # share of the newest weights in the average
-WARM_UP: Final = 200  # steps until the learning rate is reached
-LEAST_RATE: Final = 0.02  # of the learning rate, at the end
-DIVERGED: Final = 40.0  # standard deviations of a code that no note has
+AVERAGE_SHARE: Final = 0.002  # of the newest weights in the average
+WARM_UP_STEPS: Final = 200  # until the learning rate is reached
+LAST_RATE_SHARE: Final = 0.02  # of the learning rate, at the end
+MAX_LATENT: Final = 40.0  # standard deviations; no note has as much, so the training has diverged
 
 
 @dataclass(frozen=True)
@@ -50,16 +62,16 @@ class ImaginationTraining:
 
     Attributes:
         corpora: control maps, with a train and a validation side.
-        critics: who judges; none trains a network that only mimics.
-        rounds: after each the run is saved and measured.
-        round_steps: steps in a round.
-        instruments: heard in a step, four notes of each, over all processes.
-        learning_rate: of Adam at its highest.
-        seed: of the first weights and all lots.
+        critics: of `CRITICS`; none trains by reconstruction alone.
+        rounds: number of rounds; after each the run is saved and validated.
+        round_steps: steps per round.
+        instruments: per step, four notes of each, over all processes.
+        learning_rate: peak learning rate of Adam.
+        seed: of the initial weights and all random numbers.
     """
 
     corpora: tuple[Path, ...]
-    critics: tuple[str, ...] = ("map", "pair", "ears")
+    critics: tuple[str, ...] = ("latent", "pair", "ears")
     rounds: int = 24
     round_steps: int = 850
     instruments: int = 64
@@ -74,167 +86,130 @@ def train_imagination(
     hardware: Hardware | None = None,
     *,
     listener: Path | None = None,
-    codes: Path | None = None,
-    prepared: Any = lambda done, total: None,
+    latents_file: Path | None = None,
+    encode_progress: Progress = lambda done, total: None,
 ) -> list[Figures]:
-    """Train, or go on with a training, until all rounds are done; then publish.
+    """Train, or resume a training, until all rounds are done; then publish.
 
     Args:
         training: what to train on, and how.
         run_path: the run folder.
-        observer: is told of the progress.
+        observer: gets the progress.
         hardware: where to compute.
-        listener: weights of the ears as critic; None takes the shipped ones.
-        codes: file of the notes as codes, made if absent; RUN/codec.safetensors if not given.
-        prepared: called with notes taken into codes and all, before the training.
+        listener: weights of the ears as critic; default: the shipped ones.
+        latents_file: cache of codec and latents; default: RUN/codec.safetensors.
+        encode_progress: called with the number of notes encoded and in all, before the training.
+
+    Returns:
+        The log: figures of each round.
 
     Raises:
         CorpusError: a corpus cannot be used.
-        TrainingError: the run folder is another's, a checkpoint is damaged, a critic is unknown, or
-            the training diverged.
+        TrainingError: the run folder has another configuration, a checkpoint is damaged, a critic
+            is unknown, or the training diverged.
     """
-    check_critics(training.critics)
+    names = critic_names(training.critics)
     config = {
         "network": "imagination",
         **asdict(training),
+        "critics": [stored_name(name) for name in names],
         "maps_sha256": fingerprint(training.corpora),
     }
     fabric = launch_fabric(hardware or Hardware(precision="32-true"))
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "rounds"), writes=fabric.is_global_zero)
-        shape = ImaginationShape()
-        codes = run_path / "codec.safetensors" if codes is None else codes
-        codec, sides = load_coded(training.corpora, codes, shape.components, prepared)
+        file = latents_file or run_path / "codec.safetensors"
+        components = ImaginationShape().components
+        codec, sides = load_dataset(training.corpora, file, components, encode_progress)
     with closing(run), torch_settings(flush_denormal=True):  # of inaudible amplitudes
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
-        components = len(codec.deviation)
-        shape = ImaginationShape(components=components, heard=min(shape.heard, components))
-        players = Networks(shape)
-        critics = make_critics(training.critics, codec, listener)
-        averaged = _learn(training, run, fabric, (codec, sides), (players, critics), observer)
+        networks = Networks(ImaginationShape.of(codec))
+        critics = make_critics(names, codec, listener)
+        averaged = _train(training, run, fabric, (codec, sides), (networks, critics), observer)
         if fabric.is_global_zero:
             publish(run.path, averaged.cpu(), codec.cpu(), sides["train"], training.corpora)
     return run.log()
 
 
-def _learn(
+def _train(
     training: ImaginationTraining,
     run: RunFolder,
     fabric: Any,
-    data: tuple[Codec, dict[str, CodedNotes]],
-    networks: tuple[Networks, list[Critic]],
+    data: tuple[Codec, dict[str, LatentDataset]],
+    modules: tuple[Networks, list[Critic]],
     observer: Observer,
 ) -> Networks:
-    """The rounds that are still to do; the averaged networks after them."""
-    codec, sides = data
-    players, critics = networks
-    averaged = copy.deepcopy(players).requires_grad_(False)
-    device = fabric.device
-    judges = nn.ModuleList(critics)
-    for network in (players, averaged, judges):
-        network.to(device)
-    rates = {"betas": (0.0, 0.99), "lr": training.learning_rate}
-    players_adam = torch.optim.Adam(players.parameters(), **rates)  # type: ignore[arg-type]
-    learning = [weight for weight in judges.parameters() if weight.requires_grad]
-    critics_adam = torch.optim.Adam(learning or [torch.zeros(1, requires_grad=True)], **rates)  # type: ignore[arg-type]
-    state: dict[str, Any] = {
-        "players": players,
+    """Train the rounds that remain; returns the averaged networks."""
+    (codec, sides), (networks, critics) = data, modules
+    average = moving_average(networks, lambda update: max(AVERAGE_SHARE, 1 / (update + 2)))
+    averaged = cast("Networks", average.module)
+    for module in (networks, average, *critics):
+        module.to(fabric.device)
+    step = AdversarialStep(networks, critics, codec, fabric, training.learning_rate)
+    state: dict[str, nn.Module | torch.optim.Optimizer] = {
+        "players": networks,
         "averaged": averaged,
-        "players_adam": players_adam,
-        **{f"critic_{critic.name}": critic.learner() for critic in critics},
+        "players_adam": step.optimisers["generator"],
+        **{f"critic_{stored_name(critic.name)}": critic.trainable() for critic in critics},
     }
     if critics:
-        state["critics_adam"] = critics_adam
-    done = run.resume(state)
-    step_loss = AdversarialStep(players, critics, codec)
-    variation = Variation(codec).to(device)
-    share = max(2, training.instruments // fabric.world_size)
-    steps = training.rounds * training.round_steps
-    for number in range(done + 1, training.rounds + 1):
+        state["critics_adam"] = step.optimisers["critics"]
+    rounds_done = run.resume(state)
+    steps_done = rounds_done * training.round_steps
+    set_updates(average, steps_done)
+    factor = warm_up_cosine(WARM_UP_STEPS, training.rounds * training.round_steps, LAST_RATE_SHARE)
+    schedulers = [schedule(each, factor, steps_done) for each in step.optimisers.values()]
+    augmentation = Augmentation(codec).to(fabric.device)
+    instruments = max(2, training.instruments // fabric.world_size)
+    step_notes = instruments * NOTES_PER_INSTRUMENT * fabric.world_size
+    for number in range(rounds_done + 1, training.rounds + 1):
         started = time.perf_counter()
         observer.epoch_begins(number, training.rounds, training.round_steps)
         seeds = np.random.SeedSequence([training.seed, number, fabric.global_rank])
-        lots = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
+        rng = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
         losses: dict[str, list[float]] = {}
-        for step in range(training.round_steps):
-            now = (number - 1) * training.round_steps + step
-            for adam in (players_adam, critics_adam):
-                adam.param_groups[0]["lr"] = _rate(training.learning_rate, now, steps)
-            notes = drawn(sides["train"], share, lots, variation)
-            step_loss.take_turns(now)
-            if step_loss.at_turn:
-                loss = step_loss.critics(notes, lots)
-                descend(critics_adam, loss, learning, fabric)
-                losses.setdefault("critics", []).append(float(loss.detach()))
-            parts = step_loss.players(notes, lots)
-            whole = torch.stack(list(parts.values())).sum()
-            descend(players_adam, whole, list(players.parameters()), fabric)
-            for name, part in parts.items():
-                losses.setdefault(name, []).append(float(part.detach()))
-            _average(averaged, players, max(AVERAGED, 1 / (now + 2)))
-            speed = (step + 1) * share * EACH * fabric.world_size
-            speed /= time.perf_counter() - started
-            observer.step_done(float(whole.detach()), 0.0, speed)
-        means = {name: sum(turns) / len(turns) for name, turns in losses.items()}
-        _stop_if_diverged(means, step_loss.largest, number, run)
+        for done in range(training.round_steps):
+            now = (number - 1) * training.round_steps + done
+            real = random_batch(sides["train"], instruments, rng, augmentation)
+            of_critics = step.critics_step(real, now, rng)
+            of_generator = step.generator_step(real, now, rng)
+            average.update_parameters(networks)
+            for scheduler in schedulers:
+                scheduler.step()
+            for name, value in {**of_critics, **of_generator}.items():
+                losses.setdefault(name, []).append(value)
+            speed = (done + 1) * step_notes / (time.perf_counter() - started)
+            observer.step_done(sum(of_generator.values()), 0.0, speed)
+        means = {name: sum(values) / len(values) for name, values in losses.items()}
+        _check_convergence(means, step.max_latent, number, run)
         if fabric.is_global_zero:
-            watched = watch(averaged, codec, sides, training.seed)
-            figures = _figures(means, watched, speed, time.perf_counter() - started, device)
+            validation = validate(averaged, codec, sides, training.seed)
+            figures = {
+                **{f"loss_{name}": round(value, 4) for name, value in means.items()},
+                **asdict(validation),
+                "notes_per_second": round(speed, 1),
+                "seconds": round(time.perf_counter() - started, 2),
+                "device": str(fabric.device),
+            }
             run.finish_epoch(number, state, figures)
-            if number % EVERY == 0:
-                write_sheet(run.path, number, averaged, codec, training.seed)
+            if number % SHEET_ROUNDS == 0:
+                save_sheet(run.path, number, averaged, codec, training.seed)
             observer.epoch_ends({"epoch": number, **figures})
         fabric.barrier()
     return averaged
 
 
-def descend(
-    adam: torch.optim.Optimizer, loss: Tensor, weights: Iterable[Tensor], fabric: Any
+def _check_convergence(
+    losses: dict[str, float], max_latent: float, number: int, run: RunFolder
 ) -> None:
-    """One step down the gradient, which all processes share."""
-    adam.zero_grad(set_to_none=True)
-    fabric.backward(loss)
-    if fabric.world_size > 1:
-        for weight in weights:
-            if weight.grad is not None:
-                weight.grad = fabric.all_reduce(weight.grad, reduce_op="mean")
-    adam.step()
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, now: nn.Module, share: float) -> None:
-    for mean, weight in zip(averaged.parameters(), now.parameters(), strict=True):
-        mean.lerp_(weight, share)
-
-
-def _rate(highest: float, step: int, steps: int) -> float:
-    """Up in a line, then down along a cosine."""
-    if step < WARM_UP:
-        return highest * (step + 1) / WARM_UP
-    way = (step - WARM_UP) / max(1, steps - WARM_UP)
-    return highest * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * way)))
-
-
-def _stop_if_diverged(means: dict[str, float], largest: float, number: int, run: RunFolder) -> None:
-    if all(map(math.isfinite, means.values())) and largest < DIVERGED:
+    """Stop with a TrainingError if the training has diverged."""
+    if all(map(math.isfinite, losses.values())) and max_latent < MAX_LATENT:
         return
     raise TrainingError(
         f"the training diverged in round {number}: "
-        f"losses {', '.join(f'{name} {value:.3g}' for name, value in means.items())}, "
-        f"the largest number of a code {largest:.3g}",
+        f"losses {', '.join(f'{name} {value:.3g}' for name, value in losses.items())}, "
+        f"the largest number of a latent {max_latent:.3g}",
         path=run.path,
         remedy="train with a lower --learning-rate in a new run folder",
     )
-
-
-def _figures(
-    means: dict[str, float], watched: Watched, speed: float, seconds: float, device: Any
-) -> Figures:
-    return {
-        **{f"loss_{name}": round(value, 4) for name, value in means.items()},
-        **asdict(watched),
-        "notes_per_second": round(speed, 1),
-        "seconds": round(seconds, 2),
-        "device": str(device),
-    }

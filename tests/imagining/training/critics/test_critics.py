@@ -1,4 +1,4 @@
-"""The critics: each tells two kinds of notes apart, and its gradient reaches the codes."""
+"""The critics: each learns to distinguish two kinds of notes, and its gradient reaches latents."""
 
 from __future__ import annotations
 
@@ -9,175 +9,192 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from mechanical_ears.errors import TrainingError
+from mechanical_ears.errors import EarsError, TrainingError
+from mechanical_ears.imagining.training.critics.article import load_article
+from mechanical_ears.imagining.training.critics.detector import CLASSES, KEYS, MIN_KEY
+from mechanical_ears.imagining.training.critics.ears import load_listener
+from mechanical_ears.imagining.training.critics.latent import scale_latents, view_scale
 from mechanical_ears.imagining.training.critics.make import (
     CRITICS,
+    critic_names,
     make_critics,
-    shown,
-    shown_scale,
-)
-from mechanical_ears.imagining.training.critics.raw import (
-    CLASSES,
-    KEYS,
-    LOWEST_KEY,
-    load_article,
+    stored_name,
 )
 from mechanical_ears.imagining.training.networks import Condition
-from mechanical_ears.imagining.training.step import some
 from mechanical_ears.listening.article_ears import ArticleEars
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.sound import Sound
-from support.toy_latents import played, toy_codec
+from support.toy_latents import note_batch, toy_codec
 
 NOTES = 8
-STEPS = {"map": 20, "pair": 20, "ears": 8, "article": 24, "detector": 8}
+STEPS = {"latent": 20, "pair": 20, "ears": 8, "article": 24, "detector": 8}
 
 
 @pytest.fixture(scope="module")
-def codec_and_codes():
+def codec_and_latents():
     return toy_codec()
 
 
 @pytest.fixture(scope="module", params=CRITICS)
-def critic(request, codec_and_codes):
+def critic(request, codec_and_latents):
     torch.manual_seed(0)
-    return make_critics([request.param], codec_and_codes[0])[0]
+    return make_critics([request.param], codec_and_latents[0])[0]
 
 
-def two_kinds(codes, lots):
-    """Notes of the corpus, and some that are duller in what the first component tells."""
-    real = codes[torch.randint(len(codes), (NOTES,), generator=lots)]
+def real_and_fake(latents, rng):
+    """Notes of the corpus, and the same ones with a greater first component."""
+    real = latents[torch.randint(len(latents), (NOTES,), generator=rng)]
     fake = real.clone()
     fake[:, 1] += 4
-    return played(real), played(fake)
+    return note_batch(real), note_batch(fake)
 
 
-def test_its_gradient_reaches_every_code(critic, codec_and_codes):
-    real, fake = two_kinds(codec_and_codes[1], torch.Generator().manual_seed(0))
-    codes = fake.codes.clone().requires_grad_()
-    loss = critic.generators_loss(real, fake._replace(codes=codes))
-    loss.backward()
-    assert codes.grad.isfinite().all()
-    assert (codes.grad[:, 1:].abs().sum(dim=1) > 0).all()
+def test_gradient_reaches_every_latent(critic, codec_and_latents):
+    real, fake = real_and_fake(codec_and_latents[1], torch.Generator().manual_seed(0))
+    latents = fake.latents.clone().requires_grad_()
+    critic.generator_loss(real, fake._replace(latents=latents)).backward()
+    assert latents.grad.isfinite().all()
+    assert (latents.grad[:, 1:].abs().sum(dim=1) > 0).all()
 
 
-def test_it_learns_to_tell_them_apart(critic, codec_and_codes):
-    lots = torch.Generator().manual_seed(1)
-    weights = [weight for weight in critic.learner().parameters() if weight.requires_grad]
-    adam = torch.optim.Adam(weights, lr=1e-3, betas=(0.0, 0.99))
+def test_learns_to_distinguish(critic, codec_and_latents):
+    rng = torch.Generator().manual_seed(1)
+    weights = [weight for weight in critic.trainable().parameters() if weight.requires_grad]
+    optimiser = torch.optim.Adam(weights, lr=1e-3, betas=(0.0, 0.99))
     losses = []
     for _ in range(STEPS[critic.name]):
-        loss = critic.own_loss(*two_kinds(codec_and_codes[1], lots))
-        adam.zero_grad()
+        loss = critic.critic_loss(*real_and_fake(codec_and_latents[1], rng))
+        optimiser.zero_grad()
         loss.backward()
-        adam.step()
+        optimiser.step()
         losses.append(float(loss.detach()))
-    others = torch.Generator().manual_seed(2)
-    told_apart = []
-    for _ in range(5):  # of one batch's 8 pairs one is an eighth
-        real, fake = two_kinds(codec_and_codes[1], others)
+    other_rng = torch.Generator().manual_seed(2)
+    shares = []
+    for _ in range(5):  # one pair of a batch is only an eighth
+        real, fake = real_and_fake(codec_and_latents[1], other_rng)
         with torch.no_grad():
-            scores = [critic.score(critic.view(each), each.asked) for each in (real, fake)]
-        told_apart.append((scores[0] > scores[1]).double().mean())
-    assert float(torch.stack(told_apart).mean()) > 0.7
+            scores = [critic.score(critic.view(each), each.condition) for each in (real, fake)]
+        shares.append((scores[0] > scores[1]).double().mean())
+    assert float(torch.stack(shares).mean()) > 0.7
     assert min(losses[-3:]) < losses[0]
 
 
-def test_only_what_learns_is_kept(critic):
-    kept = {name for name, _ in critic.learner().named_parameters()}
-    assert kept
-    assert all(weight.requires_grad for weight in critic.learner().parameters())
+def test_trainable_part_is_all_that_learns(critic):
+    stored = {name for name, _ in critic.trainable().named_parameters()}
+    assert stored
+    assert all(weight.requires_grad for weight in critic.trainable().parameters())
     learning = sum(weight.numel() for weight in critic.parameters() if weight.requires_grad)
-    assert learning == sum(weight.numel() for weight in critic.learner().parameters())
-    assert not any("basis" in name for name in critic.learner().state_dict())
+    assert learning == sum(weight.numel() for weight in critic.trainable().parameters())
+    assert not any("basis" in name for name in critic.trainable().state_dict())
 
 
-def test_real_and_imagined_notes_get_the_same_phases(codec_and_codes):
-    article = make_critics(["article"], codec_and_codes[0])[0]
-    real, fake = two_kinds(codec_and_codes[1], torch.Generator().manual_seed(3))
+def test_article_renders_real_and_fake_with_the_same_phases(codec_and_latents):
+    article = make_critics(["article"], codec_and_latents[0])[0]
+    real, fake = real_and_fake(codec_and_latents[1], torch.Generator().manual_seed(3))
     assert torch.equal(article.view(real), article.view(real))
     before = article.view(real)
-    article.own_loss(real, fake)
+    article.critic_loss(real, fake)
     assert not torch.equal(article.view(real), before)
-    assert int(article.learner().state_dict()["draws"]) == 1
+    assert int(article.trainable().state_dict()["draws"]) == 1
 
 
-def test_the_article_begins_as_it_was_trained(codec_and_codes):
-    article = make_critics(["article"], codec_and_codes[0])[0]
-    sound = article.view(played(codec_and_codes[1][:2]))
+def test_article_starts_with_the_shipped_weights(codec_and_latents):
+    article = make_critics(["article"], codec_and_latents[0])[0]
+    audio = article.view(note_batch(codec_and_latents[1][:2]))
     with torch.no_grad():
-        told = load_article()(sound).softmax(dim=1)
-        heard = torch.relu(load_article().hidden(load_article()._convolve(sound)))
-        torch.testing.assert_close(article.scorer.network(sound), heard)
-    for row, note in zip(told.numpy(), sound.numpy(), strict=True):
+        probabilities = load_article()(audio).softmax(dim=1)
+        hidden = torch.relu(load_article().hidden(load_article()._convolve(audio)))
+        torch.testing.assert_close(article.scorer.network(audio), hidden)
+    for row, note in zip(probabilities.numpy(), audio.numpy(), strict=True):
         shipped = ArticleEars().hear([Sound(note, 16_000)])[0]
         assert row == pytest.approx(shipped.probabilities, abs=1e-3)
 
 
-def test_the_detector_hears_classes(codec_and_codes):
-    detector = make_critics(["detector"], codec_and_codes[0])[0]
-    notes = played(codec_and_codes[1][:2])
-    asked = Condition(torch.tensor([21.0, 140.0]), notes.asked.velocity, notes.asked.family)
+def test_detector_scores_the_class_of_the_condition(codec_and_latents):
+    detector = make_critics(["detector"], codec_and_latents[0])[0]
+    notes = note_batch(codec_and_latents[1][:2])
+    condition = notes.condition._replace(pitch=torch.tensor([21.0, 140.0]))
     last = detector.classifier.leave
     with torch.no_grad():
         last.weight.zero_()
         last.bias.zero_()
         last.bias[-1] = math.log(2)
-        assert detector.score(detector.view(notes), asked).tolist() == pytest.approx(
+        assert detector.score(detector.view(notes), condition).tolist() == pytest.approx(
             [-math.log(2)] * 2
         )
-        family = int(asked.family[1].argmax())
-        last.bias[family * KEYS + 108 - LOWEST_KEY] = 3.0  # the highest key stands for all above
-        scores = detector.score(detector.view(notes), asked)
-    same = family == int(asked.family[0].argmax())
-    assert same
+        family = int(condition.family[1].argmax())
+        last.bias[family * KEYS + 108 - MIN_KEY] = 3.0  # the top key represents all above it
+        scores = detector.score(detector.view(notes), condition)
+    assert family == int(condition.family[0].argmax())
     assert scores.tolist() == pytest.approx([-math.log(2), 3 - math.log(2)], abs=1e-5)
     assert len(last.bias) == CLASSES + 1 == 11 * 88 + 1
 
 
-def test_half_of_a_family_is_half_of_a_class(codec_and_codes):
-    detector = make_critics(["detector"], codec_and_codes[0])[0]
-    notes = played(codec_and_codes[1][:2])
+def test_detector_losses_are_those_of_the_formula(codec_and_latents):
+    """With equal logits every class has p = 1/969, and no gradient reaches the views."""
+    detector = make_critics(["detector"], codec_and_latents[0])[0]
+    with torch.no_grad():
+        detector.classifier.leave.weight.zero_()
+        detector.classifier.leave.bias.zero_()
+    notes = note_batch(codec_and_latents[1][:4])
+    log = math.log(CLASSES + 1)
+    assert float(detector.critic_loss(notes, notes).detach()) == pytest.approx(2 * log, rel=1e-5)
+    assert float(detector.generator_loss(notes, notes).detach()) == pytest.approx(log, rel=1e-5)
+
+
+def test_detector_averages_over_the_shares_of_families(codec_and_latents):
+    detector = make_critics(["detector"], codec_and_latents[0])[0]
+    notes = note_batch(codec_and_latents[1][:2])
     shares = torch.zeros(2, len(FAMILIES))
     shares[:, :2] = 0.5
     view = detector.view(notes)
+
+    def score(family):
+        return detector.score(view, notes.condition._replace(family=family))
+
     with torch.no_grad():
-        mixed = detector.score(view, notes.asked._replace(family=shares))
-        alone = [
-            detector.score(view, notes.asked._replace(family=torch.eye(11)[[n, n]])) for n in (0, 1)
-        ]
+        mixed = score(shares)
+        alone = [score(torch.eye(11)[[number, number]]) for number in (0, 1)]
     torch.testing.assert_close(mixed, (alone[0] + alone[1]) / 2)
 
 
-def test_pairs_stay_together():
-    codes = torch.arange(48.0)[:, None]
-    batch = played(codes)._replace(
-        asked=Condition(codes[:, 0], codes[:, 0] + 1, codes.expand(-1, len(FAMILIES)))
+def test_subset_keeps_pairs_together():
+    latents = torch.arange(48.0)[:, None]
+    batch = note_batch(latents)._replace(
+        condition=Condition(latents[:, 0], latents[:, 0] + 1, latents.expand(-1, len(FAMILIES)))
     )
     for notes in (2, 8, 20, 46, 48, 1000):
-        few = some(batch, notes)
-        rows = few.codes[:, 0].reshape(-1, 2)
-        assert len(few.codes) == min(notes, 48)
-        assert (rows[:, 0] % 2 == 0).all()
-        assert torch.equal(rows[:, 1], rows[:, 0] + 1)
-        assert len(rows[:, 0].unique()) == len(rows)
-        assert torch.equal(few.asked.pitch, few.codes[:, 0])
-        assert torch.equal(few.asked.family[:, 3], few.codes[:, 0])
+        subset = batch.subset(notes)
+        pairs = subset.latents[:, 0].reshape(-1, 2)
+        assert len(subset.latents) == min(notes, 48)
+        assert (pairs[:, 0] % 2 == 0).all()
+        assert torch.equal(pairs[:, 1], pairs[:, 0] + 1)
+        assert len(pairs[:, 0].unique()) == len(pairs)
+        assert torch.equal(subset.condition.pitch, subset.latents[:, 0])
+        assert torch.equal(subset.condition.family[:, 3], subset.latents[:, 0])
 
 
-def test_codes_as_critics_see_them():
+def test_view_of_latents():
     deviation = torch.tensor([2.0, 2.0, 0.02])
-    scale = shown_scale(deviation)
+    scale = view_scale(deviation)
     mean = math.sqrt((4 + 4 + 0.0004) / 3)
     expected = [1.0, math.sqrt(2 / mean), math.sqrt(2 / mean), math.sqrt(0.02 / mean)]
     assert scale.tolist() == pytest.approx(expected, rel=1e-4)
-    seen = shown(torch.tensor([[-2.0, 1.0, 0.0, 10.0]]), scale)
-    assert seen[0].tolist() == pytest.approx([0, expected[1], 0, 10 * expected[3]], rel=1e-4)
+    view = scale_latents(torch.tensor([[-2.0, 1.0, 0.0, 10.0]]), scale)
+    assert view[0].tolist() == pytest.approx([0, expected[1], 0, 10 * expected[3]], rel=1e-4)
 
 
-def test_who_is_no_critic(codec_and_codes):
-    with pytest.raises(TrainingError, match=r'no critic "eyes".*choose among map, pair, ears'):
-        make_critics(["map", "eyes"], codec_and_codes[0])
+def test_names():
+    assert critic_names(["map", "pair"]) == ("latent", "pair"), "the name of the first version"
+    assert [stored_name(name) for name in ("latent", "ears")] == ["map", "ears"]
+    with pytest.raises(TrainingError, match=r'no critic "eyes".*choose among latent, pair, ears'):
+        critic_names(["latent", "eyes"])
     with pytest.raises(TrainingError, match="twice"):
-        make_critics(["map", "map"], codec_and_codes[0])
-    assert make_critics([], codec_and_codes[0]) == []
+        critic_names(["latent", "map"])
+    assert critic_names([]) == ()
+
+
+def test_a_file_that_is_no_listener(tmp_path):
+    (tmp_path / "listener.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(EarsError, match="holds no listener"):
+        load_listener(tmp_path / "listener.safetensors")

@@ -1,1 +1,1 @@
-"""Who judges generated notes while the generator is trained."""
+"""Critics: networks that judge generated notes while the generator is trained."""

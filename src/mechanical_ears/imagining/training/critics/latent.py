@@ -1,0 +1,54 @@
+"""The critic of single latents: can a note of this family, key and velocity have this one?"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import torch
+from torch import Tensor
+
+from mechanical_ears.imagining.training.critics.base import (
+    CONDITION_FEATURES,
+    Critic,
+    NoteBatch,
+    Scorer,
+    condition_features,
+)
+from mechanical_ears.imagining.training.networks import Condition
+
+WHITENING: Final = 0.5  # exponent of the deviations by which latents are scaled for critics
+
+
+class LatentCritic(Critic):
+    """Judges latents."""
+
+    name = "latent"
+    scale: Tensor
+
+    def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
+        super().__init__()
+        self.register_buffer("scale", view_scale(deviation), persistent=False)
+        self.scorer = Scorer(1 + len(deviation), CONDITION_FEATURES, hidden)
+
+    def view(self, batch: NoteBatch) -> Tensor:
+        """Scaled latents, (n, 1 + components)."""
+        return scale_latents(batch.latents, self.scale)
+
+    def score(self, views: Tensor, condition: Condition) -> Tensor:
+        """See `Critic.score`."""
+        return cast("Tensor", self.scorer(views, condition_features(condition)))
+
+
+def view_scale(deviation: Tensor) -> Tensor:
+    """Factors of a latent's numbers for critics, float32 (1 + components,).
+
+    Between latents as they are, in which every component counts alike, and decibels, in which the
+    last components are inaudible.
+    """
+    scale = (deviation / deviation.square().mean().sqrt()) ** WHITENING
+    return torch.cat([torch.ones(1, device=deviation.device), scale])
+
+
+def scale_latents(latents: Tensor, scale: Tensor) -> Tensor:
+    """Latents (n, 1 + components) by ``scale``; the level centred at 0."""
+    return torch.cat([latents[:, :1] + 2, latents[:, 1:]], dim=1) * scale
