@@ -55,7 +55,9 @@ class Augmentation(nn.Module):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
-        features = torch.cat([weighted_blocks(grid_of_variations(key)) for key in range(PITCH_COUNT)])
+        features = torch.cat(
+            [weighted_blocks(grid_of_variations(key)) for key in range(PITCH_COUNT)]
+        )
         latents = features @ codec.basis.cpu() / codec.deviation.cpu()
         self.register_buffer("table", latents.reshape(PITCH_COUNT, VARIATIONS, -1))
 
