@@ -1,4 +1,4 @@
-"""Workers: how many to start, and threads that map a function over items in order.
+"""Workers: how many to start, and threads or processes that map a function over items in order.
 
 The number of processors of the machine (`os.cpu_count`) is too many where the process is bound to
 some of them (CPU affinity: ``taskset``, job schedulers) or where its control group has a quota of
@@ -9,10 +9,12 @@ smallest quota counts (Linux kernel documentation, "CFS Bandwidth Control" and "
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
@@ -23,6 +25,7 @@ Result = TypeVar("Result")
 QUEUED_ITEMS: Final = 2  # per worker, that are computed ahead of the reader
 CGROUP_MOUNT: Final = Path("/sys/fs/cgroup")
 CGROUP_MEMBERSHIP: Final = Path("/proc/self/cgroup")
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def worker_count() -> int:
@@ -31,21 +34,31 @@ def worker_count() -> int:
 
 
 def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int | None = None,
+    *,
+    processes: bool = False,
 ) -> Generator[Result, None, None]:
-    """Results of a function in the order of its arguments, computed by threads.
+    """Results of a function in the order of its arguments, computed by threads or processes.
 
     Only a few items per worker are computed ahead of the reader, so that many large results do not
     fill the memory. What is left is cancelled where the reader stops or an item fails.
 
     Args:
-        function: called once for each item, in several threads.
+        function: called once for each item, in several threads or processes.
         items: read as they are needed.
-        workers: threads; None for `worker_count`.
+        workers: threads or processes; None for `worker_count`.
+        processes: start processes, for functions that hold Python's lock; each uses one thread.
     """
     workers = workers or worker_count()
     waiting = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
+    pool: Executor
+    if processes:
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    else:
+        pool = ThreadPoolExecutor(workers)
+    with single_threaded_workers() if processes else nullcontext(), pool:
         running = deque(
             pool.submit(function, item) for item in islice(waiting, QUEUED_ITEMS * workers)
         )
@@ -55,6 +68,21 @@ def map_in_order(
                 running.extend(pool.submit(function, item) for item in islice(waiting, 1))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def single_threaded_workers() -> Iterator[None]:
+    """Let NumPy use one thread in processes started here: several workers use the cores better."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when NumPy is imported
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _affine_cpus() -> int:

@@ -6,18 +6,17 @@ too long, or that nobody wants any more, is ended with its process.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from mechanical_ears.errors import EarsError
+from mechanical_ears.workers import single_threaded_workers
 
-ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE: Final = 2.0  # s until the end of a process is known
 Tell = Callable[[float], None]  # of progress, 0..1
 
@@ -40,7 +39,7 @@ class Worker:
         self._process = context.Process(
             target=_work, args=(theirs, prepare, arguments), daemon=True
         )
-        with _started_on_one_thread():
+        with single_threaded_workers():
             self._process.start()
         theirs.close()
 
@@ -113,21 +112,6 @@ class Worker:
         """End the process; it holds nothing that would be lost."""
         self._process.kill()
         self._process.join()
-
-
-@contextlib.contextmanager
-def _started_on_one_thread() -> Iterator[None]:
-    """Libraries of processes started here use one thread: several workers use the cores better."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _work(pipe: Connection, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

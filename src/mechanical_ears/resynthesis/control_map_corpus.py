@@ -11,11 +11,7 @@ note whose resynthesis is poor is kept and marked, for those who train on maps t
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,17 +38,15 @@ from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.control_map_file import from_bytes, to_bytes
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from mechanical_ears.resynthesis.synthesis.render import render
-from mechanical_ears.workers import worker_count
+from mechanical_ears.workers import map_in_order, worker_count
 
 if TYPE_CHECKING:
     import pyarrow
 
 VERSION: Final = 1
 CHUNK: Final = 256  # notes between two saves of the progress
-QUEUE_NOTES: Final = 4  # for each worker
 POOR_LSD: Final = 6.0  # dB, from which a resynthesis is poor: no nearer than noise is to noise
 POOR_MEL: Final = 4.0  # dB, the same
-_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -81,6 +75,7 @@ class ControlMapReport(BuildReport):
 class _Result:
     """An analysed entry: its map as bytes and its row, nothing for silence, or the problem."""
 
+    index: int
     data: bytes = b""
     row: dict[str, Any] | None = None
     problem: str | None = None
@@ -159,77 +154,43 @@ def _build(
 ) -> None:
     """Analyse what a build still lacks."""
     entries, report = len(corpus), build.report
-    for entry, result in _analyse_corpus(corpus, report.next_place, workers):
+    scan = corpus.scan(report.next_place)
+    results: Iterator[_Result] = map(_analyse_entry, scan)
+    if workers > 1:
+        results = map_in_order(_analyse_entry, scan, workers, processes=True)
+    for result in results:
         if result.problem is not None:
             report.bad.append(result.problem)
         elif result.row is None:
             report.silent += 1
+        elif (side := side_of(result.index, result.row["instrument_str"])) is None:
+            report.unsplit += 1
         else:
-            side = side_of(entry.index, result.row["instrument_str"])
-            _add(build, result.data, result.row, side)
-        if (entry.index + 1) % CHUNK == 0:
-            build.save_chunk(entry.index + 1)
-            progress(entry.index + 1, entries)
+            build.add_row({**result.row, "start": report.bytes, "split": side})
+            build.data.write(result.data)
+            report.bytes += len(result.data)
+            report.maps += 1
+            report.poor += result.row["poor"]
+        if (result.index + 1) % CHUNK == 0:
+            build.save_chunk(result.index + 1)
+            progress(result.index + 1, entries)
     build.save_chunk(entries)
     progress(entries, entries)
 
 
-def _add(
-    build: Build[ControlMapReport], data: bytes, row: dict[str, Any], side: str | None
-) -> None:
-    report = build.report
-    if side is None:
-        report.unsplit += 1
-        return
-    build.add_row({**row, "start": report.bytes, "split": side})
-    build.data.write(data)
-    report.bytes += len(data)
-    report.maps += 1
-    report.poor += row["poor"]
-
-
-def _analyse_corpus(
-    corpus: Corpus, start: int, workers: int
-) -> Iterator[tuple[CorpusEntry, _Result]]:
-    """Analyse the entries of a corpus from ``start`` on, in order, in several processes."""
-    if workers == 1:
-        for entry in corpus.scan(start):
-            yield entry, _analyse_entry(entry)
-        return
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # read when a worker imports NumPy
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    queue: deque[tuple[CorpusEntry, Future[_Result]]] = deque()
-    try:
-        for entry in corpus.scan(start):
-            queue.append((entry, pool.submit(_analyse_entry, entry)))
-            if len(queue) > QUEUE_NOTES * workers:
-                oldest, future = queue.popleft()
-                yield oldest, future.result()
-        while queue:
-            oldest, future = queue.popleft()
-            yield oldest, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _analyse_entry(entry: CorpusEntry) -> _Result:
     if entry.problem is not None:
-        return _Result(problem=str(entry.problem))
+        return _Result(entry.index, problem=str(entry.problem))
     if entry.note is None:
-        return _Result()
+        return _Result(entry.index)
     note = entry.note
     try:
         control_map = analyse(note)
     except SoundError as error:
-        return _Result(problem=str(SoundError(error.problem, record=f'note "{note.name}"')))
+        problem = SoundError(error.problem, record=f'note "{note.name}"')
+        return _Result(entry.index, problem=str(problem))
     data = to_bytes(control_map)
-    return _Result(data, {"length": len(data), **_row(note, control_map)})
+    return _Result(entry.index, data, {"length": len(data), **_row(note, control_map)})
 
 
 def _row(note: Note, control_map: ControlMap) -> dict[str, Any]:

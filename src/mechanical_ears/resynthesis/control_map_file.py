@@ -17,16 +17,14 @@ from safetensors import SafetensorError
 
 from mechanical_ears.files import write_atomically
 from mechanical_ears.resynthesis.control_map import (
-    BANDS,
     MODES,
-    NOISE_FRAMES,
-    PARTIALS,
     ROWS,
     SILENCE_DB,
     SINGLES,
     VERSION,
     ControlMap,
     ControlMapError,
+    array_shapes,
 )
 
 FORMAT: Final = "mechanical-ears-controls"
@@ -40,6 +38,7 @@ _SCALARS: Final = {
     "sample_rate": int,
     "onset": float,
 }
+_DTYPES: Final = {"phases": np.int8, "modes": np.float32}  # of the arrays that are not float16
 _REMEDY: Final = "write it again with: ears resynthesise FILE --control-map MAP"
 
 
@@ -90,13 +89,9 @@ def to_bytes(control_map: ControlMap) -> bytes:
         "phases": control_map.phases[:stored],
         "free_phases": control_map.phases[SINGLES:][:modes],
     }
-    scalars = {name: repr(kind(getattr(control_map, name))) for name, kind in _SCALARS.items()}
-    metadata = {
-        "format": FORMAT,
-        "version": str(VERSION),
-        "frames": str(len(control_map.cents)),
-        **scalars,
-    }
+    frames = str(len(control_map.cents))
+    metadata = {"format": FORMAT, "version": str(VERSION), "frames": frames}
+    metadata |= {name: repr(kind(getattr(control_map, name))) for name, kind in _SCALARS.items()}
     return write_tensors(arrays, metadata)
 
 
@@ -139,33 +134,21 @@ def _assemble(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> Cont
     frames = int(metadata["frames"])
     if not 1 <= frames <= 1 << 16:
         raise ValueError(f"{frames} frames")
-    partials = np.full((ROWS, frames), SILENCE_DB, dtype=np.float16)
-    phases = np.zeros((SINGLES + MODES, frames), dtype=np.int8)
-    noise = np.full((BANDS, NOISE_FRAMES), SILENCE_DB, dtype=np.float16)
-    offsets = np.zeros(SINGLES, dtype=np.float16)
-    fine = np.zeros(PARTIALS - SINGLES, dtype=np.float16)
-    modes = np.zeros(MODES, dtype=np.float32)
-    cents = np.zeros(frames, dtype=np.float16)
+    full: dict[str, Any] = {
+        name: np.zeros(shape, _DTYPES.get(name, np.float16))
+        for name, shape in array_shapes(frames).items()
+    }
+    partials, phases, modes = full["partials"], full["phases"], full["modes"]
+    partials[:] = full["noise"][:] = SILENCE_DB
     stored, mode_count = len(arrays["singles"]), len(arrays["free"])
-    partials[:stored], offsets[:stored] = arrays["singles"], arrays["offsets"]
-    phases[:stored] = arrays["phases"]
+    partials[:stored], phases[:stored] = arrays["singles"], arrays["phases"]
     partials[SINGLES : SINGLES + len(arrays["envelope"])] = arrays["envelope"]
     partials[ROWS - MODES :][:mode_count], modes[:mode_count] = arrays["free"], arrays["modes"]
     phases[SINGLES:][:mode_count] = arrays["free_phases"]
-    noise[: len(arrays["noise"])] = arrays["noise"]
-    fine[: len(arrays["fine"])] = arrays["fine"]
-    cents[: len(arrays["cents"])] = arrays["cents"]
+    for name in ("noise", "offsets", "fine", "cents"):
+        full[name][: len(arrays[name])] = arrays[name]
     scalars: dict[str, Any] = {name: kind(metadata[name]) for name, kind in _SCALARS.items()}
-    return ControlMap(
-        **scalars,
-        cents=cents,
-        partials=partials,
-        phases=phases,
-        noise=noise,
-        offsets=offsets,
-        fine=fine,
-        modes=modes,
-    )
+    return ControlMap(**scalars, **full)
 
 
 def save_control_map(control_map: ControlMap, path: str | Path) -> Path:

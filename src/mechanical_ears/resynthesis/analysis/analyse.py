@@ -36,7 +36,7 @@ from mechanical_ears.resynthesis.analysis.partial_frequencies import (
     find_partial_series,
     long_spectrum,
 )
-from mechanical_ears.resynthesis.analysis.pitch_track import PitchTrack, track_pitch
+from mechanical_ears.resynthesis.analysis.pitch_track import track_pitch
 from mechanical_ears.resynthesis.control_map import (
     ATTACK_SHARE,
     FRAME_COUNTS,
@@ -182,8 +182,8 @@ def _analyse(
     series = find_partial_series(spectrum, refined)
     frames, deviations = _choose_frames(rate, series, spectrum)
     finer = frames / FRAME_COUNTS[0]
-    ratios = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
-    track = track_pitch(samples, rate, refined.frequency, ratios, STEADY_HZ * finer)
+    first_ratios = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
+    track = track_pitch(samples, rate, refined.frequency, first_ratios, STEADY_HZ * finer)
     if track.moves:
         deviations = find_deviations(
             spectrum, series, steady=False, mode_distance=MODE_DISTANCE * finer
@@ -194,7 +194,12 @@ def _analyse(
     partials = _partials_below(0.985 * min(rate / 2, MAX_PARTIAL_HZ), series, deviations.offsets)
     modes = deviations.modes[deviations.modes > 0]
     sinusoids = np.concatenate([partials, modes])
-    density = _noise(samples, rate, np.sort(sinusoids), series.spacing, noise_times, key_up, track)
+    window = min(max(WINDOW_PERIODS / series.spacing, MIN_NOISE_WINDOW), MAX_WINDOW)
+    spectra = framed_spectra(samples, rate, noise_times, window)
+    ratios = np.exp2(track.at(noise_times) / 1200) if track.moves else None
+    ordered = np.sort(sinusoids)
+    bound = noise_upper_bound(samples, rate, ordered, series.spacing, noise_times, key_up)
+    density = np.minimum(noise_density(spectra, ordered, ratios), bound)
     measured = _sinusoids(samples, rate, sinusoids, len(modes), series.spacing, times, cents)
     at_frames = interpolation(noise_times, times).rows(density.astype(np.float32))
     power = _subtract_noise(measured, sinusoids, at_frames)
@@ -255,22 +260,6 @@ def _partials_below(
     partials = series.frequencies
     partials[:SINGLES] *= np.exp2(offsets / 1200)
     return partials[: int(np.argmax(partials >= highest)) if partials[-1] >= highest else PARTIALS]
-
-
-def _noise(
-    samples: NDArray[np.float32],
-    rate: int,
-    partials: NDArray[np.float64],
-    spacing: float,
-    times: NDArray[np.float64],
-    key_up: float,
-    track: PitchTrack,
-) -> NDArray[np.float64]:
-    """Density of the noise, dB of the mean square per Hz, float64 (112, bands)."""
-    window = min(max(WINDOW_PERIODS / spacing, MIN_NOISE_WINDOW), MAX_WINDOW)
-    ratios = np.exp2(track.at(times) / 1200) if track.moves else None
-    density = noise_density(framed_spectra(samples, rate, times, window), partials, ratios)
-    return np.minimum(density, noise_upper_bound(samples, rate, partials, spacing, times, key_up))
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,15 +109,12 @@ class MagnitudeRender(nn.Module):
         self._add_constant("group_weights", group_weights())
         widths = 10 * np.log10(np.diff(band_edges()))
         self._add_constant("band_widths", widths.astype(np.float32)[:, None])
-        for name, response in {
-            "pitch": frame_response(
-                PITCH_WINDOW, bands.pitch_centres, bands.pitch_filters, times, noise_times
-            ),
-            "envelope": frame_response(
-                ENVELOPE_WINDOW, bands.envelope_centres, bands.envelope_filters, times, noise_times
-            ),
-        }.items():
-            for field, values in vars(response).items():
+        kinds = {
+            "pitch": (PITCH_WINDOW, bands.pitch_centres, bands.pitch_filters),
+            "envelope": (ENVELOPE_WINDOW, bands.envelope_centres, bands.envelope_filters),
+        }
+        for name, kind in kinds.items():
+            for field, values in vars(frame_response(*kind, times, noise_times)).items():
                 self._add_constant(f"{name}_{field}", values)
 
     def _add_constant(self, name: str, values: NDArray[np.float32]) -> None:

@@ -42,12 +42,7 @@ from mechanical_ears.resynthesis.differentiable.control_map_batch import (
 )
 from mechanical_ears.resynthesis.interpolation import interpolation
 from mechanical_ears.resynthesis.synthesis.noise_bands import NOISE_PHASES, block_samples
-from mechanical_ears.resynthesis.synthesis.render import (
-    FADE_IN_SECONDS,
-    FADE_OUT_SECONDS,
-    HOP_SECONDS,
-    MAX_FREQUENCY_SHARE,
-)
+from mechanical_ears.resynthesis.synthesis.render import HOP_SECONDS, MAX_FREQUENCY_SHARE, fade
 
 HOP: Final = round(HOP_SECONDS * SAMPLE_RATE)  # samples
 HOPS: Final = SAMPLES // HOP + 1
@@ -81,7 +76,9 @@ class Waveform(nn.Module):
         self._add_constant("group_weights", group_weights())
         self._add_constant("band_widths", 10 * np.log10(np.diff(band_edges()))[:, None])
         self._add_constant("triangle", 1 - np.abs(np.arange(-HOP, HOP)) / HOP)
-        self._add_constant("fades", _fades())
+        gains = np.ones(SAMPLES, dtype=np.float32)
+        fade(gains, SAMPLE_RATE)
+        self._add_constant("fades", gains)
         phases = torch.arange(NOISE_PHASES) * (_TURN / NOISE_PHASES)
         unit_circle = torch.polar(torch.ones_like(phases), phases)
         self.register_buffer("unit_circle", unit_circle, persistent=False)
@@ -150,14 +147,6 @@ class Waveform(nn.Module):
         half = blocks.shape[2] // 2
         sound: Tensor = blocks[:, :-1, half:] + blocks[:, 1:, :half]
         return sound.flatten(1)
-
-
-def _fades() -> NDArray[np.float64]:
-    gains = np.ones(SAMPLES)
-    for seconds, gain in ((FADE_IN_SECONDS, gains), (FADE_OUT_SECONDS, gains[::-1])):
-        count = round(seconds * SAMPLE_RATE)
-        gain[:count] = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    return gains
 
 
 def _carriers(turns: Tensor, phases: Tensor) -> Tensor:

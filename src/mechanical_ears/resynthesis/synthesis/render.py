@@ -130,7 +130,7 @@ def render(
     if noise:
         sound += _render_noise(control_map, timeline, scale, count, rate, seed)
     sound *= np.float32(10 ** (velocity_gain / 20))
-    _fade(sound, rate)
+    fade(sound, rate)
     return Sound(sound, rate)
 
 
@@ -176,13 +176,8 @@ def _render_sinusoids(
         hop_times = np.interp(hop_times, warped, clock)
     real, imaginary = _complex_amplitudes(times, sinusoids, timeline, hop_times)
     cosine, sine = carriers(sinusoids.frequencies, hops, hop, rate)
-    sound = sine_bank(
-        real * cosine - imaginary * sine,
-        real * sine + imaginary * cosine,
-        sinusoids.frequencies,
-        hop,
-        rate,
-    )
+    waves = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+    sound = sine_bank(*waves, sinusoids.frequencies, hop, rate)
     return sinc_interpolate(sound, warped * rate) if moves else sound[:count]
 
 
@@ -244,12 +239,9 @@ def _render_noise(
     return render_noise(levels, scale, count, rate, seed)
 
 
-def _fade(sound: NDArray[np.float32], rate: int) -> None:
+def fade(sound: NDArray[np.float32], rate: int) -> None:
     """Fade in and out by raised cosines, in place."""
-    for seconds, direction in (
-        (FADE_IN_SECONDS, slice(None)),
-        (FADE_OUT_SECONDS, slice(None, None, -1)),
-    ):
+    for seconds, part in ((FADE_IN_SECONDS, sound), (FADE_OUT_SECONDS, sound[::-1])):
         count = min(round(seconds * rate), len(sound) // 4)
         ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(count, 1))
-        sound[direction][:count] *= ramp.astype(np.float32)
+        part[:count] *= ramp.astype(np.float32)
