@@ -43,7 +43,7 @@ def read_batches(path: Path) -> tuple[int, int]:
         audio = np.empty((len(chunk), SAMPLES), np.float32)
         pitch = np.empty(len(chunk), np.int64)
         for row, span in enumerate(chunk):
-            example = Example(file.record(span))
+            example = Example(file.read_record(span))
             audio[row] = example.floats("audio")
             (pitch[row],) = example.ints("pitch")
         notes += len(audio)
@@ -56,7 +56,7 @@ def read_views(path: Path) -> tuple[int, int]:
     file = TFRecordFile(path)
     notes = pitches = 0
     for span in file.spans():
-        example = Example(file.record(span))
+        example = Example(file.read_record(span))
         notes += len(example.floats("audio")) // SAMPLES
         pitches += example.ints("pitch")[0]
     return notes, pitches
@@ -67,7 +67,7 @@ def read_labelled_views(path: Path) -> tuple[int, int]:
     file = TFRecordFile(path)
     notes = pitches = 0
     for span in file.spans():
-        example = Example(file.record(span))
+        example = Example(file.read_record(span))
         notes += len(example.floats("audio")) // SAMPLES
         labels = example_labels(example)
         pitches += int(str(labels["pitch"]))

@@ -1,4 +1,4 @@
-"""Downloads from a real server on this machine that breaks off, changes its file and lies."""
+"""Downloads from a local server that interrupts, changes its file and sends wrong data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BODY = random.Random(1).randbytes(3_000_000)
 
 
 class Server(ThreadingHTTPServer):
-    """A file server whose habits a test sets."""
+    """A file server with configurable faults."""
 
     daemon_threads = True
 
@@ -34,8 +34,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.body = BODY
         self.headers: dict[str, str] = {"ETag": '"one"'}
-        self.break_after: list[int] = []  # bytes that each next answer sends before it breaks off
-        self.statuses: list[int] = []  # refusals of the next requests
+        self.break_after: list[int] = []  # bytes that each of the next responses sends
+        self.statuses: list[int] = []  # error codes of the next requests
         self.ranges = True
         self.with_length = True
         self.requests: list[dict[str, str]] = []
@@ -57,10 +57,10 @@ class Handler(BaseHTTPRequestHandler):
         if server.statuses:
             self.send_error(server.statuses.pop(0))
             return
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        requested = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         same = self.headers.get("If-Range") in (None, server.headers.get("ETag"),
                                                 server.headers.get("Last-Modified"))  # fmt: skip
-        start = int(wanted[1]) if wanted and server.ranges and same else 0
+        start = int(requested[1]) if requested and server.ranges and same else 0
         size = len(server.body)
         if start >= size:
             self.send_response(416)
@@ -100,7 +100,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_whole_file_with_progress(server: Server, tmp_path: Path) -> None:
+def test_a_complete_download_reports_progress(server: Server, tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
     path = download(server.url, tmp_path / "new", progress=lambda *call: calls.append(call))
     assert path == tmp_path / "new" / "nsynth-test.tfrecord"
@@ -111,7 +111,7 @@ def test_whole_file_with_progress(server: Server, tmp_path: Path) -> None:
     assert calls == sorted(calls)
 
 
-def test_broken_connections_are_taken_up_again(server: Server, tmp_path: Path) -> None:
+def test_interrupted_connections_are_resumed(server: Server, tmp_path: Path) -> None:
     server.headers["x-goog-hash"] = google_hashes(BODY)
     server.break_after = [1_000_000, 0, 700_001]
     path = download(server.url, tmp_path, pause=0, checksum=hashlib.sha256(BODY).hexdigest())
@@ -121,7 +121,7 @@ def test_broken_connections_are_taken_up_again(server: Server, tmp_path: Path) -
     assert {request.get("If-Range") for request in server.requests[1:]} == {'"one"'}
 
 
-def test_a_later_run_goes_on_where_the_first_was_killed(server: Server, tmp_path: Path) -> None:
+def test_a_later_run_resumes_a_killed_one(server: Server, tmp_path: Path) -> None:
     server.headers["x-goog-hash"] = google_hashes(BODY)
 
     def kill(done: int, size: int | None) -> None:
@@ -131,10 +131,10 @@ def test_a_later_run_goes_on_where_the_first_was_killed(server: Server, tmp_path
     with pytest.raises(KeyboardInterrupt):
         download(server.url, tmp_path, progress=kill)
     assert leftovers(tmp_path) == ["nsynth-test.tfrecord.part", "nsynth-test.tfrecord.part.json"]
-    here = (tmp_path / "nsynth-test.tfrecord.part").stat().st_size
-    assert 1_200_000 <= here < len(BODY)
+    size = (tmp_path / "nsynth-test.tfrecord.part").stat().st_size
+    assert 1_200_000 <= size < len(BODY)
     assert download(server.url, tmp_path).read_bytes() == BODY
-    assert server.requests[1]["Range"] == f"bytes={here}-"
+    assert server.requests[1]["Range"] == f"bytes={size}-"
     assert leftovers(tmp_path) == ["nsynth-test.tfrecord"]
 
 
@@ -150,11 +150,11 @@ def test_killed_after_the_last_byte(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("new_size", [2_500_000, 400_000])
-def test_a_file_that_changed_on_the_server_is_begun_again(
+def test_a_file_that_changed_on_the_server_is_restarted(
     server: Server, tmp_path: Path, new_size: int
 ) -> None:
     server.break_after = [1_000_000]
-    with pytest.raises(EarsError, match="the download broke off: 1000000 of 3000000 bytes came"):
+    with pytest.raises(EarsError, match="interrupted: 1000000 of 3000000 bytes received"):
         download(server.url, tmp_path, tries=0)
     server.body = BODY[::-1][:new_size]
     server.headers["ETag"] = '"two"'
@@ -167,21 +167,21 @@ def test_a_server_that_ignores_ranges(server: Server, tmp_path: Path) -> None:
     assert download(server.url, tmp_path, pause=0).read_bytes() == BODY
 
 
-def test_without_etag_or_date_the_part_is_not_trusted(server: Server, tmp_path: Path) -> None:
+def test_without_etag_or_date_a_download_is_not_resumed(server: Server, tmp_path: Path) -> None:
     server.headers = {}
     server.break_after = [1_000_000]
     assert download(server.url, tmp_path, pause=0).read_bytes() == BODY
     assert [request.get("Range") for request in server.requests] == [None, None]
 
 
-def test_weak_etag_yields_to_the_date(server: Server, tmp_path: Path) -> None:
+def test_the_date_is_used_instead_of_a_weak_etag(server: Server, tmp_path: Path) -> None:
     server.headers = {"ETag": 'W/"x"', "Last-Modified": "Wed, 05 Apr 2017 00:00:00 GMT"}
     server.break_after = [1_000_000]
     assert download(server.url, tmp_path, pause=0).read_bytes() == BODY
     assert server.requests[1]["If-Range"] == "Wed, 05 Apr 2017 00:00:00 GMT"
 
 
-def test_without_a_length_the_end_is_the_end(server: Server, tmp_path: Path) -> None:
+def test_a_response_without_length(server: Server, tmp_path: Path) -> None:
     server.with_length = False
     calls: list[tuple[int, int | None]] = []
     path = download(server.url, tmp_path, progress=lambda *call: calls.append(call))
@@ -190,7 +190,7 @@ def test_without_a_length_the_end_is_the_end(server: Server, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["md5", "sha256", "x-goog-hash"])
-def test_wrong_checksum_sets_the_file_aside(server: Server, tmp_path: Path, name: str) -> None:
+def test_a_file_with_a_wrong_checksum_is_renamed(server: Server, tmp_path: Path, name: str) -> None:
     other = BODY[:-1] + b"?"
     checksum = None
     if name == "x-goog-hash":
@@ -201,16 +201,16 @@ def test_wrong_checksum_sets_the_file_aside(server: Server, tmp_path: Path, name
         download(server.url, tmp_path, checksum=checksum)
     text = str(raised.value)
     assert text.startswith(str(tmp_path / "nsynth-test.tfrecord") + ": its ")
-    assert "it is set aside as nsynth-test.tfrecord.bad; check the checksum" in text
+    assert "it is renamed to nsynth-test.tfrecord.bad; check the checksum" in text
     assert leftovers(tmp_path) == ["nsynth-test.tfrecord.bad"]
     server.headers.pop("x-goog-hash", None)
     assert download(server.url, tmp_path).read_bytes() == BODY
 
 
-def test_a_spoilt_part_is_found_out(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_part_is_detected(server: Server, tmp_path: Path) -> None:
     server.headers["x-goog-hash"] = google_hashes(BODY)
     server.break_after = [1_000_000]
-    with pytest.raises(EarsError, match="broke off"):
+    with pytest.raises(EarsError, match="interrupted"):
         download(server.url, tmp_path, tries=0)
     part = tmp_path / "nsynth-test.tfrecord.part"
     part.write_bytes(b"?" + part.read_bytes()[1:])
@@ -218,7 +218,7 @@ def test_a_spoilt_part_is_found_out(server: Server, tmp_path: Path) -> None:
         download(server.url, tmp_path)
 
 
-def test_a_whole_file_is_kept_and_checked(server: Server, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_and_checked(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "nsynth-test.tfrecord"
     target.write_bytes(b"abc")
     md5 = "900150983cd24fb0d6963f7d28e17f72"  # of "abc": RFC 1321
@@ -229,9 +229,9 @@ def test_a_whole_file_is_kept_and_checked(server: Server, tmp_path: Path) -> Non
     assert server.requests == []
 
 
-def test_refusals(server: Server, tmp_path: Path) -> None:
+def test_http_errors(server: Server, tmp_path: Path) -> None:
     server.statuses = [404]
-    with pytest.raises(EarsError, match="the server answers 404 Not Found; check the address"):
+    with pytest.raises(EarsError, match="the server responds 404 Not Found; check the address"):
         download(server.url, tmp_path, pause=0)
     assert len(server.requests) == 1
     server.statuses = [503, 429]
@@ -244,8 +244,8 @@ def test_no_server(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     with pytest.raises(EarsError) as raised:
         download(f"http://127.0.0.1:{port}/x.tfrecord", tmp_path, tries=2, pause=0)
-    assert "the download broke off: [Errno 111] Connection refused" in str(raised.value)
-    assert "it goes on where it stopped" in str(raised.value)
+    assert "the download was interrupted: [Errno 111] Connection refused" in str(raised.value)
+    assert "it will be resumed" in str(raised.value)
 
 
 def test_no_space(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,23 +257,23 @@ def test_no_space(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_disk_that_fills_up(server: Server, tmp_path: Path) -> None:
+def test_a_full_disk(server: Server, tmp_path: Path) -> None:
     (tmp_path / "nsynth-test.tfrecord.part").symlink_to("/dev/full")
-    real = module._Fetch._forget
-    module._Fetch._forget = lambda self: None  # type: ignore[method-assign]
+    real = module._Transfer._restart
+    module._Transfer._restart = lambda self, remote=None: None  # type: ignore[method-assign]
     try:
         with pytest.raises(EarsError, match=os.strerror(errno.ENOSPC)) as raised:
             download(server.url, tmp_path)
     finally:
-        module._Fetch._forget = real  # type: ignore[method-assign]
+        module._Transfer._restart = real  # type: ignore[method-assign]
     assert "free some space or choose another output folder" in str(raised.value)
 
 
-def test_what_is_asked_wrongly(tmp_path: Path) -> None:
+def test_bad_arguments(tmp_path: Path) -> None:
     for source in ("nsynth-all", "file:///etc/hosts", "http://host/"):
-        with pytest.raises(EarsError, match="is neither a URL nor a name of NSynth's"):
+        with pytest.raises(EarsError, match="is neither a URL nor an archive of NSynth"):
             download(source, tmp_path)
-    with pytest.raises(EarsError, match="is no SHA-256 and no MD5"):
+    with pytest.raises(EarsError, match="is neither SHA-256 nor MD5"):
         download("nsynth-test.jsonwav", tmp_path, checksum="12")
 
 
@@ -285,5 +285,5 @@ def test_the_published_archives() -> None:
     assert ARCHIVES["nsynth-train.tfrecord"].url == (
         "http://download.magenta.tensorflow.org/datasets/nsynth/nsynth-train.tfrecord"
     )
-    # 305,979 notes in all: Engel et al. (2017).
+    # 305,979 notes in total: Engel et al. (2017).
     assert sum(archive.notes for archive in ARCHIVES.values()) == 2 * 305_979

@@ -1,4 +1,4 @@
-"""NSynth's forms: the same notes out of each, and one clear line for each kind of damage."""
+"""NSynth's formats: the same notes from each, and a clear error for each kind of damage."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ LABELS = ("name", "pitch", "velocity", "instrument", "family", "source", "qualit
           "instrument_id", "note_id")  # fmt: skip
 
 
-def make_note(place: int) -> Note:
-    """A sine at int16 precision; place 0, 1, 2 are C4, C#4, D4."""
-    pitch = 60 + place
+def make_note(number: int) -> Note:
+    """A sine at int16 precision; 0, 1, 2 are C4, C#4, D4."""
+    pitch = 60 + number
     sine = Sound.sine(midi_to_hz(pitch)).samples * np.float32(0.5)
     samples = np.round(sine * 32768).astype(np.float32) / 32768
     return Note(
         sound=Sound(samples, 16_000),
         pitch=pitch,
-        velocity=25 * (1 + place % 4),
-        instrument=f"flute_synthetic_{place:03d}",
+        velocity=25 * (1 + number % 4),
+        instrument=f"flute_synthetic_{number:03d}",
         family="flute",
         source="synthetic",
         qualities=("bright", "tempo-synced"),
-        instrument_id=7 + place,
-        note_id=1000 + place,
+        instrument_id=7 + number,
+        note_id=1000 + number,
     )
 
 
-def entry(note: Note) -> dict[str, Any]:
+def labels_of(note: Note) -> dict[str, Any]:
     return {
         "note": note.note_id,
         "note_str": note.name,
@@ -70,7 +70,7 @@ def entry(note: Note) -> dict[str, Any]:
 
 @pytest.fixture
 def notes() -> list[Note]:
-    return [make_note(place) for place in range(3)]
+    return [make_note(number) for number in range(3)]
 
 
 @pytest.fixture
@@ -79,12 +79,13 @@ def folder(tmp_path: Path, notes: list[Note]) -> Path:
     (folder / "audio").mkdir(parents=True)
     for note in notes:
         note.sound.save(folder / "audio" / f"{note.name}.wav")
-    (folder / "examples.json").write_text(json.dumps({note.name: entry(note) for note in notes}))
+    labels = {note.name: labels_of(note) for note in notes}
+    (folder / "examples.json").write_text(json.dumps(labels))
     return folder
 
 
 def pack(folder: Path, name: str = "nsynth-test.jsonwav.tar.gz") -> Path:
-    """The folder as an archive: WAVs in the reverse of their order, examples.json between them."""
+    """Pack a folder: WAV files in reverse order, examples.json between them."""
     path = folder.parent / name
     wavs = sorted((folder / "audio").glob("*.wav"), reverse=True)
     order = [*wavs[:1], *folder.glob("examples.json"), *wavs[1:]]
@@ -95,15 +96,15 @@ def pack(folder: Path, name: str = "nsynth-test.jsonwav.tar.gz") -> Path:
     return path
 
 
-def check(found: Note, expected: Note) -> None:
-    assert [getattr(found, label) for label in LABELS] == [
+def check(actual: Note, expected: Note) -> None:
+    assert [getattr(actual, label) for label in LABELS] == [
         getattr(expected, label) for label in LABELS
     ]
-    assert found.sound.sample_rate == expected.sound.sample_rate
-    assert np.array_equal(found.sound.samples, expected.sound.samples)
+    assert actual.sound.sample_rate == expected.sound.sample_rate
+    assert np.array_equal(actual.sound.samples, expected.sound.samples)
 
 
-def test_each_form_gives_the_same_notes_again_from_any_start(
+def test_each_format_gives_the_same_notes_from_any_start(
     tmp_path: Path, folder: Path, notes: list[Note]
 ) -> None:
     records = write_tfrecord(tmp_path / "x.tfrecord", map(encode_note, notes))
@@ -111,7 +112,7 @@ def test_each_form_gives_the_same_notes_again_from_any_start(
     shards.mkdir()
     write_tfrecord(shards / "x.tfrecord-00000-of-00002", map(encode_note, notes[:1]))
     write_tfrecord(shards / "x.tfrecord-00001-of-00002", map(encode_note, notes[1:]))
-    forms = {
+    formats = {
         records: (NSynthTFRecord, notes),
         shards: (NSynthTFRecord, notes),
         folder: (NSynthFolder, notes),
@@ -119,27 +120,27 @@ def test_each_form_gives_the_same_notes_again_from_any_start(
         pack(folder): (NSynthArchive, notes[::-1]),
         pack(folder, "x.tar"): (NSynthArchive, notes[::-1]),
     }
-    for path, (kind, expected) in forms.items():
+    for path, (kind, expected) in formats.items():
         corpus = open_nsynth(path)
         assert type(corpus) is kind
         assert len(corpus) == 3
         assert corpus.provenance.title == "NSynth"
         assert corpus.provenance.licence == "CC-BY-4.0"
         for start in (0, 1, 2, 3):
-            scanned = list(corpus.scan(start))
-            assert [place.index for place in scanned] == list(range(start, 3))
-            for place in scanned:
-                assert place.problem is None
-                assert place.note is not None
-                check(place.note, expected[place.index])
+            entries = list(corpus.scan(start))
+            assert [entry.index for entry in entries] == list(range(start, 3))
+            for entry in entries:
+                assert entry.problem is None
+                assert entry.note is not None
+                check(entry.note, expected[entry.index])
 
 
-def test_float_audio_is_kept_as_it_is(tmp_path: Path) -> None:
+def test_float_audio_is_not_changed(tmp_path: Path) -> None:
     samples = np.linspace(-1, 1, 64_000, dtype=np.float32) / 3
     note = Note(Sound(samples, 16_000), 60, 100, "a", "organ", "acoustic")
     path = write_tfrecord(tmp_path / "x.tfrecord", [encode_note(note)])
-    (found,) = NSynthTFRecord(path)
-    assert np.array_equal(found.sound.samples, samples)
+    (actual,) = NSynthTFRecord(path)
+    assert np.array_equal(actual.sound.samples, samples)
 
 
 Change = Callable[[dict[str, Any]], object]
@@ -166,10 +167,10 @@ JSON_FAULTS: list[tuple[Change, str]] = [
 
 
 @pytest.mark.parametrize(("change", "problem"), LABEL_FAULTS + JSON_FAULTS)
-def test_bad_labels_in_json_are_told_and_passed_over(
+def test_a_scan_reports_bad_labels_in_json_and_continues(
     folder: Path, notes: list[Note], change: Change, problem: str
 ) -> None:
-    labels = {note.name: entry(note) for note in notes}
+    labels = {note.name: labels_of(note) for note in notes}
     change(labels[notes[1].name])
     (folder / "examples.json").write_text(json.dumps(labels))
     for corpus, source in ((NSynthFolder(folder), folder / "examples.json"),
@@ -182,8 +183,8 @@ def test_bad_labels_in_json_are_told_and_passed_over(
         assert text.endswith("; skip bad records (--skip-bad)")
 
 
-def encoded(labels: dict[str, Any], audio: np.ndarray[Any, Any] | None) -> bytes:
-    """Labels as a TFRecord's Example, right or wrong."""
+def encode_labels(labels: dict[str, Any], audio: np.ndarray[Any, Any] | None) -> bytes:
+    """Encode labels, valid or not, as a tf.train.Example."""
     features: dict[str, Any] = {}
     for key, value in labels.items():
         values = value if isinstance(value, list) else [value]
@@ -194,12 +195,12 @@ def encoded(labels: dict[str, Any], audio: np.ndarray[Any, Any] | None) -> bytes
 
 
 @pytest.mark.parametrize(("change", "problem"), LABEL_FAULTS)
-def test_bad_labels_in_tfrecord_are_told_and_passed_over(
+def test_a_scan_reports_bad_labels_in_tfrecord_and_continues(
     tmp_path: Path, notes: list[Note], change: Change, problem: str
 ) -> None:
-    labels = entry(notes[1])
+    labels = labels_of(notes[1])
     change(labels)
-    bad = encoded(labels, notes[1].sound.samples)
+    bad = encode_labels(labels, notes[1].sound.samples)
     path = tmp_path / "x.tfrecord"
     write_tfrecord(path, [encode_note(notes[0]), bad, encode_note(notes[2])])
     first, second, third = NSynthTFRecord(path).scan()
@@ -220,15 +221,15 @@ def test_bad_labels_in_tfrecord_are_told_and_passed_over(
 def test_bad_audio_in_tfrecord(
     tmp_path: Path, notes: list[Note], audio: np.ndarray[Any, Any] | None, problem: str
 ) -> None:
-    path = write_tfrecord(tmp_path / "x.tfrecord", [encoded(entry(notes[0]), audio)])
-    (place,) = NSynthTFRecord(path).scan()
-    assert problem in str(place.problem)
+    path = write_tfrecord(tmp_path / "x.tfrecord", [encode_labels(labels_of(notes[0]), audio)])
+    (entry,) = NSynthTFRecord(path).scan()
+    assert problem in str(entry.problem)
     with pytest.raises(CorpusError, match="record 0, note"):
         list(NSynthTFRecord(path))
 
 
 def test_damaged_tfrecord(tmp_path: Path, notes: list[Note]) -> None:
-    """Wrong CRC of data: that record alone. No Example: likewise. Cut off: the last thing told."""
+    """A wrong CRC or a bad Example affects one record; a truncation is the last entry of a file."""
     good = encode_note(notes[0])
     whole = bytearray(
         write_tfrecord(tmp_path / "x.tfrecord", [good, good, b"\xff" * 9, good, good]).read_bytes()
@@ -239,27 +240,27 @@ def test_damaged_tfrecord(tmp_path: Path, notes: list[Note]) -> None:
     fine = write_tfrecord(tmp_path / "bad.tfrecord-00001-of-00002", [good])
     corpus = NSynthTFRecord([bad, fine])
     assert len(corpus) == 6
-    problems = [place.problem and place.problem.problem for place in corpus.scan()]
+    problems = [entry.problem and entry.problem.problem for entry in corpus.scan()]
     assert problems == [
         None,
         "wrong CRC of its data: the record is damaged",
         "is not a tf.train.Example",
         None,
-        f"is cut off: the file ends after {len(whole) - 1} bytes",
+        f"is truncated: the file ends after {len(whole) - 1} bytes",
         None,
     ]
-    assert [place.index for place in corpus.scan(4)] == [4, 5]
-    records = [place.problem.record for place in corpus.scan() if place.problem]
+    assert [entry.index for entry in corpus.scan(4)] == [4, 5]
+    records = [entry.problem.record for entry in corpus.scan() if entry.problem]
     assert records == ["record 1", "record 2", "record 4"]
 
 
-def test_file_that_is_no_tfrecord(tmp_path: Path) -> None:
+def test_a_file_that_is_not_tfrecord(tmp_path: Path) -> None:
     path = tmp_path / "x.tfrecord"
     path.write_bytes(b"these are words, and no frames of any kind")
-    (place,) = NSynthTFRecord(path).scan()
-    assert str(place.problem) == (
-        f"{path}: record 0: wrong CRC of its length: the file is damaged from here on, "
-        "or is no TFRecord; download it again"
+    (entry,) = NSynthTFRecord(path).scan()
+    assert str(entry.problem) == (
+        f"{path}: record 0: wrong CRC of its length: damaged from here on, "
+        "or not a TFRecord file; download it again"
     )
 
 
@@ -269,13 +270,13 @@ def test_bad_wavs(folder: Path, notes: list[Note]) -> None:
     (audio / f"{names[0]}.wav").unlink()
     (audio / f"{names[1]}.wav").write_bytes(b"RIFF and nothing more")
     Sound(notes[2].sound.samples[:100], 16_000).save(audio / f"{names[2]}.wav")
-    texts = [str(place.problem) for place in NSynthFolder(folder).scan()]
+    texts = [str(entry.problem) for entry in NSynthFolder(folder).scan()]
     assert texts[0].startswith(f'{audio / names[0]}.wav: note "{names[0]}": no such file')
     assert texts[1].startswith(f'{audio / names[1]}.wav: note "{names[1]}": is not a sound that')
     assert "audio has 100 samples, not 64000" in texts[2]
-    packed = list(NSynthArchive(pack(folder)).scan())
-    assert [place.index for place in packed] == [0, 1, 2]
-    texts = [str(place.problem) for place in packed]
+    entries = list(NSynthArchive(pack(folder)).scan())
+    assert [entry.index for entry in entries] == [0, 1, 2]
+    texts = [str(entry.problem) for entry in entries]
     assert "audio has 100 samples, not 64000" in texts[0]
     assert "is not a sound that can be read" in texts[1]
     assert f"there is no audio/{names[0]}.wav in the archive" in texts[2]
@@ -296,12 +297,12 @@ def test_bad_examples_json(folder: Path) -> None:
             assert problem in str(raised.value)
             assert "examples.json" in str(raised.value)
     path.write_text('{"x": 3}')
-    (place,) = NSynthFolder(folder).scan()
-    assert 'note "x": no such file' in str(place.problem)
+    (entry,) = NSynthFolder(folder).scan()
+    assert 'note "x": no such file' in str(entry.problem)
     path.unlink()
-    with pytest.raises(CorpusError, match=r"examples\.json: no such file; give a folder that"):
+    with pytest.raises(CorpusError, match=r"examples\.json: no such file; give a folder with"):
         NSynthFolder(folder)
-    with pytest.raises(CorpusError, match=r"holds no examples\.json; give one of NSynth's"):
+    with pytest.raises(CorpusError, match=r"has no examples\.json; give one of NSynth's"):
         NSynthArchive(pack(folder))
 
 
@@ -309,22 +310,22 @@ def test_damaged_archives(folder: Path, tmp_path: Path, notes: list[Note]) -> No
     whole = pack(folder).read_bytes()
     path = tmp_path / "bad.tar.gz"
     path.write_bytes(whole[:200])  # within the first WAV
-    with pytest.raises(CorpusError, match=r"is no whole archive: .*; download it again"):
+    with pytest.raises(CorpusError, match=r"is damaged or truncated: .*; download it again"):
         NSynthArchive(path)
     path.write_bytes(whole[:-9])  # within the compressed data's end
     *before, last = NSynthArchive(path).scan()
-    assert [place.note.name for place in before if place.note] == [n.name for n in notes[::-1]]
-    assert "is no whole archive" in str(last.problem)
+    assert [entry.note.name for entry in before if entry.note] == [n.name for n in notes[::-1]]
+    assert "is damaged or truncated" in str(last.problem)
     path.write_bytes(whole[:-8] + bytes(8))  # gzip's own checksum
-    assert "is no whole archive: crc check failed" in str(
+    assert "is damaged or truncated: crc check failed" in str(
         list(NSynthArchive(path).scan())[-1].problem
     )
     path.write_bytes(b"words" * 1000)
-    with pytest.raises(CorpusError, match="is no whole archive"):
+    with pytest.raises(CorpusError, match="is damaged or truncated"):
         NSynthArchive(path)
 
 
-def test_files_beside_the_notes_are_not_places(folder: Path, notes: list[Note]) -> None:
+def test_other_files_in_an_archive_are_ignored(folder: Path, notes: list[Note]) -> None:
     path = pack(folder, "x.tar")
     with tarfile.open(path, "a") as archive:
         for name in ("x/audio/._extra.wav", "x/README", f"x/audio/{notes[0].name}.wav"):
@@ -334,12 +335,12 @@ def test_files_beside_the_notes_are_not_places(folder: Path, notes: list[Note]) 
     assert [note.name for note in NSynthArchive(path)] == [note.name for note in notes[::-1]]
 
 
-def test_what_open_nsynth_refuses(tmp_path: Path) -> None:
+def test_open_nsynth_refuses_other_paths(tmp_path: Path) -> None:
     (tmp_path / "x.mp3").write_bytes(b"x")
     cases = {
-        tmp_path: "holds neither examples.json nor TFRecord files",
+        tmp_path: "has neither examples.json nor TFRecord files",
         tmp_path / "absent": "no such file or folder",
-        tmp_path / "x.mp3": "is none of NSynth's forms",
+        tmp_path / "x.mp3": "is in none of NSynth's formats",
     }
     for path, problem in cases.items():
         with pytest.raises(CorpusError) as raised:
@@ -354,13 +355,13 @@ def test_note_without_family_cannot_be_encoded() -> None:
 
 
 @needs_dev
-def test_the_genuine_notes() -> None:
+def test_real_notes() -> None:
     corpus = open_nsynth(DEV)
     assert len(corpus) == 990
     labels = json.loads((DEV / "examples.json").read_text())
     seen = 0
-    for place, (name, expected) in zip(corpus.scan(), labels.items(), strict=True):
-        note = place.note
+    for entry, (name, expected) in zip(corpus.scan(), labels.items(), strict=True):
+        note = entry.note
         assert note is not None
         assert (note.name, note.pitch, note.velocity, note.note_id, note.instrument_id) == (
             name, expected["pitch"], expected["velocity"], expected["note"], expected["instrument"]
@@ -375,14 +376,14 @@ def test_the_genuine_notes() -> None:
 
 
 @needs_dev
-def test_genuine_tfrecord_equals_the_wavs() -> None:
+def test_the_real_tfrecord_equals_the_wavs() -> None:
     corpus = open_nsynth(DEV.with_suffix(".tfrecord"))
     assert len(corpus) == 48
-    wanted = {note.name: note for note in corpus}
-    assert len(wanted) == 48
+    notes = {note.name: note for note in corpus}
+    assert len(notes) == 48
     names = list(json.loads((DEV / "examples.json").read_text()))
     folder = NSynthFolder(DEV)
-    for name, note in wanted.items():
-        place = next(folder.scan(names.index(name)))
-        assert place.note is not None
-        check(note, place.note)  # int16 / 32768 is exact in float32
+    for name, note in notes.items():
+        entry = next(folder.scan(names.index(name)))
+        assert entry.note is not None
+        check(note, entry.note)  # int16 / 32768 is exact in float32

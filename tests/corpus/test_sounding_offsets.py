@@ -15,20 +15,20 @@ FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = [FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2"]
 
 
-# What other people know of these sounds, too, or hear at once.
+# Instruments whose sounding pitch is well known or obvious.
 KNOWN = {
     # a piano sounds at its key
     ("keyboard_acoustic_fluidr3_gm-000-000", 60): 0,
     ("keyboard_acoustic_musescore_general_full-000-000", 21): 0,
     ("string_acoustic_fluidr3_gm-000-040", 76): 0,
-    # harmonics: the string sounds in its fourth partial
+    # harmonics: the string sounds at its fourth partial
     ("guitar_electronic_fluidr3_gm-000-031", 52): 24,
-    # stops of 16 feet; a drawbar of 5 1/3 feet beside them makes it one octave more
+    # stops of 16 feet; with a drawbar of 5 1/3 feet one octave more
     ("organ_electronic_fluidr3_gm-000-018", 60): -12,
     ("organ_acoustic_fluidr3_gm-008-019", 60): -12,
     ("organ_electronic_fluidr3_gm-000-016", 60): -24,
     ("organ_acoustic_fluidr3_gm-000-019", 60): 0,
-    # an octave below key 24 nobody hears a pitch
+    # an octave below key 24 there is no audible pitch
     ("organ_electronic_fluidr3_gm-000-018", 24): None,
     # two saws a fifth apart, and bells: no single pitch
     ("synth_lead_synthetic_fluidr3_gm-000-086", 60): None,
@@ -52,19 +52,19 @@ def test_known_sounds(instrument: str, key: int) -> None:
 
 
 def test_most_instruments_sound_at_their_key() -> None:
-    in_the_middle = [sounding_offset(instrument, 60) for instrument in load_sounding_offsets()]
-    assert in_the_middle.count(0) / len(in_the_middle) == pytest.approx(0.9, abs=0.02)
+    offsets = [sounding_offset(instrument, 60) for instrument in load_sounding_offsets()]
+    assert offsets.count(0) / len(offsets) == pytest.approx(0.9, abs=0.02)
 
 
 def test_every_melodic_preset_is_in_the_table() -> None:
     assert set(_instruments()) <= set(load_sounding_offsets())
 
 
-def test_ranges_of_an_instrument_follow_each_other_over_all_keys() -> None:
+def test_ranges_of_an_instrument_cover_all_keys_without_gaps() -> None:
     for ranges in load_sounding_offsets().values():
-        keys = [key for part in ranges for key in range(part.lowest_key, part.highest_key + 1)]
+        keys = [key for keys in ranges for key in range(keys.lowest_key, keys.highest_key + 1)]
         assert keys == list(range(PITCH_COUNT))
-        assert all(0 <= part.agreeing <= part.notes for part in ranges)
+        assert all(0 <= keys.agreeing <= keys.notes for keys in ranges)
 
 
 def test_an_unknown_instrument_is_unclear() -> None:

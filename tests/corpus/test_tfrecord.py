@@ -32,16 +32,16 @@ def reference_message() -> Any:
     field = descriptor_pb2.FieldDescriptorProto
 
     def message(name: str, *fields: tuple[str, int, int, int, str], union: bool = False) -> Any:
-        made = file.message_type.add(name=name)
+        result = file.message_type.add(name=name)
         if union:
-            made.oneof_decl.add(name="kind")
+            result.oneof_decl.add(name="kind")
         for title, number, label, kind, of in fields:
-            added = made.field.add(name=title, number=number, label=label, type=kind)
+            added = result.field.add(name=title, number=number, label=label, type=kind)
             if of:
                 added.type_name = of
             if union:
                 added.oneof_index = 0
-        return made
+        return result
 
     one, many = field.LABEL_OPTIONAL, field.LABEL_REPEATED
     message("BytesList", ("value", 1, many, field.TYPE_BYTES, ""))
@@ -79,7 +79,7 @@ feature_values = st.one_of(
 feature_maps = st.dictionaries(st.text(max_size=150), feature_values, max_size=6)
 
 
-def kind_of(values: list[Any]) -> str:
+def list_name(values: list[Any]) -> str:
     first = values[0] if values else 0.0
     return {bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(first)]
 
@@ -87,7 +87,7 @@ def kind_of(values: list[Any]) -> str:
 def reference(features: dict[str, list[Any]]) -> Any:
     message = Reference()
     for key, values in features.items():
-        getattr(message.features.feature[key], kind_of(values)).value.extend(values)
+        getattr(message.features.feature[key], list_name(values)).value.extend(values)
         if not values:
             message.features.feature[key].float_list.SetInParent()
     return message
@@ -96,9 +96,9 @@ def reference(features: dict[str, list[Any]]) -> Any:
 def check(example: Example, features: dict[str, list[Any]]) -> None:
     assert sorted(example.keys()) == sorted(features)
     for key, values in features.items():
-        kind = kind_of(values)
+        kind = list_name(values)
         if kind == "bytes_list":
-            assert example.texts(key) == values
+            assert example.byte_strings(key) == values
         elif kind == "int64_list":
             assert example.ints(key) == values
         else:
@@ -113,11 +113,11 @@ def test_reads_what_protobuf_writes(features: dict[str, list[Any]]) -> None:
 @given(feature_maps)
 def test_protobuf_reads_what_we_write(features: dict[str, list[Any]]) -> None:
     arrays: dict[str, Any] = {
-        key: np.array(values, np.float32) if kind_of(values) == "float_list" else values
+        key: np.array(values, np.float32) if list_name(values) == "float_list" else values
         for key, values in features.items()
     }
-    ours = encode_example(arrays)
-    assert Reference.FromString(ours).features == reference(features).features
+    encoded = encode_example(arrays)
+    assert Reference.FromString(encoded).features == reference(features).features
 
 
 def delimited(tag: int, content: bytes) -> bytes:
@@ -144,7 +144,7 @@ UNKNOWN = (
 
 @pytest.mark.parametrize("before", [b"", UNKNOWN])
 @pytest.mark.parametrize("after", [b"", UNKNOWN])
-def test_takes_unpacked_lists_in_any_order_among_unknown_fields(
+def test_reads_unpacked_lists_in_any_order_among_unknown_fields(
     before: bytes, after: bytes
 ) -> None:
     floats = b"".join(b"\x0d" + struct.pack("<f", value) for value in (0.5, -2.0))
@@ -156,10 +156,11 @@ def test_takes_unpacked_lists_in_any_order_among_unknown_fields(
 
     message = field_of(before + entry(b"audio", 0x12, floats)) + after
     message += field_of(entry(b"pitch", 0x1A, numbers) + after)
-    theirs = Reference.FromString(message).features.feature
-    ours = Example(memoryview(message))
-    assert ours.floats("audio").tolist() == [0.5, -2.0] == list(theirs["audio"].float_list.value)
-    assert ours.ints("pitch") == [5, -1, 128] == list(theirs["pitch"].int64_list.value)
+    expected = Reference.FromString(message).features.feature
+    actual = Example(memoryview(message))
+    assert list(expected["audio"].float_list.value) == [0.5, -2.0]
+    assert actual.floats("audio").tolist() == [0.5, -2.0]
+    assert actual.ints("pitch") == [5, -1, 128] == list(expected["pitch"].int64_list.value)
 
 
 @given(st.binary(max_size=60))
@@ -170,23 +171,23 @@ def test_random_bytes_are_read_as_protobuf_reads_them_or_refused(data: bytes) ->
     except CorpusError:
         return
     try:
-        theirs = Reference.FromString(data)
+        expected = Reference.FromString(data)
     except Exception:  # groups and text that is not UTF-8 are refused by protobuf alone
         return
-    assert sorted(keys) == sorted(theirs.features.feature)
+    assert sorted(keys) == sorted(expected.features.feature)
 
 
-@given(features=feature_maps, cut=st.floats(0, 1, exclude_max=True))
-def test_message_cut_short_is_an_error_of_ours(features: dict[str, list[Any]], cut: float) -> None:
+@given(features=feature_maps, part=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_message_is_refused(features: dict[str, list[Any]], part: float) -> None:
     whole = reference(features).SerializeToString()
-    data = whole[: math.floor(cut * len(whole))]
+    data = whole[: math.floor(part * len(whole))]
     if not data:
         return
     with pytest.raises(CorpusError, match=r"is not a tf\.train\.Example"):
         Example(memoryview(data))
 
 
-def test_packed_audio_is_a_view_and_features_are_told_apart() -> None:
+def test_packed_audio_is_a_view_and_other_types_are_refused() -> None:
     data = memoryview(encode_example({"audio": np.array([1, 2], np.float32), "pitch": [60]}))
     example = Example(data)
     audio = example.floats("audio")
@@ -198,7 +199,7 @@ def test_packed_audio_is_a_view_and_features_are_told_apart() -> None:
     with pytest.raises(CorpusError, match=r'^"audio" is a list of floats, not of integers$'):
         example.ints("audio")
     with pytest.raises(CorpusError, match=r'^"pitch" is a list of integers, not of bytes$'):
-        example.texts("pitch")
+        example.byte_strings("pitch")
 
 
 def test_floats_of_five_bytes_are_refused() -> None:
@@ -215,30 +216,31 @@ def test_masked_crc_of_known_values() -> None:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8))
-def test_frames_come_back(tmp_path_factory: pytest.TempPathFactory, records: list[bytes]) -> None:
+def test_frames_are_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, records: list[bytes]
+) -> None:
     path = write_tfrecord(tmp_path_factory.mktemp("frames") / "x.tfrecord", records)
     assert path.stat().st_size == sum(len(record) + 16 for record in records)
     if records:
         file = TFRecordFile(path)
-        assert [bytes(file.record(span)) for span in file.spans()] == records
+        assert [bytes(file.read_record(span)) for span in file.spans()] == records
     else:
         with pytest.raises(CorpusError, match="is empty; download it again"):
             TFRecordFile(path)
 
 
 @pytest.mark.parametrize("keep", [1, 11, 12, 15, 20, 35, 36, 39])
-def test_file_cut_off(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file(tmp_path: Path, keep: int) -> None:
     whole = write_tfrecord(tmp_path / "whole.tfrecord", [b"12345678", b"12345678"]).read_bytes()
-    path = tmp_path / "cut.tfrecord"
+    path = tmp_path / "truncated.tfrecord"
     path.write_bytes(whole[:keep])
     records = []
     file = TFRecordFile(path)
     with pytest.raises(CorpusError) as raised:
-        records.extend(bytes(file.record(span)) for span in file.spans())
-    place = keep // 24
-    assert str(raised.value) == (
-        f"{path}: record {place}: is cut off: the file ends after {keep} bytes; download it again"
-    )
+        records.extend(bytes(file.read_record(span)) for span in file.spans())
+    number = keep // 24
+    problem = f"is truncated: the file ends after {keep} bytes; download it again"
+    assert str(raised.value) == f"{path}: record {number}: {problem}"
 
 
 def test_wrong_crcs(tmp_path: Path) -> None:
@@ -248,15 +250,15 @@ def test_wrong_crcs(tmp_path: Path) -> None:
     path = tmp_path / "bad.tfrecord"
     path.write_bytes(whole)
     file = TFRecordFile(path)
-    walk = file.spans()
-    assert bytes(file.record(next(walk))) == b"12345678"
+    spans = file.spans()
+    assert bytes(file.read_record(next(spans))) == b"12345678"
     with pytest.raises(CorpusError, match="wrong CRC of its data: the record is damaged"):
-        file.record(next(walk))
+        file.read_record(next(spans))
     with pytest.raises(CorpusError, match="record 2: wrong CRC of its length"):
-        next(walk)
+        next(spans)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     packed = tmp_path / "packed.tfrecord"
     packed.write_bytes(b"\x1f\x8b" + bytes(40))
     with pytest.raises(CorpusError, match="is compressed by gzip; gunzip it first"):
@@ -268,19 +270,19 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not DEV.exists(), reason=f"no {DEV}")
-def test_tensorflows_own_file_reads_as_by_protobuf() -> None:
+def test_tensorflows_own_file_is_read_as_by_protobuf() -> None:
     file = TFRecordFile(DEV)
     spans = list(file.spans())
     assert len(spans) == 48
     for span in spans:
-        data = file.record(span)
-        ours, theirs = Example(data), Reference.FromString(bytes(data)).features.feature
-        assert sorted(ours.keys()) == sorted(theirs)
-        for key, feature in theirs.items():
+        data = file.read_record(span)
+        actual, expected = Example(data), Reference.FromString(bytes(data)).features.feature
+        assert sorted(actual.keys()) == sorted(expected)
+        for key, feature in expected.items():
             kind = feature.WhichOneof("kind")
             if kind == "bytes_list":
-                assert ours.texts(key) == list(feature.bytes_list.value)
+                assert actual.byte_strings(key) == list(feature.bytes_list.value)
             elif kind == "int64_list":
-                assert ours.ints(key) == list(feature.int64_list.value)
+                assert actual.ints(key) == list(feature.int64_list.value)
             else:
-                assert np.array_equal(ours.floats(key), np.array(feature.float_list.value, "f4"))
+                assert np.array_equal(actual.floats(key), np.array(feature.float_list.value, "f4"))

@@ -1,11 +1,10 @@
-"""Downloading NSynth's published archives, which are large: go on where the last try broke off.
+"""Downloading NSynth's published archives, which are large, with resumption and checksums.
 
-While a file comes in it is ``NAME.part``; beside it ``NAME.part.json`` keeps what the server said
-of it. A later try asks for the rest only (HTTP ``Range``), and only if the file on the server is
-still the same (``If-Range`` with its ETag or date: RFC 9110). It gets its name only when it is
-whole: as long as the server said, and with the checksum that the user gave or that the server
-publishes. NSynth lies in Google Cloud Storage, which sends ``x-goog-hash: crc32c=…,md5=…`` in
-base64.
+An incomplete file is ``NAME.part``, with the server's metadata in ``NAME.part.json``. A later
+attempt requests the rest only (HTTP ``Range``), and only if the file on the server is still the
+same (``If-Range`` with its ETag or date: RFC 9110). The file is renamed when it is complete: it has
+the length that the server announced, and the checksum that the user gave or the server publishes.
+NSynth is in Google Cloud Storage, which sends ``x-goog-hash: crc32c=…,md5=…`` in base64.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Progress = Callable[[int, int | None], None]
 
 CHUNK_BYTES = 1 << 20  # bytes read at a time
 TIMEOUT_SECONDS = 60.0  # s without a byte until a connection counts as broken
-MAX_PAUSE_SECONDS = 60.0  # s between two tries
+MAX_PAUSE_SECONDS = 60.0  # s between two attempts
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class Archive:
     Attributes:
         part: ``train``, ``valid`` or ``test``; no instrument of train is in the other two.
         form: ``tfrecord`` or ``jsonwav``.
-        notes: how many notes it holds.
+        notes: number of notes.
         licence: SPDX identifier.
-        citation: who made it.
+        citation: authors and publication.
     """
 
     part: str
@@ -60,7 +59,7 @@ class Archive:
 
     @property
     def url(self) -> str:
-        """Where it is published."""
+        """Address of the file."""
         suffix = {"tfrecord": "tfrecord", "jsonwav": "jsonwav.tar.gz"}[self.form]
         return f"http://download.magenta.tensorflow.org/datasets/nsynth/nsynth-{self.part}.{suffix}"
 
@@ -74,7 +73,7 @@ ARCHIVES = {
 
 @dataclass(frozen=True)
 class _Remote:
-    """What the server said of the file, kept beside the part that is here."""
+    """The server's metadata of the file, saved beside the incomplete file."""
 
     url: str
     validator: str = ""  # for If-Range: a strong ETag, or else the date of the last change
@@ -82,8 +81,8 @@ class _Remote:
     hashes: dict[str, str] = field(default_factory=dict)  # algorithm → hexadecimal digest
 
 
-class _BrokenOffError(Exception):
-    """The connection failed in a way that may pass."""
+class _InterruptedError(Exception):
+    """The connection failed in a way that may be temporary."""
 
 
 def download(
@@ -95,19 +94,19 @@ def download(
     tries: int = 6,
     pause: float = 1.0,
 ) -> Path:
-    """Download a file, continuing an earlier try, and check it.
+    """Download a file, resuming an earlier attempt, and check it.
 
     Args:
         source: a name in ``ARCHIVES`` (``nsynth-test.jsonwav``), or any http(s) URL.
-        folder: where the file goes; made if absent. A file of that name which is there already
-            is kept (and checked against ``checksum``).
+        folder: folder of the file; created if missing. An existing file of that name is kept, and
+            checked against ``checksum``.
         checksum: SHA-256 (64 hexadecimal digits) or MD5 (32) that the file must have.
-        progress: called with the bytes that are here and the bytes in all, None if not known.
-        tries: how often in a row a connection may bring nothing new before this gives up.
-        pause: s to wait after the first such try; doubled after each.
+        progress: called with the number of bytes so far and in total, None if unknown.
+        tries: number of connections in a row without new data after which it fails.
+        pause: s to wait after the first of them; doubled after each.
 
     Returns:
-        The path of the whole file.
+        The path of the complete file.
 
     Raises:
         EarsError: there is no such file, no connection, no space, or the checksum is wrong.
@@ -116,70 +115,70 @@ def download(
     name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
     if urllib.parse.urlsplit(url).scheme not in ("http", "https") or not name:
         raise CorpusError(
-            "is neither a URL nor a name of NSynth's",
+            "is neither a URL nor an archive of NSynth",
             path=source,
             remedy=f"give http(s)://… or one of {', '.join(ARCHIVES)}",
         )
-    wanted = _user_hash(checksum)
+    expected = _parse_checksum(checksum)
     target = make_folder(Path(folder)) / name
     if target.exists():
-        hashes = _Hashes(wanted)
-        hashes.catch_up(target, target.stat().st_size if wanted else 0)
+        hashes = _Hashes(expected)
+        hashes.read_file(target, target.stat().st_size if expected else 0)
         if wrong := hashes.mismatch():
             raise CorpusError(
                 wrong, path=target, remedy="check the checksum, or delete the file and run it again"
             )
         return target
-    fetch = _Fetch(url, target, wanted, progress or (lambda done, size: None))
-    furthest, in_vain = fetch.done, 0
+    transfer = _Transfer(url, target, expected, progress or (lambda done, size: None))
+    most, failures = transfer.done, 0
     while True:
         try:
-            return fetch.run()
-        except _BrokenOffError as error:
-            in_vain = 0 if fetch.done > furthest else in_vain + 1
-            furthest = max(furthest, fetch.done)
-            if in_vain >= tries:
+            return transfer.run()
+        except _InterruptedError as error:
+            failures = 0 if transfer.done > most else failures + 1
+            most = max(most, transfer.done)
+            if failures >= tries:
                 raise CorpusError(
-                    f"the download broke off: {error}",
+                    f"the download was interrupted: {error}",
                     path=url,
-                    remedy="check the network and run it again; it goes on where it stopped",
+                    remedy="check the network and run it again; it will be resumed",
                 ) from error
-        time.sleep(min(pause * 2 ** max(in_vain - 1, 0), MAX_PAUSE_SECONDS))
+        time.sleep(min(pause * 2 ** max(failures - 1, 0), MAX_PAUSE_SECONDS))
 
 
-class _Fetch:
-    """One file on its way here."""
+class _Transfer:
+    """The download of one file."""
 
     def __init__(
-        self, url: str, target: Path, wanted: Mapping[str, str], progress: Progress
+        self, url: str, target: Path, expected: Mapping[str, str], progress: Progress
     ) -> None:
         self.url = url
         self.target = target
         self.part = target.with_name(f"{target.name}.part")
-        self.notes = target.with_name(f"{target.name}.part.json")
-        self.wanted = wanted
+        self.metadata = target.with_name(f"{target.name}.part.json")
+        self.expected = expected
         self.progress = progress
-        self.remote = self._remembered()
+        self.remote = self._load_metadata()
         self.done = self.part.stat().st_size if self.remote.validator and self.part.exists() else 0
-        self.hashes = _Hashes({**self.remote.hashes, **wanted})
+        self.hashes = _Hashes({**self.remote.hashes, **expected})
 
-    def _remembered(self) -> _Remote:
-        """What an earlier try noted; nothing where there is none, or it was of another URL."""
+    def _load_metadata(self) -> _Remote:
+        """Metadata saved by an earlier attempt; empty if there is none, or for another URL."""
         try:
-            remote = _Remote(**json.loads(self.notes.read_text(encoding="utf-8")))
+            remote = _Remote(**json.loads(self.metadata.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return _Remote(self.url)
         return remote if remote.url == self.url else _Remote(self.url)
 
     def run(self) -> Path:
-        """Ask for what is not here yet, write it, check the whole.
+        """Request and write the missing data, check the complete file and rename it.
 
         Raises:
-            _BrokenOffError: the connection failed; what came is kept.
+            _InterruptedError: the connection failed; the data so far are kept.
         """
         if self.done != self.remote.size and not self.remote.validator:
-            self._forget()  # nothing would tell whether the rest is of the same file
-        self.hashes.catch_up(self.part, self.done)
+            self._restart()  # the rest could be of another version of the file
+        self.hashes.read_file(self.part, self.done)
         if self.remote.size is None or self.done != self.remote.size:
             request = urllib.request.Request(self.url, headers={"User-Agent": "mechanical-ears"})
             if self.done:
@@ -189,49 +188,46 @@ class _Fetch:
                 with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                     self._receive(response)
             except urllib.error.HTTPError as error:
-                self._refused(error)
+                self._raise_http_error(error)
             except http.client.InvalidURL as error:
                 raise CorpusError(
                     "is not a valid address", path=self.url, remedy="check it"
                 ) from error
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
-                raise _BrokenOffError(str(reason) or type(reason).__name__) from error
+                raise _InterruptedError(str(reason) or type(reason).__name__) from error
         return self._finish()
 
-    def _refused(self, error: urllib.error.HTTPError) -> None:
-        if error.code == 416:  # the part is longer than the file: begin again
-            self._forget()
-            raise _BrokenOffError("the server has no such range") from error
+    def _raise_http_error(self, error: urllib.error.HTTPError) -> None:
+        if error.code == 416:  # the part is longer than the file
+            self._restart()
+            raise _InterruptedError("the server does not have the range") from error
         if error.code in (408, 429) or error.code >= 500:
-            raise _BrokenOffError(f"the server answers {error.code} {error.reason}") from error
+            raise _InterruptedError(f"the server responds {error.code} {error.reason}") from error
         raise CorpusError(
-            f"the server answers {error.code} {error.reason}",
+            f"the server responds {error.code} {error.reason}",
             path=self.url,
             remedy="check the address",
         ) from error
 
-    def _forget(self) -> None:
+    def _restart(self, remote: _Remote | None = None) -> None:
+        """Delete the data so far and start from the beginning of the file."""
         self.part.unlink(missing_ok=True)
-        self.notes.unlink(missing_ok=True)
-        self._begin(_Remote(self.url))
-
-    def _begin(self, remote: _Remote) -> None:
-        self.remote, self.done = remote, 0
-        self.hashes = _Hashes({**remote.hashes, **self.wanted})
+        self.metadata.unlink(missing_ok=True)
+        self.remote, self.done = remote or _Remote(self.url), 0
+        self.hashes = _Hashes({**self.remote.hashes, **self.expected})
 
     def _receive(self, response: http.client.HTTPResponse) -> None:
         headers = response.headers
         if response.status == 206:
-            found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+            match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
             size = self.remote.size
-            if not found or int(found[1]) != self.done or found[2] not in ("*", str(size)):
-                self._forget()
-                raise _BrokenOffError("the server sent another range than was asked for")
-        else:  # the whole file: a first try, a file that has changed, or a server without ranges
+            if not match or int(match[1]) != self.done or match[2] not in ("*", str(size)):
+                self._restart()
+                raise _InterruptedError("the server sent another range than requested")
+        else:  # the whole file: a first attempt, a changed file, or a server without ranges
             length = headers.get("Content-Length", "")
-            self._forget()  # what is here must not pass for a part of the new file
-            self._begin(
+            self._restart(
                 _Remote(
                     self.url,
                     _validator(headers),
@@ -239,7 +235,7 @@ class _Fetch:
                     _published_hashes(headers),
                 )
             )
-            write_json(self.notes, asdict(self.remote))
+            write_json(self.metadata, asdict(self.remote))
         self._check_space()
         try:
             file = self.part.open("ab" if self.done else "wb")
@@ -270,82 +266,82 @@ class _Fetch:
             self.done += len(chunk)
             self.progress(self.done, self.remote.size)
         if self.remote.size is not None and self.done < self.remote.size:
-            raise _BrokenOffError(f"{self.done} of {self.remote.size} bytes came")
+            raise _InterruptedError(f"{self.done} of {self.remote.size} bytes received")
 
     def _finish(self) -> Path:
         if wrong := self.hashes.mismatch():
             bad = self.target.with_name(f"{self.target.name}.bad")
             self.part.replace(bad)
-            self._forget()
+            self._restart()
             raise CorpusError(
-                f"{wrong}; it is set aside as {bad.name}",
+                f"{wrong}; it is renamed to {bad.name}",
                 path=self.target,
                 remedy="check the checksum, or delete that file and run it again",
             )
         self.part.replace(self.target)
-        self.notes.unlink(missing_ok=True)
+        self.metadata.unlink(missing_ok=True)
         return self.target
 
 
 class _Hashes:
-    """Digests of the bytes so far, of each algorithm that a digest is known of.
+    """Running digests of a file and the expected ones.
 
     Args:
-        wanted: algorithm (``sha256``, ``md5``, ``crc32c``) → hexadecimal digest.
+        expected: algorithm (``sha256``, ``md5``, ``crc32c``) → hexadecimal digest.
     """
 
-    def __init__(self, wanted: Mapping[str, str]) -> None:
-        self.wanted = wanted
-        self.seen = 0  # bytes
+    def __init__(self, expected: Mapping[str, str]) -> None:
+        self.expected = expected
+        self.count = 0  # bytes
         self._states = {
             name: google_crc32c.Checksum() if name == "crc32c" else hashlib.new(name)
-            for name in wanted
+            for name in expected
         }
 
     def update(self, data: bytes) -> None:
-        self.seen += len(data)
+        self.count += len(data)
         for state in self._states.values():
             state.update(data)
 
-    def catch_up(self, path: Path, size: int) -> None:
-        """Take in the bytes of the file from those seen up to ``size``."""
-        if self.seen >= size:
+    def read_file(self, path: Path, size: int) -> None:
+        """Add the bytes of a file from the current count up to ``size``."""
+        if self.count >= size:
             return
         with path.open("rb") as file:
-            file.seek(self.seen)
-            while self.seen < size and (data := file.read(min(CHUNK_BYTES, size - self.seen))):
+            file.seek(self.count)
+            while self.count < size and (data := file.read(min(CHUNK_BYTES, size - self.count))):
                 self.update(data)
 
     def mismatch(self) -> str:
-        """What is wrong, in words; empty where each digest is as wanted."""
-        for name, digest in self.wanted.items():
-            found = self._states[name].hexdigest()
-            found = found.decode() if isinstance(found, bytes) else found
-            if found != digest:
-                return f"its {name.upper()} is {found}, not {digest}"
+        """Description of a wrong digest; empty if all are as expected."""
+        for name, digest in self.expected.items():
+            actual = self._states[name].hexdigest()
+            actual = actual.decode() if isinstance(actual, bytes) else actual
+            if actual != digest:
+                return f"its {name.upper()} is {actual}, not {digest}"
         return ""
 
 
-def _user_hash(checksum: str | None) -> dict[str, str]:
+def _parse_checksum(checksum: str | None) -> dict[str, str]:
     if checksum is None:
         return {}
     name = {64: "sha256", 32: "md5"}.get(len(checksum))
     if name is None or not re.fullmatch("[0-9a-fA-F]+", checksum):
         raise CorpusError(
-            f'the checksum "{checksum}" is no SHA-256 and no MD5',
+            f'the checksum "{checksum}" is neither SHA-256 nor MD5',
             remedy="give 64 or 32 hexadecimal digits",
         )
     return {name: checksum.lower()}
 
 
 def _validator(headers: Message) -> str:
-    """What If-Range can compare: an ETag that is not weak, or the date of the last change."""
+    """Value for If-Range: a strong ETag, or the date of the last change."""
     etag = str(headers.get("ETag", ""))
     return etag if etag.startswith('"') else str(headers.get("Last-Modified", ""))
 
 
 def _published_hashes(headers: Message) -> dict[str, str]:
-    """Google Cloud Storage's digests of the stored file, where they are of the bytes sent."""
+    """Google Cloud Storage's digests, unless the stored file is compressed and the sent one not."""
     if headers.get("x-goog-stored-content-encoding", "identity") != "identity":
         return {}
     hashes = {}

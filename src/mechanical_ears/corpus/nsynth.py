@@ -1,8 +1,8 @@
-"""NSynth in each form it is published in: TFRecord files, a folder of JSON and WAV, their archive.
+"""NSynth in its published formats: TFRecord files, a folder of JSON and WAV, or its archive.
 
-NSynth holds 305,979 notes of 1,006 instruments, each 4 s at 16 kHz: Engel et al., "Neural Audio
-Synthesis of Musical Notes with WaveNet Autoencoders" (2017). Other notes in the same forms are read
-just the same. Everything is streamed: a record is read when its turn comes, and kept by nobody.
+NSynth has 305,979 notes of 1,006 instruments, each 4 s at 16 kHz: Engel et al., "Neural Audio
+Synthesis of Musical Notes with WaveNet Autoencoders" (2017). Other notes in the same formats can be
+read as well. Records are streamed and not kept in memory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mechanical_ears.sound import Sound
 
 
 class NSynthTFRecord(Corpus):
-    """NSynth in TFRecord form: one file, or the shards of it in order.
+    """NSynth as TFRecord: one file, or its shards in order.
 
     Args:
         paths: the file or files.
@@ -46,58 +46,56 @@ class NSynthTFRecord(Corpus):
     sample_rate = NOTE_SAMPLE_RATE
 
     def __init__(self, paths: str | Path | Sequence[str | Path]) -> None:
-        several = [paths] if isinstance(paths, str | Path) else list(paths)
-        self.paths = tuple(Path(path) for path in several)
+        files = [paths] if isinstance(paths, str | Path) else paths
+        self.paths = tuple(Path(path) for path in files)
         self.provenance = nsynth_provenance({})
         self._count: int | None = None
         for path in self.paths:
             TFRecordFile(path)
 
     def __len__(self) -> int:
-        """Number of records; the end of a file that is cut off counts as a bad one."""
+        """Number of records, including bad ones; the end of a truncated file counts as one."""
         if self._count is None:
             self._count = sum(1 for _ in self._walk())
         return self._count
 
     def _walk(self) -> Iterator[tuple[TFRecordFile, int, tuple[int, int] | CorpusError]]:
-        """Where each record lies, or, last in its file, why the walk cannot go on in that file."""
+        """File, number and position of each record; a problem instead of the rest of a file."""
         for path in self.paths:
             file = TFRecordFile(path)
-            place = -1
+            number = -1
             try:
-                for place, span in enumerate(file.spans()):
-                    yield file, place, span
+                for number, span in enumerate(file.spans()):
+                    yield file, number, span
             except CorpusError as problem:
-                yield file, place + 1, problem
+                yield file, number + 1, problem
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the records from ``start`` on; those before it are passed over by their headers."""
-        for index, (file, place, span) in enumerate(self._walk()):
+        """Iterate over the records from ``start``; only the headers of earlier ones are read."""
+        for index, (file, number, span) in enumerate(self._walk()):
             if index < start:
                 continue
             if isinstance(span, CorpusError):
                 yield CorpusEntry(index, problem=span)
                 continue
-            name = f"record {place}"
+            name = f"record {number}"
             try:
-                example = Example(file.record(span))
+                example = Example(file.read_record(span))
                 name += example_name(example)
                 note = note_from_labels(example_labels(example), example_sound(example))
                 yield CorpusEntry(index, note)
             except EarsError as error:
-                yield _bad(index, error, file.path, name)
+                yield _bad_entry(index, error, file.path, name)
 
 
-def _bad(index: int, error: EarsError, path: Path, record: str) -> CorpusEntry:
+def _bad_entry(index: int, error: EarsError, path: Path, record: str) -> CorpusEntry:
     remedy = error.remedy or "skip bad records (--skip-bad)"
     problem = CorpusError(error.problem, path=path, record=record, remedy=remedy)
     return CorpusEntry(index, problem=problem)
 
 
 class NSynthFolder(Corpus):
-    """NSynth in JSON/WAV form: a folder with ``examples.json`` and ``audio/*.wav``.
-
-    The order is that of ``examples.json``.
+    """NSynth as a folder with ``examples.json`` and ``audio/*.wav``, in the order of the JSON file.
 
     Args:
         folder: the folder.
@@ -115,7 +113,7 @@ class NSynthFolder(Corpus):
             text = path.read_bytes()
         except FileNotFoundError as error:
             raise CorpusError(
-                "no such file", path=path, remedy="give a folder that holds it beside audio/"
+                "no such file", path=path, remedy="give a folder with it and audio/"
             ) from error
         except OSError as error:
             raise CorpusError(f"cannot be read: {error.strerror}", path=path) from error
@@ -126,15 +124,15 @@ class NSynthFolder(Corpus):
         return len(self._labels)
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the entries from ``start`` on."""
+        """Iterate over the entries of ``examples.json`` from ``start``."""
         for index, (name, labels) in enumerate(self._labels.items()):
             if index >= start:
                 wav = self.folder / "audio" / f"{name}.wav"
                 source = self.folder / LABELS_FILE
-                yield _scanned(index, name, labels, source, wav, partial(Sound.load, wav))
+                yield _load_entry(index, name, labels, source, wav, partial(Sound.load, wav))
 
 
-def _scanned(
+def _load_entry(
     index: int,
     name: str,
     labels: object,
@@ -142,44 +140,45 @@ def _scanned(
     wav: Path,
     load: Callable[[], Sound],
 ) -> CorpusEntry:
-    """The note of one entry; an error in its labels names ``source``, in its sound ``wav``."""
+    """Load one note; an error in its labels is in ``source``, an error in its sound in ``wav``."""
     record = f'note "{name}"'
     try:
         sound = load()
     except (EarsError, OSError) as error:
         problem = error.problem if isinstance(error, EarsError) else str(error.strerror)
-        return _bad(index, SoundError(problem), wav, record)
+        return _bad_entry(index, SoundError(problem), wav, record)
     try:
         return CorpusEntry(index, note_from_labels(labels, sound))
     except CorpusError as error:
-        return _bad(index, error, source, record)
+        return _bad_entry(index, error, source, record)
 
 
 class NSynthArchive(Corpus):
     """NSynth's published ``nsynth-*.jsonwav.tar.gz``, read as a stream without unpacking it.
 
-    The order is that of the WAV files in the archive, then the notes whose WAV is not in it. To
-    scan from a later place, the archive is decompressed up to there again.
+    The order is that of the WAV files in the archive, followed by the notes without a WAV file. A
+    scan from a later index decompresses the archive up to it again.
 
     Args:
         path: the archive, compressed by gzip or not.
 
     Raises:
-        CorpusError: it is no archive, is damaged before its labels, or holds no ``examples.json``.
+        CorpusError: it is not an archive, is damaged before its labels, or has no
+            ``examples.json``.
     """
 
     sample_rate = NOTE_SAMPLE_RATE
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        found = next(self._members(_is_labels), None)
-        if found is None:
+        labels = next(self._members(_is_labels), None)
+        if labels is None:
             raise CorpusError(
-                f"holds no {LABELS_FILE}",
+                f"has no {LABELS_FILE}",
                 path=self.path,
                 remedy="give one of NSynth's jsonwav archives",
             )
-        member, text = found
+        member, text = labels
         self._labels = parse_labels(text, self.path / member)
         self.provenance = nsynth_provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
 
@@ -187,10 +186,10 @@ class NSynthArchive(Corpus):
         return len(self._labels)
 
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
-        """Walk the notes from ``start`` on.
+        """Iterate over the notes from ``start``.
 
-        An archive that is damaged behind its labels ends there, with the damage as the last thing
-        told (even behind the last note, where only gzip's checksum finds that some byte is wrong).
+        If the archive is damaged after its labels, the last entry reports the damage (even after
+        the last note, where only gzip's checksum shows that a byte is wrong).
         """
         missing = dict.fromkeys(self._labels)
         index = 0
@@ -201,43 +200,43 @@ class NSynthArchive(Corpus):
                     continue
                 del missing[name]
                 if index >= start:
-                    load = partial(_decoded, wav)
+                    load = partial(_decode, wav)
                     labels = self._labels[name]
-                    yield _scanned(index, name, labels, self.path, self.path / member, load)
+                    yield _load_entry(index, name, labels, self.path, self.path / member, load)
                 index += 1
         except CorpusError as problem:
             if index >= start:
                 yield CorpusEntry(index, problem=problem)
             return
-        for place, name in enumerate(missing, start=index):
-            if place >= start:
+        for number, name in enumerate(missing, start=index):
+            if number >= start:
                 error = CorpusError(f"there is no audio/{name}.wav in the archive")
-                yield _bad(place, error, self.path, f'note "{name}"')
+                yield _bad_entry(number, error, self.path, f'note "{name}"')
 
-    def _members(self, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[str, bytes]]:
-        """Names and contents of the wanted files in the archive, in its order.
+    def _members(self, select: Callable[[PurePosixPath], bool]) -> Iterator[tuple[str, bytes]]:
+        """Names and contents of the selected files in the archive, in its order.
 
         At the end the rest of the stream is read, so that gzip checks its checksum.
         """
-        with self._told(), self.path.open("rb") as raw, _unpacked(raw) as stream:
+        with self._errors(), self.path.open("rb") as raw, _decompress(raw) as stream:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 while (member := archive.next()) is not None:
-                    # It would remember each of the 289,205 files of the archive.
+                    # tarfile would keep a record of each of the 289,205 files in memory.
                     archive.members.clear()  # type: ignore[attr-defined]
-                    if member.isreg() and wanted(PurePosixPath(member.name)):
+                    if member.isreg() and select(PurePosixPath(member.name)):
                         file = archive.extractfile(member)
                         yield member.name, file.read() if file else b""
             while stream.read(1 << 20):
                 pass
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say in one line what tarfile, gzip or the system complain of."""
+    def _errors(self) -> Iterator[None]:
+        """Raise errors of tarfile, gzip and the system as a ``CorpusError``."""
         try:
             yield
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise CorpusError(
-                f"is no whole archive: {str(error).rstrip('.').lower()}",
+                f"is damaged or truncated: {str(error).rstrip('.').lower()}",
                 path=self.path,
                 remedy="download it again",
             ) from error
@@ -249,9 +248,9 @@ class NSynthArchive(Corpus):
             ) from error
 
 
-def _unpacked(raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
-    packed = raw.peek(2)[:2] == b"\x1f\x8b"
-    return gzip.GzipFile(fileobj=raw) if packed else raw
+def _decompress(raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
+    compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+    return gzip.GzipFile(fileobj=raw) if compressed else raw
 
 
 def _is_labels(path: PurePosixPath) -> bool:
@@ -262,26 +261,26 @@ def _is_wav(path: PurePosixPath) -> bool:
     return path.suffix == ".wav" and path.parent.name == "audio"
 
 
-def _decoded(wav: bytes) -> Sound:
-    """A WAV file in memory, decoded as `Sound.load` does one on disk."""
+def _decode(wav: bytes) -> Sound:
+    """Decode a WAV file in memory, as `Sound.load` does on disk."""
     import soundfile
 
     try:
-        channels, sample_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+        samples, sample_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise SoundError("is not a sound that can be read") from error
-    return Sound(channels.mean(axis=1), int(sample_rate))
+    return Sound(samples, int(sample_rate)).mono()
 
 
 def open_nsynth(path: str | Path) -> Corpus:
-    """Open NSynth in whatever form lies at ``path``.
+    """Open NSynth in any of its formats.
 
     Args:
         path: a folder with ``examples.json``, that file itself, a folder of TFRecord files (shards
-            are taken in the order of their names), a TFRecord file, or a jsonwav archive.
+            in the order of their names), a TFRecord file, or a jsonwav archive.
 
     Raises:
-        CorpusError: nothing of that kind is there.
+        CorpusError: the path is none of these.
     """
     path = Path(path)
     if path.is_dir():
@@ -290,7 +289,7 @@ def open_nsynth(path: str | Path) -> Corpus:
         shards = sorted(file for file in path.iterdir() if _is_tfrecord(file))
         if shards:
             return NSynthTFRecord(shards)
-        problem = f"holds neither {LABELS_FILE} nor TFRecord files"
+        problem = f"has neither {LABELS_FILE} nor TFRecord files"
     elif not path.exists():
         problem = "no such file or folder"
     elif path.name == LABELS_FILE:
@@ -300,7 +299,7 @@ def open_nsynth(path: str | Path) -> Corpus:
     elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
         return NSynthArchive(path)
     else:
-        problem = "is none of NSynth's forms"
+        problem = "is in none of NSynth's formats"
     raise CorpusError(
         problem,
         path=path,
@@ -309,5 +308,5 @@ def open_nsynth(path: str | Path) -> Corpus:
 
 
 def _is_tfrecord(path: Path) -> bool:
-    """Whether the file is called ``NAME.tfrecord`` or ``NAME.tfrecord-00001-of-00010``."""
+    """Whether the file is named ``NAME.tfrecord`` or ``NAME.tfrecord-00001-of-00010``."""
     return path.is_file() and (path.suffix == ".tfrecord" or ".tfrecord-" in path.name)

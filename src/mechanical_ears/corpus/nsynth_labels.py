@@ -1,7 +1,7 @@
-"""NSynth's labels: what an entry of examples.json or a tf.train.Example says of a note, checked.
+"""NSynth's labels: reading and checking entries of examples.json and tf.train.Example messages.
 
 The schema is that of Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet
-Autoencoders" (2017): numbers for family and source are places in ``FAMILIES`` and ``SOURCES``,
+Autoencoders" (2017): numbers for family and source are indices in ``FAMILIES`` and ``SOURCES``,
 qualities are ten of 0 and 1 in the order of ``QUALITIES``, audio is 4 s at 16 kHz.
 """
 
@@ -43,12 +43,12 @@ _INDICES = {"instrument_family": FAMILIES, "instrument_source": SOURCES}
 
 
 def nsynth_provenance(files: dict[str, str]) -> Provenance:
-    """NSynth's, with the SHA-256 of the files that were hashed."""
+    """Provenance of NSynth, with the SHA-256 of its files by name."""
     return Provenance("NSynth", LICENCE, CITATION, files)
 
 
 def parse_labels(text: bytes, path: Path) -> dict[str, object]:
-    """The entries of examples.json by the name of the note; their labels are not checked yet.
+    """Parse examples.json: labels, not yet checked, by the name of the note.
 
     Raises:
         CorpusError: it is not JSON, or not an object.
@@ -66,29 +66,29 @@ def parse_labels(text: bytes, path: Path) -> dict[str, object]:
         raise CorpusError("is not JSON", path=path, remedy="unpack or download it again") from error
     if not isinstance(labels, dict):
         raise CorpusError(
-            f"is {_shown(labels)}, not an object of notes",
+            f"is {_abbreviate(labels)}, not an object of notes",
             path=path,
-            remedy="give NSynth's own examples.json",
+            remedy="give NSynth's examples.json",
         )
     return labels
 
 
 def note_from_labels(labels: object, sound: Sound) -> Note:
-    """The note of an entry in NSynth's vocabulary.
+    """Make a note from an entry of examples.json.
 
     Raises:
         CorpusError: a key is missing, of the wrong type or out of range, or the sound is not 4 s
             at 16 kHz.
     """
     if not isinstance(labels, dict):
-        raise CorpusError(f"is {_shown(labels)}, not an object with labels")
+        raise CorpusError(f"is {_abbreviate(labels)}, not an object with labels")
     numbers = {key: _integer(labels, key) for key in (*_INTEGERS, *_INDICES)}
     for key, names in _INDICES.items():
         if not 0 <= numbers[key] < len(names):
             raise CorpusError(f'"{key}" is {numbers[key]}, outside 0..{len(names) - 1}')
     instrument = _label(labels, "instrument_str")
     if not isinstance(instrument, str) or not instrument:
-        raise CorpusError(f'"instrument_str" is {_shown(instrument)}, not a name')
+        raise CorpusError(f'"instrument_str" is {_abbreviate(instrument)}, not a name')
     for rate in (numbers["sample_rate"], sound.sample_rate):
         if rate != NOTE_SAMPLE_RATE:
             raise CorpusError(f"sample rate is {rate} Hz, not {NOTE_SAMPLE_RATE} Hz")
@@ -116,7 +116,7 @@ def _label(labels: Mapping[str, object], key: str) -> object:
 def _integer(labels: Mapping[str, object], key: str) -> int:
     value = _label(labels, key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise CorpusError(f'"{key}" is {_shown(value)}, not an integer')
+        raise CorpusError(f'"{key}" is {_abbreviate(value)}, not an integer')
     return value
 
 
@@ -127,43 +127,43 @@ def _qualities(labels: Mapping[str, object]) -> tuple[str, ...]:
         or len(flags) != len(QUALITIES)
         or any(type(flag) is not int or flag not in (0, 1) for flag in flags)
     ):
-        raise CorpusError(f'"qualities" is {_shown(flags)}, not ten of 0 and 1')
+        raise CorpusError(f'"qualities" is {_abbreviate(flags)}, not ten of 0 and 1')
     return tuple(name for name, flag in zip(QUALITIES, flags, strict=True) if flag)
 
 
-def _shown(value: object) -> str:
-    """A JSON value in an error's words, cut to one short line."""
+def _abbreviate(value: object) -> str:
+    """A JSON value for an error message, as one short line."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def example_name(example: Example) -> str:
-    """What an error adds to the record's number: NSynth's note string, where it has one."""
+    """NSynth's note string for an error message; empty if there is none."""
     try:
-        return f', note "{example.texts("note_str")[0].decode("utf-8", "replace")}"'
+        return f', note "{example.byte_strings("note_str")[0].decode("utf-8", "replace")}"'
     except (CorpusError, IndexError):
         return ""
 
 
 def example_labels(example: Example) -> dict[str, object]:
-    """The labels of a TFRecord's example in the form of an entry of examples.json."""
+    """Labels of an example, in the format of an entry of examples.json."""
     labels: dict[str, object] = {
-        key: _only(example.ints(key), key) for key in (*_INTEGERS, *_INDICES)
+        key: _single(example.ints(key), key) for key in (*_INTEGERS, *_INDICES)
     }
-    instrument = _only(example.texts("instrument_str"), "instrument_str")
+    instrument = _single(example.byte_strings("instrument_str"), "instrument_str")
     labels["instrument_str"] = instrument.decode("utf-8", "replace")
     labels["qualities"] = example.ints("qualities")
     return labels
 
 
-def _only(values: Sequence[Value], key: str) -> Value:
+def _single(values: Sequence[Value], key: str) -> Value:
     if len(values) != 1:
         raise CorpusError(f'"{key}" has {len(values)} values, not one')
     return values[0]
 
 
 def example_sound(example: Example) -> Sound:
-    """The sound of an NSynth example, copied out of the file.
+    """Sound of an example, copied from the file.
 
     Raises:
         CorpusError: there is no ``audio``.
@@ -173,10 +173,10 @@ def example_sound(example: Example) -> Sound:
 
 
 def encode_note(note: Note) -> bytes:
-    """A note as a tf.train.Example with NSynth's features, for `tfrecord.write_tfrecord`.
+    """Encode a note as a tf.train.Example with NSynth's features, for `tfrecord.write_tfrecord`.
 
     Raises:
-        CorpusError: the note has no family or source, which NSynth's form cannot leave out.
+        CorpusError: the note has no family or source, which NSynth's format requires.
     """
     if note.family is None or note.source is None:
         raise CorpusError("has no family or no source", record=f'note "{note.name}"')

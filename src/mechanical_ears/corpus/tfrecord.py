@@ -1,6 +1,6 @@
 """TFRecord files and the tf.train.Example messages in them, read and written without TensorFlow.
 
-A TFRecord file is a row of frames, all numbers little-endian (TensorFlow,
+A TFRecord file is a sequence of frames, with all numbers little-endian (TensorFlow,
 ``tensorflow/core/lib/io/record_writer.h``):
 
     u64 length | u32 mask(crc32c(length)) | data, length bytes | u32 mask(crc32c(data))
@@ -12,11 +12,11 @@ The data is a protocol buffer (``tensorflow/core/example/feature.proto``):
     Features { map<string, Feature> feature = 1 }       entry: { string key = 1; Feature value = 2 }
     Feature  { one of BytesList = 1, FloatList = 2, Int64List = 3 }    list: { repeated value = 1 }
 
-On the wire each field is a tag (number · 8 + wire type) and its value; wire type 0 is a varint
-(seven bits a byte, lowest first), 1 is eight bytes, 2 a varint length and as many bytes, 5 four
-bytes. A reader skips fields that it does not know, and takes numbers packed (one wire type 2 field)
-or one by one (a field each). `Example` notes where each feature lies and decodes what is asked for;
-a packed list of floats is a view of the file, never copied.
+Each encoded field is a tag (number · 8 + wire type) and its value; wire type 0 is a varint (seven
+bits per byte, lowest first), 1 is eight bytes, 2 a varint length and that many bytes, 5 four bytes.
+A reader skips unknown fields and accepts numbers packed (in one field of wire type 2) or unpacked
+(a field for each). `Example` finds the position of each feature and decodes it on access; a packed
+list of floats is a view of the file, never copied.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def masked_crc(data: bytes | NDArray[np.uint8]) -> int:
 class TFRecordFile:
     """A TFRecord file, memory-mapped.
 
-    The map lives as long as the file object or any view of its records.
+    The memory map lives as long as this object or any view of its records.
 
     Args:
         path: the file.
@@ -83,47 +83,47 @@ class TFRecordFile:
         self._data = memoryview(mapped)
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Walk the frame headers: first byte of each record's data, and one past its last.
+        """Iterate over the records: position of each record's data, and one past its end.
 
-        Reads (and checks) 12 bytes a record, so that counting and seeking are fast.
+        Only the 12-byte headers are read and checked, so that counting and seeking are fast.
 
         Raises:
-            CorpusError: a frame is cut off, or its length is not what its CRC says; the walk cannot
-                go on behind it.
+            CorpusError: a frame is truncated, or the CRC of its length is wrong; the records after
+                it cannot be found.
         """
         data, size = self._data, len(self._data)
         position = index = 0
         while position < size:
             start = position + HEADER_BYTES
             if start > size:
-                raise self._cut_off(index)
+                raise self._truncated(index)
             length, crc = _header.unpack_from(data, position)
             if masked_crc(bytes(data[position : position + 8])) != crc:
                 raise CorpusError(
-                    "wrong CRC of its length: the file is damaged from here on, or is no TFRecord",
+                    "wrong CRC of its length: damaged from here on, or not a TFRecord file",
                     path=self.path,
                     record=f"record {index}",
                     remedy="download it again",
                 )
             position = start + length + FOOTER_BYTES
             if position > size:
-                raise self._cut_off(index)
+                raise self._truncated(index)
             yield start, start + length
             index += 1
 
-    def _cut_off(self, index: int) -> CorpusError:
+    def _truncated(self, index: int) -> CorpusError:
         return CorpusError(
-            f"is cut off: the file ends after {len(self._data)} bytes",
+            f"is truncated: the file ends after {len(self._data)} bytes",
             path=self.path,
             record=f"record {index}",
             remedy="download it again",
         )
 
-    def record(self, span: tuple[int, int]) -> memoryview:
-        """The data of the record at ``span``: uint8 (length,), a view of the file.
+    def read_record(self, span: tuple[int, int]) -> memoryview:
+        """Data of the record at ``span``: uint8 (length,), a view of the file.
 
         Raises:
-            CorpusError: the data is not what its CRC says.
+            CorpusError: the CRC of the data is wrong.
         """
         start, end = span
         data = self._data[start:end]
@@ -138,10 +138,10 @@ class TFRecordFile:
 
 
 class Example:
-    """The features of one tf.train.Example.
+    """Features of a tf.train.Example.
 
     Args:
-        data: the serialised message; views of it are handed out.
+        data: the serialised message, which results may be views of.
 
     Raises:
         CorpusError: the bytes are not an Example.
@@ -155,14 +155,14 @@ class Example:
         try:
             for tag, start, end in _fields(data, 0, len(data)):
                 if tag == _FIRST:
-                    self._note_entries(start, end)
+                    self._index_entries(start, end)
         except IndexError as error:
             raise _not_an_example() from error
 
-    def _note_entries(self, position: int, end: int) -> None:
+    def _index_entries(self, position: int, end: int) -> None:
         data, features = self._data, self._features
         while position < end:
-            # The usual form of an entry: a key of less than 128 bytes, then a value, and no more.
+            # Fast path for the usual entry: a key of less than 128 bytes, a value, nothing else.
             if data[position] == _FIRST:
                 length, start = data[position + 1], position + 2
                 if length >= 0x80:
@@ -180,10 +180,10 @@ class Example:
                             continue
             for tag, start, stop in _fields(data, position, end):
                 if tag == _FIRST:
-                    self._note_entry(start, stop)
+                    self._index_entry(start, stop)
             return
 
-    def _note_entry(self, start: int, end: int) -> None:
+    def _index_entry(self, start: int, end: int) -> None:
         key, value = b"", (end, end)
         for tag, part, part_end in _fields(self._data, start, end):
             if tag == _FIRST:
@@ -200,9 +200,9 @@ class Example:
         return [key.decode("utf-8", "replace") for key in self._features]
 
     def floats(self, key: str) -> NDArray[np.float32]:
-        """A list of floats: float32 (values,), a read-only view where the list is packed.
+        """A list of floats: float32 (values,), a read-only view if the list is packed.
 
-        The view may start at any byte: it is not aligned to four.
+        The view may start at any byte, not only at a multiple of four.
 
         Raises:
             CorpusError: there is no such feature, or it is not a list of floats.
@@ -227,7 +227,7 @@ class Example:
         for tag, start, end in self._values(key, _INTS):
             if tag in (_FIRST, 1 << 3 | _VARINT):
                 packed, position = bytes(self._data[start:end]), 0
-                if packed.isascii():  # each number is below 128, in a byte of its own
+                if packed.isascii():  # each number is below 128 and has one byte
                     numbers.extend(packed)
                     continue
                 try:
@@ -238,7 +238,7 @@ class Example:
                     raise _not_an_example() from error
         return numbers
 
-    def texts(self, key: str) -> list[bytes]:
+    def byte_strings(self, key: str) -> list[bytes]:
         """A list of byte strings.
 
         Raises:
@@ -248,7 +248,7 @@ class Example:
         return [bytes(self._data[start:end]) for tag, start, end in values if tag == _FIRST]
 
     def _values(self, key: str, kind: int) -> list[tuple[int, int, int]]:
-        """The fields of the lists of one feature: tag, first byte, one past the last."""
+        """Fields of the lists of one feature: tag, position, one past the end."""
         span = self._features.get(key.encode())
         if span is None:
             raise CorpusError(f'"{key}" is missing')
@@ -256,8 +256,8 @@ class Example:
         values: list[tuple[int, int, int]] = []
         try:
             start, end = span
-            packed = _filled(data, _FIRST, _filled(data, kind, start, end), end)
-            if packed < end:  # one field in one list, as numbers are packed
+            packed = _single_field(data, _FIRST, _single_field(data, kind, start, end), end)
+            if packed < end:  # one field in one list, as for packed numbers
                 return [(_FIRST, packed, end)]
             for tag, start, end in _fields(data, *span):
                 if tag == kind:
@@ -278,7 +278,7 @@ def _not_an_example() -> CorpusError:
 
 
 def _varint(data: memoryview | bytes, position: int) -> tuple[int, int]:
-    """The unsigned number at ``position``, and the position behind it."""
+    """The unsigned number at ``position``, and the position after it."""
     number = shift = 0
     while True:
         byte = data[position]
@@ -291,8 +291,8 @@ def _varint(data: memoryview | bytes, position: int) -> tuple[int, int]:
             raise IndexError("a varint has at most ten bytes")
 
 
-def _filled(data: memoryview, tag: int, start: int, end: int) -> int:
-    """Where the content begins if one field of that tag fills ``data[start:end]``; else ``end``."""
+def _single_field(data: memoryview, tag: int, start: int, end: int) -> int:
+    """Position of the content if ``data[start:end]`` is one field with ``tag``; else ``end``."""
     if start + 2 > end or data[start] != tag:
         return end
     length, begin = data[start + 1], start + 2
@@ -302,10 +302,10 @@ def _filled(data: memoryview, tag: int, start: int, end: int) -> int:
 
 
 def _fields(data: memoryview, position: int, end: int) -> list[tuple[int, int, int]]:
-    """The fields of the message in ``data[position:end]``: tag, first byte, one past the last.
+    """Fields of the message in ``data[position:end]``: tag, position, one past the end.
 
     Raises:
-        IndexError: the bytes are no message.
+        IndexError: the bytes are not a message.
     """
     fields = []
     while position < end:
@@ -333,7 +333,7 @@ def _fields(data: memoryview, position: int, end: int) -> list[tuple[int, int, i
             raise IndexError("a field has the number 0")
         fields.append((tag, start, position))
     if position != end:
-        raise IndexError("a field is cut off")
+        raise IndexError("a field is truncated")
     return fields
 
 
@@ -343,28 +343,28 @@ def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
     Args:
         features: float32 (values,) arrays, sequences of ``int``, or sequences of ``bytes``.
     """
-    entries = [
-        _delimited(_FIRST, _delimited(_FIRST, key.encode()) + _delimited(_SECOND, _feature(value)))
-        for key, value in features.items()
-    ]
-    return _delimited(_FIRST, b"".join(entries))
+    entries = b""
+    for key, value in features.items():
+        entry = _encode_field(_FIRST, key.encode()) + _encode_field(_SECOND, _encode_feature(value))
+        entries += _encode_field(_FIRST, entry)
+    return _encode_field(_FIRST, entries)
 
 
-def _feature(value: FeatureValue) -> bytes:
+def _encode_feature(value: FeatureValue) -> bytes:
     if isinstance(value, np.ndarray):
-        return _delimited(_FLOATS, _delimited(_FIRST, value.astype("<f4").tobytes()))
+        return _encode_field(_FLOATS, _encode_field(_FIRST, value.astype("<f4").tobytes()))
     if value and isinstance(value[0], bytes):
-        items = [_delimited(_FIRST, item) for item in value if isinstance(item, bytes)]
-        return _delimited(_BYTES, b"".join(items))
-    numbers = [_encoded_varint(number % (1 << 64)) for number in value if isinstance(number, int)]
-    return _delimited(_INTS, _delimited(_FIRST, b"".join(numbers)))
+        items = [_encode_field(_FIRST, item) for item in value if isinstance(item, bytes)]
+        return _encode_field(_BYTES, b"".join(items))
+    numbers = [_encode_varint(number % (1 << 64)) for number in value if isinstance(number, int)]
+    return _encode_field(_INTS, _encode_field(_FIRST, b"".join(numbers)))
 
 
-def _delimited(tag: int, content: bytes) -> bytes:
-    return bytes((tag,)) + _encoded_varint(len(content)) + content
+def _encode_field(tag: int, content: bytes) -> bytes:
+    return bytes((tag,)) + _encode_varint(len(content)) + content
 
 
-def _encoded_varint(number: int) -> bytes:
+def _encode_varint(number: int) -> bytes:
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)
