@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,6 @@ from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
 from mechanical_ears.workers import map_in_order, worker_count
-
-if TYPE_CHECKING:
-    from mechanical_ears.instrument.export import ExportResult
 
 FILE = "instrument.json"
 SAMPLE_RATE: Final = 48_000  # Hz
@@ -322,7 +319,7 @@ class ImaginedInstrument:
         write_json(path, values)
         return path
 
-    def export(self, path: str | Path, **options: Any) -> ExportResult:
+    def export(self, path: str | Path, **options: Any) -> Any:
         """Write it for a sampler: the old name of `mechanical_ears.export`."""
         import mechanical_ears  # the façade: imagining itself knows nothing of samplers
 
