@@ -13,7 +13,7 @@ from mechanical_ears.resynthesis.grid_features import (
     apply_gain,
     from_features,
     from_relative_levels,
-    loudest_level,
+    peak_level,
     to_features,
     to_relative_levels,
 )
@@ -60,11 +60,11 @@ def test_levels_of_features_by_hand(feature, limits, expected):
 
 def test_the_loudest_moment_by_hand():
     grid = silent_grid()
-    assert loudest_level(grid)[0] == pytest.approx(10 * np.log10(2 * 40 * 1e-12), abs=1e-3)
+    assert peak_level(grid)[0] == pytest.approx(10 * np.log10(2 * 40 * 1e-12), abs=1e-3)
     grid.partials[0, :2, 5] = -20  # two sines in one frame
-    assert loudest_level(grid)[0] == pytest.approx(10 * np.log10(2 * 10**-2), abs=1e-3)
+    assert peak_level(grid)[0] == pytest.approx(10 * np.log10(2 * 10**-2), abs=1e-3)
     grid.noise[0, 3, 7] = -10  # a band of noise has twice the squared amplitude of a sine
-    assert loudest_level(grid)[0] == pytest.approx(10 * np.log10(2 * 10**-1), abs=1e-3)
+    assert peak_level(grid)[0] == pytest.approx(10 * np.log10(2 * 10**-1), abs=1e-3)
 
 
 def test_other_features_and_their_limits():

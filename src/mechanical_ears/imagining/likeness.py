@@ -47,7 +47,7 @@ from mechanical_ears.resynthesis.control_map import SILENCE_DB, ControlMap
 from mechanical_ears.resynthesis.grid_features import (
     LEVEL_FIELDS,
     apply_gain,
-    loudest_level,
+    peak_level,
     to_features,
 )
 from mechanical_ears.sound import Sound
@@ -254,7 +254,7 @@ def fit_likeness(model: Model, recordings: Sequence[RecordedNote]) -> Likeness:
         if level_round < LEVEL_ROUNDS:
             imagined = model.generate(timbre, pitches, velocities)
             recorded = _complete_releases(recorded, imagined, recordings)
-            gain = float(np.mean(loudest_level(recorded) - loudest_level(imagined)))
+            gain = float(np.mean(peak_level(recorded) - peak_level(imagined)))
     target = apply_gain(recorded, -gain)
     weights = _cell_weights(target, recordings)
     for _ in range(NEWTON_STEPS):

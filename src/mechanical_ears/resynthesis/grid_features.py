@@ -61,7 +61,7 @@ def to_features(
         Arrays by the names of the grid's fields, of the same shapes, and ``level``, float32 (n,),
         dB of the loudest moment.
     """
-    level = loudest_level(grid)
+    level = peak_level(grid)
     features = {name: getattr(grid, name) for name in GRID_SHAPES}
     for name in LEVEL_FIELDS:
         features[name] = to_relative_levels(features[name], level[:, None, None])
@@ -85,7 +85,7 @@ def from_features(
     return ControlGrid(**{name: values.astype(np.float32) for name, values in fields.items()})
 
 
-def loudest_level(grid: ControlGrid) -> NDArray[np.float32]:
+def peak_level(grid: ControlGrid) -> NDArray[np.float32]:
     """Level of the loudest moment of n notes, dB (n,): of all sines or of the noise."""
     sines = 10 ** (np.concatenate([grid.partials, grid.slots], axis=1) / 10)
     noise = 2 * (10 ** (grid.noise / 10)).sum(axis=1).max(axis=1)

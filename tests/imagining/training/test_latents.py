@@ -9,9 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mechanical_ears.imagining.training.latents import (
-    FLOOR_DEPTH_DB,
     LEVEL_SCALE_DB,
-    MIN_LEVEL_DB,
     Codec,
     block_sizes,
     fit_codec,
@@ -20,6 +18,8 @@ from mechanical_ears.imagining.training.latents import (
     row_weights,
     to_features,
 )
+from mechanical_ears.resynthesis.control_map import SILENCE_DB
+from mechanical_ears.resynthesis.grid_features import FLOOR_DEPTH_DB
 from support.toy_latents import random_strings, strings
 
 
@@ -27,7 +27,7 @@ def silence(count=1):
     """Grids in which nothing sounds."""
     grid = strings(count)
     levels = ("partials", "slots", "noise")
-    return grid._replace(**{n: torch.full_like(getattr(grid, n), MIN_LEVEL_DB) for n in levels})
+    return grid._replace(**{n: torch.full_like(getattr(grid, n), SILENCE_DB) for n in levels})
 
 
 def select(grid, first, last):
@@ -79,7 +79,7 @@ def test_floor_is_soft():
     empty = 0.7 * (-depth + 20 * math.log10(1 + 10**-1.5))  # of −110 dB
     assert float(features[64 * 96]) == pytest.approx(empty, abs=0.01), "a slot"
     back = from_features(features[None], torch.tensor([-10.0]))
-    assert back.partials[0, 0, 50] == MIN_LEVEL_DB
+    assert back.partials[0, 0, 50] == SILENCE_DB
 
 
 def test_gain_changes_the_first_number_only():

@@ -32,16 +32,18 @@ from mechanical_ears.resynthesis.control_grid import (
     PARTIAL_ROWS,
     ControlGrid,
 )
-from mechanical_ears.resynthesis.control_map import SINGLES
+from mechanical_ears.resynthesis.control_map import SILENCE_DB, SINGLES
+from mechanical_ears.resynthesis.grid_features import (
+    FINE_RANGE_DB,
+    FLOOR_DEPTH_DB,
+    LATENT_LIMITS,
+    MAX_OFFSET_CENTS,
+    SILENT_FINE_DB,
+)
 
 COMPONENTS: Final = 224
-FLOOR_DEPTH_DB: Final = 80.0  # of the soft floor, below the loudest moment
 LEVEL_SCALE_DB: Final = 10.0  # dB per unit of a latent's first number
-MIN_LEVEL_DB: Final = -120.0  # of what is at the floor
-MAX_MOVEMENT_CENTS: Final = 60.0  # of a moving pitch
-MAX_OFFSET_CENTS: Final = 200.0  # of a partial
 MIN_DEVIATION: Final = 0.01  # of the greatest: what few notes have in common is no component
-SILENT_FINE_DB: Final = -59.0  # fine structure of a partial that never sounds
 BLOCK_WEIGHTS: Final = {  # of one unit, where a decibel of one cell of a partial is 1
     "slots": 0.7,
     "noise": 1.0,
@@ -106,11 +108,11 @@ def to_features(grid: GridTensors, level: Tensor) -> Tensor:
         "partials": relative(grid.partials),
         "slots": relative(grid.slots),
         "noise": relative(grid.noise),
-        "cents": grid.cents.clamp(-MAX_MOVEMENT_CENTS, MAX_MOVEMENT_CENTS),
-        "fine": torch.where(grid.fine <= SILENT_FINE_DB, 0, grid.fine).clamp(-25.0, 12.0),
+        "cents": grid.cents.clamp(-LATENT_LIMITS.cents, LATENT_LIMITS.cents),
+        "fine": torch.where(grid.fine <= SILENT_FINE_DB, 0, grid.fine).clamp(*FINE_RANGE_DB),
         "offsets": grid.offsets.clamp(-MAX_OFFSET_CENTS, MAX_OFFSET_CENTS),
         "stiffness": grid.stiffness,
-        "ratios": grid.ratios.clamp(0.1, 40.0).log2(),
+        "ratios": grid.ratios.clamp(*LATENT_LIMITS.ratios).log2(),
     }
     return weighted_blocks(GridTensors(**blocks))
 
@@ -135,10 +137,10 @@ def from_features(features: Tensor, level: Tensor) -> GridTensors:
         values = torch.unflatten(blocks[name], 1, (rows, frames)) / BLOCK_WEIGHTS.get(name, 1.0)
         if name == "partials":
             values = values / row_weights().to(level.device)
-        values = values.clamp(-FLOOR_DEPTH_DB - 20.0, 20.0)
+        values = values.clamp(-FLOOR_DEPTH_DB - 20.0, LATENT_LIMITS.level)
         amplitude = torch.exp(values * (_NEPERS_PER_DB / 2)) - _FLOOR_AMPLITUDE
-        decibels = 20 * amplitude.clamp_min(10 ** (MIN_LEVEL_DB / 20)).log10()
-        return (decibels + level[:, None, None]).clamp_min(MIN_LEVEL_DB)
+        decibels = 20 * amplitude.clamp_min(10 ** (SILENCE_DB / 20)).log10()
+        return (decibels + level[:, None, None]).clamp_min(SILENCE_DB)
 
     return GridTensors(
         partials=absolute("partials", PARTIAL_ROWS, GRID_FRAMES),
