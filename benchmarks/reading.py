@@ -1,8 +1,8 @@
-"""Notes per CPU-second read from NSynth's TFRecords: our reader, tf.data, and a plain copy.
+"""Notes per CPU-second read from NSynth's TFRecord files: our reader, tf.data and a plain copy.
 
-The file is written from the genuine notes of ../shared/data/nsynth-dev, repeated up to 5,000
-(1.3 GB), into a temporary folder, and stays in the page cache. All contenders check the CRCs but
-the plain copy, which moves the audio bytes alone.
+The file is written from the real notes of ../shared/data/nsynth-dev, repeated to 5,000 (1.3 GB),
+into a temporary folder, and stays in the page cache. All readers check the CRCs; the plain copy
+only copies the audio bytes.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from mechanical_ears.corpus.tfrecord import Example, TFRecordFile, write_tfrecor
 DEV = harness.ROOT.parent / "shared" / "data" / "nsynth-dev"
 NOTES = 5_000
 BATCH = 128  # notes
-SAMPLES = 64_000  # in a note
+SAMPLES = 64_000  # per note
 REPEATS = 7
 
 Read = Callable[[], tuple[int, int]]  # → notes, sum of the pitches
 
 
 def read_batches(path: Path) -> tuple[int, int]:
-    """Our reader into new arrays (128, 64000) and (128,), as tf.data gives them."""
+    """Our reader into new arrays (128, 64000) and (128,), as tf.data returns them."""
     file = TFRecordFile(path)
     spans = file.spans()
     notes = pitches = 0
@@ -75,7 +75,7 @@ def read_labelled_views(path: Path) -> tuple[int, int]:
 
 
 def read_notes(path: Path) -> tuple[int, int]:
-    """The corpus as everybody uses it: checked `Note` objects that own their audio."""
+    """The corpus as usual: checked `Note` objects that own their audio."""
     notes = pitches = 0
     for note in NSynthTFRecord(path):
         notes += 1
@@ -84,7 +84,7 @@ def read_notes(path: Path) -> tuple[int, int]:
 
 
 def copy_audio(audio: np.ndarray) -> int:
-    """Copy the audio bytes out of memory into new arrays (128, 64000)."""
+    """Copy audio in memory into new arrays (128, 64000)."""
     notes = 0
     for start in range(0, len(audio), BATCH):
         rows = audio[start : start + BATCH]
@@ -96,7 +96,7 @@ def copy_audio(audio: np.ndarray) -> int:
 
 @contextmanager
 def tfdata(path: Path) -> Iterator[tuple[str, Callable[[str], dict[str, float]]]]:
-    """TensorFlow's version, and what has its process read the file once."""
+    """Start a process with tf.data; yields its version and a function that reads the file once."""
     script = Path(__file__).parent / "peers" / "read_with_tfdata.py"
     command = [harness.peer_python("tensorflow"), script, path]
     with subprocess.Popen(
@@ -108,19 +108,19 @@ def tfdata(path: Path) -> Iterator[tuple[str, Callable[[str], dict[str, float]]]
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        inlet, outlet = process.stdin, process.stdout
+        stdin, stdout = process.stdin, process.stdout
 
-        def ask(way: str) -> dict[str, float]:
-            print(way, file=inlet, flush=True)
-            answer: dict[str, float] = json.loads(outlet.readline())
-            return answer
+        def read(method: str) -> dict[str, float]:
+            print(method, file=stdin, flush=True)
+            result: dict[str, float] = json.loads(stdout.readline())
+            return result
 
-        yield outlet.readline().strip(), ask
-        inlet.close()
+        yield stdout.readline().strip(), read
+        stdin.close()
 
 
 def write_notes(folder: Path) -> tuple[Path, np.ndarray, int]:
-    """The file, its audio (notes, 64000) in memory, and the sum of its pitches."""
+    """Write the file; also returns its audio (notes, 64000) and the sum of its pitches."""
     notes = list(itertools.islice(itertools.cycle(NSynthFolder(DEV)), NOTES))
     records = {id(note): encode_note(note) for note in notes}
     path = write_tfrecord(folder / "notes.tfrecord", (records[id(note)] for note in notes))
@@ -129,48 +129,48 @@ def write_notes(folder: Path) -> tuple[Path, np.ndarray, int]:
 
 
 def main() -> None:
-    """Time the contenders in turn and write the table."""
+    """Time the readers in turn and write the table."""
     if not DEV.exists():
-        sys.exit(f"no {DEV}: this benchmark reads NSynth's genuine notes")
+        sys.exit(f"no {DEV}: this benchmark reads real notes of NSynth")
     with tempfile.TemporaryDirectory() as folder:
         path, audio, pitch_sum = write_notes(Path(folder))
         gigabytes = path.stat().st_size / 1e9
-        with tfdata(path) as (version, ask):
+        with tfdata(path) as (version, read_with_tfdata):
             walls: dict[str, list[float]] = {}
 
-            def timed(name: str, read: Read) -> Callable[[], float]:
+            def time_reader(name: str, read: Read) -> Callable[[], float]:
                 def measure() -> float:
                     wall, cpu = time.perf_counter(), time.process_time()
-                    found = read()
+                    result = read()
                     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-                    assert found == (NOTES, pitch_sum), (name, found)
+                    assert result == (NOTES, pitch_sum), (name, result)
                     walls.setdefault(name, []).append(NOTES / wall)
                     return NOTES / cpu
 
                 return measure
 
-            def peer(name: str, way: str) -> Callable[[], float]:
+            def time_tfdata(name: str, method: str) -> Callable[[], float]:
                 def measure() -> float:
-                    answer = ask(way)
-                    assert (answer["notes"], answer["pitches"]) == (NOTES, pitch_sum)
-                    walls.setdefault(name, []).append(NOTES / answer["wall"])
-                    return NOTES / answer["cpu"]
+                    result = read_with_tfdata(method)
+                    assert (result["notes"], result["pitches"]) == (NOTES, pitch_sum)
+                    walls.setdefault(name, []).append(NOTES / result["wall"])
+                    return NOTES / result["cpu"]
 
                 return measure
 
-            ours = {
+            readers = {
                 "ours, audio as views, pitch": lambda: read_views(path),
                 "ours, audio as views, all labels": lambda: read_labelled_views(path),
                 "ours, copied into batches of 128": lambda: read_batches(path),
                 "ours, checked `Note` objects": lambda: read_notes(path),
                 "plain copy of the audio into batches": lambda: (copy_audio(audio), pitch_sum),
             }
-            contenders = {name: timed(name, read) for name, read in ours.items()}
-            for name, way in (
+            contenders = {name: time_reader(name, read) for name, read in readers.items()}
+            for name, method in (
                 ("tf.data, `parse_example` on batches", "batch"),
                 ("tf.data, `parse_single_example`, then batches", "single"),
             ):
-                contenders[name] = peer(name, way)
+                contenders[name] = time_tfdata(name, method)
             figures = harness.medians(contenders, REPEATS)
 
     batch = figures["tf.data, `parse_example` on batches"][1]
@@ -178,21 +178,21 @@ def main() -> None:
     rows = [
         (
             name,
-            f"{middle:,.0f} ({low:,.0f}–{high:,.0f})",
+            f"{mid:,.0f} ({low:,.0f}–{high:,.0f})",
             f"{median(walls[name]):,.0f}",
-            f"{middle / batch:.2f}",
-            f"{middle / plain:.2f}",
+            f"{mid / batch:.2f}",
+            f"{mid / plain:.2f}",
         )
-        for name, (low, middle, high) in figures.items()
+        for name, (low, mid, high) in figures.items()
     ]
     header = ("reader", "notes per CPU-second (lowest–highest)", "notes per second of wall",
               "÷ tf.data batch", "÷ plain copy")  # fmt: skip
     body = (
-        f"{NOTES:,} genuine NSynth notes in one TFRecord file of {gigabytes:.2f} GB in the page "
+        f"{NOTES:,} real NSynth notes in one TFRecord file of {gigabytes:.2f} GB in the page "
         f"cache, one process, median of {REPEATS} runs in turn; CPU seconds are those of all "
         f"threads. TensorFlow {version} with its default read buffer (1 and 8 MiB are no faster). "
-        "All readers check both CRCs of each record and give `audio` and `pitch` of each note; "
-        "tf.data and the batched reader give new float32 arrays (128, 64000), the views lie in the "
+        "All readers check both CRCs of each record and return `audio` and `pitch` of each note; "
+        "tf.data and the batched reader return new float32 arrays (128, 64000), views are of the "
         "memory-mapped file. The plain copy is from memory into such arrays.\n\n"
         + harness.markdown_table(header, rows)
     )

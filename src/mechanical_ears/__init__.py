@@ -1,4 +1,12 @@
-"""Mechanical Ears: listens to musical notes and imagines instruments nobody has heard before."""
+"""Mechanical Ears: hears the pitch and timbre of musical notes, and imagines new instruments.
+
+Public names are imported at their first use, so that ``import mechanical_ears`` is quick.
+
+>>> import mechanical_ears
+>>> tone = mechanical_ears.Sound.sine(440, seconds=1, sample_rate=48_000)
+>>> tone.resample(16_000).samples.shape
+(16000,)
+"""
 
 from __future__ import annotations
 
@@ -65,7 +73,7 @@ _RENAMED = {"Controls": "ControlMap", "Instrument": "ImaginedInstrument"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name at its first use, so that ``import mechanical_ears`` itself is quick."""
+    """Import a public name at its first use."""
     if name in _RENAMED:
         new = _RENAMED[name]
         message = f"mechanical_ears.{name} is now mechanical_ears.{new}"

@@ -1,4 +1,4 @@
-"""Sound: samples and their rate, read from files, written, resampled, drawn and played.
+"""Sound: samples and their rate, with files, resampling, plots and playback.
 
 Sample n is the sound at n / rate seconds: a sine of frequency f at sample rate r is
 y[n] = sin(2π f n / r) for n = 0, 1, …. (The article's `linspace(0, 4, 64000)` includes both ends,

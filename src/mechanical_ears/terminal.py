@@ -105,7 +105,7 @@ class TrainingBar:
         )
 
 
-class ImaginationBar(TrainingBar):
+class GeneratorTrainingBar(TrainingBar):
     """Progress bars for the training of the generator."""
 
     _latents: TaskID | None = None

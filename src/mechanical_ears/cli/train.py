@@ -151,13 +151,13 @@ def imagination(
         accelerator: device to compute on; auto selects a GPU if there is one.
     """
     from mechanical_ears.imagining.training.train import ImaginationTraining, train_imagination
-    from mechanical_ears.terminal import ImaginationBar, is_first_process
+    from mechanical_ears.terminal import GeneratorTrainingBar, is_first_process
     from mechanical_ears.training.device import Hardware
 
     training = ImaginationTraining(
         corpora, critics, rounds, round_steps, instruments, learning_rate, seed
     )
-    with ImaginationBar() as bar:
+    with GeneratorTrainingBar() as bar:
         log = train_imagination(
             training,
             output,

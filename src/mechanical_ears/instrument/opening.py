@@ -44,7 +44,7 @@ def open_instrument(
         EarsError: there is no such instrument, or it cannot be read.
 
     >>> open_instrument(7).name
-    'mallet-7'
+    'keyboard-7'
     """
     path = Path(str(path_or_seed))
     if isinstance(path_or_seed, int) or (not path.exists() and path.name.isdecimal()):
