@@ -17,7 +17,7 @@ from mechanical_ears.imagining.training.augment import (
     Augmentation,
     grid_of_variations,
 )
-from mechanical_ears.imagining.training.latents import Codec, to_features, weighted_blocks
+from mechanical_ears.imagining.training.latents import Codec, to_features, to_vector
 from mechanical_ears.resynthesis.control_grid import grid_noise_times, grid_times
 from mechanical_ears.resynthesis.control_map import band_centres
 from support.toy_latents import strings
@@ -29,10 +29,10 @@ NOISE, DECAY = VARIATIONS - 2, VARIATIONS - 1
 @pytest.fixture(scope="module")
 def codec():
     """A codec that loses nothing of the variations of `KEY`; its mean is a grid at −20 dB."""
-    basis = torch.linalg.qr(weighted_blocks(grid_of_variations(KEY)).T)[0]
+    basis = torch.linalg.qr(to_vector(grid_of_variations(KEY)).T)[0]
     grid = strings(1)
     flat = {n: torch.full_like(getattr(grid, n), -20.0) for n in ("partials", "slots", "noise")}
-    mean = to_features(grid._replace(**flat), torch.zeros(1))[0]
+    mean = to_vector(to_features(grid._replace(**flat), torch.zeros(1)))[0]
     return Codec(mean, basis, torch.linspace(2.0, 1.0, VARIATIONS))
 
 

@@ -31,24 +31,12 @@ def grid(request):
     return result
 
 
-def blocks(features):
-    """Weighted features (n, 9321) as fields of a grid, without the weights."""
-    names = latents.block_sizes()
-    parts = torch.split(features, list(names.values()), dim=1)
-    fields = {}
-    for name, part in zip(names, parts, strict=True):
-        weight = latents.BLOCK_WEIGHTS.get(name, 1.0)
-        fields[name] = part.reshape(-1, *GRID_SHAPES[name]) / weight
-    fields["partials"] = fields["partials"] / latents.row_weights()
-    return fields
-
-
 def test_to_features(grid):
     tensors = latents.grid_tensors(grid)
-    level = latents.peak_level(tensors)
+    level = latents.loudest_level(tensors)
     expected = grid_features.to_features(grid, LATENT_LIMITS)
     np.testing.assert_allclose(level, expected["level"], atol=1e-3)
-    for name, values in blocks(latents.to_features(tensors, level)).items():
+    for name, values in latents.to_features(tensors, level)._asdict().items():
         np.testing.assert_allclose(values, expected[name], atol=2e-3, err_msg=name)
 
 
@@ -58,8 +46,8 @@ def test_from_features(grid):
     features["noise"][0, :5] = -90.0  # below the soft floor
     expected = grid_features.from_features(features, LATENT_LIMITS)
     fields = {name: torch.from_numpy(features[name]) for name in GRID_SHAPES}
-    weighted = latents.weighted_blocks(latents.GridTensors(**fields))
-    result = latents.from_features(weighted, torch.from_numpy(features["level"]))
+    level = torch.from_numpy(features["level"])
+    result = latents.from_features(latents.GridTensors(**fields), level)
     for name in GRID_SHAPES:
         values, target = getattr(result, name).numpy(), getattr(expected, name)
         if name in grid_features.LEVEL_FIELDS:  # at the floor a rounding error is many decibels

@@ -11,13 +11,16 @@ torch = pytest.importorskip("torch")
 from mechanical_ears.imagining.training.latents import (
     LEVEL_SCALE_DB,
     Codec,
-    block_sizes,
+    field_sizes,
     fit_codec,
     from_features,
-    peak_level,
+    from_vector,
+    loudest_level,
     row_weights,
     to_features,
+    to_vector,
 )
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES
 from mechanical_ears.resynthesis.control_map import SILENCE_DB
 from mechanical_ears.resynthesis.grid_features import FLOOR_DEPTH_DB
 from support.toy_latents import random_strings, strings
@@ -34,52 +37,66 @@ def select(grid, first, last):
     return type(grid)(*(part[first:last] for part in grid))
 
 
-def test_features_and_back_are_the_same():
+def random_grid(count=5):
+    """Grids of random numbers within the limits of features."""
     rng = torch.Generator().manual_seed(0)
-
-    def between(low, high, like):
-        return low + (high - low) * torch.rand(like.shape, generator=rng)
-
-    like = strings(5)
-    grid = like._replace(
-        partials=between(-90, -20, like.partials),
-        slots=between(-90, -20, like.slots),
-        noise=between(-90, -40, like.noise),
-        cents=between(-59, 59, like.cents),
-        fine=between(-20, 10, like.fine),
-        offsets=between(-150, 150, like.offsets),
-        stiffness=between(-7, -2, like.stiffness),
-        ratios=between(0.2, 30, like.ratios),
+    ranges = {
+        "partials": (-90, -20),
+        "slots": (-90, -20),
+        "noise": (-90, -40),
+        "cents": (-59, 59),
+        "fine": (-20, 10),
+        "offsets": (-150, 150),
+        "stiffness": (-7, -2),
+        "ratios": (0.2, 30),
+    }
+    return strings(count)._replace(
+        **{
+            name: low + (high - low) * torch.rand(count, *GRID_SHAPES[name], generator=rng)
+            for name, (low, high) in ranges.items()
+        }
     )
-    level = peak_level(grid)
-    back = from_features(to_features(grid, level), level)
+
+
+def test_features_and_back_are_the_same():
+    grid = random_grid()
+    level = loudest_level(grid)
+    vector = to_vector(to_features(grid, level))
+    assert vector.shape == (5, sum(field_sizes().values()))
+    back = from_features(from_vector(vector), level)
     for name, value in grid._asdict().items():
         torch.testing.assert_close(getattr(back, name), value, atol=0.02, rtol=1e-4)
 
 
-def test_peak_level():
+def test_loudest_level():
     one, two, noise = silence(), silence(), silence()
     one.partials[0, 4, 30] = 0.0
     two.partials[0, 4, 30] = two.slots[0, 1, 30] = 0.0
     two.partials[0, 5, 31] = 0.0  # at another time
     noise.noise[0, :10, 7] = -20.0  # mean square; a sine's is half of its amplitude's square
-    levels = [float(peak_level(each)) for each in (one, two, noise)]
+    levels = [float(loudest_level(each)) for each in (one, two, noise)]
     assert levels == pytest.approx([0.0, 10 * math.log10(2), -20 + 10 * math.log10(20)], abs=0.01)
-    assert float(peak_level(silence())) < -95
+    assert float(loudest_level(silence())) < -95
 
 
 def test_floor_is_soft():
     grid = silence()
     depth = FLOOR_DEPTH_DB
     grid.partials[0, 0, :4] = torch.tensor([-10.0, -10 - depth, -10 - depth - 6.0206, -110])
-    features = to_features(grid, torch.tensor([-10.0]))[0]
+    features = to_features(grid, torch.tensor([-10.0]))
     expected = [0.0, -depth + 6.0206, -depth + 20 * math.log10(1.5), -depth + 0.828]
-    weight = float(row_weights()[0])
-    assert (features[:4] / weight).tolist() == pytest.approx(expected, abs=0.01)
-    empty = 0.7 * (-depth + 20 * math.log10(1 + 10**-1.5))  # of −110 dB
-    assert float(features[64 * 96]) == pytest.approx(empty, abs=0.01), "a slot"
-    back = from_features(features[None], torch.tensor([-10.0]))
+    assert features.partials[0, 0, :4].tolist() == pytest.approx(expected, abs=0.01)
+    back = from_features(features, torch.tensor([-10.0]))
     assert back.partials[0, 0, 50] == SILENCE_DB
+
+
+def test_vector_is_weighted():
+    vector = to_vector(to_features(silence(), torch.tensor([-10.0])))[0]
+    empty = -FLOOR_DEPTH_DB + 20 * math.log10(1 + 10**-1.5)  # of −110 dB
+    assert float(vector[0] / row_weights()[0]) == pytest.approx(empty, abs=0.01)
+    assert float(vector[63 * 96] / row_weights()[63]) == pytest.approx(empty, abs=0.01)
+    assert float(row_weights()[24]) == pytest.approx(1 / math.sqrt(2))
+    assert float(vector[64 * 96]) == pytest.approx(0.7 * empty, abs=0.01), "a slot"
 
 
 def test_gain_changes_the_first_number_only():
@@ -119,7 +136,7 @@ def test_components_are_orthonormal_and_repeatable():
 
 def test_fewer_notes_than_components():
     codec, latents = fit_codec([random_strings(5, 3)], 224)
-    assert codec.basis.shape == (sum(block_sizes().values()), 5)
+    assert codec.basis.shape == (sum(field_sizes().values()), 5)
     assert latents.shape == (5, 6)
     blank = Codec.blank(5)
     blank.load_state_dict(codec.state_dict())

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from mechanical_ears.imagining.training.latents import (
     Codec,
     GridTensors,
-    block_sizes,
-    weighted_blocks,
+    field_sizes,
+    to_vector,
 )
 from mechanical_ears.note import HOLD_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
@@ -55,10 +55,8 @@ class Augmentation(nn.Module):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
-        features = torch.cat(
-            [weighted_blocks(grid_of_variations(key)) for key in range(PITCH_COUNT)]
-        )
-        latents = features @ codec.basis.cpu() / codec.deviation.cpu()
+        vectors = torch.cat([to_vector(grid_of_variations(key)) for key in range(PITCH_COUNT)])
+        latents = vectors @ codec.basis.cpu() / codec.deviation.cpu()
         self.register_buffer("table", latents.reshape(PITCH_COUNT, VARIATIONS, -1))
 
     def random_gains(self, instruments: int, rng: torch.Generator) -> Tensor:
@@ -98,7 +96,7 @@ def grid_of_variations(key: int) -> GridTensors:
             rows[bell] = np.exp(-(octaves**2))[:, None]
         rows[-1] = -np.minimum(times, HOLD_SECONDS)
     noise[-2] = 1.0
-    zeros = {name: torch.zeros(VARIATIONS, size) for name, size in block_sizes().items()}
+    zeros = {name: torch.zeros(VARIATIONS, size) for name, size in field_sizes().items()}
     return GridTensors(
         partials=torch.from_numpy(partials),
         slots=torch.from_numpy(slots),

@@ -6,13 +6,10 @@ analysis (Pearson, "On lines and planes of closest fit", 1901; by random project
 
     x = (w ⊙ y − μ) V / σ        y ≈ (μ + (x ⊙ σ) Vᵀ) / w
 
-with weights w that make the blocks of a grid comparable (a decibel in one cell of a partial counts
-1), components V and their standard deviations σ. Levels are relative to the loudest moment of the
-note, with a soft floor ε, so that nothing depends on how silent silence is:
-
-    y = 20 log10(10^((v − L) / 20) + ε)        L: dB, of the loudest moment
-
-A latent is L / 10 dB, then x.
+with features y of the grid (see `grid_features`: levels relative to the loudest moment of the note,
+with a soft floor), weights w that make its fields comparable (a decibel in one cell of a partial
+counts 1), components V and their standard deviations σ. A latent is L / 10 dB, then x, with L the
+level of the loudest moment.
 """
 
 from __future__ import annotations
@@ -25,18 +22,13 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.resynthesis.control_grid import (
-    GRID_FRAMES,
-    GRID_NOISE_FRAMES,
-    GRID_SHAPES,
-    PARTIAL_ROWS,
-    ControlGrid,
-)
+from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, PARTIAL_ROWS, ControlGrid
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, SINGLES
 from mechanical_ears.resynthesis.grid_features import (
     FINE_RANGE_DB,
     FLOOR_DEPTH_DB,
     LATENT_LIMITS,
+    LEVEL_FIELDS,
     MAX_OFFSET_CENTS,
     SILENT_FINE_DB,
 )
@@ -44,7 +36,7 @@ from mechanical_ears.resynthesis.grid_features import (
 COMPONENTS: Final = 224
 LEVEL_SCALE_DB: Final = 10.0  # dB per unit of a latent's first number
 MIN_DEVIATION: Final = 0.01  # of the greatest: what few notes have in common is no component
-BLOCK_WEIGHTS: Final = {  # of one unit, where a decibel of one cell of a partial is 1
+FIELD_WEIGHTS: Final = {  # of one unit, where a decibel of one cell of a partial is 1
     "slots": 0.7,
     "noise": 1.0,
     "cents": 0.5,
@@ -83,75 +75,79 @@ def row_weights() -> Tensor:
     return (1 / (1 + numbers / 24).sqrt())[:, None]
 
 
-def block_sizes() -> dict[str, int]:
-    """Numbers in each block of a grid, by name."""
+def field_sizes() -> dict[str, int]:
+    """Numbers in each field of a grid, by name."""
     return {name: math.prod(shape) for name, shape in GRID_SHAPES.items()}
 
 
-def peak_level(grid: GridTensors) -> Tensor:
-    """Level of the loudest frame, dB, float32 (n,)."""
+def loudest_level(grid: GridTensors) -> Tensor:
+    """Level of the loudest moment, dB, float32 (n,); see `grid_features.loudest_level`."""
     tones = torch.cat([grid.partials, grid.slots], dim=1)
-    power = torch.exp(tones * _NEPERS_PER_DB).sum(dim=1)  # twice a sine's mean square …
-    noise = torch.exp(grid.noise * _NEPERS_PER_DB).sum(dim=1) * 2  # … and so of the noise
+    power = torch.exp(tones * _NEPERS_PER_DB).sum(dim=1)
+    noise = torch.exp(grid.noise * _NEPERS_PER_DB).sum(dim=1) * 2
     loudest = torch.maximum(power.amax(dim=1), noise.amax(dim=1))
-    return 10 * loudest.clamp_min(1e-12).log10()
+    return 10 * loudest.clamp_min(10 ** (SILENCE_DB / 10)).log10()
 
 
-def to_features(grid: GridTensors, level: Tensor) -> Tensor:
-    """Weighted numbers of a grid, float32 (n, 9321), levels relative to ``level``, dB (n,)."""
+def to_features(grid: GridTensors, level: Tensor) -> GridTensors:
+    """Features of n notes: the twin of `grid_features.to_features` with `LATENT_LIMITS`.
 
-    def relative(rows: Tensor) -> Tensor:
-        amplitude = torch.exp((rows - level[:, None, None]) * (_NEPERS_PER_DB / 2))
+    Args:
+        grid: of n notes.
+        level: of the loudest moment, dB, (n,).
+    """
+
+    def relative(levels: Tensor) -> Tensor:
+        amplitude = torch.exp((levels - level[:, None, None]) * (_NEPERS_PER_DB / 2))
         return 20 * (amplitude + _FLOOR_AMPLITUDE).log10()
 
-    blocks = {
-        "partials": relative(grid.partials),
-        "slots": relative(grid.slots),
-        "noise": relative(grid.noise),
-        "cents": grid.cents.clamp(-LATENT_LIMITS.cents, LATENT_LIMITS.cents),
-        "fine": torch.where(grid.fine <= SILENT_FINE_DB, 0, grid.fine).clamp(*FINE_RANGE_DB),
-        "offsets": grid.offsets.clamp(-MAX_OFFSET_CENTS, MAX_OFFSET_CENTS),
-        "stiffness": grid.stiffness,
-        "ratios": grid.ratios.clamp(*LATENT_LIMITS.ratios).log2(),
-    }
-    return weighted_blocks(GridTensors(**blocks))
+    fine = torch.where(grid.fine <= SILENT_FINE_DB, 0, grid.fine)
+    return GridTensors(
+        partials=relative(grid.partials),
+        slots=relative(grid.slots),
+        noise=relative(grid.noise),
+        cents=grid.cents.clamp(-LATENT_LIMITS.cents, LATENT_LIMITS.cents),
+        fine=fine.clamp(*FINE_RANGE_DB),
+        offsets=grid.offsets.clamp(-MAX_OFFSET_CENTS, MAX_OFFSET_CENTS),
+        stiffness=grid.stiffness,
+        ratios=grid.ratios.clamp(*LATENT_LIMITS.ratios).log2(),
+    )
 
 
-def weighted_blocks(blocks: GridTensors) -> Tensor:
-    """Blocks side by side, each times its weight, float32 (n, 9321)."""
-    parts = blocks._asdict()
-    parts["partials"] = blocks.partials * row_weights().to(blocks.partials.device)
+def from_features(features: GridTensors, level: Tensor) -> GridTensors:
+    """Grid of features; the inverse of `to_features` within the limits."""
+
+    def absolute(relative: Tensor) -> Tensor:
+        relative = relative.clamp(-FLOOR_DEPTH_DB - 20.0, LATENT_LIMITS.level)
+        amplitude = torch.exp(relative * (_NEPERS_PER_DB / 2)) - _FLOOR_AMPLITUDE
+        decibels = 20 * amplitude.clamp_min(10 ** (SILENCE_DB / 20)).log10()
+        return (decibels + level[:, None, None]).clamp_min(SILENCE_DB)
+
+    levels = {name: absolute(getattr(features, name)) for name in LEVEL_FIELDS}
+    return features._replace(**levels, ratios=torch.exp2(features.ratios))
+
+
+def to_vector(features: GridTensors) -> Tensor:
+    """Fields side by side, each times its weight, float32 (n, 9321)."""
+    fields = features._asdict()
+    fields["partials"] = features.partials * row_weights().to(features.partials.device)
     weighted = [
-        BLOCK_WEIGHTS.get(name, 1.0) * part.reshape(part.shape[0], -1)
-        for name, part in parts.items()
+        FIELD_WEIGHTS.get(name, 1.0) * values.reshape(values.shape[0], -1)
+        for name, values in fields.items()
     ]
     return torch.cat(weighted, dim=1)
 
 
-def from_features(features: Tensor, level: Tensor) -> GridTensors:
-    """Grid of weighted numbers (n, 9321); the inverse of `to_features` above the soft floor."""
-    sizes = block_sizes()
-    blocks = dict(zip(sizes, torch.split(features, list(sizes.values()), dim=1), strict=True))
-
-    def absolute(name: str, rows: int, frames: int) -> Tensor:
-        values = torch.unflatten(blocks[name], 1, (rows, frames)) / BLOCK_WEIGHTS.get(name, 1.0)
-        if name == "partials":
-            values = values / row_weights().to(level.device)
-        values = values.clamp(-FLOOR_DEPTH_DB - 20.0, LATENT_LIMITS.level)
-        amplitude = torch.exp(values * (_NEPERS_PER_DB / 2)) - _FLOOR_AMPLITUDE
-        decibels = 20 * amplitude.clamp_min(10 ** (SILENCE_DB / 20)).log10()
-        return (decibels + level[:, None, None]).clamp_min(SILENCE_DB)
-
-    return GridTensors(
-        partials=absolute("partials", PARTIAL_ROWS, GRID_FRAMES),
-        slots=absolute("slots", *GRID_SHAPES["slots"]),
-        noise=absolute("noise", GRID_SHAPES["noise"][0], GRID_NOISE_FRAMES),
-        cents=blocks["cents"] / BLOCK_WEIGHTS["cents"],
-        fine=blocks["fine"] / BLOCK_WEIGHTS["fine"],
-        offsets=blocks["offsets"] / BLOCK_WEIGHTS["offsets"],
-        stiffness=(blocks["stiffness"] / BLOCK_WEIGHTS["stiffness"])[:, 0],
-        ratios=torch.exp2(blocks["ratios"] / BLOCK_WEIGHTS["ratios"]),
-    )
+def from_vector(vector: Tensor) -> GridTensors:
+    """Features of weighted numbers (n, 9321); the inverse of `to_vector`."""
+    sizes = field_sizes()
+    pieces = zip(sizes, torch.split(vector, list(sizes.values()), dim=1), strict=True)
+    fields = {
+        name: piece.reshape(-1, *GRID_SHAPES[name]) / FIELD_WEIGHTS.get(name, 1.0)
+        for name, piece in pieces
+    }
+    fields["partials"] = fields["partials"] / row_weights().to(vector.device)
+    return GridTensors(**fields)
 
 
 class Codec(nn.Module):
@@ -176,19 +172,20 @@ class Codec(nn.Module):
     @classmethod
     def blank(cls, components: int = COMPONENTS) -> Codec:
         """A codec of the right sizes, to load weights into."""
-        size = sum(block_sizes().values())
+        size = sum(field_sizes().values())
         return cls(torch.zeros(size), torch.zeros(size, components), torch.ones(components))
 
     def encode(self, grid: GridTensors) -> Tensor:
         """Latents, float32 (n, 1 + components)."""
-        level = peak_level(grid)
-        values = ((to_features(grid, level) - self.mean) @ self.basis) / self.deviation
+        level = loudest_level(grid)
+        vector = to_vector(to_features(grid, level))
+        values = ((vector - self.mean) @ self.basis) / self.deviation
         return torch.cat([level[:, None] / LEVEL_SCALE_DB, values], dim=1)
 
     def decode(self, latents: Tensor) -> GridTensors:
         """Control grids of latents (n, 1 + components)."""
-        features = self.mean + (latents[:, 1:] * self.deviation) @ self.basis.T
-        return from_features(features, latents[:, 0] * LEVEL_SCALE_DB)
+        vector = self.mean + (latents[:, 1:] * self.deviation) @ self.basis.T
+        return from_features(from_vector(vector), latents[:, 0] * LEVEL_SCALE_DB)
 
 
 @torch.no_grad()
@@ -207,19 +204,19 @@ def fit_codec(
     """
     levels, rows = [], []
     for batch in batches:
-        level = peak_level(batch)
+        level = loudest_level(batch)
         levels.append(level)
-        rows.append(to_features(batch, level).half())  # half the memory
-    features = torch.cat(rows).float()
+        rows.append(to_vector(to_features(batch, level)).half())  # half the memory
+    vectors = torch.cat(rows).float()
     rows.clear()
-    mean = features.mean(dim=0)
-    features -= mean
-    components = min(components, *features.shape)
+    mean = vectors.mean(dim=0)
+    vectors -= mean
+    components = min(components, *vectors.shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _, _, basis = torch.svd_lowrank(features, q=min(components + 16, *features.shape), niter=3)
+        _, _, basis = torch.svd_lowrank(vectors, q=min(components + 16, *vectors.shape), niter=3)
     basis = basis[:, :components].contiguous()
-    values = features @ basis
+    values = vectors @ basis
     deviation = values.std(dim=0)
     deviation = deviation.clamp_min(MIN_DEVIATION * float(deviation.max()))
     latents = torch.cat([torch.cat(levels)[:, None] / LEVEL_SCALE_DB, values / deviation], dim=1)
