@@ -235,7 +235,7 @@ JUDGE_TASK = TrainingTask(
     embedding=EMBEDDING,
     front_end=JudgeFrontEnd,
     augmentation=AUGMENTATION,
-    moves=False,
+    has_pitch_map=False,
     publish=_publish,
     file="judge.safetensors",
 )
