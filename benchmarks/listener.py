@@ -25,7 +25,8 @@ from hearing import MIDDLE, RECORDINGS, read_notes
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.ears import Ears
 from mechanical_ears.listening.prediction import Hearing
-from mechanical_ears.listening.training.augment import STRESS_TESTS, augment
+from mechanical_ears.listening.training.augment import augment
+from mechanical_ears.listening.training.augmentation import STRESS_TESTS
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.sound import Sound

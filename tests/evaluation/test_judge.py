@@ -20,7 +20,7 @@ from mechanical_ears.evaluation.judge import (
     Judge,
     JudgeFrontEnd,
 )
-from mechanical_ears.listening.training.publish import CALIBRATED, PITCHED
+from mechanical_ears.listening.training.calibrate import CALIBRATED, PITCHED
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound

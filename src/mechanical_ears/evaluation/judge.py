@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
-from mechanical_ears.listening.training.augment import Augmentation
+from mechanical_ears.listening.training.augmentation import Augmentation
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.listening.training.publish import save_weights
 from mechanical_ears.listening.training.train import TrainedNetwork, TrainingTask

@@ -1,4 +1,4 @@
-"""The article's network against golden answers of Keras (see golden/make_article.py)."""
+"""The article's network against golden outputs of Keras (see golden/make_article.py)."""
 
 from __future__ import annotations
 
@@ -46,20 +46,22 @@ def sounds():
 
 
 @pytest.mark.parametrize("fused", [True, False, None])
-def test_answers_as_keras_does(keras, sounds, fused):
+def test_predicts_as_keras_does(keras, sounds, fused):
     network = ArticleNetwork.from_keras(recipe.weights(), fused=fused)
     with torch.inference_mode():
         probabilities = network(sounds).softmax(1).numpy()
-    assert keras["probabilities"].max() > 0.8  # the golden answers are not a uniform blur
+    assert keras["probabilities"].max() > 0.8  # the golden outputs are not uniform
     np.testing.assert_allclose(probabilities, keras["probabilities"], atol=1e-5, rtol=0)
 
 
 def test_flattens_in_the_order_of_keras(keras, sounds):
     network = ArticleNetwork.from_keras(recipe.weights())
-    seen = []
-    network.hidden.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    captured = []
+    network.hidden.register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0].detach()))
     network(sounds)
-    np.testing.assert_allclose(seen[0].numpy()[:, ::61], keras["features"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        captured[0].numpy()[:, ::61], keras["features"], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_has_as_many_parameters(keras):
@@ -70,15 +72,15 @@ def test_has_as_many_parameters(keras):
 def test_starts_as_keras_does(keras):
     network = ArticleNetwork(generator=torch.Generator().manual_seed(0))
     fans = [9 + 36, 36 + 72, 72 + 108, 108 + 144, 3952 + 512, 512 + 128]  # in + out, as Keras'
-    drawn = zip(keras["initial_limits"], keras["initial_deviations"], strict=True)
-    for layer, fan, (largest, deviation) in zip(network.layers(), fans, drawn, strict=True):
+    initial = zip(keras["initial_limits"], keras["initial_deviations"], strict=True)
+    for layer, fan, (largest, deviation) in zip(network.layers(), fans, initial, strict=True):
         limit = math.sqrt(6 / fan)
         assert glorot_limit(layer) == pytest.approx(limit, rel=1e-9)
-        # Keras' own weights, and ours, come as close to that limit as so many draws should.
+        # The weights of Keras, and ours, come as close to that limit as uniform samples should.
         weight, count = layer.weight.detach(), layer.weight.numel()
         assert limit * (1 - 10 / count) < largest <= limit * (1 + 1e-6)
         assert limit * (1 - 10 / count) < float(weight.abs().max()) <= limit * (1 + 1e-6)
-        # The deviation of uniform draws has a standard error of 0.45 / √count; two samples differ.
+        # The deviation of uniform samples has a standard error of 0.45 / √count, in both.
         assert float(weight.std()) == pytest.approx(deviation, rel=2.5 / math.sqrt(count))
         assert not layer.bias.any()
     assert not keras["initial_biases"].any()
@@ -93,21 +95,23 @@ def test_a_seed_gives_the_same_network_again():
     assert not np.array_equal(first[0], other[0])
 
 
-def test_weights_go_to_keras_and_back():
+def test_weights_convert_to_keras_and_back():
     weights = recipe.weights()
-    for ours, theirs in zip(ArticleNetwork.from_keras(weights).to_keras(), weights, strict=True):
-        assert np.array_equal(ours, theirs)
+    for copied, original in zip(
+        ArticleNetwork.from_keras(weights).to_keras(), weights, strict=True
+    ):
+        assert np.array_equal(copied, original)
 
 
-def test_fused_and_separate_operations_learn_alike(sounds):
+def test_fused_and_separate_operations_have_equal_gradients(sounds):
     """A step of training moves the weights to the same place, to rounding."""
     networks = [ArticleNetwork.from_keras(recipe.weights(), fused=fused) for fused in (True, False)]
     pitches = torch.tensor([0, 33, 69, 105, 127, 60])
     for network in networks:
         torch.nn.functional.cross_entropy(network(sounds), pitches).backward()
-    for ours, plain in zip(*(network.parameters() for network in networks), strict=True):
+    for fused, plain in zip(*(network.parameters() for network in networks), strict=True):
         scale = float(plain.grad.abs().max())
-        torch.testing.assert_close(ours.grad, plain.grad, rtol=0, atol=1e-4 * scale)
+        torch.testing.assert_close(fused.grad, plain.grad, rtol=0, atol=1e-4 * scale)
 
 
 def test_other_number_formats_take_the_separate_operations(sounds):
@@ -118,7 +122,7 @@ def test_other_number_formats_take_the_separate_operations(sounds):
     torch.testing.assert_close(single.double(), exact, rtol=0, atol=1e-5)
 
 
-def test_onnx_file_answers_alike(tmp_path, sounds):
+def test_onnx_file_predicts_alike(tmp_path, sounds):
     weights = recipe.weights()
     path = tmp_path / "article.onnx"
     export_onnx(
@@ -139,11 +143,11 @@ def test_onnx_file_answers_alike(tmp_path, sounds):
     with torch.inference_mode():
         exact = ArticleNetwork.from_keras(rounded)(sounds).softmax(1).numpy()
     for batch in (1, len(sounds)):
-        (answer,) = session.run(["probabilities"], {"audio": sounds[:batch].numpy()})
-        np.testing.assert_allclose(answer, exact[:batch], atol=1e-5, rtol=0)
+        (output,) = session.run(["probabilities"], {"audio": sounds[:batch].numpy()})
+        np.testing.assert_allclose(output, exact[:batch], atol=1e-5, rtol=0)
 
 
-def test_onnx_file_is_not_written_by_halves(tmp_path):
+def test_onnx_file_is_not_written_in_part(tmp_path):
     with pytest.raises(EarsError, match="cannot write"):
         export_onnx(ArticleNetwork(), tmp_path / "absent" / "article.onnx", {})
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Augmentation: each effect against what is known of it, and the walk through all of them."""
+"""Augmentation: each effect against its known result, and all of them together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mechanical_ears.listening.training import effects
-from mechanical_ears.listening.training.augment import NONE, STRESS_TESTS, Augmentation, augment
+from mechanical_ears.listening.training.augment import augment
+from mechanical_ears.listening.training.augmentation import NONE, STRESS_TESTS, Augmentation
 from mechanical_ears.listening.training.effects import NOISE_KINDS
 from mechanical_ears.listening.training.lossy_codec import _dct_iv, lossy_codec
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
@@ -33,12 +34,12 @@ def white(batch: int = 4, samples: int = RATE, scale: float = 0.1) -> torch.Tens
 
 
 def measured_hertz(sound: torch.Tensor) -> float:
-    """Frequency of a sine, from the turn of its phase between two halves of a stretch."""
+    """Frequency of a sine, from the difference of its phase between two halves of a part."""
     half = len(sound) // 2
     halves = sound[: 2 * half].double().reshape(2, half).numpy() * np.hanning(half)
     first, second = np.fft.rfft(halves)
-    place = int(np.argmax(np.abs(first)))
-    return float(place + np.angle(second[place] / first[place]) / (2 * np.pi)) * RATE / half
+    index = int(np.argmax(np.abs(first)))
+    return float(index + np.angle(second[index] / first[index]) / (2 * np.pi)) * RATE / half
 
 
 def level_at(sound: torch.Tensor, hertz: float) -> float:
@@ -61,12 +62,12 @@ def test_fast_lengths(samples, length):
 
 
 @pytest.mark.parametrize("hertz", [27.5, 440.0, 3000.0, 6000.0])
-def test_detuning_moves_a_sine_by_as_many_cents(hertz):
-    asked = [-40.0, -3.0, 0.0, 25.0, 40.0]
-    notes = sine(hertz, 4.0).repeat(len(asked), 1)
-    for cents, sound in zip(asked, effects.detune(notes, torch.tensor(asked)), strict=True):
-        heard = measured_hertz(sound[:48_000])
-        assert 1200 * np.log2(heard / hertz) == pytest.approx(cents, abs=0.05)
+def test_detuning_shifts_a_sine_by_its_cents(hertz):
+    all_cents = [-40.0, -3.0, 0.0, 25.0, 40.0]
+    notes = sine(hertz, 4.0).repeat(len(all_cents), 1)
+    for cents, sound in zip(all_cents, effects.detune(notes, torch.tensor(all_cents)), strict=True):
+        measured = measured_hertz(sound[:48_000])
+        assert 1200 * np.log2(measured / hertz) == pytest.approx(cents, abs=0.05)
 
 
 def test_detuning_by_nothing_changes_nothing():
@@ -106,15 +107,15 @@ def test_chorus_swings_around_the_pitch():
     note = sine(1000.0, 4.0)[None]
     delay = torch.tensor([0.02])
     copy = effects.chorus(note, delay, rate, depth, torch.tensor([0.0]))[0] - note[0]
-    # the delay falls fastest, and the copy is sharpest, in the middle of the turn at 1 s
-    heard = [measured_hertz(copy[at - 800 : at + 800]) for at in (16_000, 32_000)]
-    assert [1200 * np.log2(f / 1000) for f in heard] == pytest.approx([15, -15], abs=0.5)
-    # a turn of 2 s later it is in step again: the mean pitch is the note's
+    # the delay falls fastest, and the copy is sharpest, in the middle of the period at 1 s
+    measured = [measured_hertz(copy[at - 800 : at + 800]) for at in (16_000, 32_000)]
+    assert [1200 * np.log2(f / 1000) for f in measured] == pytest.approx([15, -15], abs=0.5)
+    # a period of 2 s later it is in phase again: the mean pitch is that of the note
     torch.testing.assert_close(copy[4000:20_000], copy[36_000:52_000], atol=2e-3, rtol=0)
 
 
 def response_at(decibels: torch.Tensor, *hertz: float) -> list[float]:
-    """What a filter, made and applied, does to sines."""
+    """Gain in dB of a filter, applied to sines."""
     impulse = effects.minimum_phase(decibels)
     levels = []
     for frequency in hertz:
@@ -134,7 +135,7 @@ def test_high_pass():
     assert levels == pytest.approx([-24.1, -3.01, 0], abs=0.2)
 
 
-def test_tilt_turns_around_1_khz_and_levels_out():
+def test_tilt_pivots_at_1_khz_and_levels_out():
     levels = response_at(effects.tilt(torch.tensor([-6.0])), 30, 250, 500, 1000, 4000)
     assert levels == pytest.approx([24, 12, 6, 0, -12], abs=0.2)
 
@@ -145,7 +146,7 @@ def test_peaks():
     assert levels == pytest.approx([0, 9, 9 * np.exp(-0.5)], abs=0.1)
 
 
-def test_filters_begin_at_once():
+def test_filters_respond_at_once():
     impulse = effects.minimum_phase(effects.low_pass(torch.tensor([2500.0])))[0]
     energy = impulse.square().cumsum(0)
     assert energy[8] > 0.8 * energy[-1]
@@ -158,7 +159,7 @@ def test_convolution_is_linear_and_not_circular():
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.6, 1.5])
-def test_rooms_decay_as_asked(decay):
+def test_rooms_decay_by_60_db_in_their_time(decay):
     tails = effects.room_response(torch.full((8,), decay), torch.full((8,), -6.0), 1.5, seeded())
     assert (tails[:, 0] == 1).all()
     tails = tails[:, 1:]
@@ -168,7 +169,7 @@ def test_rooms_decay_as_asked(decay):
     assert 3 * (falls[1] - falls[0]) == pytest.approx(decay, rel=0.05)
 
 
-def test_shift_skips_or_waits():
+def test_shift_skips_or_delays():
     notes = torch.arange(1.0, 7.0).repeat(3, 1)
     shifted = effects.shift(notes, torch.tensor([2, 0, -3]))
     assert shifted.tolist() == [[3, 4, 5, 6, 0, 0], [1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 2, 3]]
@@ -213,7 +214,7 @@ def test_hum_is_the_mains_and_its_partials(mains):
 
 @pytest.mark.parametrize("kind", NOISE_KINDS)
 @pytest.mark.parametrize("snr", [0.0, 20.0, 60.0])
-def test_noise_is_as_loud_as_asked_where_the_note_is(kind, snr):
+def test_noise_has_its_level_where_the_note_is(kind, snr):
     note = torch.zeros(2, 2 * RATE)
     note[:, 800:] = sine(440.0, 2.0)[:-800]
     noise = effects.make_noise(
@@ -237,14 +238,14 @@ def test_dct_iv_is_the_formula():
 
 
 @pytest.mark.parametrize("samples", [64_000, 576, 1000, 1])
-def test_a_codec_of_endless_bit_rate_loses_nothing(samples):
+def test_a_codec_of_unlimited_bit_rate_loses_nothing(samples):
     notes = white(2, samples)
     kept = lossy_codec(notes, torch.full((2,), 150.0), torch.full((2,), 9000.0))
     torch.testing.assert_close(kept, notes, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("margin", [12.0, 18.0, 24.0])
-def test_codec_noise_lies_under_the_sound_by_its_margin(margin):
+def test_codec_noise_is_below_the_sound_by_its_margin(margin):
     notes = white()
     loss = lossy_codec(notes, torch.full((4,), margin), torch.full((4,), 9000.0)) - notes
     assert db(notes.square().mean() / loss.square().mean()) == pytest.approx(margin, abs=1.0)
@@ -257,7 +258,7 @@ def test_codec_keeps_nothing_above_its_cutoff():
     assert db(power[hertz > 4200].mean() / power[hertz < 3800].mean()) < -50
 
 
-def test_codec_drops_what_is_masked():
+def test_codec_drops_masked_partials():
     loud, soft = sine(1000.0), sine(1200.0, amplitude=0.0005)
     kept = lossy_codec((loud + soft)[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
     alone = lossy_codec(soft[None], torch.tensor([6.0]), torch.tensor([8000.0]))[0]
@@ -267,9 +268,9 @@ def test_codec_drops_what_is_masked():
 
 def test_level_and_gain():
     notes = torch.stack([sine(440.0), sine(440.0, amplitude=0.01), torch.zeros(RATE)])
-    peaks = effects.level(notes, torch.full((3,), -30.0)).abs().amax(1)
+    peaks = effects.set_peak(notes, torch.full((3,), -30.0)).abs().amax(1)
     assert peaks.tolist() == pytest.approx([10**-1.5, 10**-1.5, 0], rel=1e-4)
-    louder = effects.gain(notes, torch.full((3,), 20.0)).abs().amax(1)
+    louder = effects.apply_gain(notes, torch.full((3,), 20.0)).abs().amax(1)
     assert louder.tolist() == pytest.approx([1, 0.1, 0], rel=1e-3)
 
 
@@ -282,7 +283,7 @@ def notes():
     return 0.2 * torch.sin(partials).mean(0) * torch.exp(-2 * time), keys
 
 
-def test_no_chance_leaves_notes_alone(notes):
+def test_no_effect_leaves_notes_as_they_are(notes):
     audio, keys = notes
     before = audio.clone()
     kept = augment(audio, keys, NONE, seeded())
@@ -295,11 +296,11 @@ def test_no_chance_leaves_notes_alone(notes):
     assert kept.qualities.all()
 
 
-@pytest.mark.parametrize("how", [Augmentation(), EVERYTHING], ids=["usual", "everything"])
-def test_the_same_generator_gives_the_same_notes(notes, how):
+@pytest.mark.parametrize("settings", [Augmentation(), EVERYTHING], ids=["usual", "everything"])
+def test_the_same_generator_gives_the_same_notes(notes, settings):
     audio, keys = notes
-    first, again = (augment(audio, keys, how, seeded(5)) for _ in range(2))
-    other = augment(audio, keys, how, seeded(6))
+    first, again = (augment(audio, keys, settings, seeded(5)) for _ in range(2))
+    other = augment(audio, keys, settings, seeded(6))
     for field in fields(first):
         one, two = getattr(first, field.name), getattr(again, field.name)
         torch.testing.assert_close(one, two, atol=0, rtol=0)
@@ -315,19 +316,19 @@ def test_hard_ends_change_the_sound_and_stay_in_range(notes, name):
     assert (hard.audio - audio).abs().amax(1).min() > 1e-4
 
 
-@pytest.mark.parametrize("how", [Augmentation(), EVERYTHING, *STRESS_TESTS.values()])
-def test_silence_and_one_sample_stay_finite(how):
+@pytest.mark.parametrize("settings", [Augmentation(), EVERYTHING, *STRESS_TESTS.values()])
+def test_silence_and_one_sample_stay_finite(settings):
     for samples in (1, 5, 4000):
-        silent = augment(torch.zeros(3, samples), torch.tensor([0, 60, 127]), how, seeded())
+        silent = augment(torch.zeros(3, samples), torch.tensor([0, 60, 127]), settings, seeded())
         assert (silent.audio == 0).all()
         assert not silent.audible.any()
         assert (silent.length >= 0).all()
         assert (silent.length <= samples).all()
-    click = augment(torch.ones(3, 1), torch.tensor([0, 60, 127]), how, seeded())
+    click = augment(torch.ones(3, 1), torch.tensor([0, 60, 127]), settings, seeded())
     assert torch.isfinite(click.audio).all()
 
 
-def test_labels_tell_what_was_done(notes):
+def test_start_length_and_cents_follow_the_effects(notes):
     audio, keys = notes
     flat = augment(audio, keys, STRESS_TESTS["flat"], seeded())
     assert (flat.cents == -40).all()
@@ -349,15 +350,15 @@ def test_labels_tell_what_was_done(notes):
 
 def test_a_cut_note_is_cut_after_the_silence_before_it(notes):
     audio, keys = notes
-    how = replace(STRESS_TESTS["late"], cut_chance=1.0, cut=(0.1, 0.1))
-    sound = augment(audio, keys, how, seeded())
+    settings = replace(STRESS_TESTS["late"], cut_chance=1.0, cut=(0.1, 0.1))
+    sound = augment(audio, keys, settings, seeded())
     assert (sound.length == 1600).all()
     assert sound.audible.all()
     assert (sound.audio[:, 3200:] == 0).all()
     assert sound.audio[:, 1600:3200].abs().amax(1).min() > 0.01
 
 
-def test_a_note_that_swells_too_late_is_not_audible():
+def test_a_note_that_swells_too_late_is_inaudible():
     swelling = torch.cat([torch.zeros(8000), sine(440.0, 0.5)])[None]
     assert not augment(swelling, torch.tensor([69]), STRESS_TESTS["short"], seeded()).audible.any()
 
@@ -375,43 +376,43 @@ def test_qualities_that_no_longer_hold(notes):
         assert (holds == torch.tensor(expected)).all()
 
 
-def test_low_passes_spare_the_fundamental():
+def test_low_passes_keep_the_fundamental():
     key = torch.tensor([103])  # 3136 Hz
     note = sine(3135.96)[None]
-    how = replace(STRESS_TESTS["low-pass"], spared=1.5)
-    spared, lost = (
-        augment(note, key, one, seeded()).audio for one in (how, STRESS_TESTS["low-pass"])
+    settings = replace(STRESS_TESTS["low-pass"], min_cutoff=1.5)
+    kept, lost = (
+        augment(note, key, one, seeded()).audio for one in (settings, STRESS_TESTS["low-pass"])
     )
-    assert level_at(spared[0], 3136) > level_at(note[0], 3136) - 0.5
+    assert level_at(kept[0], 3136) > level_at(note[0], 3136) - 0.5
     assert level_at(lost[0], 3136) < level_at(note[0], 3136) - 7
 
 
-def test_level_tells_nothing():
+def test_level_does_not_reveal_the_velocity():
     loud, soft = torch.full((400, 64), 0.9), torch.full((400, 64), 0.01)
-    how = replace(NONE, level_chance=1.0, gain_chance=1.0, gain=(-30.0, 30.0))
+    settings = replace(NONE, level_chance=1.0, gain_chance=1.0, gain=(-30.0, 30.0))
     keys = torch.full((400,), 60)
-    one, two = (augment(audio, keys, how, seeded()).audio for audio in (loud, soft))
+    one, two = (augment(audio, keys, settings, seeded()).audio for audio in (loud, soft))
     torch.testing.assert_close(one, two)
     decibels = 2 * db(one.abs().amax(1))
     assert decibels.min() == pytest.approx(-60, abs=1)
     assert decibels.max() == pytest.approx(0, abs=1)
 
 
-def test_chances_come_true():
+def test_effects_occur_with_their_chances():
     keys = torch.full((2000,), 60)
-    how = replace(NONE, detune_chance=0.5, detune=(-40.0, 40.0), clean_chance=0.2)
-    cents = augment(torch.zeros(2000, 8), keys, how, seeded()).cents
+    settings = replace(NONE, detune_chance=0.5, detune=(-40.0, 40.0), clean_chance=0.2)
+    cents = augment(torch.zeros(2000, 8), keys, settings, seeded()).cents
     assert (cents != 0).float().mean() == pytest.approx(0.4, abs=0.04)
     assert cents.abs().max() <= 40
     assert cents[cents != 0].mean() == pytest.approx(0, abs=3)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("settings", "message"),
     [
         ({"noise_chance": 1.5}, "noise_chance is 1.5, outside 0..1"),
         ({"detune": (-50.0, 0.0)}, "beyond ±40 cents"),
-        ({"cut": (2.0, 1.0)}, "ends are the wrong way round"),
+        ({"cut": (2.0, 1.0)}, "its ends are reversed"),
         ({"cut": (0.0, 1.0)}, "not above 0"),
         ({"skip": (-1.0, 1.0)}, "below 0"),
         ({"chorus_delay": (0.01, 0.05)}, "more than 0.06 s late"),
@@ -419,6 +420,6 @@ def test_chances_come_true():
         ({"noises": ()}, "need some of"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong, words):
-    with pytest.raises(ValueError, match=words):
-        Augmentation(**wrong)
+def test_invalid_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**settings)

@@ -1,7 +1,7 @@
 """The fused kernels against PyTorch's own operations in float64.
 
 Most inputs are small integers: float32 then holds every sum exactly, so results must be equal to
-the last bit, and a convolution output of exactly zero, where ReLU has its kink, is no excuse.
+the last bit, even where a convolution output is exactly zero, at the kink of ReLU.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def integers(*shape: int, generator: torch.Generator) -> Tensor:
 
 def both(x: Tensor, weight: Tensor, bias: Tensor, dy: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Output and gradients of the fused kernel, and of PyTorch in float64."""
-    answers = []
+    results = []
     for operation, dtype in ((convolve_relu_pool, torch.float32), (reference, torch.float64)):
         leaves = [t.detach().to(dtype).requires_grad_() for t in (x, weight, bias)]
         y = operation(*leaves)
         y.backward(dy.to(dtype))
-        answers.append([y.detach(), *(leaf.grad for leaf in leaves)])
-    return answers[0], answers[1]
+        results.append([y.detach(), *(leaf.grad for leaf in leaves)])
+    return results[0], results[1]
 
 
 # 1024 pooled outputs fill four tiles; lengths about that meet every case at the tiles' edges.
@@ -51,9 +51,9 @@ def test_equals_separate_operations_exactly(batch, inputs, outputs, samples, see
     weight = integers(outputs, inputs, 9, generator=generator)
     bias = integers(outputs, generator=generator)
     dy = integers(batch, outputs, (samples - 8) // 4, generator=generator)
-    ours, exact = both(x, weight, bias, dy)
-    for name, mine, theirs in zip(("y", "dx", "dw", "db"), ours, exact, strict=True):
-        assert torch.equal(mine.double(), theirs), name
+    fused_all, exact = both(x, weight, bias, dy)
+    for name, fused, expected in zip(("y", "dx", "dw", "db"), fused_all, exact, strict=True):
+        assert torch.equal(fused.double(), expected), name
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_the_articles_layers(inputs, outputs, samples):
     # Within rounding of the kink, float32 and float64 may disagree on the gradient: leave it out.
     exact = functional.conv1d(x.double(), weight.double(), bias.double()).unfold(2, 4, 4)
     dy = torch.randn(exact.shape[:3], generator=generator) * (exact.abs().amin(3) > 1e-4)
-    for mine, theirs in zip(*both(x, weight, bias, dy), strict=True):
-        assert (mine - theirs).abs().max() < 2e-6 * theirs.abs().max()
+    for fused, expected in zip(*both(x, weight, bias, dy), strict=True):
+        assert (fused - expected).abs().max() < 2e-6 * expected.abs().max()
 
 
 def test_same_bits_in_every_run_and_with_any_number_of_threads():
@@ -108,8 +108,8 @@ def test_accepts_views_that_are_not_contiguous():
     weight = integers(9, 3, 2, generator=generator).permute(1, 2, 0)
     bias = integers(6, generator=generator)[::2]
     dy = integers(2, 23, 3, generator=generator).transpose(1, 2)
-    ours, exact = both(x, weight, bias, dy)
-    assert all(torch.equal(a.double(), b) for a, b in zip(ours, exact, strict=True))
+    fused_all, exact = both(x, weight, bias, dy)
+    assert all(torch.equal(a.double(), b) for a, b in zip(fused_all, exact, strict=True))
 
 
 def test_leaves_out_the_gradient_of_an_input_that_needs_none():

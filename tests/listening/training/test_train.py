@@ -1,4 +1,4 @@
-"""Training the listener by its real command, on the toy corpus; the ears then hear with it."""
+"""Training of the listener by its real command, on the toy corpus; the ears then use it."""
 
 import json
 import subprocess
@@ -32,14 +32,14 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
-def test_the_run_goes_on_where_it_was(run):
+def test_the_run_is_resumed(run):
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in log] == [1, 2]
     assert log[1]["loss"] < log[0]["loss"], "it learns"
     assert 0 <= log[1]["validation_family"] <= 1
 
 
-def test_the_ears_hear_with_what_was_trained(run):
+def test_the_ears_load_the_trained_network(run):
     ears = Ears(run / "model.onnx")
     assert len(ears.instruments) == 12
     tone, silence = ears.listen(

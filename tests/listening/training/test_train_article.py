@@ -1,4 +1,4 @@
-"""Training the article's network by its real command, on the toy corpus."""
+"""Training of the article's network by its real command, on the toy corpus."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def straight_run(toy_store, tmp_path_factory):
     return run
 
 
-def test_the_run_folder_holds_what_it_promises(straight_run, toy_store):
+def test_the_run_folder_holds_configuration_log_chart_and_model(straight_run, toy_store):
     config = json.loads((straight_run / "config.json").read_text())
     assert (config["batch_size"], config["learning_rate"], config["seed"]) == (32, 3e-3, 0)
     log = [json.loads(line) for line in (straight_run / "log.jsonl").read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_the_run_folder_holds_what_it_promises(straight_run, toy_store):
     np.testing.assert_allclose(ears.probabilities(audio).sum(), 1, rtol=1e-5)
 
 
-def test_killed_and_gone_on_with_it_gives_the_same_weights(straight_run, toy_store, tmp_path):
+def test_killed_and_resumed_it_gives_the_same_weights(straight_run, toy_store, tmp_path):
     run = tmp_path / "killed"
     process = subprocess.Popen(
         command(toy_store, run, "--epochs", "1000"), stderr=subprocess.DEVNULL
@@ -73,21 +73,21 @@ def test_killed_and_gone_on_with_it_gives_the_same_weights(straight_run, toy_sto
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     for later in run.glob("checkpoint-000[3-9].safetensors"):
-        later.unlink()  # the kill came late: go on from where the straight run can be met
+        later.unlink()  # the kill came late: resume from where the straight run can be met
     assert (run / "checkpoint-0002.safetensors").exists()
     done = subprocess.run(
         command(toy_store, run, "--epochs", "3"), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    ours = load_file(run / "checkpoint-0003.safetensors")
-    theirs = load_file(straight_run / "checkpoint-0003.safetensors")
-    assert ours.keys() == theirs.keys()
-    for key, value in theirs.items():
-        torch.testing.assert_close(ours[key], value, rtol=1e-5, atol=1e-7)
+    resumed = load_file(run / "checkpoint-0003.safetensors")
+    straight = load_file(straight_run / "checkpoint-0003.safetensors")
+    assert resumed.keys() == straight.keys()
+    for key, value in straight.items():
+        torch.testing.assert_close(resumed[key], value, rtol=1e-5, atol=1e-7)
     assert [json.loads(line)["epoch"] for line in (run / "log.jsonl").open()] == [1, 2, 3]
 
 
-def test_ctrl_c_says_how_to_go_on(toy_store, tmp_path):
+def test_ctrl_c_says_how_to_resume(toy_store, tmp_path):
     run = tmp_path / "stopped"
     process = subprocess.Popen(
         command(toy_store, run, "--epochs", "1000"),
@@ -123,7 +123,7 @@ def test_another_configuration_is_refused(straight_run, toy_store):
     assert "seed 0 there, 7 here" in done.stderr.splitlines()[-1]
 
 
-def test_the_order_of_notes_hangs_on_seed_and_epoch_alone(toy_store):
+def test_the_order_of_notes_depends_on_seed_and_epoch_alone(toy_store):
     notes = Notes.of([Store(toy_store)], "train", 16_000, 64_000)
     first = shuffled(notes, 0, 1)
     assert first.rows.tolist() == shuffled(notes, 0, 1).rows.tolist()

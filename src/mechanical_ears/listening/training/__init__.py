@@ -1,1 +1,1 @@
-"""How the ears are trained (PyTorch)."""
+"""Training of the listener and of the article's network (PyTorch)."""

@@ -1,8 +1,8 @@
 """The article's pitch detector, exactly: four small convolutions on raw audio and two dense layers.
 
     audio (64000) → 4 × [convolution of 9 taps, no padding → ReLU → mean of each 4]
-                    with 4, 8, 12, 16 channels: 15998, 3997, 997, 247 places
-                  → flatten, time by time → dense 512, ReLU → dense 128 → softmax
+                    with 4, 8, 12, 16 channels: 15998, 3997, 997, 247 steps
+                  → flatten, step by step → dense 512, ReLU → dense 128 → softmax
 
 2,092,556 parameters. Source: Laurens Koppenol and David Isaacs Paternostro, "Music to My
 Mechanical Ears: Exploring the Rimworld of Sound Space: Episode 1", ODSC, 2021. They wrote it in
@@ -43,7 +43,7 @@ _IR_VERSION = 8  # the file format that goes with them; every ONNX Runtime we su
 
 
 def flat_size() -> int:
-    """Numbers that the convolutions leave of 64,000 samples: 247 places of 16 channels."""
+    """Number of features after the convolutions of 64,000 samples: 247 steps of 16 channels."""
     length = SAMPLES
     for _ in CHANNELS:
         length = (length - KERNEL + 1) // POOL
@@ -51,7 +51,7 @@ def flat_size() -> int:
 
 
 def initialise(layer: nn.Conv1d | nn.Linear, generator: torch.Generator | None = None) -> None:
-    """Give a layer Keras' default initial values: Glorot-uniform weights and zero biases."""
+    """Initialise a layer as Keras does: Glorot-uniform weights and zero biases."""
     limit = glorot_limit(layer)
     nn.init.uniform_(layer.weight, -limit, limit, generator=generator)
     if layer.bias is not None:
@@ -68,10 +68,10 @@ class ArticleNetwork(nn.Module):
     """The article's network.
 
     Args:
-        generator: source of the initial weights; PyTorch's global one if left out.
-        fused: whether the convolutions run in the kernels of `listening.fused` (float32 on a CPU
+        generator: of the initial weights; by default the global one of PyTorch.
+        fused: whether the convolutions run in the kernels of `fused_conv` (float32 on a CPU
             only, several times faster) or in PyTorch's own operations (everywhere, and for
-            ``torch.compile`` and export). ``None`` chooses by the input.
+            ``torch.compile`` and export). ``None`` selects by the input.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class ArticleNetwork(nn.Module):
         """A network with weights from Keras.
 
         Args:
-            arrays: as ``model.get_weights()`` of the article's model gives them: kernel and bias
+            arrays: as returned by ``model.get_weights()`` of the article's model: kernel and bias
                 of each layer; kernels of convolutions (9, in, out), of dense layers (in, out).
             fused: as for the class.
 
@@ -161,11 +161,11 @@ class ArticleNetwork(nn.Module):
         with torch.no_grad():
             for index, layer in enumerate(layers):
                 kernel, bias = arrays[2 * index : 2 * index + 2]
-                wanted = tuple(layer.weight.shape)[::-1]
-                if kernel.shape != wanted or bias.shape != wanted[-1:]:
+                shape = tuple(layer.weight.shape)[::-1]
+                if kernel.shape != shape or bias.shape != shape[-1:]:
                     raise ValueError(
                         f"layer {index + 1}: kernel {kernel.shape} and bias {bias.shape}, "
-                        f"need {wanted} and {wanted[-1:]}"
+                        f"need {shape} and {shape[-1:]}"
                     )
                 layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel.T)))
                 cast(Tensor, layer.bias).copy_(torch.from_numpy(np.ascontiguousarray(bias)))
@@ -190,8 +190,7 @@ def export_onnx(network: ArticleNetwork, path: Path, properties: Mapping[str, st
     Args:
         network: on any device.
         path: the file, replaced if it exists.
-        properties: what the file should say of itself (source, licence, …), beside the sample
-            rate.
+        properties: metadata of the file (source, licence, …), in addition to the sample rate.
 
     Raises:
         EarsError: the file cannot be written.
@@ -225,8 +224,8 @@ def export_onnx(network: ArticleNetwork, path: Path, properties: Mapping[str, st
     add("Softmax", [last], "probabilities", axis=-1)
 
     audio = helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["batch", SAMPLES])
-    answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", PITCHES])
-    graph = helper.make_graph(nodes, "article", [audio], [answer], weights)
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", PITCHES])
+    graph = helper.make_graph(nodes, "article", [audio], [output], weights)
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", _OPSET)],

@@ -1,202 +1,58 @@
-"""Augmentation: each time a note is heard it comes from another room, machine or player.
+"""Augmentation of notes, as if each came from another room, device or player.
 
-A note passes, as sound does in the world, through
+A note passes, as sound does on its way to a listener, through
 
     resynthesis → detuning → chorus → filters and room → onset → overdrive → noise → lossy codec
                 → cut → level
 
-and each station is left out with its own chance. Stations draw their parameters uniformly (times
-and frequencies uniformly in their logarithm), independently of each other (Cubuk et al.,
-"RandAugment: practical automated data augmentation with a reduced search space", 2020, found that
-such plain random draws do as well as searched policies).
+where each effect is applied by chance (see `augmentation`). All random numbers come from one
+generator on the CPU, which also seeds the generator of noise on the device of the audio: the same
+state gives the same notes on the same device.
 
-All random numbers come from one generator on the CPU, from which the noise's generator on the
-audio's device is seeded: the same state gives the same notes on the same device.
-
-Level is made to tell nothing: every note is brought to one peak and then made up to 30 dB louder or
-quieter. The velocity label keeps its meaning, the force of the key press, but must be heard from
-the timbre, as in a recording whose gain nobody knows.
+Level must not reveal the velocity: notes are normalised to one peak and then made up to 30 dB
+louder or softer. The velocity label keeps its meaning, the force of the key press, but has to be
+predicted from the timbre, as in a recording of unknown gain.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mechanical_ears.listening.training import effects
+from mechanical_ears.listening.training.augmentation import Augmentation, Range
 from mechanical_ears.listening.training.lossy_codec import lossy_codec
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
 from mechanical_ears.note import QUALITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI
 
-Range = tuple[float, float]
-
-MAX_CENTS = 40.0  # either way, so that the key stays the nearest
-PEAK_DB = -30.0  # dB of full scale, to which notes are brought before the gain
+PEAK_DB = -30.0  # of full scale, to which notes are normalised before the gain
 TELEPHONE = (300.0, 3400.0)  # Hz
-PEAK_COUNT = 3  # hills and valleys of an equaliser
+PEAK_COUNT = 3  # peaks and dips of an equaliser
 PEAK_CENTRES = (80.0, 7000.0)  # Hz
 PEAK_WIDTHS = (0.5, 1.5)  # octaves
 MAINS = (50.0, 60.0)  # Hz
-BRIGHTNESS_CUTOFF = 4000.0  # Hz: below this band limit nobody can tell a bright sound
-MAX_TILT = 3.0  # dB an octave: beyond this tilt bright and dark are the equaliser's
-MIN_POWER = 1e-5  # of the note's mean power; a kept part below it holds no note
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How likely each station is, and between which ends it draws.
-
-    Attributes:
-        clean_chance: that a note passes all stations but the level untouched.
-        resynthesis_chance: of phases lost by ``resynthesis`` half turns, as a vocoder loses them.
-        detune_chance: of detuning by ``detune`` cents, within ±40.
-        chorus_chance: of a chorus, whose copy is ``chorus_delay`` s late at the least, its pitch
-            swinging by ``chorus_depth`` cents ``chorus_rate`` times a second, at ``chorus_level``
-            dB.
-        tilt_chance: of a spectrum tilted by ``tilt`` dB an octave.
-        peaks_chance: of three broad hills or valleys of ``peaks`` dB.
-        low_pass_chance: of a low-pass at ``low_pass`` Hz.
-        high_pass_chance: of a high-pass at ``high_pass`` Hz.
-        telephone_chance: of the telephone's band, 300–3400 Hz.
-        spared: low-passes lie no lower than this times the key's frequency; 0 spares no key.
-        reverb_chance: of a room whose tail decays by 60 dB in ``reverb_time`` s, with an energy
-            ``reverb_level`` dB above the direct sound's.
-        skip_chance: of beginning ``skip`` s into the note.
-        late_chance: of ``late`` s of silence before the onset, where nothing is skipped.
-        clip_chance: of overdriving the peak by ``clip`` dB, hard or soft.
-        noise_chance: of noise of one of the kinds ``noises``, ``noise`` dB below the note.
-        lossy_chance: of a codec with noise ``lossy_margin`` dB below the sound in each band and
-            nothing above ``lossy_cutoff`` Hz.
-        cut_chance: of keeping only the first ``cut`` s after the onset.
-        level_chance: of bringing the peak to −30 dB before the gain.
-        gain_chance: of a gain of ``gain`` dB; what would clip is held at a peak of 1.
-
-    Raises:
-        ValueError: a chance or a range makes no sense; the text names it.
-    """
-
-    clean_chance: float = 0.15
-    resynthesis_chance: float = 0.0
-    resynthesis: Range = (0.1, 1.0)
-    detune_chance: float = 0.5
-    detune: Range = (-40.0, 40.0)  # cents
-    chorus_chance: float = 0.1
-    chorus_delay: Range = (0.005, 0.02)  # s
-    chorus_rate: Range = (0.2, 3.0)  # Hz
-    chorus_depth: Range = (2.0, 15.0)  # cents
-    chorus_level: Range = (-12.0, -3.0)  # dB
-    tilt_chance: float = 0.4
-    tilt: Range = (-6.0, 6.0)  # dB an octave
-    peaks_chance: float = 0.4
-    peaks: Range = (-9.0, 9.0)  # dB
-    low_pass_chance: float = 0.25
-    low_pass: Range = (2500.0, 8000.0)  # Hz
-    high_pass_chance: float = 0.25
-    high_pass: Range = (20.0, 400.0)  # Hz
-    telephone_chance: float = 0.05
-    spared: float = 1.5
-    reverb_chance: float = 0.3
-    reverb_time: Range = (0.1, 1.5)  # s
-    reverb_level: Range = (-24.0, 0.0)  # dB
-    skip_chance: float = 0.2
-    skip: Range = (0.0, 0.06)  # s
-    late_chance: float = 0.3
-    late: Range = (0.0, 0.1)  # s
-    clip_chance: float = 0.1
-    clip: Range = (0.0, 12.0)  # dB
-    noise_chance: float = 0.5
-    noise: Range = (0.0, 60.0)  # dB
-    noises: tuple[str, ...] = effects.NOISE_KINDS
-    lossy_chance: float = 0.2
-    lossy_margin: Range = (6.0, 24.0)  # dB
-    lossy_cutoff: Range = (3000.0, 8000.0)  # Hz
-    cut_chance: float = 0.35
-    cut: Range = (0.1, 4.0)  # s
-    level_chance: float = 1.0
-    gain_chance: float = 1.0
-    gain: Range = (-30.0, 30.0)  # dB
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name.endswith("_chance") and not 0 <= value <= 1:
-                raise ValueError(f"{field.name} is {value}, outside 0..1")
-            if field.type == "Range" and not value[0] <= value[1]:
-                raise ValueError(f"{field.name} is {value}: its ends are the wrong way round")
-            if field.name in _FROM_ZERO and value[0] < 0:
-                raise ValueError(f"{field.name} is {value}, below 0")
-            if field.name in _LOGARITHMIC and value[0] <= 0:
-                raise ValueError(f"{field.name} is {value}, not above 0")
-        if max(map(abs, self.detune)) > MAX_CENTS:
-            raise ValueError(f"detune is {self.detune}, beyond ±{MAX_CENTS:g} cents")
-        swing = (2 ** (self.chorus_depth[1] / 1200) - 1) / (math.pi * self.chorus_rate[0])
-        if self.chorus_delay[1] + swing > effects.MAX_DELAY_SECONDS:
-            raise ValueError(
-                f"chorus_delay is {self.chorus_delay}: with its swing of {swing:.3f} s the copy "
-                f"comes more than {effects.MAX_DELAY_SECONDS} s late"
-            )
-        strangers = set(self.noises) - set(effects.NOISE_KINDS)
-        if strangers or not self.noises:
-            raise ValueError(f"noises is {self.noises}, need some of {effects.NOISE_KINDS}")
-
-
-_LOGARITHMIC = {"chorus_rate", "low_pass", "high_pass", "reverb_time", "lossy_cutoff", "cut"}
-_FROM_ZERO = {"resynthesis", "chorus_delay", "chorus_depth", "skip", "late", "clip"}
-
-_CHANCES: dict[str, Any] = {
-    field.name: 0.0 for field in fields(Augmentation) if field.name.endswith("_chance")
-}
-NONE = Augmentation(**_CHANCES, spared=0.0)
-"""Every note as it is."""
-
-
-def _only(station: str, **ends: float) -> Augmentation:
-    """One station, always, and its ranges narrowed to one end."""
-    changed: dict[str, Any] = {name: (end, end) for name, end in ends.items()}
-    return replace(NONE, **changed | {f"{station}_chance": 1.0})
-
-
-STRESS_TESTS = {
-    **{kind: replace(_only("noise", noise=20.0), noises=(kind,)) for kind in effects.NOISE_KINDS},
-    "telephone": _only("telephone"),
-    "short": _only("cut", cut=0.2),
-    "quiet": _only("gain", gain=-30.0),
-    "loud": _only("gain", gain=30.0),
-    "falling": _only("tilt", tilt=-6.0),
-    "rising": _only("tilt", tilt=6.0),
-    "peaks": _only("peaks"),
-    "low-pass": _only("low_pass", low_pass=2500.0),
-    "high-pass": _only("high_pass", high_pass=400.0),
-    "reverb": _only("reverb", reverb_time=1.5, reverb_level=0.0),
-    "flat": _only("detune", detune=-40.0),
-    "sharp": _only("detune", detune=40.0),
-    "chorus": _only("chorus", chorus_depth=15.0, chorus_level=-3.0),
-    "no attack": _only("skip", skip=0.06),
-    "late": _only("late", late=0.1),
-    "overdrive": _only("clip", clip=12.0),
-    "lossy": _only("lossy", lossy_margin=6.0, lossy_cutoff=3000.0),
-}
-"""Each station alone, at its hard end, to measure what the ears lose by it; noise at 20 dB SNR."""
+MIN_BRIGHT_CUTOFF = 4000.0  # Hz: with a lower band limit nobody can recognise a bright sound
+MAX_NEUTRAL_TILT = 3.0  # dB an octave: with more, brightness is that of the equaliser
+MIN_POWER = 1e-5  # of the mean power of the note; a part with less is inaudible
 
 
 @dataclass(frozen=True, eq=False)
 class AugmentedNotes:
-    """Notes after their way, with what their labels must follow; all on the audio's device.
+    """Augmented notes, and what is needed to adapt their labels; all on the device of the audio.
 
     Attributes:
         audio: float32 (batch, samples), peaks ≤ 1.
         cents: float32 (batch,), detuning in ±40, to be added to labels of frequency and cents.
-        start: int64 (batch,), samples of the note skipped; below 0: samples before its onset.
-        length: int64 (batch,), samples from where the note begins to where the silence begins.
-        audible: bool (batch,); False where the kept part holds next to nothing of the note (a
-            sound that swells later, or silence): no key can be heard.
-        qualities: bool (batch, 10), in the order of ``QUALITIES``: False where the label no longer
+        start: int64 (batch,), samples skipped; below 0: samples of silence before the onset.
+        length: int64 (batch,), samples from the onset to the silence at the end.
+        audible: bool (batch,); False if next to nothing is left of the note (of a sound that swells
+            later, or of silence): no key can be recognised.
+        qualities: bool (batch, 10), in the order of ``QUALITIES``: False if the label no longer
             holds (``reverb`` in a room, ``fast_decay`` of a note cut short …).
     """
 
@@ -209,238 +65,253 @@ class AugmentedNotes:
 
 
 @dataclass(frozen=True, eq=False)
-class _Parameters:
-    """What was drawn for the notes of a batch, on the CPU; each tensor (batch,) unless told."""
+class _Stage:
+    """An effect on some notes of a batch, on the CPU: bool (batch,), parameters (batch, …)."""
 
-    detuned: Tensor
-    cents: Tensor
-    doubled: Tensor  # by a chorus
-    chorus: tuple[Tensor, ...]
-    coloured: Tensor
-    colour: tuple[Tensor, ...]  # slope; gain, centre, width (batch, PEAKS); low- and high-pass
-    wet: Tensor
-    place: tuple[Tensor, ...]  # the room's decay s and level dB
+    selected: Tensor
+    parameters: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Stages:
+    """Random parameters of all effects for the notes of a batch, on the CPU."""
+
+    resynthesis: _Stage  # blur, 0 … 1
+    detuning: _Stage  # cents
+    chorus: _Stage  # delay, rate, depth, level, as `effects.chorus`
+    filters: _Stage  # slope; gain, centre, width (batch, PEAK_COUNT); low-pass, high-pass
+    room: _Stage  # decay s, level dB
     start: Tensor  # samples
-    cut: Tensor
-    kept: Tensor  # samples
-    clipped: Tensor
-    overdrive: tuple[Tensor, ...]
-    noisy: Tensor
-    noise: tuple[Tensor, ...]  # SNR dB, kind, mains Hz
-    coded: Tensor
-    codec: tuple[Tensor, ...]
-    levelled: Tensor
+    cut: _Stage  # samples kept
+    overdrive: _Stage  # dB, hard or soft
+    noise: _Stage  # SNR dB, kind, mains Hz
+    codec: _Stage  # margin dB, cutoff Hz
+    normalised: Tensor  # bool
     gain: Tensor  # dB
-    resynthesised: Tensor
-    blur: Tensor  # half turns
     seed: int  # of the noise
 
-    def place_of(self, samples: int) -> tuple[Tensor, Tensor]:
-        """Where the notes begin and where what is kept of them ends, int64 (batch,), samples."""
+    def bounds(self, samples: int) -> tuple[Tensor, Tensor]:
+        """Onset and end of the part of the notes that is kept, int64 (batch,), samples."""
+        (cents,), (kept,) = self.detuning.parameters, self.cut.parameters
         begin = (-self.start).clamp(0, samples)
-        over = torch.floor(samples * torch.exp2(-self.cents.clamp(min=0) / 1200)) - self.start
-        end = torch.minimum(begin + self.kept, over).clamp(max=samples).to(torch.int64)
+        over = torch.floor(samples * torch.exp2(-cents.clamp(min=0) / 1200)) - self.start
+        end = torch.minimum(begin + kept, over).clamp(max=samples).to(torch.int64)
         return begin, torch.maximum(begin, end)
 
     def qualities(self) -> Tensor:
-        """Which labels still hold, bool (batch, 10)."""
-        slope, low = self.colour[0], self.colour[4]
-        dull = (
-            (low < BRIGHTNESS_CUTOFF)
-            | (slope.abs() > MAX_TILT)
-            | (self.coded & (self.codec[1] < BRIGHTNESS_CUTOFF))
-        )
-        spoilt = {
-            "bright": dull,
-            "dark": dull,
-            "distortion": self.clipped,
-            "fast_decay": self.cut | self.wet,
-            "long_release": self.cut | self.wet,
-            "nonlinear_env": self.cut,
+        """Labels of qualities that still hold, bool (batch, 10)."""
+        slope, low_pass = self.filters.parameters[0], self.filters.parameters[4]
+        muffled = self.codec.selected & (self.codec.parameters[1] < MIN_BRIGHT_CUTOFF)
+        muffled = muffled | (low_pass < MIN_BRIGHT_CUTOFF) | (slope.abs() > MAX_NEUTRAL_TILT)
+        cut = self.cut.selected
+        decay = cut | self.room.selected
+        invalid = {
+            "bright": muffled,
+            "dark": muffled,
+            "distortion": self.overdrive.selected,
+            "fast_decay": decay,
+            "long_release": decay,
+            "nonlinear_env": cut,
             "percussive": self.start > 0,
-            "reverb": self.cut | self.wet,
-            "tempo-synced": self.cut,
+            "reverb": decay,
+            "tempo-synced": cut,
         }
-        never = torch.zeros_like(dull)
-        return torch.stack([~spoilt.get(quality, never) for quality in QUALITIES], dim=1)
+        never = torch.zeros_like(cut)
+        return torch.stack([~invalid.get(quality, never) for quality in QUALITIES], dim=1)
 
 
 class _Sampler:
     """Random numbers for a batch of notes, on the CPU."""
 
-    def __init__(self, generator: torch.Generator, batch: int, clean_chance: float) -> None:
-        self._generator = generator
+    def __init__(self, rng: torch.Generator, batch: int, clean_chance: float) -> None:
+        self._rng = rng
         self._batch = batch
-        self._touched = torch.ones(batch, dtype=torch.bool)
-        self._touched = ~self.chosen(clean_chance)
+        self._clean = torch.zeros(batch, dtype=torch.bool)
+        self._clean = self.select(clean_chance)
 
-    def chosen(self, chance: float, clean_too: bool = False) -> Tensor:
-        """Which notes, bool (batch,); of a clean note only what clean ones get too."""
-        taken = torch.rand(self._batch, generator=self._generator) < chance
-        return taken if clean_too else taken & self._touched
+    def select(self, chance: float, clean_too: bool = False) -> Tensor:
+        """Random notes, bool (batch,); clean ones only for effects that they get too."""
+        selected = torch.rand(self._batch, generator=self._rng) < chance
+        return selected if clean_too else selected & ~self._clean
 
-    def uniform(self, ends: Range, *more: int) -> Tensor:
-        """Float32 (batch, *more) between two ends."""
+    def uniform(self, ends: Range, *shape: int) -> Tensor:
+        """Float32 (batch, *shape) in a range."""
         low, high = ends
-        return low + (high - low) * torch.rand(self._batch, *more, generator=self._generator)
+        return low + (high - low) * torch.rand(self._batch, *shape, generator=self._rng)
 
-    def logarithmic(self, ends: Range, *more: int) -> Tensor:
-        """Float32 (batch, *more) between two ends above 0, uniform in the logarithm."""
+    def log_uniform(self, ends: Range, *shape: int) -> Tensor:
+        """Float32 (batch, *shape) in a range above 0, uniform in the logarithm."""
         low, high = ends
-        return torch.exp(self.uniform((math.log(low), math.log(high)), *more))
+        return torch.exp(self.uniform((math.log(low), math.log(high)), *shape))
 
-    def one_of(self, values: Sequence[float]) -> Tensor:
+    def choice(self, values: Sequence[float]) -> Tensor:
         """One of some values for each note, (batch,)."""
-        place = torch.randint(len(values), (self._batch,), generator=self._generator)
-        return torch.tensor(values)[place]
+        index = torch.randint(len(values), (self._batch,), generator=self._rng)
+        return torch.tensor(values)[index]
 
     def seed(self) -> int:
         """A seed for another generator."""
-        return int(torch.randint(2**62, (), generator=self._generator))
+        return int(torch.randint(2**62, (), generator=self._rng))
 
 
-def _sample_parameters(
-    how: Augmentation, pitch: Tensor, samples: int, generator: torch.Generator
-) -> _Parameters:
-    draw = _Sampler(generator, len(pitch), how.clean_chance)
-    lowest_cutoff = how.spared * A4_FREQUENCY * torch.exp2((pitch.cpu() - A4_MIDI) / 12)
-    detuned, skipped, late = (
-        draw.chosen(chance) for chance in (how.detune_chance, how.skip_chance, how.late_chance)
+def _sample_stages(
+    settings: Augmentation, pitch: Tensor, samples: int, rng: torch.Generator
+) -> _Stages:
+    """Sample the parameters of all effects.
+
+    The order of calls is the order of random numbers, on which the weights that are trained from a
+    seed depend.
+    """
+    sample = _Sampler(rng, len(pitch), settings.clean_chance)
+    min_cutoff = settings.min_cutoff * A4_FREQUENCY * torch.exp2((pitch.cpu() - A4_MIDI) / 12)
+    detuned = sample.select(settings.detune_chance)
+    skipped, late = sample.select(settings.skip_chance), sample.select(settings.late_chance)
+    start = sample.uniform(settings.skip) * skipped
+    start = start - sample.uniform(settings.late) * (late & ~skipped)
+    cut = sample.select(settings.cut_chance)
+    kept = torch.where(cut, (sample.log_uniform(settings.cut) * RATE).round(), samples)
+    filters = _sample_filters(sample, settings, min_cutoff)
+    codec_cutoff = torch.maximum(sample.log_uniform(settings.lossy_cutoff), min_cutoff)
+    kinds = [effects.NOISE_KINDS.index(name) for name in settings.noises]
+    detuning = _Stage(detuned, (sample.uniform(settings.detune) * detuned,))
+    chorus = _Stage(sample.select(settings.chorus_chance), _sample_chorus(sample, settings))
+    room = _Stage(
+        sample.select(settings.reverb_chance),
+        (sample.log_uniform(settings.reverb_time), sample.uniform(settings.reverb_level)),
     )
-    begin = draw.uniform(how.skip) * skipped - draw.uniform(how.late) * (late & ~skipped)
-    cut = draw.chosen(how.cut_chance)
-    kept = (draw.logarithmic(how.cut) * RATE).round()
-    coloured, colour = _sample_filters(draw, how, lowest_cutoff)
-    codec_cutoff = torch.maximum(draw.logarithmic(how.lossy_cutoff), lowest_cutoff)
-    kinds = [effects.NOISE_KINDS.index(name) for name in how.noises]
-    return _Parameters(
-        detuned=detuned,
-        cents=draw.uniform(how.detune) * detuned,
-        doubled=draw.chosen(how.chorus_chance),
-        chorus=_sample_chorus(draw, how),
-        coloured=coloured,
-        colour=colour,
-        wet=draw.chosen(how.reverb_chance),
-        place=(draw.logarithmic(how.reverb_time), draw.uniform(how.reverb_level)),
-        start=(begin * RATE).round().to(torch.int64),
-        cut=cut,
-        kept=torch.where(cut, kept, samples),
-        clipped=draw.chosen(how.clip_chance),
-        overdrive=(draw.uniform(how.clip), draw.one_of((0, 1)) == 1),
-        noisy=draw.chosen(how.noise_chance),
-        noise=(draw.uniform(how.noise), draw.one_of(kinds), draw.one_of(MAINS)),
-        coded=draw.chosen(how.lossy_chance),
-        codec=(draw.uniform(how.lossy_margin), codec_cutoff),
-        levelled=draw.chosen(how.level_chance, clean_too=True),
-        gain=draw.uniform(how.gain) * draw.chosen(how.gain_chance, clean_too=True),
-        resynthesised=draw.chosen(how.resynthesis_chance),
-        blur=draw.uniform(how.resynthesis),
-        seed=draw.seed(),
+    overdrive = _Stage(
+        sample.select(settings.clip_chance),
+        (sample.uniform(settings.clip), sample.choice((0, 1)) == 1),
+    )
+    noise = _Stage(
+        sample.select(settings.noise_chance),
+        (sample.uniform(settings.noise), sample.choice(kinds), sample.choice(MAINS)),
+    )
+    codec = _Stage(
+        sample.select(settings.lossy_chance), (sample.uniform(settings.lossy_margin), codec_cutoff)
+    )
+    normalised = sample.select(settings.level_chance, clean_too=True)
+    gain = sample.uniform(settings.gain) * sample.select(settings.gain_chance, clean_too=True)
+    resynthesis = _Stage(
+        sample.select(settings.resynthesis_chance), (sample.uniform(settings.resynthesis),)
+    )
+    return _Stages(
+        resynthesis=resynthesis,
+        detuning=detuning,
+        chorus=chorus,
+        filters=filters,
+        room=room,
+        start=(start * RATE).round().to(torch.int64),
+        cut=_Stage(cut, (kept,)),
+        overdrive=overdrive,
+        noise=noise,
+        codec=codec,
+        normalised=normalised,
+        gain=gain,
+        seed=sample.seed(),
     )
 
 
-def _sample_chorus(draw: _Sampler, how: Augmentation) -> tuple[Tensor, ...]:
-    """The arguments of `effects.chorus`."""
-    rate, depth = draw.logarithmic(how.chorus_rate), draw.uniform(how.chorus_depth)
-    delay = draw.uniform(how.chorus_delay) + effects.swing(rate, depth)
-    return delay, rate, depth, draw.uniform(how.chorus_level)
+def _sample_chorus(sample: _Sampler, settings: Augmentation) -> tuple[Tensor, ...]:
+    """Parameters of `effects.chorus`."""
+    rate, depth = sample.log_uniform(settings.chorus_rate), sample.uniform(settings.chorus_depth)
+    delay = sample.uniform(settings.chorus_delay) + effects.swing(rate, depth)
+    return delay, rate, depth, sample.uniform(settings.chorus_level)
 
 
-def _sample_filters(
-    draw: _Sampler, how: Augmentation, lowest_cutoff: Tensor
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Which notes are filtered, and how: what is not chosen does nothing."""
-    tilted, peaked = draw.chosen(how.tilt_chance), draw.chosen(how.peaks_chance)
-    lower, upper = draw.chosen(how.low_pass_chance), draw.chosen(how.high_pass_chance)
-    telephone = draw.chosen(how.telephone_chance)
-    low = torch.where(lower, draw.logarithmic(how.low_pass), math.inf)
-    low = torch.where(telephone, low.clamp(max=TELEPHONE[1]), low)
-    high = torch.where(upper, draw.logarithmic(how.high_pass), 0)
-    high = torch.where(telephone, high.clamp(min=TELEPHONE[0]), high)
-    colour = (
-        draw.uniform(how.tilt) * tilted,
-        draw.uniform(how.peaks, PEAK_COUNT) * peaked[:, None],
-        draw.logarithmic(PEAK_CENTRES, PEAK_COUNT),
-        draw.uniform(PEAK_WIDTHS, PEAK_COUNT),
-        torch.maximum(low, lowest_cutoff),
-        high,
+def _sample_filters(sample: _Sampler, settings: Augmentation, min_cutoff: Tensor) -> _Stage:
+    """Parameters of `_filter_response`; filters that are not selected are flat."""
+    tilted, peaked = sample.select(settings.tilt_chance), sample.select(settings.peaks_chance)
+    lower, upper = sample.select(settings.low_pass_chance), sample.select(settings.high_pass_chance)
+    telephone = sample.select(settings.telephone_chance)
+    low_pass = torch.where(lower, sample.log_uniform(settings.low_pass), math.inf)
+    low_pass = torch.where(telephone, low_pass.clamp(max=TELEPHONE[1]), low_pass)
+    high_pass = torch.where(upper, sample.log_uniform(settings.high_pass), 0)
+    high_pass = torch.where(telephone, high_pass.clamp(min=TELEPHONE[0]), high_pass)
+    parameters = (
+        sample.uniform(settings.tilt) * tilted,
+        sample.uniform(settings.peaks, PEAK_COUNT) * peaked[:, None],
+        sample.log_uniform(PEAK_CENTRES, PEAK_COUNT),
+        sample.uniform(PEAK_WIDTHS, PEAK_COUNT),
+        torch.maximum(low_pass, min_cutoff),
+        high_pass,
     )
-    return tilted | peaked | lower | upper | telephone, colour
+    return _Stage(tilted | peaked | lower | upper | telephone, parameters)
 
 
 def augment(
-    audio: Tensor, pitch: Tensor, augmentation: Augmentation, generator: torch.Generator
+    audio: Tensor, pitch: Tensor, settings: Augmentation, rng: torch.Generator
 ) -> AugmentedNotes:
-    """Send each note of a batch its own way.
+    """Augment each note of a batch with its own random effects.
 
     Args:
         audio: float32 (batch, samples) at 16 kHz in [-1, 1], onsets at the start; not changed.
-        pitch: (batch,), MIDI keys, whose fundamental low-passes and codecs spare.
-        augmentation: chances and ranges.
-        generator: on the CPU, wherever the audio is.
+        pitch: (batch,), MIDI keys, whose fundamental low-passes and codecs do not remove.
+        settings: chances and ranges.
+        rng: on the CPU, wherever the audio is.
     """
     samples, device = audio.shape[1], audio.device
-    way = _sample_parameters(augmentation, pitch, samples, generator)
-    grain = torch.Generator(device).manual_seed(way.seed)
+    stages = _sample_stages(settings, pitch, samples, rng)
+    noise_rng = torch.Generator(device).manual_seed(stages.seed)
     sound = audio.clone()
 
-    def coloured(notes: Tensor, *colour: Tensor) -> Tensor:
-        return effects.convolve(notes, _filter_response(*colour))
+    def blur(notes: Tensor, amount: Tensor) -> Tensor:
+        return effects.blur_phases(notes, amount, noise_rng)
 
-    def in_a_room(notes: Tensor, decay: Tensor, level: Tensor, *colour: Tensor) -> Tensor:
-        tail = effects.room_response(decay, level, augmentation.reverb_time[1], grain)
-        return effects.convolve(notes, _filter_response(*colour), tail)
+    def filtered(notes: Tensor, *filters: Tensor) -> Tensor:
+        return effects.convolve(notes, _filter_response(*filters))
+
+    def in_room(notes: Tensor, decay: Tensor, level: Tensor, *filters: Tensor) -> Tensor:
+        tail = effects.room_response(decay, level, settings.reverb_time[1], noise_rng)
+        return effects.convolve(notes, _filter_response(*filters), tail)
 
     def in_noise(
         notes: Tensor, snr: Tensor, kind: Tensor, mains: Tensor, first: Tensor, last: Tensor
     ) -> Tensor:
-        noise = effects.make_noise(kind, mains, samples, grain)
+        noise = effects.make_noise(kind, mains, samples, noise_rng)
         return effects.add_noise(notes, noise, snr, first, last)
 
-    def from_magnitudes(notes: Tensor, blur: Tensor) -> Tensor:
-        return effects.blur_phases(notes, blur, grain)
+    room, filters, noise = stages.room, stages.filters, stages.noise
+    _apply(sound, blur, stages.resynthesis)
+    _apply(sound, effects.detune, stages.detuning)
+    _apply(sound, effects.chorus, stages.chorus)
+    _apply(sound, filtered, _Stage(filters.selected & ~room.selected, filters.parameters))
+    _apply(sound, in_room, _Stage(room.selected, (*room.parameters, *filters.parameters)))
 
-    _apply(sound, way.resynthesised, from_magnitudes, way.blur)
-    _apply(sound, way.detuned, effects.detune, way.cents)
-    _apply(sound, way.doubled, effects.chorus, *way.chorus)
-    _apply(sound, way.coloured & ~way.wet, coloured, *way.colour)
-    _apply(sound, way.wet, in_a_room, *way.place, *way.colour)
-
-    begin, end = way.place_of(samples)
+    begin, end = stages.bounds(samples)
     power = sound.square().mean(1)
-    _apply(sound, way.start != 0, effects.shift, way.start)
+    _apply(sound, effects.shift, _Stage(stages.start != 0, (stages.start,)))
     audible = effects.power(sound, begin.to(device), end.to(device)) > MIN_POWER * power
 
-    _apply(sound, way.clipped, effects.clip, *way.overdrive)
-    _apply(sound, way.noisy, in_noise, *way.noise, begin, end)
-    _apply(sound, way.coded, lossy_codec, *way.codec)
-    _apply(sound, end < samples, effects.cut, end)
-    _apply(sound, way.levelled, effects.level, torch.full_like(way.gain, PEAK_DB))
+    _apply(sound, effects.clip, stages.overdrive)
+    _apply(sound, in_noise, _Stage(noise.selected, (*noise.parameters, begin, end)))
+    _apply(sound, lossy_codec, stages.codec)
+    _apply(sound, effects.cut, _Stage(end < samples, (end,)))
+    peak = torch.full_like(stages.gain, PEAK_DB)
+    _apply(sound, effects.set_peak, _Stage(stages.normalised, (peak,)))
 
     return AugmentedNotes(
-        audio=effects.gain(sound, way.gain.to(device)),
-        cents=way.cents.to(device),
-        start=way.start.to(device),
+        audio=effects.apply_gain(sound, stages.gain.to(device)),
+        cents=stages.detuning.parameters[0].to(device),
+        start=stages.start.to(device),
         length=(end - begin).to(device),
         audible=audible,
-        qualities=way.qualities().to(device),
+        qualities=stages.qualities().to(device),
     )
 
 
 def _filter_response(
     slope: Tensor, gain: Tensor, centre: Tensor, width: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
-    """All filters of each note as one impulse response."""
+    """Impulse response of all filters of each note."""
     equaliser = effects.tilt(slope) + effects.peaks(gain, centre, width)
     return effects.minimum_phase(equaliser + effects.low_pass(low) + effects.high_pass(high))
 
 
-def _apply(
-    sound: Tensor, which: Tensor, effect: Callable[..., Tensor], *parameters: Tensor
-) -> None:
-    """Let an effect work, in place, on those notes for which it was chosen."""
-    rows = which.nonzero().squeeze(1)
+def _apply(sound: Tensor, effect: Callable[..., Tensor], stage: _Stage) -> None:
+    """Apply an effect in place to the selected notes."""
+    rows = stage.selected.nonzero().squeeze(1)
     if len(rows):
-        there = rows.to(sound.device)
-        chosen = (values[rows].to(sound.device) for values in parameters)
-        sound.index_copy_(0, there, effect(sound[there], *chosen))
+        rows_there = rows.to(sound.device)
+        parameters = (values[rows].to(sound.device) for values in stage.parameters)
+        sound.index_copy_(0, rows_there, effect(sound[rows_there], *parameters))

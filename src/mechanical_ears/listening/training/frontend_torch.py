@@ -1,4 +1,4 @@
-"""The front end in PyTorch, for training; a test holds it to `frontend.hear`."""
+"""The front end in PyTorch, for training; a test compares it with `frontend.extract_features`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mechanical_ears.listening.frontend import (
 
 
 class TorchFrontEnd(nn.Module):
-    """`frontend.hear` as a module; its constants are buffers and travel with it to a GPU."""
+    """`frontend.extract_features` as a module; its constants are buffers, which move to a GPU."""
 
-    pitch_places: Tensor
+    pitch_samples: Tensor
     pitch_window: Tensor
     pitch_filters: Tensor
-    envelope_places: Tensor
+    envelope_samples: Tensor
     envelope_window: Tensor
     envelope_filters: Tensor
 
@@ -32,49 +32,56 @@ class TorchFrontEnd(nn.Module):
         super().__init__()
         parts = layout()
         half = PITCH_WINDOW // 2
-        self._keep("pitch_places", _places(parts.pitch_centres - half, PITCH_WINDOW))
-        self._keep("pitch_window", parts.pitch_window)
-        self._keep("pitch_filters", parts.pitch_filters)
+        self._add_constant(
+            "pitch_samples", _frame_samples(parts.pitch_centres - half, PITCH_WINDOW)
+        )
+        self._add_constant("pitch_window", parts.pitch_window)
+        self._add_constant("pitch_filters", parts.pitch_filters)
         short = ENVELOPE_WINDOW // 2
-        self._keep("envelope_places", _places(parts.envelope_centres - short, ENVELOPE_WINDOW))
-        self._keep("envelope_window", parts.envelope_window)
-        self._keep("envelope_filters", parts.envelope_filters)
+        self._add_constant(
+            "envelope_samples", _frame_samples(parts.envelope_centres - short, ENVELOPE_WINDOW)
+        )
+        self._add_constant("envelope_window", parts.envelope_window)
+        self._add_constant("envelope_filters", parts.envelope_filters)
 
-    def _keep(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> None:
+    def _add_constant(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> None:
         self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Hear notes.
+        """Extract the features of notes.
 
         Args:
             audio: float32 (batch, 64000) at 16 kHz, onset at the start.
 
         Returns:
-            pitch map (batch, 24, 300), envelope (batch, 48, 24), level (batch,); see `Heard`.
+            pitch map (batch, 24, 300), envelope (batch, 48, 24), level (batch,); see
+            `FrontEndFeatures`.
         """
         half = PITCH_WINDOW // 2
         padded = functional.pad(audio, (half, half))
-        pitch = _power(padded, self.pitch_places + half, self.pitch_window, self.pitch_filters)
+        pitch = _power(padded, self.pitch_samples + half, self.pitch_window, self.pitch_filters)
         envelope = _power(
-            padded, self.envelope_places + half, self.envelope_window, self.envelope_filters
+            padded, self.envelope_samples + half, self.envelope_window, self.envelope_filters
         )
         loudest = pitch.amax(dim=(1, 2)).clamp_min(SILENCE_POWER)
         level = (1 + 10 * loudest.log10() / RANGE_DB).clamp_min(0)
         return _relative(pitch), _relative(envelope), level
 
 
-def _places(starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
+def _frame_samples(starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
     """Sample numbers (frames, window) of frames."""
     return starts[:, None] + np.arange(window)
 
 
-def _power(padded: Tensor, places: Tensor, window: Tensor, filters: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft(padded[:, places] * window)
+def _power(audio: Tensor, samples: Tensor, window: Tensor, filters: Tensor) -> Tensor:
+    """Power (batch, frames, bands) of frames of samples (frames, window)."""
+    spectrum = torch.fft.rfft(audio[:, samples] * window)
     power: Tensor = (spectrum.real**2 + spectrum.imag**2) @ filters
     return power
 
 
 def _relative(power: Tensor) -> Tensor:
+    """Level below the maximum of each note, 0 … 1 over ``RANGE_DB``."""
     loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE_POWER)
     decibels = 10 * (power.clamp_min(MIN_POWER) / loudest).log10()
     return (1 + decibels / RANGE_DB).clamp_min(0)

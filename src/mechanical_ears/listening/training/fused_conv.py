@@ -1,13 +1,13 @@
 """Convolution, ReLU and average pooling in one pass over memory, forwards and backwards, on a CPU.
 
 The article's four small convolutions hardly compute: libraries spend their time writing each
-intermediate result to memory and reading it back. Here one compiled kernel does a whole layer,
+intermediate result to memory and reading it back. Here one compiled kernel computes a layer,
 
     y[o, p] = 1/4 · Σ_{j<4} max(0, a[o, 4p + j])
     a[o, t] = b[o] + Σ_i Σ_{k<9} w[o, i, k] · x[i, t + k]
 
 on tiles that stay in the cache. The tiles are *polyphase* (Bellanger, Bonnerot and Coudreuse,
-"Digital filtering by polyphase network", 1976): sample 4p + q of the input lies at place p of
+"Digital filtering by polyphase network", 1976): sample 4p + q of the input is element p of
 phase q. Then the four convolution outputs of one pool need the twelve samples x[4p … 4p + 11],
 which are twelve contiguous vectors over p: 12 loads serve 36 multiply-adds, nine weights and four
 sums fit the 16 registers of AVX2, and pooling adds four vectors. Backwards, with
@@ -17,7 +17,7 @@ g[o, 4p + j] = dy[o, p] / 4 where a[o, 4p + j] > 0 (one bit of a mask kept by th
     dx[i, t] = Σ_o Σ_k w[o, i, k] · g[o, t − k]
 
 have the same form. Weight gradients are summed note by note and then over the notes in their
-order, so a batch gives the same gradient however many threads work on it.
+order, so the gradient of a batch does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def _parallel(kernel: _Kernel) -> _Kernel:
 
 
 def pooled_length(samples: int) -> int:
-    """Number of pooled outputs for ``samples`` inputs; what does not fill a pool is dropped."""
+    """Number of pooled outputs for ``samples`` inputs; an incomplete pool is dropped."""
     return (samples - KERNEL + 1) // POOL
 
 
 @_compiled
 def _split(x: Floats, first: int, phases: Floats) -> None:
-    """Sample 4(first + p) + q of ``x`` to place p of phase q; zeros beyond the end."""
+    """Copy sample 4(first + p) + q of ``x`` to element p of phase q; zeros beyond the end."""
     start = POOL * first
     whole = max(0, min(_TILE + _REACH, (x.size - start) // POOL))
     for p in range(whole):
@@ -186,7 +186,7 @@ def _copy(source: Floats | Mask, target: Floats | Mask) -> None:
 def _spread(dy: Floats, mask: Mask, first: int, phases: Floats, d: Floats, bits: Mask) -> None:
     """Gradient before pooling and ReLU, from pooled output first − 2 on; zeros outside.
 
-    ``d`` and ``bits`` are room for a tile and its reach, padded to its edges.
+    ``d`` and ``bits`` are buffers for a tile and its reach, zero-padded.
     """
     zero = np.float32(0)
     begin, end = max(first - _REACH, 0), min(first + _TILE, dy.size)
@@ -205,7 +205,7 @@ def _spread(dy: Floats, mask: Mask, first: int, phases: Floats, d: Floats, bits:
 
 @_compiled
 def _total(phases: Floats) -> np.float32:
-    """Sum of a tile's gradients, without the two groups that the tile before it owns."""
+    """Sum of the gradients of a tile, without the two groups of the tile before."""
     total = np.float32(0)
     for p in range(_REACH, _REACH + _TILE):
         total += (phases[p] + phases[p + _PHASE]) + (
@@ -258,7 +258,7 @@ def _accumulate(g: Floats, x: Floats, dw: Floats) -> None:
 
 @_compiled
 def _join(phases: Floats, first: int, dx: Floats) -> None:
-    """The inverse of `_split`: the four phases of a tile back into ``dx``, as far as it reaches."""
+    """The inverse of `_split`: copy the four phases of a tile to ``dx``, up to its end."""
     start = POOL * first
     whole = min(_TILE, (dx.size - start) // POOL)
     for p in range(whole):
@@ -331,14 +331,14 @@ class _ConvolveReluPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight, mask = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[0]
+        needs_dx = ctx.needs_input_grad[0]
         dw = torch.empty((x.shape[0], *weight.shape))
         db = torch.empty(x.shape[0], weight.shape[0])
-        dx = torch.empty(x.shape if wanted else (x.shape[0], 0, x.shape[2]))
+        dx = torch.empty(x.shape if needs_dx else (x.shape[0], 0, x.shape[2]))
         arrays = (x, weight.flip(2), mask, dy.contiguous(), dw, db, dx)
         with _threads_of_torch():
             _backward(*(tensor.detach().numpy() for tensor in arrays))
-        return dx if wanted else None, dw.sum(0), db.sum(0)
+        return dx if needs_dx else None, dw.sum(0), db.sum(0)
 
 
 @contextmanager

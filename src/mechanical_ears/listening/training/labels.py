@@ -19,3 +19,101 @@ from mechanical_ears.training.feed import Notes
 
 SYNTHETIC_TITLE = "toy"  # of the corpus of our own synthesised notes
 UNKNOWN = -1  # a label that the corpus does not give
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of a batch; −1 where unknown.
+
+    Attributes:
+        key: int64 (batch,), MIDI number.
+        sounding: int64 (batch,), MIDI number nearest to the fundamental that sounds.
+        family, source: int64 (batch,), numbers in NSynth's vocabulary.
+        velocity: int64 (batch,), nearest of NSynth's five steps.
+        qualities: float32 (batch, 10), 1 where a quality applies, 0 where not.
+        pitched: float32 (batch,), 1 where there is a single pitch.
+        instrument: int64 (batch,), number of the instrument among all training instruments.
+    """
+
+    key: Tensor
+    sounding: Tensor
+    family: Tensor
+    source: Tensor
+    velocity: Tensor
+    qualities: Tensor
+    pitched: Tensor
+    instrument: Tensor
+
+    def to(self, device: torch.device) -> Labels:
+        """The same on a device."""
+        return Labels(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def without_pitch(self, unpitched: Tensor) -> Labels:
+        """The same with notes that have no single pitch marked by bool (batch,) ``unpitched``."""
+        changed = {}
+        for field in fields(self):
+            values: Tensor = getattr(self, field.name)
+            rows = unpitched if values.ndim == 1 else unpitched[:, None]
+            changed[field.name] = values.masked_fill(
+                rows, 0 if field.name == "pitched" else UNKNOWN
+            )
+        return Labels(**changed)
+
+
+class Labeller:
+    """Gives the labels of notes; instruments are numbered over all stores.
+
+    Args:
+        stores: of the notes, in the order of `Notes.stores`.
+
+    Attributes:
+        instruments: names, by number.
+    """
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.instruments: list[str] = sorted(
+            {name for store in stores for name in store.instrument}
+        )
+        numbers = {name: number for number, name in enumerate(self.instruments)}
+        self._columns = [_columns(store, numbers) for store in stores]
+
+    def label(self, notes: Notes) -> Labels:
+        """Look up the labels of notes; on the CPU."""
+        names = self._columns[0].keys()
+        gathered: dict[str, Tensor] = {}
+        for name in names:
+            shape = self._columns[0][name].shape[1:]
+            values = np.empty((len(notes), *shape), dtype=self._columns[0][name].dtype)
+            for number, columns in enumerate(self._columns):
+                rows = notes.which == number
+                values[rows] = columns[name][notes.rows[rows]]
+            gathered[name] = torch.from_numpy(values)
+        return Labels(pitched=torch.ones(len(notes)), **gathered)
+
+
+def _columns(store: Store, numbers: dict[str, int]) -> dict[str, NDArray[Any]]:
+    key = store.pitch.astype(np.int64)
+    steps = np.abs(store.velocity[:, None].astype(np.int64) - np.array(VELOCITIES))
+    synthetic = store.provenance.title == SYNTHETIC_TITLE  # sounds at its key by construction
+    offsets = [
+        0 if synthetic else sounding_offset(name, pitch)
+        for name, pitch in zip(store.instrument.tolist(), key.tolist(), strict=True)
+    ]
+    sounding = np.array(
+        [
+            UNKNOWN if offset is None or not 0 <= pitch + offset < PITCH_COUNT else pitch + offset
+            for pitch, offset in zip(key.tolist(), offsets, strict=True)
+        ]
+    )
+    qualities = store.qualities.astype(np.float32)
+    if not store.qualities.any():
+        qualities[:] = UNKNOWN  # the corpus gives none
+    return {
+        "key": key,
+        "sounding": sounding,
+        "family": store.family.astype(np.int64),
+        "source": store.source.astype(np.int64),
+        "velocity": steps.argmin(axis=1),
+        "qualities": qualities,
+        "instrument": np.array([numbers[name] for name in store.instrument.tolist()]),
+    }

@@ -1,20 +1,20 @@
-"""What a lossy codec such as MP3 leaves of a sound.
+"""Simulation of a lossy codec such as MP3.
 
 Overlapping frames of 2M = 1152 samples become M lines each by the modified discrete cosine
 transform (Princen and Bradley, "Analysis/synthesis filter bank design based on time domain aliasing
-cancellation", 1986), here folded to M values and taken through the DCT-IV, its own inverse:
+cancellation", 1986), here folded to M values and transformed by the DCT-IV, its own inverse:
 
     X[k] = √(2/M) Σ_n u[n] cos(π/M (n + ½)(k + ½)),   u = (−c_r − d, a − b_r)
 
 of a frame (a, b, c, d), with _r for reversed. Each critical band of each frame is then rounded to
-steps that put the rounding's noise ``margin`` dB below the sound, spread over neighbouring bands as
-hearing masks them (Schroeder, Atal and Hall, "Optimizing digital speech coders by exploiting
+steps for which the rounding noise is ``margin`` dB below the sound, spread over neighbouring bands
+as hearing masks them (Schroeder, Atal and Hall, "Optimizing digital speech coders by exploiting
 masking properties of the human ear", 1979):
 
     step_b = √(12 · 10^(−margin/10) Σ_a S[a, b] · mean_{k in a} X[k]²)
 
-A band that others mask is rounded to nothing: it comes and goes from frame to frame, the "birdies"
-of low bit rates. A rounding error of one step spreads over a whole frame: the pre-echo.
+A band that others mask is rounded to 0: it appears and disappears from frame to frame, the
+"birdies" of low bit rates. A rounding error of one step spreads over a whole frame: the pre-echo.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from torch import Tensor
 
 from mechanical_ears.note import NOTE_SAMPLE_RATE as RATE
 
-LINES = 576  # M, lines a frame, as MP3 has
-_UPWARD, _DOWNWARD = 10.0, 25.0  # dB a Bark by which masking falls, to higher and to lower bands
+LINES = 576  # M, lines per frame, as in MP3
+_UPWARD, _DOWNWARD = 10.0, 25.0  # dB per Bark by which masking falls, to higher and lower bands
 _TINY = 1e-12  # the finest step, for silence
 
 
@@ -36,9 +36,9 @@ def lossy_codec(audio: Tensor, margin: Tensor, cutoff: Tensor) -> Tensor:
 
     Args:
         audio: float32 (batch, samples) at 16 kHz.
-        margin: (batch,), dB by which the noise lies below the sound in each band; about 6 is a
-            very low bit rate, 25 a high one.
-        cutoff: (batch,), Hz above which nothing is kept.
+        margin: (batch,), dB of the noise below the sound in each band; about 6 is a very low bit
+            rate, 25 a high one.
+        cutoff: (batch,), Hz above which the codec drops everything.
 
     Returns:
         float32 (batch, samples); silence in is silence out.
@@ -49,8 +49,8 @@ def lossy_codec(audio: Tensor, margin: Tensor, cutoff: Tensor) -> Tensor:
     bands = _bands(audio.device)
     share = bands / bands.sum(0)
     masked = lines.square() @ share @ _spreading(bands.shape[1], audio.device)
-    quiet = 12 * torch.exp(margin * (-math.log(10) / 10))[:, None, None]
-    steps = (masked * quiet).sqrt().clamp(min=_TINY) @ bands.T
+    scale = 12 * torch.exp(margin * (-math.log(10) / 10))[:, None, None]
+    steps = (masked * scale).sqrt().clamp(min=_TINY) @ bands.T
     return _synthesise(torch.round(lines / steps) * steps * kept[:, None])[:, :samples]
 
 
@@ -60,16 +60,16 @@ def _line_frequencies(device: torch.device) -> Tensor:
 
 
 def _bands(device: torch.device) -> Tensor:
-    """Which critical band each line lies in: 0 or 1, float32 (LINES, bands); Zwicker's Bark."""
+    """Critical band of each line, one-hot float32 (LINES, bands); Zwicker's Bark scale."""
     hertz = _line_frequencies(device)
     bark = 13 * torch.atan(0.00076 * hertz) + 3.5 * torch.atan((hertz / 7500).square())
     return torch.nn.functional.one_hot(bark.to(torch.int64)).to(torch.float32)
 
 
 def _spreading(bands: int, device: torch.device) -> Tensor:
-    """How much of each band's power masks another, float32 (masking, masked)."""
-    place = torch.arange(bands, device=device)
-    above = place - place[:, None]
+    """Share of the power of each band that masks another, float32 (masking, masked)."""
+    index = torch.arange(bands, device=device)
+    above = index - index[:, None]
     fall = torch.where(above > 0, _UPWARD * above, -_DOWNWARD * above)
     return torch.exp(fall * (-math.log(10) / 10))
 
@@ -89,7 +89,7 @@ def _analyse(audio: Tensor) -> Tensor:
 
 
 def _synthesise(lines: Tensor) -> Tensor:
-    """The sound again, float32 (batch, whole frames of LINES samples)."""
+    """Resynthesise the sound, float32 (batch, whole frames of LINES samples)."""
     u, v = _dct_iv(lines).chunk(2, dim=2)
     window = _window(lines.device)
     earlier = torch.cat([v, -v.flip(2)], dim=2) * window[:LINES]
@@ -100,8 +100,8 @@ def _synthesise(lines: Tensor) -> Tensor:
 def _dct_iv(values: Tensor) -> Tensor:
     """DCT-IV along the last axis through a complex FFT of half the length (orthonormal)."""
     count = values.shape[-1]
-    turn = torch.arange(count // 2, device=values.device) + 0.125
-    twist = torch.polar(torch.ones_like(turn), turn * (-math.pi / count))
+    position = torch.arange(count // 2, device=values.device) + 0.125
+    twist = torch.polar(torch.ones_like(position), position * (-math.pi / count))
     pairs = torch.complex(values[..., ::2].contiguous(), values.flip(-1)[..., ::2].contiguous())
-    turned = torch.fft.fft(pairs * twist) * twist * math.sqrt(2 / count)
-    return torch.stack([turned.real, -turned.imag.flip(-1)], dim=-1).flatten(-2)
+    rotated = torch.fft.fft(pairs * twist) * twist * math.sqrt(2 / count)
+    return torch.stack([rotated.real, -rotated.imag.flip(-1)], dim=-1).flatten(-2)

@@ -24,7 +24,7 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
-from mechanical_ears.listening.training.augment import Augmentation
+from mechanical_ears.listening.training.augmentation import Augmentation
 from mechanical_ears.listening.training.batches import UNPITCHED_SHARE, prepare_batch
 from mechanical_ears.listening.training.calibrate import (
     BATCH_NOTES,

@@ -1,8 +1,8 @@
-"""Training the article's network: Adam, categorical cross-entropy, a look at validation each epoch.
+"""Training of the article's network: Adam, categorical cross-entropy, validation after each epoch.
 
 The article compiles with Keras' Adam (Kingma & Ba 2014) at a learning rate of 1e-4 and its default
 ε = 1e-7, batches of 128, 30 epochs, and reports categorical accuracy: the share of notes whose
-largest output stands at the right pitch.
+largest output is that of the right pitch.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ CHART_FILE = "accuracy.png"
 
 @dataclass(frozen=True)
 class ArticleTraining:
-    """What to train the article's network on, and how.
+    """Configuration of a training.
 
     Attributes:
         corpus: store with a train side.
-        validation: store whose notes validate; None takes the validation side of ``corpus``.
-        epochs: how often to walk all training notes.
-        batch_size: notes a step, over all processes.
+        validation: store to validate on; None for the validation side of ``corpus``.
+        epochs: number of passes over all training notes.
+        batch_size: notes in a step, over all processes.
         learning_rate: of Adam.
-        seed: of the first weights and of the order of notes.
+        seed: of the initial weights and of the order of notes.
     """
 
     corpus: Path
@@ -61,7 +61,7 @@ class ArticleTraining:
 
 @dataclass
 class _Tally:
-    """Running sums over the notes of an epoch: loss, right answers, notes; float32 (3,)."""
+    """Running sums over the notes of an epoch: loss, correct predictions, notes; float32 (3,)."""
 
     sums: torch.Tensor
 
@@ -70,21 +70,21 @@ class _Tally:
         return cls(torch.zeros(3, device=device, dtype=torch.float32))
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, pitch: torch.Tensor) -> None:
-        right = (logits.argmax(dim=1) == pitch).sum()
+        correct = (logits.argmax(dim=1) == pitch).sum()
         count = torch.tensor(float(len(pitch)), device=pitch.device)
-        self.sums += torch.stack([loss.detach() * count, right.to(torch.float32), count])
+        self.sums += torch.stack([loss.detach() * count, correct.to(torch.float32), count])
 
     @property
     def notes(self) -> float:
         return float(self.sums[2])
 
-    def over_all(self, fabric: Any) -> _Tally:
+    def all_reduce(self, fabric: Any) -> _Tally:
         """The sums over all processes."""
         return _Tally(fabric.all_reduce(self.sums, reduce_op="sum"))
 
     def means(self) -> tuple[float, float]:
-        loss, right, count = self.sums.tolist()
-        return loss / count, right / count
+        loss, correct, count = self.sums.tolist()
+        return loss / count, correct / count
 
 
 def train_article(
@@ -93,18 +93,18 @@ def train_article(
     observer: Observer,
     hardware: Hardware | None = None,
 ) -> list[Figures]:
-    """Train, or go on with a training, until all epochs are done.
+    """Train the network, or resume a training, until all epochs are done.
 
     The run folder then holds ``model.onnx`` (for `ears evaluate` and `ears listen`), the chart
-    ``accuracy.png``, and what `RunFolder` keeps.
+    ``accuracy.png``, and the files of `RunFolder`.
 
     Returns:
-        The log: a line of figures for each epoch.
+        The log: figures of each epoch.
 
     Raises:
         CorpusError: a store cannot be used.
-        TrainingError: the run folder is another's, a checkpoint is damaged, or the loss is no
-            longer a number.
+        TrainingError: the run folder belongs to another training, a checkpoint is damaged, or the
+            loss is not finite.
     """
     train = _notes(training.corpus, SPLITS[0])
     if training.validation is None:
@@ -122,25 +122,25 @@ def train_article(
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, free, writes=fabric.is_global_zero)
     with closing(run):
-        _learn(training, run, fabric, (train, validation), observer)
+        _train(training, run, fabric, (train, validation), observer)
     return run.log()
 
 
-def _learn(
+def _train(
     training: ArticleTraining,
     run: RunFolder,
     fabric: Any,
     notes: tuple[Notes, Notes],
     observer: Observer,
 ) -> None:
-    """The epochs that are still to do."""
+    """Train the remaining epochs."""
     train, validation = notes
-    first = ArticleNetwork(generator=torch.Generator().manual_seed(training.seed))
+    module = ArticleNetwork(generator=torch.Generator().manual_seed(training.seed))
     adam = torch.optim.Adam(
-        first.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
+        module.parameters(), lr=training.learning_rate, eps=KERAS_EPSILON, fused=True
     )
-    done = run.resume({"network": first, "optimiser": adam})
-    network, optimiser = fabric.setup(first, adam)
+    done = run.resume({"network": module, "optimiser": adam})
+    network, optimiser = fabric.setup(module, adam)
     share = (fabric.global_rank, fabric.world_size)
     size, steps = training.batch_size, math.ceil(len(train) / training.batch_size)
 
@@ -159,10 +159,10 @@ def _learn(
             tally.add(loss, logits, pitch)
             speed = tally.notes * fabric.world_size / (time.perf_counter() - started)
             observer.step_done(*tally.means(), speed)
-        train_loss, accuracy = tally.over_all(fabric).means()
+        train_loss, accuracy = tally.all_reduce(fabric).means()
         if not math.isfinite(train_loss):
             raise TrainingError(
-                f"the loss is no longer a number in epoch {epoch}",
+                f"the loss is not finite in epoch {epoch}",
                 path=run.path,
                 remedy="train with a lower --learning-rate in a new run folder",
             )
@@ -177,8 +177,8 @@ def _learn(
             "device": str(fabric.device),
         }
         if fabric.is_global_zero:
-            run.finish_epoch(epoch, {"network": first, "optimiser": adam}, figures)
-            _publish(run, first, train.stores[0])
+            run.finish_epoch(epoch, {"network": module, "optimiser": adam}, figures)
+            _publish(run, module, train.stores[0])
         observer.epoch_ends({"epoch": epoch, **figures})
         fabric.barrier()
 
@@ -187,27 +187,27 @@ def _learn(
 def _validate(
     fabric: Any, network: Any, notes: Notes, batch_size: int, share: tuple[int, int]
 ) -> tuple[float, float]:
-    """Loss and accuracy on notes the network does not learn from."""
+    """Loss and accuracy on notes that are not trained on."""
     network.eval()
     tally = _Tally.empty(fabric.device)
     for batch in batches(notes, batch_size, share=share):
         audio, pitch = batch.audio_on(fabric.device), batch.pitch_on(fabric.device)
         logits = network(audio)
         tally.add(cross_entropy(logits, pitch), logits, pitch)
-    return tally.over_all(fabric).means()
+    return tally.all_reduce(fabric).means()
 
 
 def _publish(run: RunFolder, network: ArticleNetwork, store: Store) -> None:
-    """Write what people look at: the model and the chart."""
+    """Write the model and the chart."""
     log = run.log()
-    about = {
+    properties = {
         "network": "article",
         "epoch": str(log[-1]["epoch"]),
         "trained_on": store.provenance.title,
         "licence": store.provenance.licence,
         "citation": store.provenance.citation,
     }
-    export_onnx(network, run.path / MODEL_FILE, about)
+    export_onnx(network, run.path / MODEL_FILE, properties)
     chart = accuracy_chart(log, f"Pitch from raw audio: {store.provenance.title}")
     save_figure(chart, run.path / CHART_FILE)
 
