@@ -1,4 +1,4 @@
-"""What the tests of explore share: a server, started by the real command."""
+"""Fixtures of explore's tests: a server, started by the real command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.running_server import RunningServer
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A server with the shipped weights and 66 points of the map."""
+    """A server with the shipped weights and a map of 66 instruments."""
     with RunningServer(tmp_path_factory.mktemp("explore"), "--points", "66") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The user's own: recordings on the map, and a map for other weights, made with the page open."""
+"""The user's corpus on the map, and a map of other weights, built while the server runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import onnx
 import pytest
 import soundfile
 
+from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.imagining.model import SHIPPED
 from mechanical_ears.pitch import midi_to_hz
-from support.running_server import RunningServer, until
+from support.running_server import RunningServer, wait_until
 
 RATE = 48_000  # Hz
 
@@ -27,7 +28,7 @@ def bell(pitch, seconds=2.0):
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """A folder of two instruments with a table that names them."""
+    """A folder of two instruments with a table of labels."""
     folder = tmp_path_factory.mktemp("recordings")
     rows = ["file,pitch,velocity,instrument,family"]
     for instrument, family, pitches in (("my bell", "mallet", (60, 67, 72)), ("other", "", (48,))):
@@ -39,60 +40,74 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def mapped(running):
-    """The space of a server whose map is whole."""
-    until(lambda: running.client.get("/api/about").json()["mapping"] is None)
+def complete_map(running):
+    """The map of a server, when it is complete."""
+    wait_until(lambda: running.client.get("/api/about").json()["mapping"] is None)
     return running.client.get("/api/space").json()
 
 
 @pytest.fixture(scope="module")
-def own(recordings, tmp_path_factory):
+def corpus_server(recordings, tmp_path_factory):
+    """A server with that folder as its corpus."""
     options = ("--points", "22", "--corpus", str(recordings))
-    with RunningServer(tmp_path_factory.mktemp("own"), *options) as running:
+    with RunningServer(tmp_path_factory.mktemp("corpus"), *options) as running:
         yield running
 
 
-def test_recordings_are_on_the_map_and_play_as_they_are(own, recordings):
-    space = mapped(own)
+def test_recordings_are_on_the_map_and_play_unchanged_at_their_keys(corpus_server, recordings):
+    space = complete_map(corpus_server)
     rows = [row for row, kind in enumerate(space["kind"]) if kind == 1]
     assert [space["name"][row] for row in rows] == ["my bell", "other"]
     assert [space["family"][row] for row in rows] == [5, -1]
     assert np.abs([space["x"], space["y"]]).max() <= 1
-    told = own.client.get(f"/api/instruments/{space['id'][rows[0]]}").json()
-    assert (told["kind"], told["family"]) == (1, "mallet")
-    recorded, _ = soundfile.read(recordings / "mybell67.wav", dtype="int16")
-    played = own.note(told["id"], 67, 100)
-    assert len(played) == 4 * RATE
-    assert np.abs(played[: len(recorded)].astype(int) - recorded).max() <= 1
-    assert not played[len(recorded) :].any()
+    instrument = corpus_server.client.get(f"/api/instruments/{space['id'][rows[0]]}").json()
+    assert (instrument["kind"], instrument["family"]) == (1, "mallet")
+    recording, _ = soundfile.read(recordings / "mybell67.wav", dtype="int16")
+    note = corpus_server.note(instrument["id"], 67, 100)
+    assert len(note) == 4 * RATE
+    assert np.abs(note[: len(recording)].astype(int) - recording).max() <= 1
+    assert not note[len(recording) :].any()
 
 
-def test_keys_between_are_played_at_their_pitch(own):
-    space = mapped(own)
-    name = space["id"][space["name"].index("my bell")]
+def test_other_keys_play_the_nearest_recording_at_their_pitch(corpus_server):
+    space = complete_map(corpus_server)
+    id = space["id"][space["name"].index("my bell")]
     for pitch in (59, 64, 75):
-        played = own.note(name, pitch).astype(np.float64)
-        spectrum = np.abs(np.fft.rfft(played * np.hanning(len(played))))
+        note = corpus_server.note(id, pitch).astype(np.float64)
+        spectrum = np.abs(np.fft.rfft(note * np.hanning(len(note))))
         assert spectrum.argmax() / 4 == pytest.approx(midi_to_hz(pitch), rel=2e-3)
 
 
-def test_a_recorded_instrument_is_heard_blended_and_exported_but_not_kept(own):
-    space = mapped(own)
-    name = space["id"][space["name"].index("my bell")]
-    heard = own.client.get(f"/api/instruments/{name}/hearing").json()["heard"]
-    assert [note["pitch"] for note in heard["notes"]] == [60, 67, 72]
-    blend = own.open(blend=[{"id": name, "weight": 1}, {"id": space["id"][0], "weight": 1}])
+def test_a_corpus_instrument_is_analysed_blended_and_exported_but_not_saved(corpus_server):
+    space = complete_map(corpus_server)
+    id = space["id"][space["name"].index("my bell")]
+    hearing = corpus_server.client.get(f"/api/instruments/{id}/hearing").json()["heard"]
+    assert [note["pitch"] for note in hearing["notes"]] == [60, 67, 72]
+    parts = [{"id": id, "weight": 1}, {"id": space["id"][0], "weight": 1}]
+    blend = corpus_server.open(blend=parts)
     assert blend["kind"] == 0
-    assert np.abs(own.note(blend["id"])).max() > 300
-    kept = own.client.post("/api/favourites", json={"id": name})
-    assert (kept.status_code, kept.json()["remedy"] != "") == (422, True)
-    job = own.exported(id=name, format="sfz", every=24, layers=1, seconds=1.0)
-    assert own.state(job)["state"] == "done"
+    assert np.abs(corpus_server.note(blend["id"])).max() > 300
+    response = corpus_server.client.post("/api/favourites", json={"id": id})
+    assert (response.status_code, response.json()["remedy"] != "") == (422, True)
+    job = corpus_server.export(id=id, format="sfz", every=24, layers=1, seconds=1.0)
+    assert corpus_server.export_status(job)["state"] == "done"
+
+
+def test_representative_notes_are_spread_over_the_keys():
+    notes = tuple((position, 40 + position // 2, (60, 110)[position % 2]) for position in range(40))
+    instrument = CorpusInstrument("piano", "keyboard", "CC0", "my corpus", notes)
+    assert instrument.representative_notes(3) == [(40, 110), (50, 110), (59, 110)]
+    assert instrument.recordings()[50, 60] == 20
+
+
+def test_of_two_recordings_of_a_note_the_first_is_used():
+    instrument = CorpusInstrument("piano", None, "CC0", "my corpus", ((4, 60, 100), (7, 60, 100)))
+    assert instrument.recordings() == {(60, 100): 4}
 
 
 @pytest.fixture
 def other_weights(tmp_path):
-    """The shipped weights under another SHA-256."""
+    """The shipped weights with another SHA-256."""
     folder = tmp_path / "weights"
     shutil.copytree(SHIPPED, folder)
     generator = onnx.load(folder / "generator.onnx")
@@ -101,10 +116,10 @@ def other_weights(tmp_path):
     return folder
 
 
-def test_other_weights_get_a_map_of_their_own_once(other_weights, tmp_path):
+def test_other_weights_get_a_map_of_their_own_which_is_built_once(other_weights, tmp_path):
     options = ("--points", "9", "--model", str(other_weights))
     with RunningServer(tmp_path, *options) as running:
-        first = mapped(running)
+        first = complete_map(running)
         assert len(first["id"]) == 9
         assert len(running.note(first["id"][3])) == 4 * RATE
     with RunningServer(tmp_path, *options) as running:

@@ -1,4 +1,4 @@
-"""The command: what is wrong is told in one line; what is not needed is not imported."""
+"""The command `ears explore`: errors in one line, imports, timeouts."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from mechanical_ears.cli import main
 from mechanical_ears.explore import run_server
 
 
-def explore(data, *options):
+def run_explore(data, *options):
     command = [sys.executable, "-m", "mechanical_ears.cli", "explore", "--no-browser"]
     command += ["--data", str(data), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def told(done):
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    return done.stderr
+def error_of(finished):
+    """The error message of a command that has failed."""
+    assert finished.returncode == 2, finished.stderr
+    assert finished.stdout == ""
+    assert "Traceback" not in finished.stderr
+    return finished.stderr
 
 
-def test_a_port_that_is_taken_is_told_with_the_next_step(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        error = told(explore(tmp_path, "--port", port))
+def test_a_port_in_use_is_reported_with_a_remedy(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as in_use:
+        port = str(in_use.getsockname()[1])
+        error = error_of(run_explore(tmp_path, "--port", port))
     assert f"port {port}" in error
     assert "--port 0" in error
 
 
-def test_weights_that_are_missing_are_told(tmp_path):
-    assert "no such folder of weights" in told(explore(tmp_path, "--model", str(tmp_path / "no")))
+def test_missing_weights_are_reported(tmp_path):
+    assert "no such folder of weights" in error_of(
+        run_explore(tmp_path, "--model", str(tmp_path / "no"))
+    )
     (tmp_path / "empty").mkdir()
-    assert "generator.onnx" in told(explore(tmp_path, "--model", str(tmp_path / "empty")))
+    assert "generator.onnx" in error_of(run_explore(tmp_path, "--model", str(tmp_path / "empty")))
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (("--corpus", "/nowhere"), "no such corpus"),
         (("--points", "0"), "not above 0"),
@@ -50,17 +53,19 @@ def test_weights_that_are_missing_are_told(tmp_path):
         (("--host", "256.1.1.1"), "cannot listen"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_starts(tmp_path, capsys, options, words):
+def test_invalid_options_are_reported_before_the_server_starts(tmp_path, capsys, options, message):
     assert main(["explore", "--no-browser", "--data", str(tmp_path), *options]) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_data_folder_that_cannot_be_is_told(tmp_path):
+def test_a_file_instead_of_the_data_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
-    assert "is a file where a folder is needed" in told(explore(tmp_path / "file", "--port", "0"))
+    assert "is a file where a folder is needed" in error_of(
+        run_explore(tmp_path / "file", "--port", "0")
+    )
 
 
-def test_without_the_extra_the_remedy_is_told(tmp_path, monkeypatch, capsys):
+def test_without_the_extra_the_remedy_is_printed(tmp_path, monkeypatch, capsys):
     for name in [name for name in sys.modules if name.startswith("mechanical_ears.explore")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)
@@ -68,16 +73,16 @@ def test_without_the_extra_the_remedy_is_told(tmp_path, monkeypatch, capsys):
     assert 'pip install "mechanical-ears[explore]"' in capsys.readouterr().err
 
 
-def test_nothing_of_the_server_is_imported_by_other_commands():
+def test_other_commands_import_nothing_of_the_server():
     program = (
         "import sys, mechanical_ears, mechanical_ears.cli\n"
         "print({'fastapi', 'uvicorn', 'pydantic', 'sklearn'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "set()"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.stdout.strip() == "set()"
 
 
-def test_one_who_never_tells_a_request_is_cut_off(server):
+def test_a_connection_without_a_complete_request_is_closed(server):
     address = urlsplit(server.address)
     with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")

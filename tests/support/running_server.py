@@ -1,4 +1,4 @@
-"""A server in a process of its own, started by `ears explore`."""
+"""A server in another process, started by `ears explore`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-PATIENCE = 60  # s
+TIMEOUT = 60  # s
 
 
 class RunningServer:
-    """Started on entering, ended by Ctrl-C on leaving.
+    """Starts when the block is entered, and is stopped by Ctrl-C at its end.
 
     Args:
-        data: folder of favourites.
+        data: folder of favourites and caches.
         options: of the command.
     """
 
@@ -36,12 +36,12 @@ class RunningServer:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.told = self.process.stdout.readline()
-        if not self.told.startswith("explore at http://"):
-            raise AssertionError(self.told + self.process.communicate(timeout=PATIENCE)[1])
-        self.address = self.told.split()[2]
+        self.first_line = self.process.stdout.readline()
+        if not self.first_line.startswith("explore at http://"):
+            raise AssertionError(self.first_line + self.process.communicate(timeout=TIMEOUT)[1])
+        self.address = self.first_line.split()[2]
         base = self.address.partition("?")[0].replace("0.0.0.0", "127.0.0.1")
-        self.client = httpx.Client(base_url=base, timeout=PATIENCE)
+        self.client = httpx.Client(base_url=base, timeout=TIMEOUT)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -49,67 +49,69 @@ class RunningServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            self.errors = self.process.communicate(timeout=PATIENCE)[1]
+            self.errors = self.process.communicate(timeout=TIMEOUT)[1]
         finally:
             self.process.kill()
 
     @property
     def children(self) -> list[int]:
-        """Processes that it has started."""
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        """Ids of the processes that it has started."""
+        main = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return sorted({int(pid) for text in [found, *map(_text, threads)] for pid in text.split()})
+        return sorted(
+            {int(pid) for text in [main, *map(_read_text, threads)] for pid in text.split()}
+        )
 
     def open(self, **recipe: object) -> dict:
-        """Open an instrument."""
-        answer = self.client.post("/api/instruments", json=recipe)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        """Open the instrument of a recipe."""
+        response = self.client.post("/api/instruments", json=recipe)
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    def note(self, name: str, pitch: int = 60, velocity: int = 100) -> np.ndarray:
+    def note(self, id: str, pitch: int = 60, velocity: int = 100) -> np.ndarray:
         """A note, int16 (samples,)."""
-        answer = self.client.get(f"/api/instruments/{name}/notes/{pitch}/{velocity}")
-        assert answer.status_code == 200, answer.text
-        return samples_of(answer.content)
+        response = self.client.get(f"/api/instruments/{id}/notes/{pitch}/{velocity}")
+        assert response.status_code == 200, response.text
+        return read_wav(response.content)
 
-    def exported(self, **wish: object) -> str:
-        """Export, and wait; the id of the job."""
-        answer = self.client.post("/api/exports", json=wish)
-        assert answer.status_code == 202, answer.text
-        job = answer.json()["job"]
-        until(lambda: self.state(job)["state"] not in ("waiting", "running"))
+    def export(self, **options: object) -> str:
+        """Export, wait until it has ended, and return its id."""
+        response = self.client.post("/api/exports", json=options)
+        assert response.status_code == 202, response.text
+        job = response.json()["job"]
+        wait_until(lambda: self.export_status(job)["state"] not in ("waiting", "running"))
         return job
 
-    def state(self, job: str) -> dict:
-        """Of an export."""
+    def export_status(self, job: str) -> dict:
+        """State of an export."""
         return self.client.get(f"/api/exports/{job}").json()
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text()
     return ""
 
 
-def samples_of(wav: bytes) -> np.ndarray:
-    """The samples of a WAV file of 16 bits, mono, 48 kHz."""
+def read_wav(wav: bytes) -> np.ndarray:
+    """The samples of a WAV file, 16 bit, mono, 48 kHz."""
     with wave.open(io.BytesIO(wav)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 48_000)
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def until(condition, seconds: float = PATIENCE) -> None:
-    """Wait until something holds."""
+def wait_until(condition, seconds: float = TIMEOUT) -> None:
+    """Wait until a function returns true."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.05)
 
 
-def is_there(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether a process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return "\nState:\tZ" not in _text(Path(f"/proc/{pid}/status"))
+    return "\nState:\tZ" not in _read_text(Path(f"/proc/{pid}/status"))

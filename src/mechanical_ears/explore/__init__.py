@@ -1,1 +1,1 @@
-"""Explore: a page where people wander through sound space and play what they find."""
+"""Explore: a web page with a map of imagined instruments to listen to, change, play and save."""

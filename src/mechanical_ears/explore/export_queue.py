@@ -1,7 +1,7 @@
-"""Exports: one after another in a process of their own, at a lower priority than notes.
+"""The queue of exports: they run one after another in a process of low priority.
 
-Files lie in a temporary folder that goes with the server; their number, size and age are bounded.
-A job that nobody asks about for a while (a closed tab) is cancelled.
+Files are written to a temporary folder that is removed with the server; their number, size and age
+are limited. An export that no page asks about for a while (a closed tab) is cancelled.
 """
 
 from __future__ import annotations
@@ -20,197 +20,201 @@ from typing import Any, Final, Literal
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import instrument_files, worker_tasks
-from mechanical_ears.explore.open_instruments import Playing
+from mechanical_ears.explore.open_instruments import InstrumentData
 from mechanical_ears.explore.worker import Worker
 
-MOST: Final = 8  # jobs that wait or run
-KEPT: Final = 16  # jobs that are done
-KEPT_BYTES: Final = 1 << 30  # of their files
-KEPT_SECONDS: Final = 3600.0
-ABANDONED: Final = 150.0  # s without a question; browsers ask once a minute from a hidden tab
-NICE: Final = 10  # of 19, how much an export gives way
-LOOK: Final = 5.0  # s between two looks at what is old
+MAX_PENDING: Final = 8  # exports that wait or run
+MAX_FINISHED: Final = 16  # exports that have ended
+MAX_FINISHED_BYTES: Final = 1 << 30  # bytes of their files
+MAX_FINISHED_SECONDS: Final = 3600.0  # s since the last request
+ABANDONED_SECONDS: Final = 150.0  # s; browsers run timers once a minute in a hidden tab
+NICENESS: Final = 10  # 0..19
+CLEANUP_SECONDS: Final = 5.0  # s between two clean-ups
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+PENDING: Final = ("waiting", "running")
 log = logging.getLogger("mechanical_ears.explore")
 
 
-class ManyExportsError(EarsError):
-    """More exports wait than can."""
+class TooManyExportsError(EarsError):
+    """The queue is full."""
 
 
-class UnknownJobError(EarsError):
+class UnknownExportError(EarsError):
     """There is no such export."""
 
 
 @dataclass(eq=False)
-class Job:
+class Export:
     """An export.
 
     Attributes:
-        job: its id.
-        playing: the instrument.
-        wish: format and plan; see `instrument_files.exported`.
-        state: how far it is.
+        id: of the export.
+        data: the instrument.
+        options: format and sampling plan; see `instrument_files.export_instrument`.
+        state: of the export.
         progress: 0..1.
         problem: why it failed.
-        file: what was made.
-        size: bytes of it.
+        file: the result.
+        size: bytes of the file.
+        last_request: s, monotonic time.
     """
 
-    job: str
-    playing: Playing
-    wish: dict[str, Any]
+    id: str
+    data: InstrumentData
+    options: dict[str, Any]
     state: State = "waiting"
     progress: float = 0.0
     problem: str | None = None
     file: Path | None = None
     size: int | None = None
-    asked: float = field(default_factory=time.monotonic)
+    last_request: float = field(default_factory=time.monotonic)
 
 
-class Exports:
+class ExportQueue:
     """The exports of a server.
 
     Args:
         model: folder of weights; None for the shipped ones.
-        corpus: the user's; None for none.
+        corpus: path of the user's corpus; None for none.
     """
 
     def __init__(self, model: Path | None, corpus: Path | None) -> None:
-        self._prepared = (None if model is None else str(model), corpus and str(corpus), NICE)
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._prepare_arguments = (model and str(model), corpus and str(corpus), NICENESS)
+        self._exports: OrderedDict[str, Export] = OrderedDict()
         self._folder = Path(tempfile.mkdtemp(prefix="ears-explore-"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")
         self._worker: Worker | None = None
-        self._change = asyncio.Event()
+        self._added = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._running: Job | None = None
-        self._ended = False
+        self._running: Export | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin to work."""
-        self._loops = [asyncio.create_task(self._work()), asyncio.create_task(self._watch())]
+        """Start to run exports."""
+        self._loops = [asyncio.create_task(self._work()), asyncio.create_task(self._clean_up())]
 
     async def stop(self) -> None:
-        """Cancel all and remove what was made."""
-        self._ended = True
+        """Cancel all exports and remove their files."""
+        self._stopped = True
         for loop in self._loops:
             loop.cancel()
-        self._end_worker()
+        self._kill_worker()
         await asyncio.gather(*self._loops, return_exceptions=True)
         self._thread.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def add(self, playing: Playing, wish: dict[str, Any]) -> Job:
-        """Ask for an export.
+    def add(self, data: InstrumentData, options: dict[str, Any]) -> Export:
+        """Add an export.
 
         Raises:
-            ManyExportsError: too many wait.
+            TooManyExportsError: the queue is full.
         """
-        if sum(job.state in ("waiting", "running") for job in self._jobs.values()) >= MOST:
-            raise ManyExportsError("too many exports wait", remedy="wait until one is done")
-        job = Job(f"e{secrets.token_hex(8)}", playing, wish)
-        self._jobs[job.job] = job
-        self._change.set()
-        return job
+        if sum(export.state in PENDING for export in self._exports.values()) >= MAX_PENDING:
+            raise TooManyExportsError("too many exports wait", remedy="wait until one is done")
+        export = Export(f"e{secrets.token_hex(8)}", data, options)
+        self._exports[export.id] = export
+        self._added.set()
+        return export
 
-    def job(self, name: str) -> Job:
-        """A job, which lives on by being asked for.
+    def get(self, id: str) -> Export:
+        """The export with an id; the request keeps it from being cancelled.
 
         Raises:
-            UnknownJobError: there is none, or it was removed.
+            UnknownExportError: there is none, or it was removed.
         """
-        if name not in self._jobs:
-            raise UnknownJobError("there is no such export", remedy="export it again")
-        self._jobs[name].asked = time.monotonic()
-        return self._jobs[name]
+        if id not in self._exports:
+            raise UnknownExportError("there is no such export", remedy="export it again")
+        self._exports[id].last_request = time.monotonic()
+        return self._exports[id]
 
-    def cancel(self, name: str) -> Job:
-        """Cancel a job, or remove what it made.
+    def cancel(self, id: str) -> Export:
+        """Cancel an export, or remove its file.
 
         Raises:
-            UnknownJobError: there is none.
+            UnknownExportError: there is none.
         """
-        job = self.job(name)
-        self._cancel(job)
-        return job
+        export = self.get(id)
+        self._cancel(export)
+        return export
 
-    def _cancel(self, job: Job) -> None:
-        job.state = "cancelled"
-        if job is self._running:
-            self._end_worker()  # its thread meets the broken pipe
-        self._discard(job)
+    def _cancel(self, export: Export) -> None:
+        export.state = "cancelled"
+        if export is self._running:
+            self._kill_worker()  # its thread then finds the pipe broken
+        self._remove_file(export)
 
-    def _end_worker(self) -> None:
+    def _kill_worker(self) -> None:
         if self._worker is not None:
-            self._worker.end()
+            self._worker.kill()
 
-    def _discard(self, job: Job) -> None:
-        shutil.rmtree(self._folder / job.job, ignore_errors=True)
-        job.file = None
+    def _remove_file(self, export: Export) -> None:
+        shutil.rmtree(self._folder / export.id, ignore_errors=True)
+        export.file = None
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            job = next((job for job in self._jobs.values() if job.state == "waiting"), None)
-            if job is None:
-                self._change.clear()
-                await self._change.wait()
+            export = next(
+                (each for each in self._exports.values() if each.state == "waiting"), None
+            )
+            if export is None:
+                self._added.clear()
+                await self._added.wait()
                 continue
-            job.state, self._running = "running", job
+            export.state, self._running = "running", export
             try:
-                made = await loop.run_in_executor(self._thread, self._export, job)
+                file = await loop.run_in_executor(self._thread, self._run, export)
             except EarsError as error:
-                if job.state == "running":
-                    job.state, job.problem = "failed", str(error)
+                if export.state == "running":
+                    export.state, export.problem = "failed", str(error)
             except OSError as error:
-                job.state, job.problem = "failed", f"cannot write: {error.strerror}"
+                export.state, export.problem = "failed", f"cannot write: {error.strerror}"
             else:
-                if job.state == "running":
-                    job.file, job.size = made, made.stat().st_size
-                    job.state, job.progress = "done", 1.0
+                if export.state == "running":
+                    export.file, export.size = file, file.stat().st_size
+                    export.state, export.progress = "done", 1.0
             finally:
                 self._running = None
-                if job.state != "done":
-                    self._discard(job)
-            self._forget()
+                if export.state != "done":
+                    self._remove_file(export)
+            self._remove_old()
 
-    def _export(self, job: Job) -> Path:
+    def _run(self, export: Export) -> Path:
         if self._worker is None or not self._worker.alive:
-            self._worker = Worker(worker_tasks.prepare, *self._prepared)
-            self._worker.ready()
-        if self._ended or job.state != "running":
+            self._worker = Worker(worker_tasks.prepare, *self._prepare_arguments)
+            self._worker.wait_until_ready()
+        if self._stopped or export.state != "running":
             raise EarsError("it was cancelled")
 
-        def tell(done: float) -> None:
-            job.progress = done
+        def on_progress(done: float) -> None:
+            export.progress = done
 
-        folder = self._folder / job.job
+        folder = self._folder / export.id
         folder.mkdir()
-        made = self._worker.do(
-            instrument_files.exported, job.playing, str(folder), job.wish, tell=tell
-        )
-        return Path(made)
+        task = instrument_files.export_instrument
+        arguments = (export.data, str(folder), export.options)
+        return Path(self._worker.run(task, *arguments, on_progress=on_progress))
 
-    async def _watch(self) -> None:
+    async def _clean_up(self) -> None:
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CLEANUP_SECONDS)
             now = time.monotonic()
-            for job in list(self._jobs.values()):
-                if job.state in ("waiting", "running") and now - job.asked > ABANDONED:
-                    log.info("export %s is cancelled: nobody asks for it", job.job)
-                    self._cancel(job)
-            self._forget()
+            for export in list(self._exports.values()):
+                if export.state in PENDING and now - export.last_request > ABANDONED_SECONDS:
+                    log.info("export %s is cancelled: no page has asked about it", export.id)
+                    self._cancel(export)
+            self._remove_old()
 
-    def _forget(self) -> None:
-        """Remove what is old, and the oldest of what is too much."""
+    def _remove_old(self) -> None:
+        """Remove old exports, and the oldest ones beyond the limits."""
         now = time.monotonic()
-        ended = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
-        size = sum(job.size or 0 for job in ended if job.file is not None)
-        for place, job in enumerate(ended):
-            many = len(ended) - place > KEPT or (size > KEPT_BYTES and place < len(ended) - 1)
-            if many or now - job.asked > KEPT_SECONDS:
-                size -= job.size or 0
-                self._discard(job)
-                del self._jobs[job.job]
+        finished = [each for each in self._exports.values() if each.state not in PENDING]
+        size = sum(export.size or 0 for export in finished if export.file is not None)
+        for index, export in enumerate(finished):
+            remaining = len(finished) - index
+            beyond = remaining > MAX_FINISHED or (size > MAX_FINISHED_BYTES and remaining > 1)
+            if beyond or now - export.last_request > MAX_FINISHED_SECONDS:
+                size -= export.size or 0
+                self._remove_file(export)
+                del self._exports[export.id]

@@ -1,7 +1,7 @@
-"""Favourites: one SQLite file in the user's data folder, whole after every change.
+"""Favourites: one SQLite file in the user's data folder, consistent after every change.
 
-A row holds all that opens its instrument again: its numbers, what it carries of recordings, and the
-weights that it was imagined with.
+A row holds everything that opens its instrument again: its patch, its residual and the digest of
+the weights that it was imagined with.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Final
 from mechanical_ears.errors import EarsError
 from mechanical_ears.files import make_folder
 
-FILE: Final = "favourites.sqlite"
-VERSION: Final = 1  # of the table
-MOST: Final = 10_000
-PATIENCE: Final = 5.0  # s that another process may hold the file
+FILE_NAME: Final = "favourites.sqlite"
+TABLE_VERSION: Final = 1
+MAX_FAVOURITES: Final = 10_000
+LOCK_SECONDS: Final = 5.0  # s to wait for another process that uses the file
 
 _TABLE: Final = """
 CREATE TABLE favourites (
@@ -35,134 +35,136 @@ CREATE TABLE favourites (
 """
 
 
-class FavouriteError(EarsError):
+class UnknownFavouriteError(EarsError):
     """There is no such favourite."""
 
 
 @dataclass(frozen=True)
 class Favourite:
-    """A row.
+    """A row of the table.
 
     Attributes:
-        favourite: its number.
-        name: that the user gave it.
-        added: when, ISO 8601 in UTC.
-        about: the instrument, as JSON has it; see `Patch.about`.
-        carried: what it carries of recordings.
+        number: of the favourite.
+        name: given by the user.
+        added: time, ISO 8601 in UTC.
+        patch: as `Patch.to_json` returns it.
+        residual: of the patch, as the bytes of a safetensors file; None without recordings.
     """
 
-    favourite: int
+    number: int
     name: str
     added: str
-    about: dict[str, Any]
-    carried: bytes | None
+    patch: dict[str, Any]
+    residual: bytes | None
 
 
 class Favourites:
-    """The file.
+    """The favourites of a user.
 
     Args:
-        folder: that holds it; made if absent.
+        folder: of the file; created if it does not exist.
 
     Raises:
-        EarsError: it is damaged, of a newer version, or cannot be written.
+        EarsError: the file is damaged, of a newer version, or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = make_folder(folder) / FILE
+        self.path = make_folder(folder) / FILE_NAME
         self._lock = threading.Lock()
-        self._file: sqlite3.Connection | None = None
-        with self._opened() as file:
-            version = file.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
+        self._connection: sqlite3.Connection | None = None
+        with self._transaction() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > TABLE_VERSION:
                 raise EarsError(
-                    f"is of version {version}, this program reads {VERSION}",
+                    f"is of version {version}, this program reads {TABLE_VERSION}",
                     path=self.path,
                     remedy="update mechanical-ears",
                 )
             if version == 0:
-                file.execute(_TABLE)
-                file.execute(f"PRAGMA user_version = {VERSION}")
+                connection.execute(_TABLE)
+                connection.execute(f"PRAGMA user_version = {TABLE_VERSION}")
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The file in a transaction."""
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                if self._file is None:
-                    self._file = sqlite3.connect(
-                        self.path, timeout=PATIENCE, check_same_thread=False
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        self.path, timeout=LOCK_SECONDS, check_same_thread=False
                     )
-                    self._file.execute("PRAGMA journal_mode = WAL")
-                with self._file:
-                    yield self._file
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                with self._connection:
+                    yield self._connection
             except sqlite3.Error as error:
                 raise EarsError(
                     f"cannot be used ({error})",
                     path=self.path,
-                    remedy="free some space, or move the file away: a new one is made",
+                    remedy="free some space, or move the file away: a new one is created",
                 ) from error
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def all(self) -> list[Favourite]:
-        """All, the newest first."""
-        with self._opened() as file:
-            rows = file.execute("SELECT * FROM favourites ORDER BY favourite DESC").fetchall()
-        return [_row(row) for row in rows]
+        """All favourites, newest first."""
+        with self._transaction() as connection:
+            query = "SELECT * FROM favourites ORDER BY favourite DESC"
+            rows = connection.execute(query).fetchall()
+        return [_from_row(row) for row in rows]
 
-    def add(self, name: str, about: dict[str, Any], carried: bytes | None) -> Favourite:
-        """Keep an instrument.
+    def add(self, name: str, patch: dict[str, Any], residual: bytes | None) -> Favourite:
+        """Add an instrument.
 
         Raises:
             EarsError: there are too many, or the file cannot be written.
         """
         added = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._opened() as file:
-            if file.execute("SELECT count(*) FROM favourites").fetchone()[0] >= MOST:
-                raise EarsError(f"there are {MOST} favourites", remedy="remove some of them")
-            row = file.execute(
+        with self._transaction() as connection:
+            count = connection.execute("SELECT count(*) FROM favourites").fetchone()[0]
+            if count >= MAX_FAVOURITES:
+                raise EarsError(f"there are {count} favourites", remedy="remove some of them")
+            row = connection.execute(
                 "INSERT INTO favourites (name, added, instrument, carried) VALUES (?, ?, ?, ?)"
                 " RETURNING *",
-                (name, added, json.dumps(about, ensure_ascii=False), carried),
+                (name, added, json.dumps(patch, ensure_ascii=False), residual),
             ).fetchone()
-        return _row(row)
+        return _from_row(row)
 
-    def rename(self, favourite: int, name: str) -> Favourite:
-        """Give one another name.
+    def rename(self, number: int, name: str) -> Favourite:
+        """Rename a favourite.
 
         Raises:
-            FavouriteError: there is none of that number.
+            UnknownFavouriteError: there is none with that number.
         """
-        with self._opened() as file:
-            row = file.execute(
-                "UPDATE favourites SET name = ? WHERE favourite = ? RETURNING *", (name, favourite)
+        with self._transaction() as connection:
+            row = connection.execute(
+                "UPDATE favourites SET name = ? WHERE favourite = ? RETURNING *", (name, number)
             ).fetchone()
         if row is None:
-            raise _unknown(favourite)
-        return _row(row)
+            raise _unknown(number)
+        return _from_row(row)
 
-    def remove(self, favourite: int) -> None:
-        """Keep one no longer.
+    def remove(self, number: int) -> None:
+        """Remove a favourite.
 
         Raises:
-            FavouriteError: there is none of that number.
+            UnknownFavouriteError: there is none with that number.
         """
-        with self._opened() as file:
-            gone = file.execute("DELETE FROM favourites WHERE favourite = ?", (favourite,)).rowcount
-        if not gone:
-            raise _unknown(favourite)
+        with self._transaction() as connection:
+            query = "DELETE FROM favourites WHERE favourite = ?"
+            removed = connection.execute(query, (number,)).rowcount
+        if not removed:
+            raise _unknown(number)
 
 
-def _unknown(favourite: int) -> FavouriteError:
-    return FavouriteError(f"there is no favourite {favourite}", remedy="load the list again")
+def _unknown(number: int) -> UnknownFavouriteError:
+    return UnknownFavouriteError(f"there is no favourite {number}", remedy="reload the list")
 
 
-def _row(row: tuple[int, str, str, str, bytes | None]) -> Favourite:
-    number, name, added, about, carried = row
-    return Favourite(number, name, added, json.loads(about), carried)
+def _from_row(row: tuple[int, str, str, str, bytes | None]) -> Favourite:
+    number, name, added, patch, residual = row
+    return Favourite(number, name, added, json.loads(patch), residual)

@@ -1,4 +1,4 @@
-"""Worker tasks of listening: what the ears hear in instruments and in uploaded recordings."""
+"""Tasks of the workers: what the ears hear in instruments and in uploaded recordings."""
 
 from __future__ import annotations
 
@@ -10,86 +10,92 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.explore.corpus_instruments import Recorded
-from mechanical_ears.explore.open_instruments import Playing
-from mechanical_ears.explore.worker_tasks import LONGEST_NAME, drawn, imagination, playable, spread
+from mechanical_ears.explore.corpus_instruments import CorpusInstrument
+from mechanical_ears.explore.open_instruments import InstrumentData
+from mechanical_ears.explore.worker_tasks import (
+    LIKE_RECORDINGS,
+    MAX_NAME_LENGTH,
+    generate,
+    get_model,
+    open_playable,
+)
 from mechanical_ears.imagining.patch import HEARING_KEYS, Patch
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.sound import Sound
 
-RECORDING_SECONDS: Final = 60.0  # of a recording that are searched for its note
-MOST_CHANNELS: Final = 8
-FASTEST: Final = 384_000  # Hz
+MAX_RECORDING_SECONDS: Final = 60.0  # s of a recording that are searched for its note
+MAX_CHANNELS: Final = 8
+MAX_SAMPLE_RATE: Final = 384_000  # Hz
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class InstrumentAnalysis:
     """What the ears hear in an instrument.
 
     Attributes:
-        told: as JSON has it.
+        hearing: as JSON.
         novelty: 1 − likeness of the nearest known instrument.
-        likenesses: float32 (known,), to each one the ears know.
+        likeness: float32 (known,), to each known instrument.
     """
 
-    told: dict[str, Any]
+    hearing: dict[str, Any]
     novelty: float
-    likenesses: np.ndarray
+    likeness: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class HeardRecording:
+class RecordingAnalysis:
     """What the ears hear in a recording.
 
     Attributes:
-        told: as JSON has it.
-        likenesses: float32 (known,); None for silence.
-        patch: an instrument like it; None where there can be none.
-        problem: why.
+        hearing: as JSON.
+        likeness: float32 (known,), to each known instrument; None for silence.
+        patch: an instrument that is fitted to it; None if there can be none.
+        problem: why there is none.
     """
 
-    told: dict[str, Any]
-    likenesses: np.ndarray | None
+    hearing: dict[str, Any]
+    likeness: np.ndarray | None
     patch: Patch | None
     problem: str | None
 
 
-def hearing(playing: Playing) -> Heard:
-    """What the ears hear in an instrument."""
+def hear_instrument(data: InstrumentData) -> InstrumentAnalysis:
+    """Let the ears hear a few notes of an instrument."""
     from mechanical_ears.imagining.instrument_hearing import predict_notes, summarize_hearings
 
-    keys, sounds = _heard_notes(playing)
+    keys, sounds = _render_notes(data)
     prediction = predict_notes(sounds)
-    heard = summarize_hearings(keys, prediction)
-    told = {
-        "family": heard.family,
-        "family_confidence": heard.family_confidence,
-        "nearest": [list(pair) for pair in heard.nearest],
+    summary = summarize_hearings(keys, prediction)
+    hearing = {
+        "family": summary.family,
+        "family_confidence": summary.family_confidence,
+        "nearest": [list(pair) for pair in summary.nearest],
         "notes": [
-            {"played": key, **asdict(each)}
-            for key, each in zip(heard.pitches, heard.hearings, strict=True)
+            {"played": key, **asdict(note)}
+            for key, note in zip(summary.pitches, summary.hearings, strict=True)
         ],
     }
-    return Heard(told, heard.novelty, prediction.likeness.mean(axis=0))
+    return InstrumentAnalysis(hearing, summary.novelty, prediction.likeness.mean(axis=0))
 
 
-def likenesses(playing: Playing) -> np.ndarray:
-    """How like an instrument is to each one the ears know, float32 (known,): mean over its keys."""
+def mean_likeness(data: InstrumentData) -> np.ndarray:
+    """Likeness of an instrument to each known one, float32 (known,), the mean over its keys."""
     from mechanical_ears.listening.ears import shipped_ears
 
-    prediction = shipped_ears().predict(_heard_notes(playing)[1], find_onsets=False)
+    prediction = shipped_ears().predict(_render_notes(data)[1], find_onsets=False)
     return np.asarray(prediction.likeness.mean(axis=0))
 
 
-def _heard_notes(playing: Playing) -> tuple[list[int], list[Sound]]:
-    """The notes by which the ears judge an instrument, at 16 kHz; of a real one recordings."""
+def _render_notes(data: InstrumentData) -> tuple[list[int], list[Sound]]:
+    """The keys by which the ears judge an instrument, and their notes at 16 kHz."""
     from mechanical_ears.imagining.instrument import HEARING_RATE, VELOCITY
 
-    found = playable(playing)
+    instrument = open_playable(data)
     keys = list(HEARING_KEYS)
-    if isinstance(playing, Recorded):
-        keys = sorted(pitch for _, pitch, _ in spread(playing))
-    return keys, [found.note(key, VELOCITY, NOTE_SECONDS, HEARING_RATE) for key in keys]
+    if isinstance(data, CorpusInstrument):
+        keys = [pitch for pitch, _ in data.representative_notes(LIKE_RECORDINGS)]
+    return keys, [instrument.note(key, VELOCITY, NOTE_SECONDS, HEARING_RATE) for key in keys]
 
 
 def known_instruments() -> list[str]:
@@ -99,9 +105,9 @@ def known_instruments() -> list[str]:
     return shipped_ears().instruments
 
 
-def charted(seed: int, family: str) -> dict[str, Any]:
-    """An instrument for the map: what opens it again, and how like it is to those the ears know."""
-    patch = drawn(seed, family, None)
+def map_row(seed: int, family: str) -> dict[str, Any]:
+    """A row of the map: the patch of a seed, and its likeness to the known instruments."""
+    patch = generate(seed, family, None)
     return {
         "seed": seed,
         "family": FAMILIES.index(family),
@@ -109,56 +115,56 @@ def charted(seed: int, family: str) -> dict[str, Any]:
         "timbre": patch.timbre,
         "gain": patch.gain,
         "balance": np.array(patch.balance, dtype=np.float32),
-        "likenesses": likenesses(patch).astype(np.float16),
+        "likenesses": mean_likeness(patch).astype(np.float16),
     }
 
 
-def heard_recording(data: bytes, name: str) -> HeardRecording:
+def hear_recording(data: bytes, name: str) -> RecordingAnalysis:
     """Hear an uploaded recording, and imagine an instrument like it.
 
     Args:
-        data: a sound file.
-        name: of it, for people.
+        data: contents of a sound file.
+        name: to show to people.
 
     Raises:
-        SoundError: it is no sound file.
+        SoundError: it is not a sound file that can be read.
     """
     from mechanical_ears.imagining.imagine import imagine
     from mechanical_ears.listening.ears import shipped_ears
 
-    sound = _decoded(data)
+    sound = _decode(data)
     prediction = shipped_ears().predict([sound])
     hearing, likeness = prediction.hearing(0), prediction.likeness[0]
     if hearing.onset is None:
-        return HeardRecording(asdict(hearing), None, None, "it is silent")
+        return RecordingAnalysis(asdict(hearing), None, None, "it is silent")
     if hearing.pitch is None:
-        return HeardRecording(asdict(hearing), likeness, None, "no single pitch is heard in it")
+        return RecordingAnalysis(asdict(hearing), likeness, None, "it has no single pitch")
     try:
-        like = imagine(like=sound, model=imagination())
+        like = imagine(like=sound, model=get_model())
     except EarsError as error:
-        return HeardRecording(asdict(hearing), likeness, None, error.problem)
-    patch = replace(like.patch, name=f"like {name}"[:LONGEST_NAME])
-    return HeardRecording(asdict(hearing), likeness, patch, None)
+        return RecordingAnalysis(asdict(hearing), likeness, None, error.problem)
+    patch = replace(like.patch, name=f"like {name}"[:MAX_NAME_LENGTH])
+    return RecordingAnalysis(asdict(hearing), likeness, patch, None)
 
 
-def _decoded(data: bytes) -> Sound:
-    """The sound of a file; its name and its place are ours."""
+def _decode(data: bytes) -> Sound:
+    """Decode a sound file, under a name of our own in a temporary folder."""
     import soundfile
 
-    remedy = "give a WAV, FLAC, Ogg or MP3 file"
-    with tempfile.TemporaryDirectory(prefix="ears-heard-") as folder:
+    remedy = "use a WAV, FLAC, Ogg or MP3 file"
+    with tempfile.TemporaryDirectory(prefix="ears-upload-") as folder:
         path = Path(folder) / "recording"
         path.write_bytes(data)
         try:
-            about = soundfile.info(path)
+            info = soundfile.info(path)
         except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise SoundError("is not a sound that can be read", remedy=remedy) from error
-        if about.channels > MOST_CHANNELS or about.samplerate > FASTEST:
+            raise SoundError("is not a sound file that can be read", remedy=remedy) from error
+        if info.channels > MAX_CHANNELS or info.samplerate > MAX_SAMPLE_RATE:
             raise SoundError(
-                f"has {about.channels} channels at {about.samplerate} Hz",
-                remedy=f"give at most {MOST_CHANNELS} channels and {FASTEST} Hz",
+                f"has {info.channels} channels at {info.samplerate} Hz",
+                remedy=f"use at most {MAX_CHANNELS} channels and {MAX_SAMPLE_RATE} Hz",
             )
         try:
-            return Sound.load(path, RECORDING_SECONDS)
+            return Sound.load(path, MAX_RECORDING_SECONDS)
         except SoundError as error:
             raise SoundError(error.problem, remedy=error.remedy) from error

@@ -1,4 +1,4 @@
-"""The instruments that a server has open, by their ids: bounded, the longest unused go first."""
+"""The instruments that a server has open, by their ids; the least recently used ones are closed."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mechanical_ears.explore.corpus_instruments import Recorded
+from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.imagining.patch import Patch
 
-MOST: Final = 2000  # instruments that are kept open
+MAX_OPEN: Final = 2000
 
-Playing = Patch | Recorded
+InstrumentData = Patch | CorpusInstrument  # what a worker needs to play an instrument
 
 
 @dataclass(eq=False)
-class Opened:
+class OpenInstrument:
     """An instrument of a server.
 
     Attributes:
         id: opaque.
-        playing: what it is made of.
-        recipe: how it is opened again.
-        x: on the map, −1..1; None where its place is not known.
-        y: the same.
-        novelty: 0..2; None until it was heard.
-        heard: what the ears hear in it; None until it was asked for.
+        data: what a worker needs to play it.
+        recipe: how it can be opened again.
+        x: position on the map, −1..1; None if unknown.
+        y: position on the map, −1..1; None if unknown.
+        novelty: 1 − likeness of the nearest known instrument; None until the ears have heard it.
+        hearing: what the ears hear in it, as JSON; None until it has been requested.
     """
 
     id: str
-    playing: Playing
+    data: InstrumentData
     recipe: Mapping[str, Any]
     x: float | None = None
     y: float | None = None
     novelty: float | None = None
-    heard: Mapping[str, Any] | None = field(default=None, repr=False)
+    hearing: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
-class Instruments:
-    """Open instruments.
+class OpenInstruments:
+    """The open instruments by id.
 
     Args:
-        most: of them.
+        limit: largest number of them.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._opened: OrderedDict[str, Opened] = OrderedDict()
+    def __init__(self, limit: int = MAX_OPEN) -> None:
+        self._limit = limit
+        self._by_id: OrderedDict[str, OpenInstrument] = OrderedDict()
 
-    def add(self, opened: Opened) -> Opened:
-        """Keep one; where it is open already, that one is given."""
-        found = self._opened.setdefault(opened.id, opened)
-        self._opened.move_to_end(opened.id)
-        while len(self._opened) > self._most:
-            self._opened.popitem(last=False)
-        return found
+    def add(self, instrument: OpenInstrument) -> OpenInstrument:
+        """Add an instrument; if one with its id is already open, return that one."""
+        present = self._by_id.setdefault(instrument.id, instrument)
+        self._by_id.move_to_end(instrument.id)
+        while len(self._by_id) > self._limit:
+            self._by_id.popitem(last=False)
+        return present
 
-    def get(self, name: str) -> Opened | None:
-        """The instrument of an id, if it is open."""
-        if name in self._opened:
-            self._opened.move_to_end(name)
-        return self._opened.get(name)
+    def get(self, id: str) -> OpenInstrument | None:
+        """The instrument with an id; None if it is not open."""
+        if id in self._by_id:
+            self._by_id.move_to_end(id)
+        return self._by_id.get(id)

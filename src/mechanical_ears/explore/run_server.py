@@ -1,4 +1,4 @@
-"""Running the server: the address, the browser, and the end by Ctrl-C."""
+"""Run the server: bind the address, open the browser, and stop at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.server import Settings, create_app
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-BACKLOG: Final = 2048  # connections that wait to be taken
-OPEN_FILES: Final = 16_384  # that are asked for: a connection is one
-HEADER_SECONDS: Final = 8.0  # in which a request must be told
-STOP_SECONDS: Final = 3  # that requests are given to end
+BACKLOG: Final = 2048  # connections that wait to be accepted
+MAX_OPEN_FILES: Final = 16_384  # including connections
+HEADER_SECONDS: Final = 8.0  # s in which the headers of a request must arrive
+STOP_SECONDS: Final = 3  # s that running requests have to finish
 
 
-class Patient(H11Protocol):
-    """HTTP that closes a connection on which a request does not get told in time."""
+class TimeoutProtocol(H11Protocol):
+    """HTTP that closes a connection whose next request does not arrive in time."""
 
-    _waits: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Start the timer."""
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Wait on, until the request is there."""
+        """Let the timer run until the request is complete."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._wait_no_more()
-        elif self._waits is None:
-            self._wait()
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._wait_no_more()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _wait(self) -> None:
-        self._waits = self.loop.call_later(HEADER_SECONDS, self._late)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(HEADER_SECONDS, self._on_timeout)
 
-    def _wait_no_more(self) -> None:
-        if self._waits is not None:
-            self._waits.cancel()
-            self._waits = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _late(self) -> None:
-        self._waits = None
+    def _on_timeout(self) -> None:
+        self._timer = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
 
-class Server(uvicorn.Server):
-    """A server that says where it is once it answers, and what kept it from starting.
+class ExploreServer(uvicorn.Server):
+    """A server that prints its address when it is ready.
 
     Args:
         config: of uvicorn.
         address: of the page.
-        browser: whether to open it.
+        browser: whether to open the page.
     """
 
     def __init__(self, config: uvicorn.Config, address: str, browser: bool) -> None:
@@ -78,12 +78,12 @@ class Server(uvicorn.Server):
         self._browser = browser
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then tell."""
+        """Start, then print the address and open the page."""
         await super().startup(sockets)
         if self.should_exit:
             return
-        print(f"explore at {self._address}  (Ctrl-C ends it)", flush=True)
-        if self._browser:  # in a thread: a browser in the terminal does not come back
+        print(f"explore at {self._address}  (Ctrl-C stops it)", flush=True)
+        if self._browser:  # in a thread, since a browser in the terminal blocks
             threading.Thread(target=_open_page, args=(self._address,), daemon=True).start()
 
 
@@ -96,25 +96,25 @@ def serve(settings: Settings, host: str, port: int, browser: bool) -> None:
     """Serve until Ctrl-C.
 
     Args:
-        settings: of the server; on other addresses than loopback a token is added.
-        host: address to listen at.
-        port: 0 takes any that is free.
+        settings: of the server; on any address but loopback a random token is added.
+        host: address to listen on.
+        port: TCP port; 0 for any free one.
         browser: whether to open the page.
 
     Raises:
-        EarsError: the port is taken, the weights are missing, the data folder cannot be used.
+        EarsError: the port is in use, the weights are missing, the data folder cannot be used.
     """
-    with _listening(host, port) as listening:
-        _more_open_files()
-        named = f"[{host}]" if ":" in host else host
-        address = f"http://{named}:{listening.getsockname()[1]}/"
+    with _listen(host, port) as listener:
+        _raise_open_file_limit()
+        url_host = f"[{host}]" if ":" in host else host
+        address = f"http://{url_host}:{listener.getsockname()[1]}/"
         if host not in LOOPBACK:
             settings = replace(settings, token=secrets.token_urlsafe(24))
             address += f"?token={settings.token}"
-        kept: list[EarsError] = []
+        startup_errors: list[EarsError] = []
         config = uvicorn.Config(
-            _telling(create_app(settings), kept),
-            http=Patient,
+            _capture_startup_errors(create_app(settings), startup_errors),
+            http=TimeoutProtocol,
             ws="none",
             lifespan="on",
             log_level="critical",
@@ -124,61 +124,61 @@ def serve(settings: Settings, host: str, port: int, browser: bool) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            Server(config, address, browser).run(sockets=[listening])
-        if kept:
-            raise kept[0]
+            ExploreServer(config, address, browser).run(sockets=[listener])
+        if startup_errors:
+            raise startup_errors[0]
 
 
-def _telling(app: Any, kept: list[EarsError]) -> Any:
-    """The application, whose errors as it starts are kept: uvicorn only logs them."""
+def _capture_startup_errors(app: Any, errors: list[EarsError]) -> Any:
+    """Append errors of the application's start to a list, since uvicorn only logs them."""
 
-    async def telling(scope: Any, receive: Any, send: Any) -> None:
+    async def wrapper(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
             return
         try:
             await app(scope, receive, send)
         except EarsError as error:
-            kept.append(error)
+            errors.append(error)
             raise
 
-    return telling
+    return wrapper
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Only where the protocol is named does asyncio send small answers at once (TCP_NODELAY), and
-    # not 40 ms later.
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform != "win32":  # there it would let two servers listen at one port
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Only with an explicit protocol does asyncio set TCP_NODELAY; without it small responses are
+    # sent 40 ms later.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sys.platform != "win32":  # there it would let two servers listen on one port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind((host, port))
-        found.listen(BACKLOG)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
-        found.close()
+        listener.close()
         raise EarsError(
-            f"cannot listen at {host}, port {port} ({getattr(error, 'strerror', None) or error})",
-            remedy="close what uses the port, or give another one: --port 0 takes any that is free",
+            f"cannot listen on {host}, port {port} ({getattr(error, 'strerror', None) or error})",
+            remedy="stop what uses the port, or use another one: --port 0 selects a free one",
         ) from error
-    return found
+    return listener
 
 
-def _more_open_files() -> None:
-    """Ask for as many connections as the system gives."""
+def _raise_open_file_limit() -> None:
+    """Allow as many connections as the system permits."""
     if sys.platform == "win32":
         return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft < wanted:
+    limit = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft < limit:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def data_folder() -> Path:
-    """Where the user's favourites and caches are kept."""
+    """The folder of the user's favourites and caches."""
     from platformdirs import user_data_path
 
     return user_data_path("mechanical-ears", appauthor=False)

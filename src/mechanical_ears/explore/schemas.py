@@ -1,4 +1,8 @@
-"""What travels over HTTP; the OpenAPI is made of it."""
+"""Schemas of the HTTP API (pydantic); the OpenAPI document is generated from them.
+
+The names of the fields are those of the JSON, which do not change: some are older than the words
+that the code uses now, such as ``heard`` for a hearing and ``draw`` for the number of a candidate.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +21,34 @@ Weight = Annotated[float, Field(gt=0, le=1e6)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Told(BaseModel):
-    """What the server tells; nothing else is in it."""
+class Schema(BaseModel):
+    """An object without further fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(Told):
-    """What went wrong, and what to do."""
+class Problem(Schema):
+    """An error: what went wrong, and what to do about it."""
 
     problem: str
     remedy: str
 
 
-class Upload(Told):
-    """The most of a recording that is taken."""
+class UploadLimits(Schema):
+    """The largest recording that can be uploaded."""
 
     bytes: int
     seconds: float
 
 
-class Mapping(Told):
-    """A map that is being made: how many instruments were heard, and of how many."""
+class MapProgress(Schema):
+    """Progress of building the map: instruments done, and of how many."""
 
     done: int
     of: int
 
 
-class About(Told):
+class About(Schema):
     """The server, its weights and its limits."""
 
     version: str
@@ -52,69 +56,69 @@ class About(Told):
     licence: str
     families: list[str]
     qualities: list[str]
-    farthest: float = Field(description="standard deviations that a quality is turned at most")
+    farthest: float = Field(description="largest change of a quality, standard deviations")
     sample_rate: int = Field(description="Hz")
-    seconds: float = Field(description="s, of a note, release included")
-    held: float = Field(description="s, of a note, to its key-up")
+    seconds: float = Field(description="s, length of a note, including its release")
+    held: float = Field(description="s, from the start of a note to its key-up")
     lowest: int = Field(description="MIDI number of the lowest key")
     highest: int = Field(description="MIDI number of the highest key")
-    layers: list[int] = Field(description="MIDI velocities that are worth asking for")
+    layers: list[int] = Field(description="MIDI velocities at which notes should be requested")
     polyphony: int
     formats: list[str]
-    upload: Upload
+    upload: UploadLimits
     points: int = Field(description="instruments on the map")
-    mapping: Mapping | None = Field(description="null where the map is whole")
-    corpus: str | None = Field(description="name of the user's corpus")
+    mapping: MapProgress | None = Field(description="null when the map is complete")
+    corpus: str | None = Field(description="title of the user's corpus")
 
 
-class Space(Told):
-    """The map in columns, a row an instrument."""
+class MapColumns(Schema):
+    """The instruments of the map as columns of equal length."""
 
     id: list[str]
     name: list[str]
     x: list[float]
     y: list[float]
     family: list[int] = Field(description="index into the families; −1 for none")
-    kind: list[int] = Field(description="0 imagined, 1 real")
+    kind: list[int] = Field(description="0 imagined, 1 recorded")
     novelty: list[float]
-    nearest: list[str] = Field(description="the nearest instrument that the ears know")
+    nearest: list[str] = Field(description="name of the nearest known instrument")
 
 
-class Part(BaseModel):
-    """An instrument with its share of a blend."""
+class BlendPart(Schema):
+    """An instrument with its weight in a blend."""
 
-    model_config = ConfigDict(extra="forbid")
     id: Id
     weight: Weight
 
 
-class Recipe(BaseModel):
-    """How an instrument is opened: exactly one of seed, surprise, blend, id and share."""
+class Recipe(Schema):
+    """How to open an instrument: exactly one of seed, surprise, blend, id and share."""
 
-    model_config = ConfigDict(extra="forbid")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     family: Family | None = None
-    draw: Annotated[int, Field(ge=0, le=7)] | None = None
-    surprise: Literal[True] | None = None
-    blend: Annotated[list[Part], Field(min_length=1, max_length=4)] | None = None
+    draw: Annotated[int, Field(ge=0, le=7)] | None = Field(
+        None, description="number of the seed's candidate; null for the best one"
+    )
+    surprise: Literal[True] | None = Field(None, description="a random seed")
+    blend: Annotated[list[BlendPart], Field(min_length=1, max_length=4)] | None = None
     id: Id | None = None
-    share: dict[str, Any] | None = Field(None, description="an instrument.json")
-    turn: Turn | None = Field(None, description="standard deviations by quality")
+    share: dict[str, Any] | None = Field(None, description="contents of an instrument.json")
+    turn: Turn | None = Field(None, description="changes of qualities, standard deviations")
 
     @model_validator(mode="after")
-    def _one(self) -> Recipe:
-        ways = ("seed", "surprise", "blend", "id", "share")
-        given = [name for name in ways if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(ways)}")
+    def _check(self) -> Recipe:
+        sources = ("seed", "surprise", "blend", "id", "share")
+        present = [name for name in sources if getattr(self, name) is not None]
+        if len(present) != 1:
+            raise ValueError(f"give exactly one of {', '.join(sources)}")
         if self.seed is None and self.draw is not None:
-            raise ValueError("a draw goes with a seed")
+            raise ValueError('"draw" needs a seed')
         if self.seed is None and self.surprise is None and self.family is not None:
-            raise ValueError("a family goes with a seed or a surprise")
+            raise ValueError('"family" needs a seed or a surprise')
         return self
 
 
-class Hearing(Told):
+class Hearing(Schema):
     """What the ears hear in one note."""
 
     played: int | None = Field(None, description="MIDI number of the key")
@@ -122,7 +126,7 @@ class Hearing(Told):
     pitch_confidence: float
     frequency: float | None = Field(description="Hz")
     sounding_pitch: int | None = Field(description="MIDI number nearest to the frequency")
-    cents: float | None = Field(description="by which the frequency is above that number's")
+    cents: float | None = Field(description="from that number's frequency up to this one")
     family: str | None
     family_confidence: float
     source: str | None
@@ -136,7 +140,7 @@ class Hearing(Told):
     )
 
 
-class Impression(Told):
+class InstrumentHearing(Schema):
     """What the ears hear in an instrument."""
 
     family: str | None
@@ -145,59 +149,58 @@ class Impression(Told):
     notes: list[Hearing]
 
 
-class Instrument(Told):
+class Instrument(Schema):
     """An open instrument."""
 
     id: Id
     name: str
     family: str | None
-    kind: Literal[0, 1] = Field(description="0 imagined, 1 real")
+    kind: Literal[0, 1] = Field(description="0 imagined, 1 recorded")
     recipe: dict[str, Any] = Field(description="a Recipe that opens it again")
-    x: float | None = Field(description="on the map, −1..1")
-    y: float | None = Field(description="on the map, −1..1")
-    novelty: float | None = Field(description="1 − likeness of the nearest; null until heard")
-    heard: Impression | None = Field(description="null until it was asked for")
+    x: float | None = Field(description="position on the map, −1..1")
+    y: float | None = Field(description="position on the map, −1..1")
+    novelty: float | None = Field(description="1 − likeness of the nearest; null if unknown")
+    heard: InstrumentHearing | None = Field(description="null until it has been requested")
     licence: str
 
 
-class Near(Told):
-    """An instrument of the map that is like a recording."""
+class SimilarInstrument(Schema):
+    """An instrument of the map and its likeness to a recording."""
 
     id: Id
     name: str
     likeness: float = Field(description="−1..1")
 
 
-class Recording(Told):
-    """An uploaded recording, heard and placed."""
+class Recording(Schema):
+    """What the ears hear in an uploaded recording, and its position on the map."""
 
     heard: Hearing
     x: float | None
     y: float | None
-    nearest: list[Near]
-    instrument: Instrument | None = Field(description="like it; null where there can be none")
-    problem: str | None = Field(description="why there is none")
+    nearest: list[SimilarInstrument]
+    instrument: Instrument | None = Field(description="like the recording; null if impossible")
+    problem: str | None = Field(description="why there is no instrument")
 
 
-class Wish(BaseModel):
-    """An export that is asked for."""
+class ExportRequest(Schema):
+    """An export to start."""
 
-    model_config = ConfigDict(extra="forbid")
     id: Id
     format: Literal["sfz", "sf2", "dspreset"]
     every: Annotated[int, Field(ge=1, le=24, description="keys from one sample to the next")] = 3
-    layers: Annotated[int, Field(ge=1, le=8, description="of velocity")] = 3
+    layers: Annotated[int, Field(ge=1, le=8, description="velocity layers")] = 3
     seconds: Annotated[float, Field(ge=0.5, le=10, description="s that a key is held")] = 4.0
 
 
-class Job(Told):
-    """An export that was asked for."""
+class StartedExport(Schema):
+    """An export that has been started."""
 
     job: Id
 
 
-class Export(Told):
-    """How far an export is."""
+class ExportStatus(Schema):
+    """State and progress of an export."""
 
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
     progress: float = Field(description="0..1")
@@ -205,28 +208,26 @@ class Export(Told):
     size: int | None = Field(description="bytes of the file, once it is done")
 
 
-class Keeping(BaseModel):
-    """A favourite that is to be kept."""
+class NewFavourite(Schema):
+    """An instrument to add to the favourites."""
 
-    model_config = ConfigDict(extra="forbid")
     id: Id
-    name: Name | None = Field(None, description="the instrument's if none is given")
+    name: Name | None = Field(None, description="the instrument's name by default")
 
 
-class Renaming(BaseModel):
-    """Another name for a favourite."""
+class FavouriteName(Schema):
+    """A new name of a favourite."""
 
-    model_config = ConfigDict(extra="forbid")
     name: Name
 
 
-class Favourite(Told):
+class Favourite(Schema):
     """A favourite."""
 
     favourite: int
     name: str
     added: str = Field(description="ISO 8601, UTC")
-    instrument: Instrument | None = Field(description="null where it cannot be opened")
-    problem: str | None = Field(description="why it cannot")
-    seed: int | None = Field(description="from which it was drawn")
+    instrument: Instrument | None = Field(description="null if it cannot be opened")
+    problem: str | None = Field(description="why it cannot be opened")
+    seed: int | None = Field(description="of which it was generated")
     family: str | None

@@ -1,6 +1,6 @@
-"""The server: HTTP around the studio.
+"""The web server: security, routes and the services behind them.
 
-    page ── HTTP ── guard ── routes ── studio ── rendering ── workers
+    page ── HTTP ── security ── routes ── service ── worker pool ── workers
 
 Errors are JSON, ``{"problem", "remedy"}``.
 """
@@ -23,31 +23,35 @@ from starlette.types import Scope
 
 import mechanical_ears
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import favourite_routes, routes, upload_routes
-from mechanical_ears.explore.export_queue import Exports, ManyExportsError, UnknownJobError
-from mechanical_ears.explore.favourites import FavouriteError, Favourites
-from mechanical_ears.explore.map_loader import Mapping
-from mechanical_ears.explore.security import Guard
-from mechanical_ears.explore.service import Studio, UnknownError
-from mechanical_ears.explore.worker_pool import BusyError, Rendering
+from mechanical_ears.explore import export_routes, favourite_routes, routes, upload_routes
+from mechanical_ears.explore.export_queue import (
+    ExportQueue,
+    TooManyExportsError,
+    UnknownExportError,
+)
+from mechanical_ears.explore.favourites import Favourites, UnknownFavouriteError
+from mechanical_ears.explore.map_loader import MapLoader
+from mechanical_ears.explore.security import SecurityMiddleware
+from mechanical_ears.explore.service import ExploreService, UnknownInstrumentError
+from mechanical_ears.explore.worker_pool import BusyError, WorkerPool
 
 STATIC: Final = Path(__file__).parent / "static"
-UNKNOWN: Final = (UnknownError, UnknownJobError, FavouriteError)
+NOT_FOUND: Final = (UnknownInstrumentError, UnknownExportError, UnknownFavouriteError)
 
 log = logging.getLogger("mechanical_ears.explore")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is set up.
+    """Settings of a server.
 
     Attributes:
         data: folder of favourites and caches.
         model: folder of weights; None for the shipped ones.
         corpus: a store or a folder of recordings; None for none.
-        points: imagined instruments on the map at most; None for all.
-        token: that is demanded; None on loopback.
-        workers: processes; None for one a core.
+        points: largest number of imagined instruments on the map; None for all.
+        token: that requests must have; None on loopback.
+        workers: processes; None for one per core.
     """
 
     data: Path
@@ -59,43 +63,43 @@ class Settings:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its workers start with it and end with it.
+    """The application; its workers start and stop with it.
 
     Raises:
-        EarsError: as it starts: the weights are missing, the favourites cannot be read.
+        EarsError: when it starts, if the weights are missing or the favourites cannot be read.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         favourites = Favourites(settings.data)
-        rendering = Rendering(settings.model, settings.corpus, settings.workers)
-        studio = Studio(rendering, await rendering.start(), favourites)
-        exports = Exports(settings.model, settings.corpus)
-        mapping = Mapping(studio, settings.data, settings.points)
-        app.state.studio, app.state.exports = studio, exports
+        pool = WorkerPool(settings.model, settings.corpus, settings.workers)
+        service = ExploreService(pool, await pool.start(), favourites)
+        exports = ExportQueue(settings.model, settings.corpus)
+        map_loader = MapLoader(service, settings.data, settings.points)
+        app.state.service, app.state.exports = service, exports
         exports.start()
-        mapping.start()
+        map_loader.start()
         try:
             yield
         finally:
-            await mapping.stop()
+            await map_loader.stop()
             await exports.stop()
-            await rendering.stop()
+            await pool.stop()
             favourites.close()
 
     app = FastAPI(
         title="Mechanical Ears, explore",
         version=mechanical_ears.__version__,
         lifespan=lifespan,
-        docs_url=None,  # their pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other sites
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    for each in (routes, upload_routes, favourite_routes):
-        app.include_router(each.router)
-    app.mount("/static", Static(directory=STATIC), name="static")
-    app.add_middleware(Guard, token=settings.token)
-    _answer_errors(app)
+    for module in (routes, upload_routes, export_routes, favourite_routes):
+        app.include_router(module.router)
+    app.mount("/static", PageFiles(directory=STATIC), name="static")
+    app.add_middleware(SecurityMiddleware, token=settings.token)
+    _add_error_handlers(app)
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
@@ -104,36 +108,36 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-class Static(StaticFiles):
-    """Files of the page; browsers ask each time whether they are still the same."""
+class PageFiles(StaticFiles):
+    """Files of the page; browsers check each time whether they have changed."""
 
     async def get_response(self, path: str, scope: Scope) -> Any:
-        """A file, or that it is the same."""
+        """The file, or that it has not changed."""
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
 
-def _answer_errors(app: FastAPI) -> None:
-    def answer(status: int, problem: str, remedy: str | None, **headers: str) -> JSONResponse:
+def _add_error_handlers(app: FastAPI) -> None:
+    def respond(status: int, problem: str, remedy: str | None, **headers: str) -> JSONResponse:
         return JSONResponse({"problem": problem, "remedy": remedy or ""}, status, headers)
 
     @app.exception_handler(EarsError)
-    async def ours(request: Request, error: EarsError) -> JSONResponse:
+    async def on_ears_error(request: Request, error: EarsError) -> JSONResponse:
         if isinstance(error, BusyError):
-            return answer(503, error.problem, error.remedy, **{"Retry-After": "1"})
-        if isinstance(error, ManyExportsError):
-            return answer(429, error.problem, error.remedy, **{"Retry-After": "10"})
-        return answer(404 if isinstance(error, UNKNOWN) else 422, error.problem, error.remedy)
+            return respond(503, error.problem, error.remedy, **{"Retry-After": "1"})
+        if isinstance(error, TooManyExportsError):
+            return respond(429, error.problem, error.remedy, **{"Retry-After": "10"})
+        return respond(404 if isinstance(error, NOT_FOUND) else 422, error.problem, error.remedy)
 
     @app.exception_handler(RequestValidationError)
-    async def values(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def on_invalid_values(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return answer(422, f"{place}: {first['msg']}", "see /api/openapi.json")
+        field = ".".join(str(part) for part in first["loc"])
+        return respond(422, f"{field}: {first['msg']}", "see /api/openapi.json")
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
         problem, _, remedy = str(error.detail).partition("; ")
         return JSONResponse(
             {"problem": problem, "remedy": remedy}, error.status_code, error.headers

@@ -1,4 +1,4 @@
-"""What the server can do, without HTTP: open instruments, play, hear and place them on the map."""
+"""What the server can do, without HTTP: open, play, hear, share and save instruments."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ import numpy as np
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import hearing, instrument_files, worker_tasks
-from mechanical_ears.explore.corpus_instruments import Recorded
+from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.favourites import Favourite, Favourites
-from mechanical_ears.explore.map_json import Columns, columns_of
-from mechanical_ears.explore.open_instruments import Instruments, Opened, Playing
-from mechanical_ears.explore.sound_map import SpaceMap
-from mechanical_ears.explore.worker_pool import SLOW, Rendering
+from mechanical_ears.explore.map_json import MapJson, encode_map
+from mechanical_ears.explore.open_instruments import (
+    InstrumentData,
+    OpenInstrument,
+    OpenInstruments,
+)
+from mechanical_ears.explore.sound_map import SoundMap
+from mechanical_ears.explore.worker_pool import BACKGROUND, WorkerPool
 from mechanical_ears.imagining.patch import Patch
 
-SURPRISES: Final = 1_000_000  # seeds among which a surprise is drawn
-SHARED_BYTES: Final = 64 << 10  # of a shared instrument, without what it carries
-CARRIED: Final = "carried_base64"  # in a shared file: what stands beside an instrument.json
-NEAR: Final = 6  # instruments of the map that a recording is compared with
+SURPRISE_SEEDS: Final = 1_000_000  # seeds of which a surprise is one
+MAX_SHARED_LENGTH: Final = 64 << 10  # characters of a shared instrument, without its residual
+RESIDUAL_KEY: Final = "carried_base64"  # of a shared file: the residual, a file beside others
+SIMILAR_COUNT: Final = 6  # instruments of the map that a recording is compared with
 
 
-class UnknownError(EarsError):
-    """There is nothing of that id."""
+class UnknownInstrumentError(EarsError):
+    """No instrument with such an id is open."""
 
 
 @dataclass(frozen=True)
-class Near:
-    """An instrument of the map and how like it is."""
+class SimilarInstrument:
+    """An instrument of the map and its likeness to a recording, −1..1."""
 
     id: str
     name: str
@@ -42,278 +46,338 @@ class Near:
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
-    """An uploaded recording, heard.
+class AnalysedRecording:
+    """An uploaded recording.
 
     Attributes:
-        heard: as JSON has it.
-        x: on the map; None for silence.
-        y: the same.
-        nearest: of the map.
-        instrument: like it; None where there can be none.
-        problem: why.
+        hearing: what the ears hear in it, as JSON.
+        x: position on the map; None for silence.
+        y: position on the map; None for silence.
+        nearest: instruments of the map.
+        instrument: like the recording; None if there can be none.
+        problem: why there is none.
     """
 
-    heard: dict[str, Any]
+    hearing: dict[str, Any]
     x: float | None
     y: float | None
-    nearest: list[Near]
-    instrument: Opened | None
+    nearest: list[SimilarInstrument]
+    instrument: OpenInstrument | None
     problem: str | None
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class OpenFavourite:
     """A favourite and its instrument.
 
     Attributes:
-        favourite: the row.
-        instrument: open; None where it cannot be opened.
-        problem: why.
+        row: of the table.
+        instrument: open; None if it cannot be opened.
+        problem: why it cannot be opened.
     """
 
-    favourite: Favourite
-    instrument: Opened | None
+    row: Favourite
+    instrument: OpenInstrument | None
     problem: str | None
 
 
-class Studio:
-    """The instruments of a server and who works on them.
+class ExploreService:
+    """The instruments of a server and the workers that play them.
 
     Args:
-        rendering: its workers, started.
-        weights: theirs.
+        pool: the workers, started.
+        weights: what is known about their weights.
         favourites: the user's.
+
+    Attributes:
+        sound_map: the imagined instruments of the map; None until it is loaded.
+        recorded: instruments of the user's corpus on the map, by id.
+        recorded_nearest: names of the known instruments that are nearest to them, by id.
+        map_progress: progress of building the map, as JSON; None when it is complete.
+        corpus_title: title of the user's corpus.
     """
 
     def __init__(
-        self, rendering: Rendering, weights: worker_tasks.Weights, favourites: Favourites
+        self, pool: WorkerPool, weights: worker_tasks.WeightsInfo, favourites: Favourites
     ) -> None:
-        self.rendering = rendering
+        self.pool = pool
         self.weights = weights
         self.favourites = favourites
-        self.space: SpaceMap | None = None
-        self.real: dict[str, Opened] = {}
-        self.real_nearest: dict[str, str] = {}
-        self.mapping: dict[str, int] | None = None
-        self.corpus: str | None = None
-        self._columns: Columns | None = None
-        self._rows: dict[str, int] = {}
-        self._instruments = Instruments()
+        self.sound_map: SoundMap | None = None
+        self.recorded: dict[str, OpenInstrument] = {}
+        self.recorded_nearest: dict[str, str] = {}
+        self.map_progress: dict[str, int] | None = None
+        self.corpus_title: str | None = None
+        self._map_json: MapJson | None = None
+        self._rows: dict[str, int] = {}  # of the map, by id
+        self._instruments = OpenInstruments()
 
     @property
     def points(self) -> int:
-        """Instruments on the map."""
-        return len(self._rows) + len(self.real)
+        """Number of instruments on the map."""
+        return len(self._rows) + len(self.recorded)
 
-    def look(self, space: SpaceMap) -> None:
-        """Take a map."""
-        self._rows = {name: row for row, name in enumerate(space.ids)}
-        self.space = space
-        self._columns = None
+    def set_map(self, sound_map: SoundMap) -> None:
+        """Replace the imagined instruments of the map."""
+        self._rows = {id: row for row, id in enumerate(sound_map.ids)}
+        self.sound_map = sound_map
+        self._map_json = None
 
-    def changed(self) -> None:
-        """Tell that instruments were added to the map."""
-        self._columns = None
+    def map_changed(self) -> None:
+        """Call this after instruments were added to ``recorded``."""
+        self._map_json = None
 
-    def columns(self) -> Columns:
-        """The map as it travels."""
-        if self._columns is None:
-            self._columns = columns_of(self.space, list(self.real.values()), self.real_nearest)
-        return self._columns
+    def map_json(self) -> MapJson:
+        """The map for the page."""
+        if self._map_json is None:
+            recorded = list(self.recorded.values())
+            self._map_json = encode_map(self.sound_map, recorded, self.recorded_nearest)
+        return self._map_json
 
-    def opened(self, name: str) -> Opened:
+    def instrument(self, id: str) -> OpenInstrument:
         """An open instrument, or one of the map.
 
         Raises:
-            UnknownError: none of that id is known.
+            UnknownInstrumentError: there is none with that id.
         """
-        found = self.real.get(name) or self._instruments.get(name)
-        if found is None and name in self._rows and self.space is not None:
-            found = self._of_map(self._rows[name], self.space)
+        found = self.recorded.get(id) or self._instruments.get(id)
+        if found is None and id in self._rows and self.sound_map is not None:
+            found = self._open_row(self._rows[id], self.sound_map)
         if found is None:
-            raise UnknownError(
-                f"the instrument {name} is not open",
-                remedy="open it again by its recipe; what is like a recording needs the recording",
+            raise UnknownInstrumentError(
+                f"the instrument {id} is not open",
+                remedy="open it again by its recipe; one like a recording needs the recording",
             )
         return found
 
-    def _of_map(self, row: int, space: SpaceMap) -> Opened:
-        patch = space.patch(row)
-        x, y = (float(value) for value in space.places[row])
-        novelty = float(space.novelty[row])
-        recipe = patch.recipe() or {}
-        return self._instruments.add(Opened(space.ids[row], patch, recipe, x, y, novelty))
+    def _open_row(self, row: int, sound_map: SoundMap) -> OpenInstrument:
+        patch = sound_map.patch(row)
+        x, y = (float(value) for value in sound_map.positions[row])
+        novelty = float(sound_map.novelty[row])
+        return self._instruments.add(
+            OpenInstrument(sound_map.ids[row], patch, patch.recipe() or {}, x, y, novelty)
+        )
 
-    def _added(self, patch: Patch) -> Opened:
-        name = patch.id(self.weights.sha256)
-        if name in self._rows:
-            return self.opened(name)
+    def _open_patch(self, patch: Patch) -> OpenInstrument:
+        id = patch.id(self.weights.sha256)
+        if id in self._rows:
+            return self.instrument(id)
         recipe = patch.recipe() or self._recipe(patch)
-        place = None if self.space is None else self.space.among_timbres(patch.timbre)
-        return self._instruments.add(Opened(name, patch, recipe, *(place or (None, None))))
+        x, y = None, None
+        if self.sound_map is not None:
+            x, y = self.sound_map.position_of_timbre(patch.timbre) or (None, None)
+        return self._instruments.add(OpenInstrument(id, patch, recipe, x, y))
 
     def _recipe(self, patch: Patch) -> dict[str, Any]:
         if patch.residual is not None:
             return {"id": patch.id(self.weights.sha256)}
         return {"share": patch.to_json(self.weights.sha256)}
 
-    async def seed(
-        self, seed: int | None, family: str | None, draw: int | None, turn: Mapping[str, float]
-    ) -> Opened:
-        """Open an instrument that is drawn by lot; None draws the seed, too."""
-        seed = secrets.randbelow(SURPRISES) if seed is None else seed
-        key = ("drawn", seed, family, draw)
-        patch = await self.rendering.do(
-            key, worker_tasks.drawn, seed, family, draw, size=_patch_size
-        )
-        return await self._turned(self._added(patch), turn)
-
-    async def blend(self, parts: Sequence[tuple[str, float]], turn: Mapping[str, float]) -> Opened:
-        """Open what lies between open instruments.
+    async def open_seed(
+        self,
+        seed: int | None,
+        family: str | None,
+        candidate: int | None,
+        changes: Mapping[str, float],
+    ) -> OpenInstrument:
+        """Open the instrument of a seed.
 
         Args:
-            parts: ids with their weights.
-            turn: standard deviations by quality.
+            seed: None for a random one.
+            family: one of `FAMILIES`; None for the one that the seed gives.
+            candidate: number of the seed's candidate; None for the best one.
+            changes: of qualities, standard deviations.
         """
-        whole = sum(weight for _, weight in parts)
-        shares = [(weight / whole, self.opened(name)) for name, weight in parts]
-        if len(shares) == 1:
-            return await self._turned(shares[0][1], turn)
-        key = ("blend", *((share, each.id) for share, each in shares), *sorted(turn.items()))
-        playing = [(share, each.playing) for share, each in shares]
-        return await self._blended(key, playing, turn)
-
-    async def turned(self, name: str, turn: Mapping[str, float]) -> Opened:
-        """Open an open instrument with its qualities turned by standard deviations."""
-        return await self._turned(self.opened(name), turn)
-
-    async def _turned(self, opened: Opened, turn: Mapping[str, float]) -> Opened:
-        turn = {name: value for name, value in turn.items() if value}
-        if not turn:
-            return opened
-        key = ("turn", opened.id, *sorted(turn.items()))
-        return await self._blended(key, [(1.0, opened.playing)], turn)
-
-    async def _blended(
-        self, key: object, parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]
-    ) -> Opened:
-        made = await self.rendering.do(
-            key, worker_tasks.blended, parts, dict(turn), size=_patch_size
+        seed = secrets.randbelow(SURPRISE_SEEDS) if seed is None else seed
+        key = ("seed", seed, family, candidate)
+        patch = await self.pool.run(
+            key, worker_tasks.generate, seed, family, candidate, size=_patch_bytes
         )
-        return self._added(made)
+        return await self._open_changed(self._open_patch(patch), changes)
 
-    async def shared(self, about: Mapping[str, Any], turn: Mapping[str, float]) -> Opened:
-        """Open an instrument that somebody shared.
+    async def open_blend(
+        self, parts: Sequence[tuple[str, float]], changes: Mapping[str, float]
+    ) -> OpenInstrument:
+        """Open a blend of open instruments.
+
+        Args:
+            parts: ids and weights, which are scaled to sum to one.
+            changes: of qualities, standard deviations.
+        """
+        total = sum(weight for _, weight in parts)
+        opened = [(weight / total, self.instrument(id)) for id, weight in parts]
+        if len(opened) == 1:
+            return await self._open_changed(opened[0][1], changes)
+        ids = ((weight, instrument.id) for weight, instrument in opened)
+        key = ("blend", *ids, *sorted(changes.items()))
+        return await self._blend(key, [(weight, each.data) for weight, each in opened], changes)
+
+    async def open_changed(self, id: str, changes: Mapping[str, float]) -> OpenInstrument:
+        """Open an open instrument with changed qualities.
+
+        Args:
+            id: of the instrument.
+            changes: of qualities, standard deviations.
+        """
+        return await self._open_changed(self.instrument(id), changes)
+
+    async def _open_changed(
+        self, instrument: OpenInstrument, changes: Mapping[str, float]
+    ) -> OpenInstrument:
+        changes = {name: value for name, value in changes.items() if value}
+        if not changes:
+            return instrument
+        key = ("change", instrument.id, *sorted(changes.items()))
+        return await self._blend(key, [(1.0, instrument.data)], changes)
+
+    async def _blend(
+        self,
+        key: object,
+        parts: Sequence[tuple[float, InstrumentData]],
+        changes: Mapping[str, float],
+    ) -> OpenInstrument:
+        patch = await self.pool.run(
+            key, worker_tasks.blend, parts, dict(changes), size=_patch_bytes
+        )
+        return self._open_patch(patch)
+
+    async def open_shared(
+        self, file: Mapping[str, Any], changes: Mapping[str, float]
+    ) -> OpenInstrument:
+        """Open a shared instrument.
+
+        Args:
+            file: its JSON.
+            changes: of qualities, standard deviations.
 
         Raises:
             EarsError: it is damaged, or of other weights.
         """
-        told = {name: value for name, value in about.items() if name not in (CARRIED, "heard")}
-        if len(json.dumps(told)) > SHARED_BYTES:
+        values = {key: value for key, value in file.items() if key not in (RESIDUAL_KEY, "heard")}
+        if len(json.dumps(values)) > MAX_SHARED_LENGTH:
             raise EarsError("the file is too long for an instrument")
-        text = about.get(CARRIED)
+        text = file.get(RESIDUAL_KEY)
         try:
-            carried = None if text is None else base64.b64decode(text, validate=True)
+            residual = None if text is None else base64.b64decode(text, validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
-            raise EarsError("the file is damaged: what it carries cannot be read") from error
-        if carried is None and told.get("carried") is not None:
+            raise EarsError("the file is damaged: its residual cannot be read") from error
+        if residual is None and values.get("carried") is not None:
             raise EarsError(
-                "the file is not whole: what it carries of recordings stood beside it",
-                remedy="share it from the page, which puts both into one",
+                "the file is incomplete: its residual is in a second file",
+                remedy="share it from the page, which writes both into one file",
             )
         key = ("shared", secrets.token_hex(8))
-        patch = await self.rendering.do(key, instrument_files.shared, told, carried, again=False)
-        return await self._turned(self._added(patch), turn)
+        task = instrument_files.from_shared_json
+        patch = await self.pool.run(key, task, values, residual, retry=False)
+        return await self._open_changed(self._open_patch(patch), changes)
 
-    async def share(self, name: str) -> tuple[str, bytes]:
+    async def share(self, id: str) -> tuple[str, bytes]:
         """An instrument's name, and the JSON file to share."""
-        patch = self._patch(name)
-        told = await self.rendering.do(("share", name), instrument_files.share, patch, kind=SLOW)
-        if patch.residual is not None:
-            told[CARRIED] = base64.b64encode(patch.residual).decode()
-        return patch.name, json.dumps(told, indent=1, ensure_ascii=False).encode()
-
-    def _patch(self, name: str) -> Patch:
-        playing = self.opened(name).playing
-        if isinstance(playing, Recorded):
-            raise EarsError(
-                "an instrument of your corpus cannot be kept or shared",
-                remedy="turn or blend it: what is imagined of it can",
-            )
-        return playing
-
-    async def note(self, name: str, pitch: int, velocity: int, seconds: float) -> bytes:
-        """A note as a WAV file."""
-        opened = self.opened(name)
-        key = ("note", opened.id, pitch, velocity, seconds)
-        answer: bytes = await self.rendering.do(
-            key, worker_tasks.note, opened.playing, pitch, velocity, seconds, size=len
+        patch = self._patch(id)
+        key = ("share", id)
+        values = await self.pool.run(
+            key, instrument_files.to_shared_json, patch, priority=BACKGROUND
         )
-        return answer
+        if patch.residual is not None:
+            values[RESIDUAL_KEY] = base64.b64encode(patch.residual).decode()
+        return patch.name, json.dumps(values, indent=1, ensure_ascii=False).encode()
 
-    async def hear(self, name: str) -> Opened:
-        """Let the ears hear an instrument, and place it by what they hear."""
-        opened = self.opened(name)
-        if opened.heard is None:
-            key = ("hearing", opened.id)
-            heard: hearing.Heard = await self.rendering.do(
-                key, hearing.hearing, opened.playing, kind=SLOW
+    def _patch(self, id: str) -> Patch:
+        data = self.instrument(id).data
+        if isinstance(data, CorpusInstrument):
+            raise EarsError(
+                "an instrument of your corpus cannot be saved or shared",
+                remedy="change or blend it: the imagined result can",
             )
-            opened.heard, opened.novelty = heard.told, heard.novelty
-            if name not in self._rows and name not in self.real:
-                opened.x, opened.y = self._place(heard.likenesses)
-        return opened
+        return data
 
-    def _place(self, likenesses: np.ndarray) -> tuple[float | None, float | None]:
-        place = None if self.space is None else self.space.among_likenesses(likenesses)
-        return (None, None) if place is None else place
+    async def note(self, id: str, pitch: int, velocity: int, seconds: float) -> bytes:
+        """A note as a WAV file."""
+        instrument = self.instrument(id)
+        key = ("note", instrument.id, pitch, velocity, seconds)
+        arguments = (instrument.data, pitch, velocity, seconds)
+        wav: bytes = await self.pool.run(key, worker_tasks.render_note, *arguments, size=len)
+        return wav
 
-    async def record(self, data: bytes, name: str) -> Recording:
+    async def hear(self, id: str) -> OpenInstrument:
+        """Let the ears hear an instrument, and update its position on the map."""
+        instrument = self.instrument(id)
+        if instrument.hearing is None:
+            analysis: hearing.InstrumentAnalysis = await self.pool.run(
+                ("hearing", instrument.id),
+                hearing.hear_instrument,
+                instrument.data,
+                priority=BACKGROUND,
+            )
+            instrument.hearing, instrument.novelty = analysis.hearing, analysis.novelty
+            if id not in self._rows and id not in self.recorded:
+                instrument.x, instrument.y = self._position(analysis.likeness)
+        return instrument
+
+    def _position(self, likeness: np.ndarray) -> tuple[float | None, float | None]:
+        if self.sound_map is None:
+            return None, None
+        return self.sound_map.position_of_likeness(likeness) or (None, None)
+
+    async def analyse_recording(self, data: bytes, name: str) -> AnalysedRecording:
         """Hear a recording, place it on the map, and imagine an instrument like it.
 
+        Args:
+            data: contents of a sound file.
+            name: of the file.
+
         Raises:
-            SoundError: it is no sound file.
+            SoundError: it is not a sound file that can be read.
         """
         key = ("recording", secrets.token_hex(8))
-        heard: hearing.HeardRecording = await self.rendering.do(
-            key, hearing.heard_recording, data, name, kind=SLOW, again=False
+        analysis: hearing.RecordingAnalysis = await self.pool.run(
+            key, hearing.hear_recording, data, name, priority=BACKGROUND, retry=False
         )
         x, y, nearest = None, None, []
-        if heard.likenesses is not None:
-            x, y = self._place(heard.likenesses)
-            nearest = self._nearest(heard.likenesses)
-        opened = None if heard.patch is None else self._added(heard.patch)
-        if opened is not None:
-            opened.x, opened.y = x, y
-        return Recording(heard.told, x, y, nearest, opened, heard.problem)
+        if analysis.likeness is not None:
+            x, y = self._position(analysis.likeness)
+            nearest = self._nearest(analysis.likeness)
+        instrument = None
+        if analysis.patch is not None:
+            instrument = self._open_patch(analysis.patch)
+            instrument.x, instrument.y = x, y
+        return AnalysedRecording(analysis.hearing, x, y, nearest, instrument, analysis.problem)
 
-    def _nearest(self, likenesses: np.ndarray) -> list[Near]:
-        if self.space is None:
+    def _nearest(self, likeness: np.ndarray) -> list[SimilarInstrument]:
+        sound_map = self.sound_map
+        if sound_map is None:
             return []
-        space = self.space
-        rows = space.nearest_rows(likenesses, NEAR)
-        return [Near(space.ids[row], space.name(row), likeness) for row, likeness in rows]
+        return [
+            SimilarInstrument(sound_map.ids[row], sound_map.name(row), similarity)
+            for row, similarity in sound_map.nearest_rows(likeness, SIMILAR_COUNT)
+        ]
 
-    def keep(self, name: str, called: str | None) -> Kept:
-        """Keep an open instrument as a favourite."""
-        patch = self._patch(name)
-        about = patch.to_json(self.weights.sha256)
-        row = self.favourites.add(called or patch.name, about, patch.residual)
-        return Kept(row, self.opened(name), None)
+    def add_favourite(self, id: str, name: str | None) -> OpenFavourite:
+        """Add an open instrument to the favourites.
 
-    def kept(self, row: Favourite) -> Kept:
-        """A favourite with its instrument, opened where the weights are still the same."""
-        weights = str(row.about["weights"]["sha256"])
+        Args:
+            id: of the instrument.
+            name: of the favourite; None for the instrument's.
+        """
+        patch = self._patch(id)
+        values = patch.to_json(self.weights.sha256)
+        row = self.favourites.add(name or patch.name, values, patch.residual)
+        return OpenFavourite(row, self.instrument(id), None)
+
+    def open_favourite(self, row: Favourite) -> OpenFavourite:
+        """A favourite with its instrument, which is opened if the weights are the same."""
+        weights = str(row.patch["weights"]["sha256"])
         if weights != self.weights.sha256:
-            return Kept(
+            return OpenFavourite(
                 row,
                 None,
                 f"it was imagined with other weights ({weights[:12]}): start explore with "
-                "--model and their folder to hear it",
+                "--model and their folder to open it",
             )
-        return Kept(row, self._added(Patch.from_json(row.about, weights, row.carried)), None)
+        patch = Patch.from_json(row.patch, weights, row.residual)
+        return OpenFavourite(row, self._open_patch(patch), None)
 
 
-def _patch_size(patch: Patch) -> int:
+def _patch_bytes(patch: Patch) -> int:
+    """Bytes of a patch in the cache, about."""
     return 2048 + len(patch.residual or b"")

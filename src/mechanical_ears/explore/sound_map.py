@@ -1,21 +1,21 @@
-"""The map of sound space: where instruments lie, in two dimensions, and how they are opened.
+"""The map: positions of instruments in two dimensions, and the patches that open them.
 
-The ears tell of each instrument how like it is to each one they know (598 likenesses, the mean over
-a few keys); the main axes of those are its profile. Instruments of like profile lie side by side.
-What comes later is placed among its nearest neighbours on the map,
+The ears give each instrument a likeness to each of the 598 instruments they know (the mean over a
+few keys). Its principal components are the instrument's profile, and instruments with similar
+profiles are near each other on the map. A new instrument is placed among its nearest neighbours,
 
-    place = Σ wᵢ placeᵢ / Σ wᵢ,   wᵢ = dᵢ⁻⁴  over the 8 nearest, at the distances dᵢ
+    position = Σ wᵢ positionᵢ / Σ wᵢ,   wᵢ = dᵢ⁻⁴  over the 8 nearest, at the distances dᵢ
 
-by profile where it was heard, by timbre where it was not yet.
+of the profiles, or of the timbres until the ears have heard it.
 
-A map is one .npz file without pickles. It is made for one set of weights; see build_map.py.
+A map is one .npz file without pickles. It belongs to one set of weights; `build_map` builds it.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -29,24 +29,24 @@ from mechanical_ears.files import write_atomically
 from mechanical_ears.imagining.patch import Patch
 from mechanical_ears.note import FAMILIES
 
-SHIPPED: Final = Path(__file__).parent / "map.npz"
+SHIPPED_MAP: Final = Path(__file__).parent / "map.npz"
 VERSION: Final = 1
 NEIGHBOURS: Final = 8
-SHARPNESS: Final = 4  # of the weights among neighbours
-AXES: Final = 32  # of a profile
-DECIMALS: Final = 2  # dB, of gain and balance; see audition.py
+DISTANCE_POWER: Final = -4  # of the neighbours' weights
+PROFILE_SIZE: Final = 32  # numbers of a profile
+DECIMALS: Final = 2  # dB, to which `match_loudness` rounds gain and balance
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Axes:
-    """What turns likenesses into a profile.
+class ProfileAxes:
+    """The principal components of likenesses.
 
     Attributes:
         mean: float32 (known,), of likenesses.
         axes: float32 (known, axes).
-        known: names of the instruments that the ears know.
+        known: names of the known instruments.
     """
 
     mean: Array
@@ -54,41 +54,41 @@ class Axes:
     known: tuple[str, ...]
 
     def profile(self, likenesses: Array) -> Array:
-        """Profiles (…, axes) of likenesses (…, known)."""
+        """Profiles float32 (…, axes) of likenesses (…, known)."""
         return np.asarray((likenesses - self.mean) @ self.axes, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class SpaceMap:
+class SoundMap:
     """Imagined instruments on a map, a row for each.
 
     Attributes:
-        weights: SHA-256 of the generator that imagines them.
-        licence: of these weights.
+        weights: SHA-256 of the generator that plays them.
+        licence: licence of the weights.
         axes: of the profiles.
         seeds: int32 (n,).
         families: int8 (n,), indices into `FAMILIES`.
-        draws: int8 (n,).
+        candidates: int8 (n,), number of the seed's candidate.
         timbres: float32 (n, 64).
         gains: float32 (n,), dB.
         balances: float32 (n, 5), dB.
         profiles: float16 (n, axes).
-        places: float32 (n, 2), −1..1.
-        novelty: float16 (n,).
+        positions: float32 (n, 2), −1..1.
+        novelty: float16 (n,), 1 − likeness of the nearest known instrument.
         nearest: int16 (n,), indices into the known instruments.
     """
 
     weights: str
     licence: str
-    axes: Axes
+    axes: ProfileAxes
     seeds: Array
     families: Array
-    draws: Array
+    candidates: Array
     timbres: Array
     gains: Array
     balances: Array
     profiles: Array
-    places: Array
+    positions: Array
     novelty: Array
     nearest: Array
 
@@ -98,15 +98,15 @@ class SpaceMap:
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """Of the instruments' patches."""
+        """Ids of the instruments' patches."""
         return tuple(self.patch(row).id(self.weights) for row in range(len(self)))
 
     def name(self, row: int) -> str:
-        """Of an instrument."""
+        """Name of an instrument."""
         return f"{FAMILIES[self.families[row]]}-{self.seeds[row]}"
 
     def patch(self, row: int) -> Patch:
-        """An instrument, as `imagine` of its seed, family and draw gives it."""
+        """The patch that `imagine` gives for the instrument's seed, family and candidate."""
         family, seed = FAMILIES[self.families[row]], int(self.seeds[row])
         return Patch(
             name=self.name(row),
@@ -116,36 +116,36 @@ class SpaceMap:
             gain=round(float(self.gains[row]), DECIMALS),
             balance=tuple(round(float(value), DECIMALS) for value in self.balances[row]),
             seed=seed,
-            origin={"seed": seed, "family": {family: 1.0}, "draw": int(self.draws[row])},
+            origin={"seed": seed, "family": {family: 1.0}, "draw": int(self.candidates[row])},
         )
 
-    def first(self, count: int) -> SpaceMap:
-        """A smaller map, of the first instruments."""
-        return self if count >= len(self) else self._of({n: getattr(self, n)[:count] for n in ROWS})
+    def first(self, count: int) -> SoundMap:
+        """A map of the first ``count`` instruments."""
+        if count >= len(self):
+            return self
+        columns = {name: getattr(self, name)[:count] for name in COLUMNS}
+        return SoundMap(self.weights, self.licence, self.axes, **columns)
 
-    def _of(self, rows: Mapping[str, Array]) -> SpaceMap:
-        return SpaceMap(self.weights, self.licence, self.axes, **rows)
+    def position_of_timbre(self, timbre: Array) -> tuple[float, float] | None:
+        """Position of a timbre, float32 (64,), whose likeness is not known yet."""
+        return interpolate_position(np.sum((self.timbres - timbre) ** 2, axis=1), self.positions)
 
-    def among_timbres(self, timbre: Array) -> tuple[float, float] | None:
-        """The place of a timbre, float32 (64,), that was not heard yet."""
-        return among(np.sum((self.timbres - timbre) ** 2, axis=1), self.places)
+    def position_of_likeness(self, likeness: Array) -> tuple[float, float] | None:
+        """Position of an instrument by its likeness to the known ones, float32 (known,)."""
+        return interpolate_position(self._squared_distances(likeness), self.positions)
 
-    def among_likenesses(self, likenesses: Array) -> tuple[float, float] | None:
-        """The place of what is so like the known instruments, float32 (known,)."""
-        return among(self._squares(likenesses), self.places)
-
-    def nearest_rows(self, likenesses: Array, count: int) -> list[tuple[int, float]]:
-        """The nearest instruments and how like they are: the cosine of the profiles, −1..1."""
-        profile = self.axes.profile(likenesses)
+    def nearest_rows(self, likeness: Array, count: int) -> list[tuple[int, float]]:
+        """Rows of the nearest instruments, with the cosine of the profiles, −1..1."""
+        profile = self.axes.profile(likeness)
         profiles = self.profiles.astype(np.float32)
         lengths = np.linalg.norm(profiles, axis=1) * max(float(np.linalg.norm(profile)), 1e-9)
         cosines = (profiles @ profile) / np.maximum(lengths, 1e-9)
-        rows = np.argsort(self._squares(likenesses))[:count]
+        rows = np.argsort(self._squared_distances(likeness))[:count]
         return [(int(row), float(np.clip(cosines[row], -1, 1))) for row in rows]
 
-    def _squares(self, likenesses: Array) -> Array:
-        apart = self.profiles.astype(np.float32) - self.axes.profile(likenesses)
-        return np.asarray(np.sum(apart**2, axis=1))
+    def _squared_distances(self, likeness: Array) -> Array:
+        differences = self.profiles.astype(np.float32) - self.axes.profile(likeness)
+        return np.asarray(np.sum(differences**2, axis=1))
 
     def save(self, path: Path) -> Path:
         """Write the map.
@@ -153,26 +153,25 @@ class SpaceMap:
         Raises:
             EarsError: it cannot be written.
         """
-        about = {
+        header = {
             "version": VERSION,
             "weights": self.weights,
             "licence": self.licence,
             "known": self.axes.known,
         }
-        told = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-        rows = {name: getattr(self, name) for name in ROWS}
+        columns = {COLUMNS[name]: getattr(self, name) for name in COLUMNS}
         with write_atomically(path) as temporary:
             np.savez_compressed(
                 temporary,
-                about=told,
+                about=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
                 mean=self.axes.mean.astype(np.float32),
                 axes=self.axes.axes.astype(np.float16),
-                **rows,
+                **columns,
             )
         return path
 
     @classmethod
-    def load(cls, path: Path) -> SpaceMap:
+    def load(cls, path: Path) -> SoundMap:
         """Read a map.
 
         Raises:
@@ -180,45 +179,52 @@ class SpaceMap:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                about = json.loads(file["about"].tobytes())
-                if about["version"] != VERSION:
-                    raise ValueError(f"version {about['version']}")
-                axes = Axes(file["mean"], file["axes"].astype(np.float32), tuple(about["known"]))
-                rows = {name: file[name] for name in ROWS}
+                header = json.loads(file["about"].tobytes())
+                if header["version"] != VERSION:
+                    raise ValueError(f"version {header['version']}")
+                known = tuple(header["known"])
+                axes = ProfileAxes(file["mean"], file["axes"].astype(np.float32), known)
+                columns = {name: file[key] for name, key in COLUMNS.items()}
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise EarsError(
-                f"is no map that can be read ({error})",
+                f"is not a map that can be read ({error})",
                 path=path,
-                remedy="make it again with: python -m mechanical_ears.explore.build_map",
+                remedy="build it again with: python -m mechanical_ears.explore.build_map",
             ) from error
-        if len({len(each) for each in rows.values()}) != 1:
-            raise EarsError("its columns are of different lengths", path=path)
-        return cls(about["weights"], about["licence"], axes, **rows)
+        if len({len(column) for column in columns.values()}) != 1:
+            raise EarsError("its columns have different lengths", path=path)
+        return cls(header["weights"], header["licence"], axes, **columns)
 
 
-ROWS: Final = tuple(
-    each.name for each in fields(SpaceMap) if each.name not in ("weights", "licence", "axes")
-)
+_FILE_KEYS: Final = {"candidates": "draws", "positions": "places"}
+COLUMNS: Final = {  # names of the columns in the file, by attribute
+    each.name: _FILE_KEYS.get(each.name, each.name)
+    for each in fields(SoundMap)
+    if each.name not in ("weights", "licence", "axes")
+}
 
 
-def among(squares: Array, places: Array) -> tuple[float, float] | None:
-    """The place among the nearest neighbours; None where there is none.
+def interpolate_position(squared_distances: Array, positions: Array) -> tuple[float, float] | None:
+    """The position among the nearest neighbours; None without any.
 
     Args:
-        squares: squared distances (n,) to instruments.
-        places: theirs, (n, 2).
+        squared_distances: (n,), to instruments.
+        positions: (n, 2), of the instruments.
     """
-    if not len(squares):
+    if not len(squared_distances):
         return None
-    near = np.argsort(squares)[:NEIGHBOURS]
-    weights = np.maximum(squares[near].astype(np.float64), 1e-12) ** (-SHARPNESS / 2)
-    x, y = (weights @ places[near]) / weights.sum()
+    near = np.argsort(squared_distances)[:NEIGHBOURS]
+    squares = np.maximum(squared_distances[near].astype(np.float64), 1e-12)
+    weights = squares ** (DISTANCE_POWER / 2)
+    x, y = (weights @ positions[near]) / weights.sum()
     return float(x), float(y)
 
 
-def principal_axes(likenesses: Array, known: Sequence[str], count: int = AXES) -> Axes:
-    """The main axes of likenesses (n, known)."""
+def principal_axes(
+    likenesses: Array, known: Sequence[str], count: int = PROFILE_SIZE
+) -> ProfileAxes:
+    """The principal components of likenesses (n, known)."""
     mean = likenesses.mean(axis=0, dtype=np.float64).astype(np.float32)
     _, _, rows = np.linalg.svd(likenesses - mean, full_matrices=False)
-    axes = rows[:count].T.astype(np.float16).astype(np.float32)  # as the file will have them
-    return Axes(mean, axes, tuple(known))
+    axes = rows[:count].T.astype(np.float16).astype(np.float32)  # the precision of the file
+    return ProfileAxes(mean, axes, tuple(known))

@@ -1,4 +1,4 @@
-"""The route that takes recordings: counted as they come, not as they are said to be."""
+"""The route of uploads: recordings, whose size is counted as they arrive."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from starlette.requests import ClientDisconnect
 from mechanical_ears.errors import SoundError
 from mechanical_ears.explore import schemas
 from mechanical_ears.explore.routes import (
+    MAX_UPLOAD_BYTES,
     PROBLEMS,
-    UPLOAD_BYTES,
-    Here,
-    told,
+    Service,
+    to_schema,
     while_connected,
 )
 from mechanical_ears.explore.worker_pool import BusyError
 
-SECONDS: Final = 60.0  # in which an upload must be there
-AT_ONCE: Final = 3  # uploads
-NAME: Final = 80  # characters of a file's name that are kept
-TYPES: Final = ("audio/", "application/octet-stream", "application/ogg", "video/ogg")
+MAX_UPLOAD_SECONDS: Final = 60.0  # s in which an upload must arrive
+MAX_UPLOADS: Final = 3  # at once
+MAX_NAME_LENGTH: Final = 80  # characters of a file's name
+ANY_TYPE: Final = "application/octet-stream"
+MEDIA_TYPES: Final = ("audio/", ANY_TYPE, "application/ogg", "video/ogg")
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
-_under_way = asyncio.Semaphore(AT_ONCE)
+_uploads = asyncio.Semaphore(MAX_UPLOADS)
 
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", TYPES[1])
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", ANY_TYPE)
         },
     }
 }
@@ -43,61 +44,65 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/recordings",
     openapi_extra=_BODY,
-    responses={415: {"model": schemas.Problem, "description": "No sound that can be read"}},
+    responses={415: {"model": schemas.Problem, "description": "Not a sound that can be read"}},
 )
-async def record(
+async def upload_recording(
     request: Request,
-    here: Here,
+    service: Service,
     x_file_name: Annotated[str, Header(max_length=1000, description="percent-encoded")] = "",
 ) -> schemas.Recording:
     """Hear a recording, place it on the map, and imagine an instrument like it."""
-    kind = request.headers.get("content-type", TYPES[1]).lower()
-    if not kind.startswith(TYPES):
-        raise HTTPException(415, f'"{kind[:NAME]}" is no sound; give a WAV, FLAC, Ogg or MP3 file')
-    if _under_way.locked():
-        raise BusyError("other recordings are being sent", remedy="try again in a second")
-    async with _under_way:
-        data = await _body(request)
-        name = unquote(x_file_name).replace("\\", "/").rpartition("/")[2].strip()[:NAME]
-        name = "".join(letter for letter in name if letter.isprintable())
+    media_type = request.headers.get("content-type", ANY_TYPE).lower()
+    if not media_type.startswith(MEDIA_TYPES):
+        shown = media_type[:MAX_NAME_LENGTH]
+        raise HTTPException(415, f'"{shown}" is not a sound; use a WAV, FLAC, Ogg or MP3 file')
+    if _uploads.locked():
+        raise BusyError("other recordings are being uploaded", remedy="try again in a second")
+    async with _uploads:
+        data = await _read_body(request)
+        name = unquote(x_file_name).replace("\\", "/").rpartition("/")[2].strip()[:MAX_NAME_LENGTH]
+        name = "".join(letter for letter in name if letter.isprintable()) or "a recording"
         try:
-            made = await while_connected(request, here.record(data, name or "a recording"))
+            recording = await while_connected(request, service.analyse_recording(data, name))
         except SoundError as error:
-            words = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
-            raise HTTPException(415, f"this file {words}") from error
+            text = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
+            raise HTTPException(415, f"this file {text}") from error
     return schemas.Recording(
-        heard=schemas.Hearing(**made.heard),
-        x=made.x,
-        y=made.y,
-        nearest=[schemas.Near(id=n.id, name=n.name, likeness=n.likeness) for n in made.nearest],
-        instrument=None if made.instrument is None else told(made.instrument),
-        problem=made.problem,
+        heard=schemas.Hearing(**recording.hearing),
+        x=recording.x,
+        y=recording.y,
+        nearest=[
+            schemas.SimilarInstrument(id=each.id, name=each.name, likeness=each.likeness)
+            for each in recording.nearest
+        ],
+        instrument=None if recording.instrument is None else to_schema(recording.instrument),
+        problem=recording.problem,
     )
 
 
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     """The bytes of a recording.
 
     Raises:
-        HTTPException: they are none, too many or too slow.
+        HTTPException: it is empty, too large or too slow.
     """
-    most = f"{UPLOAD_BYTES >> 20} MB"
-    said = request.headers.get("content-length", "")
-    if said.isdigit() and int(said) > UPLOAD_BYTES:
-        raise HTTPException(413, f"the recording is larger than {most}; cut it to its first note")
+    too_large = HTTPException(
+        413, f"the recording is larger than {MAX_UPLOAD_BYTES >> 20} MB; cut it to its first note"
+    )
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MAX_UPLOAD_BYTES:
+        raise too_large
     data = bytearray()
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(MAX_UPLOAD_SECONDS):
             async for chunk in request.stream():
                 data += chunk
-                if len(data) > UPLOAD_BYTES:
-                    raise HTTPException(
-                        413, f"the recording is larger than {most}; cut it to its first note"
-                    )
+                if len(data) > MAX_UPLOAD_BYTES:
+                    raise too_large
     except TimeoutError as error:
-        raise HTTPException(408, "the recording came too slowly") from error
+        raise HTTPException(408, "the recording arrived too slowly") from error
     except ClientDisconnect as error:
-        raise HTTPException(400, "the recording broke off") from error
+        raise HTTPException(400, "the upload was interrupted") from error
     if not data:
-        raise HTTPException(415, "the recording is empty; give a WAV, FLAC, Ogg or MP3 file")
+        raise HTTPException(415, "the recording is empty; use a WAV, FLAC, Ogg or MP3 file")
     return bytes(data)

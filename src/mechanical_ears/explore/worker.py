@@ -1,7 +1,7 @@
-"""A process that works for the server: one task after another, by messages over a pipe.
+"""A worker process of the server; it runs one task after another, by messages over a pipe.
 
-It ends by itself when the server does, however that ends: then the pipe breaks. A task that takes
-too long, or that nobody wants any more, is ended with its process.
+A worker ends by itself when the server does, however that ends: the pipe then breaks. A task that
+takes too long, or whose result nobody waits for any more, is killed together with its process.
 """
 
 from __future__ import annotations
@@ -17,131 +17,141 @@ from typing import Any, Final
 from mechanical_ears.errors import EarsError
 from mechanical_ears.workers import single_threaded_workers
 
-PATIENCE: Final = 2.0  # s until the end of a process is known
-Tell = Callable[[float], None]  # of progress, 0..1
+EXIT_SECONDS: Final = 2.0  # s to wait for the exit code of a process
+ReportProgress = Callable[[float], None]  # called with 0..1
 
 
 class WorkerError(EarsError):
-    """A worker that died, or that took too long."""
+    """A worker has crashed or has exceeded its time limit."""
 
 
 class Worker:
     """One process.
 
     Args:
-        prepare: called in it at first, with ``arguments``; what it returns is `ready`.
-        arguments: of that.
+        prepare: called first in the process, with ``arguments``; `wait_until_ready` returns its
+            result.
+        arguments: of ``prepare``.
     """
 
     def __init__(self, prepare: Callable[..., Any], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, child_end = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(theirs, prepare, arguments), daemon=True
+            target=_run_tasks, args=(child_end, prepare, arguments), daemon=True
         )
         with single_threaded_workers():
             self._process.start()
-        theirs.close()
+        child_end.close()
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Process id."""
         return self._process.pid or 0
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.is_alive()
 
-    def ready(self) -> Any:
-        """Wait until it is prepared.
+    def wait_until_ready(self) -> Any:
+        """Wait for ``prepare`` and return its result.
 
         Raises:
-            EarsError: it cannot be prepared.
+            EarsError: what ``prepare`` raised.
         """
-        return self._answer(None, None)
+        return self._receive(None, None)
 
-    def do(
+    def run(
         self,
         task: Callable[..., Any],
         *arguments: Any,
-        limit: float | None = None,
-        tell: Tell | None = None,
+        max_seconds: float | None = None,
+        on_progress: ReportProgress | None = None,
     ) -> Any:
-        """Do a task and wait for its answer; a task that is told progress takes `Tell` first.
+        """Run a task and wait for its result.
+
+        Args:
+            task: a function that can be pickled; with ``on_progress`` its first argument is a
+                `ReportProgress`.
+            arguments: its other arguments.
+            max_seconds: time limit in s; None for none.
+            on_progress: called with the progress that the task reports.
 
         Raises:
-            WorkerError: the process died, or ran past the limit (and is ended).
+            WorkerError: the process crashed, or was killed at the time limit.
             EarsError: what the task raised.
         """
         try:
-            self._pipe.send((task, arguments, tell is not None))
+            self._pipe.send((task, arguments, on_progress is not None))
         except OSError as error:
-            raise self._died() from error
-        return self._answer(limit, tell)
+            raise self._crash_error() from error
+        return self._receive(max_seconds, on_progress)
 
-    def _answer(self, limit: float | None, tell: Tell | None) -> Any:
+    def _receive(self, max_seconds: float | None, on_progress: ReportProgress | None) -> Any:
         while True:
             try:
-                if limit is not None and not self._pipe.poll(limit):
-                    self.end()
+                if max_seconds is not None and not self._pipe.poll(max_seconds):
+                    self.kill()
                     raise WorkerError(
-                        f"took more than {limit:g} s and was stopped", remedy="try another one"
+                        f"took more than {max_seconds:g} s and was stopped",
+                        remedy="try another one",
                     )
-                kind, what = self._pipe.recv()
+                kind, value = self._pipe.recv()
             except (EOFError, OSError) as error:
-                raise self._died() from error
+                raise self._crash_error() from error
             if kind == "progress":
-                if tell is not None:
-                    tell(what)
-            elif kind == "raised":
-                raise what
+                if on_progress is not None:
+                    on_progress(value)
+            elif kind == "error":
+                raise value
             else:
-                return what
+                return value
 
-    def _died(self) -> WorkerError:
-        self._process.join(PATIENCE)
+    def _crash_error(self) -> WorkerError:
+        self._process.join(EXIT_SECONDS)
         code = self._process.exitcode
-        told = f" (signal {-code})" if code is not None and code < 0 else ""
+        reason = f" (signal {-code})" if code is not None and code < 0 else ""
         return WorkerError(
-            f"the process that rendered it ended unexpectedly{told}",
+            f"the worker process ended unexpectedly{reason}",
             remedy="try again; a new one has been started",
         )
 
-    def end(self) -> None:
-        """End the process; it holds nothing that would be lost."""
+    def kill(self) -> None:
+        """Kill the process."""
         self._process.kill()
         self._process.join()
 
 
-def _work(pipe: Connection, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
-    _end_with_parent()
+def _run_tasks(pipe: Connection, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """The main function of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
+    _exit_with_parent()
 
-    def tell(done: float) -> None:
+    def report_progress(done: float) -> None:
         pipe.send(("progress", done))
 
     task: Callable[..., Any] = prepare
     while True:
         try:
-            answer = ("done", task(*arguments))
+            message = ("result", task(*arguments))
         except Exception as error:
-            answer = ("raised", _told(error))
+            message = ("error", _picklable(error))
         try:
-            pipe.send(answer)
-            task, arguments, progress = pipe.recv()
+            pipe.send(message)
+            task, arguments, wants_progress = pipe.recv()
         except (EOFError, OSError):
             return
-        if progress:
-            arguments = (tell, *arguments)
+        if wants_progress:
+            arguments = (report_progress, *arguments)
 
 
-def _told(error: Exception) -> EarsError:
-    """An error that can travel: anything else than ours would need its own modules over there."""
+def _picklable(error: Exception) -> EarsError:
+    """An error to send through the pipe; other types may need modules that the server lacks."""
     return error if isinstance(error, EarsError) else EarsError(f"{type(error).__name__}: {error}")
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,9 +1,10 @@
-"""Who works on what: a queue of jobs before a few worker processes, and a cache of their answers.
+"""A pool of worker processes: a queue of jobs and a cache of their results.
 
-Notes and what a hand waits for come first (``QUICK``); what takes long (hearing, recordings) takes
-all workers but one at most, so that notes never wait for it. Two who ask for the same share one
-job. A job that nobody waits for any more is dropped, unless it runs already. A worker that dies is
-replaced; its job is tried once more, if that is harmless.
+Jobs that somebody waits for while playing (``INTERACTIVE``) come first. Jobs that take long
+(``BACKGROUND``: hearing, recordings) run in all workers but one at most, so that notes never wait
+for them. Equal jobs are shared. A job that nobody waits for any more is dropped, unless it is
+already running. A worker that crashes is replaced, and its job is tried once more if that is
+harmless.
 """
 
 from __future__ import annotations
@@ -23,40 +24,39 @@ from mechanical_ears.explore import worker_tasks
 from mechanical_ears.explore.worker import Worker, WorkerError
 from mechanical_ears.workers import worker_count
 
-QUICK: Final = 0  # a hand waits
-SLOW: Final = 1  # a person waits
-CACHED: Final = 192 << 20  # bytes of answers that are kept
-WAITING: Final = 512  # jobs that may wait
-LIMIT: Final = 30.0  # s, of a quick job
-SLOW_LIMIT: Final = 120.0  # s
-MOST_WORKERS: Final = 8
-STARTS: Final = 3  # of a worker that dies as it starts
+INTERACTIVE: Final = 0
+BACKGROUND: Final = 1
+CACHE_BYTES: Final = 192 << 20  # bytes of results
+MAX_WAITING: Final = 512  # jobs in the queue
+MAX_SECONDS: Final = (30.0, 120.0)  # s, of an interactive and of a background job
+MAX_WORKERS: Final = 8
+MAX_STARTS: Final = 3  # of a worker that crashes while it starts
 
 log = logging.getLogger("mechanical_ears.explore")
 
 
 class BusyError(EarsError):
-    """There is more to do than can wait."""
+    """The queue is full."""
 
 
 @dataclass(eq=False)
 class Job:
-    """A task with those who wait for it."""
+    """A task in the queue or in a worker."""
 
     key: object
-    kind: int
+    priority: int
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
-    again: bool  # whether it may be tried again after a crash
-    size: Callable[[Any], int] | None  # of the answer, if it is to be kept
-    answer: asyncio.Future[Any]
-    waiting: int = 0
-    runs: bool = False
+    retry: bool  # whether it may run again after a crash
+    size: Callable[[Any], int] | None  # bytes of the result; None if it is not cached
+    result: asyncio.Future[Any]
+    waiters: int = 0
+    running: bool = False
 
 
 @dataclass
 class Counts:
-    """What was done, for benchmarks and tests."""
+    """Numbers of jobs by what happened to them, for benchmarks and tests."""
 
     done: int = 0
     cached: int = 0
@@ -66,63 +66,63 @@ class Counts:
 
 
 @dataclass(eq=False)
-class Rendering:
+class WorkerPool:
     """The workers of a server.
 
     Args:
         model: folder of weights; None for the shipped ones.
-        corpus: the user's; None for none.
-        workers: processes; None for one a core, at most 8.
-        cached: bytes of answers that are kept.
-        most: jobs that may wait.
+        corpus: path of the user's corpus; None for none.
+        workers: processes; None for one per core, at most 8.
+        cache_bytes: size of the cache of results.
+        max_waiting: jobs in the queue.
     """
 
     model: Path | None = None
     corpus: Path | None = None
     workers: int | None = None
-    cached: int = CACHED
-    most: int = WAITING
+    cache_bytes: int = CACHE_BYTES
+    max_waiting: int = MAX_WAITING
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.count = self.workers or min(worker_count(), MOST_WORKERS)
+        self.count = self.workers or min(worker_count(), MAX_WORKERS)
         self._queues: tuple[deque[Job], deque[Job]] = (deque(), deque())
         self._jobs: dict[object, Job] = {}
         self._cache: OrderedDict[object, tuple[Any, int]] = OrderedDict()
-        self._held = 0  # bytes
-        self._slow = 0  # slow jobs that run
-        self._change = asyncio.Condition()
+        self._cached_bytes = 0
+        self._background_running = 0
+        self._changed = asyncio.Condition()
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="worker")
-        self._at_work: dict[int, Worker] = {}
+        self._workers: dict[int, Worker] = {}
         self._loops: list[asyncio.Task[None]] = []
-        self._ended = False
+        self._stopped = False
 
-    async def start(self) -> worker_tasks.Weights:
-        """Start the workers and wait for the first.
+    async def start(self) -> worker_tasks.WeightsInfo:
+        """Start the workers and wait for the first one.
 
         Raises:
             EarsError: the weights are missing or damaged.
         """
         loop = asyncio.get_running_loop()
-        for place in range(self.count):
-            self._at_work[place] = self._worker()
+        for number in range(self.count):
+            self._workers[number] = self._start_worker()
         try:
-            weights: worker_tasks.Weights = await loop.run_in_executor(
-                self._threads, self._at_work[0].ready
+            weights: worker_tasks.WeightsInfo = await loop.run_in_executor(
+                self._threads, self._workers[0].wait_until_ready
             )
         except EarsError:
             await self.stop()
             raise
-        self._loops = [asyncio.create_task(self._work(place)) for place in range(self.count)]
+        self._loops = [asyncio.create_task(self._work(number)) for number in range(self.count)]
         return weights
 
     async def stop(self) -> None:
-        """End all workers; who waits is told so."""
-        self._ended = True
+        """Kill all workers; jobs that somebody waits for fail."""
+        self._stopped = True
         for loop in self._loops:
             loop.cancel()
-        for worker in self._at_work.values():
-            worker.end()
+        for worker in self._workers.values():
+            worker.kill()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for job in list(self._jobs.values()):
             _fail(job, EarsError("the server is stopping"))
@@ -130,38 +130,38 @@ class Rendering:
 
     @property
     def pids(self) -> list[int]:
-        """Of the worker processes."""
-        return [worker.pid for worker in self._at_work.values()]
+        """Process ids of the workers."""
+        return [worker.pid for worker in self._workers.values()]
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait."""
+        """Number of jobs in the queue."""
         return sum(map(len, self._queues))
 
-    async def do(
+    async def run(
         self,
         key: object,
         task: Callable[..., Any],
         *arguments: Any,
-        kind: int = QUICK,
-        again: bool = True,
+        priority: int = INTERACTIVE,
+        retry: bool = True,
         size: Callable[[Any], int] | None = None,
     ) -> Any:
-        """The answer of a task: from the cache, from a job under way, or from a new one.
+        """Return the result of a task: from the cache, of a job in progress, or of a new one.
 
-        Whoever is cancelled waits no longer; the last to do so takes the job back.
+        A caller that is cancelled no longer waits; when the last one is, the job is dropped.
 
         Args:
-            key: the same key is the same job.
-            task: one of `tasks`.
+            key: identifies the job; jobs with the same key are shared.
+            task: a function that can be pickled, such as those of `worker_tasks`.
             arguments: of the task.
-            kind: ``QUICK`` or ``SLOW``.
-            again: whether it may be tried again where a worker dies.
-            size: bytes of an answer that is to be kept.
+            priority: ``INTERACTIVE`` or ``BACKGROUND``.
+            retry: whether it may run again after a crash.
+            size: returns the bytes of a result that is cached; None if it is not.
 
         Raises:
-            BusyError: too many jobs wait.
-            EarsError: the task's.
+            BusyError: the queue is full.
+            EarsError: what the task raised.
         """
         if key in self._cache:
             self._cache.move_to_end(key)
@@ -171,74 +171,75 @@ class Rendering:
         if job is not None:
             self.counts.shared += 1
         else:
-            if self.waiting >= self.most:
-                raise BusyError("too much is asked for at once", remedy="try again in a second")
-            answer = asyncio.get_running_loop().create_future()
-            job = Job(key, kind, task, arguments, again, size, answer)
+            if self.waiting >= self.max_waiting:
+                raise BusyError("the server is busy", remedy="try again in a second")
+            result = asyncio.get_running_loop().create_future()
+            job = Job(key, priority, task, arguments, retry, size, result)
             self._jobs[key] = job
-            self._queues[kind].append(job)
-        job.waiting += 1
+            self._queues[priority].append(job)
+        job.waiters += 1
         try:
-            async with self._change:
-                self._change.notify()
-            return await asyncio.shield(job.answer)
+            async with self._changed:
+                self._changed.notify()
+            return await asyncio.shield(job.result)
         finally:
-            job.waiting -= 1
-            if not job.waiting and not job.runs and not job.answer.done():
+            job.waiters -= 1
+            if not job.waiters and not job.running and not job.result.done():
                 self._drop(job)
 
     def _drop(self, job: Job) -> None:
         self.counts.dropped += 1
         self._jobs.pop(job.key, None)
-        self._queues[job.kind].remove(job)
-        job.answer.cancel()
+        self._queues[job.priority].remove(job)
+        job.result.cancel()
 
-    def _next(self) -> Job | None:
-        quick, slow = self._queues
-        if quick:
-            return quick.popleft()
-        if slow and self._slow < max(1, self.count - 1):
-            return slow.popleft()
+    def _next_job(self) -> Job | None:
+        interactive, background = self._queues
+        if interactive:
+            return interactive.popleft()
+        if background and self._background_running < max(1, self.count - 1):
+            return background.popleft()
         return None
 
-    async def _work(self, place: int) -> None:
+    async def _work(self, number: int) -> None:
+        """Run jobs in one of the workers."""
         loop = asyncio.get_running_loop()
-        if place:
+        if number:
             try:
-                await loop.run_in_executor(self._threads, self._at_work[place].ready)
+                await loop.run_in_executor(self._threads, self._workers[number].wait_until_ready)
             except EarsError:
-                await self._replace(place)
+                await self._replace_worker(number)
         while True:
-            async with self._change:
-                while (job := self._next()) is None:
-                    await self._change.wait()
-            job.runs = True
-            self._slow += job.kind
+            async with self._changed:
+                while (job := self._next_job()) is None:
+                    await self._changed.wait()
+            job.running = True
+            self._background_running += job.priority
             try:
-                await self._run(place, job)
+                await self._run_job(number, job)
             finally:
-                self._slow -= job.kind
+                self._background_running -= job.priority
                 self._jobs.pop(job.key, None)
-                _fail(job, EarsError("the server is stopping"))  # unless it was answered
-            if job.kind == SLOW:
-                async with self._change:
-                    self._change.notify_all()
+                _fail(job, EarsError("the server is stopping"))  # unless it has a result
+            if job.priority == BACKGROUND:
+                async with self._changed:
+                    self._changed.notify_all()
 
-    async def _run(self, place: int, job: Job) -> None:
+    async def _run_job(self, number: int, job: Job) -> None:
         loop = asyncio.get_running_loop()
-        limit = SLOW_LIMIT if job.kind == SLOW else LIMIT
+        max_seconds = MAX_SECONDS[job.priority]
         for attempt in (1, 2):
-            worker = self._at_work[place]
+            worker = self._workers[number]
             try:
-                do = partial(worker.do, job.task, *job.arguments, limit=limit)
-                answer = await loop.run_in_executor(self._threads, do)
+                run = partial(worker.run, job.task, *job.arguments, max_seconds=max_seconds)
+                result = await loop.run_in_executor(self._threads, run)
             except WorkerError as error:
                 self.counts.crashed += 1
                 log.warning("worker %d: %s", worker.pid, error)
-                if self._ended:
+                if self._stopped:
                     return
-                await self._replace(place)
-                if attempt == 2 or not job.again:
+                await self._replace_worker(number)
+                if attempt == 2 or not job.retry:
                     _fail(job, error)
                     return
             except EarsError as error:
@@ -247,43 +248,43 @@ class Rendering:
             else:
                 self.counts.done += 1
                 if job.size is not None:
-                    self._keep(job.key, answer, job.size(answer))
-                if not job.answer.done():
-                    job.answer.set_result(answer)
+                    self._store(job.key, result, job.size(result))
+                if not job.result.done():
+                    job.result.set_result(result)
                 return
 
-    async def _replace(self, place: int) -> None:
-        """A new worker; where none can be started, the next job tries again."""
+    async def _replace_worker(self, number: int) -> None:
+        """Start a new worker; if none can be started, the next job tries again."""
         loop = asyncio.get_running_loop()
-        for attempt in range(STARTS):
-            if self._ended:
+        for attempt in range(MAX_STARTS):
+            if self._stopped:
                 return
             await asyncio.sleep(attempt)
-            self._at_work[place].end()
-            self._at_work[place] = self._worker()
+            self._workers[number].kill()
+            self._workers[number] = self._start_worker()
             try:
-                await loop.run_in_executor(self._threads, self._at_work[place].ready)
+                await loop.run_in_executor(self._threads, self._workers[number].wait_until_ready)
             except EarsError as error:
                 log.error("a worker cannot be started: %s", error)
             else:
                 return
 
-    def _worker(self) -> Worker:
+    def _start_worker(self) -> Worker:
         return Worker(
             worker_tasks.prepare, self.model and str(self.model), self.corpus and str(self.corpus)
         )
 
-    def _keep(self, key: object, answer: Any, size: int) -> None:
-        if size > self.cached:
+    def _store(self, key: object, result: Any, size: int) -> None:
+        if size > self.cache_bytes:
             return
-        self._cache[key] = (answer, size)
-        self._held += size
-        while self._held > self.cached:
+        self._cache[key] = (result, size)
+        self._cached_bytes += size
+        while self._cached_bytes > self.cache_bytes:
             _, (_, freed) = self._cache.popitem(last=False)
-            self._held -= freed
+            self._cached_bytes -= freed
 
 
 def _fail(job: Job, error: EarsError) -> None:
-    if not job.answer.done():
-        job.answer.set_exception(error)
-        job.answer.exception()  # nobody may wait any more, which is no reason to complain
+    if not job.result.done():
+        job.result.set_exception(error)
+        job.result.exception()  # marks it as retrieved, since perhaps nobody waits any more

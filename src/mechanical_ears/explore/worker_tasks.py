@@ -1,4 +1,9 @@
-"""What workers do: open, blend, turn, hear, render and export; it runs in their processes."""
+"""Tasks of the workers: open, generate, blend and render instruments.
+
+These functions run in worker processes, and so do those of `hearing` and `instrument_files`. Each
+worker holds one model and keeps a few instruments open. Slow imports are in the functions, since
+the server imports this module as well and needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +13,41 @@ import wave
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mechanical_ears.explore.corpus_instruments import (
-    Recorded,
-    RecordedInstrument,
-    listed,
-    recording,
+    CorpusInstrument,
+    list_instruments,
+    read_recording,
 )
-from mechanical_ears.explore.open_instruments import Playing
+from mechanical_ears.explore.open_instruments import InstrumentData
 from mechanical_ears.imagining.patch import Patch, mean_patch
 from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
-    from mechanical_ears.imagining.instrument import ImaginedInstrument
     from mechanical_ears.imagining.model import Model
     from mechanical_ears.instrument.playable import Playable
 
 SAMPLE_RATE: Final = 48_000  # Hz
-KEPT: Final = 32  # instruments that a worker keeps open
-LIKE_NOTES: Final = 5  # recordings that an imagined likeness of a real instrument is made of
-LONGEST_NAME: Final = 120  # characters
-BLENDED_NAME: Final = 40  # characters of each in the name of a blend
+MAX_OPEN: Final = 32  # instruments that a worker keeps open
+LIKE_RECORDINGS: Final = 5  # recordings that an imagined instrument is fitted to
+MAX_NAME_LENGTH: Final = 120  # characters
+MAX_PART_LENGTH: Final = 40  # characters of each instrument in the name of a blend
 
 _state: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class Weights:
-    """What is known about the weights.
+class WeightsInfo:
+    """What the server needs to know about the weights.
 
     Attributes:
         sha256: of the generator.
-        licence: of them.
-        qualities: that can be turned.
+        licence: of the weights.
+        qualities: that can be changed.
     """
 
     sha256: str
@@ -52,160 +55,162 @@ class Weights:
     qualities: tuple[str, ...]
 
 
-def prepare(model: str | None, corpus: str | None = None, gives_way: int = 0) -> Weights:
+def prepare(model: str | None, corpus: str | None = None, niceness: int = 0) -> WeightsInfo:
     """Open the networks, once in each worker.
 
     Args:
         model: folder of weights; None for the shipped ones.
-        corpus: the user's; None for none.
-        gives_way: of 19, how much to other processes.
+        corpus: path of the user's corpus; None for none.
+        niceness: 0..19, by which the process lowers its priority.
 
     Raises:
-        EarsError: they are missing or damaged.
+        EarsError: the weights are missing or damaged.
     """
     from mechanical_ears.imagining.imagine import QUALITIES
     from mechanical_ears.imagining.model import open_model
 
-    if gives_way and hasattr(os, "nice"):
-        os.nice(gives_way)
-    imagination = open_model(model)
-    _state.update(imagination=imagination, instruments=OrderedDict(), corpus=corpus)
-    known = tuple(name for name in QUALITIES if name in imagination.directions)
-    return Weights(imagination.sha256, imagination.metadata.get("licence", ""), known)
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
+    opened = open_model(model)
+    _state.update(model=opened, corpus=corpus, instruments=OrderedDict(), likenesses={})
+    qualities = tuple(name for name in QUALITIES if name in opened.directions)
+    return WeightsInfo(opened.sha256, opened.metadata.get("licence", ""), qualities)
 
 
-def imagination() -> Model:
-    """This worker's."""
-    opened: Model = _state["imagination"]
-    return opened
+def get_model() -> Model:
+    """The networks of this worker."""
+    model: Model = _state["model"]
+    return model
 
 
-def corpus() -> Corpus:
-    """The user's."""
+def get_corpus() -> Corpus:
+    """The user's corpus, opened on first use."""
     from mechanical_ears.corpus.open_corpus import open_corpus
 
     if isinstance(_state["corpus"], str):
         _state["corpus"] = open_corpus(_state["corpus"])
-    opened: Corpus = _state["corpus"]
-    return opened
+    corpus: Corpus = _state["corpus"]
+    return corpus
 
 
-def playable(playing: Playing) -> Playable:
-    """The instrument, kept open: what it carries of recordings takes time to read."""
-    kept: OrderedDict[str, Playable] = _state["instruments"]
-    key = playing.id(imagination().sha256)
-    found = kept.pop(key, None)
-    if found is None:
-        if isinstance(playing, Recorded):
-            found = RecordedInstrument(playing, corpus())
+def open_playable(data: InstrumentData) -> Playable:
+    """The playable instrument, kept open since a residual takes time to read."""
+    instruments: OrderedDict[str, Playable] = _state["instruments"]
+    key = data.id(get_model().sha256)
+    instrument = instruments.pop(key, None)
+    if instrument is None:
+        if isinstance(data, CorpusInstrument):
+            instrument = data.open(get_corpus())
         else:
             from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-            found = ImaginedInstrument(playing, imagination())
-    kept[key] = found
-    if len(kept) > KEPT:
-        kept.popitem(last=False)
-    return found
+            instrument = ImaginedInstrument(data, get_model())
+    instruments[key] = instrument
+    if len(instruments) > MAX_OPEN:
+        instruments.popitem(last=False)
+    return instrument
 
 
-def imagined(playing: Playing) -> ImaginedInstrument:
-    """An imagined instrument; of a real one, one like it."""
-    patch = _like_recorded(playing) if isinstance(playing, Recorded) else playing
-    return cast("ImaginedInstrument", playable(patch))
-
-
-def _like_recorded(recorded: Recorded) -> Patch:
+def to_patch(data: InstrumentData) -> Patch:
+    """The patch of an imagined instrument, or of one that is fitted to a recorded instrument."""
+    if not isinstance(data, CorpusInstrument):
+        return data
     from mechanical_ears.imagining.imagine import imagine
 
-    kept: dict[str, Patch] = _state.setdefault("likenesses", {})
-    key = recorded.id("")
-    if key not in kept:
-        notes = []
-        for place, pitch, velocity in spread(recorded):
-            sound = recording(corpus(), place)
-            notes.append(Note(sound, pitch, velocity, recorded.name, recorded.family))
-        like = imagine(like=notes, model=imagination())
-        kept[key] = replace(like.patch, name=f"like {recorded.name}")
-    return kept[key]
+    likenesses: dict[str, Patch] = _state["likenesses"]
+    key = data.id("")
+    if key not in likenesses:
+        recordings = data.recordings()
+        notes = [
+            Note(
+                read_recording(get_corpus(), recordings[pitch, velocity]),
+                pitch,
+                velocity,
+                data.name,
+                data.family,
+            )
+            for pitch, velocity in data.representative_notes(LIKE_RECORDINGS)
+        ]
+        like = imagine(like=notes, model=get_model())
+        likenesses[key] = replace(like.patch, name=f"like {data.name}")
+    return likenesses[key]
 
 
-def spread(recorded: Recorded) -> list[tuple[int, int, int]]:
-    """A few recordings, evenly over the keys that there are."""
-    from mechanical_ears.imagining.instrument import VELOCITY
-
-    keys = sorted({pitch for _, pitch, _ in recorded.notes})
-    chosen = np.linspace(0, len(keys) - 1, min(LIKE_NOTES, len(keys))).round().astype(int)
-    return [recorded.nearest(keys[place], VELOCITY) for place in chosen]
-
-
-def note(playing: Playing, pitch: float, velocity: int, seconds: float) -> bytes:
+def render_note(data: InstrumentData, pitch: float, velocity: int, seconds: float) -> bytes:
     """A note as a WAV file, 16 bit, mono."""
-    sound = playable(playing).note(pitch, velocity, seconds, SAMPLE_RATE)
-    return wav(sound.samples, sound.sample_rate)
+    sound = open_playable(data).note(pitch, velocity, seconds, SAMPLE_RATE)
+    return encode_wav(sound.samples, sound.sample_rate)
 
 
-def wav(samples: np.ndarray, sample_rate: int) -> bytes:
-    """A WAV file, 16 bit, mono.
+def encode_wav(samples: np.ndarray, sample_rate: int) -> bytes:
+    """A WAV file, 16 bit, mono; four times as fast as libsndfile, which takes 1.2 ms for a note.
 
     Args:
         samples: float32 (samples,) in [-1, 1].
         sample_rate: Hz.
     """
-    whole = np.rint(np.clip(samples, -1, 1) * np.float32(32767)).astype("<i2")
+    integers = np.rint(np.clip(samples, -1, 1) * np.float32(32767)).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(sample_rate)
-        writer.writeframes(whole.tobytes())
+        writer.writeframes(integers.tobytes())
     return file.getvalue()
 
 
-def drawn(seed: int, family: str | None, draw: int | None) -> Patch:
-    """An instrument by lot; the ears choose among its draws, if none is given."""
-    from mechanical_ears.imagining.imagine import imagine
-
-    return imagine(seed, family=family, candidate=draw, model=imagination()).patch
-
-
-def blended(parts: Sequence[tuple[float, Playing]], turn: Mapping[str, float]) -> Patch:
-    """Between instruments, and turned in its qualities; as loud as all are.
+def generate(seed: int, family: str | None, candidate: int | None) -> Patch:
+    """The patch of a seed.
 
     Args:
-        parts: instruments with their shares, which add to one.
-        turn: standard deviations by quality.
+        seed: of the instrument.
+        family: one of `FAMILIES`; None for the one that the seed gives.
+        candidate: of the seed's candidates; None for the best by rejection sampling.
+    """
+    from mechanical_ears.imagining.imagine import imagine
+
+    return imagine(seed, family=family, candidate=candidate, model=get_model()).patch
+
+
+def blend(parts: Sequence[tuple[float, InstrumentData]], changes: Mapping[str, float]) -> Patch:
+    """The weighted mean of instruments with changed qualities, at the common loudness.
+
+    Args:
+        parts: weights, which sum to one, and instruments.
+        changes: standard deviations by quality.
     """
     from mechanical_ears.imagining.imagine import QUALITIES, imagine
     from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-    mean = _mean([(share, imagined(playing).patch) for share, playing in parts])
-    bright, attack, noisy, sustain = (turn.get(name, 0.0) for name in QUALITIES)
-    made = imagine(
-        like=ImaginedInstrument(mean, imagination()),
-        brightness=bright,
+    mean = _mean([(weight, to_patch(data)) for weight, data in parts])
+    brightness, attack, noisiness, sustain = (changes.get(name, 0.0) for name in QUALITIES)
+    instrument = imagine(
+        like=ImaginedInstrument(mean, get_model()),
+        brightness=brightness,
         attack=attack,
-        noisiness=noisy,
+        noisiness=noisiness,
         sustain=sustain,
-        model=imagination(),
+        model=get_model(),
     )
-    return replace(made.patch, name=made.name[:LONGEST_NAME])
+    return replace(instrument.patch, name=instrument.name[:MAX_NAME_LENGTH])
 
 
 def _mean(parts: Sequence[tuple[float, Patch]]) -> Patch:
+    """The mean of patches, named after their weights, with an origin that does not nest theirs."""
     if len(parts) == 1:
         return parts[0][1]
     return replace(
         mean_patch(parts),
-        name=" + ".join(f"{_short(each.name)} {share:.0%}" for share, each in parts),
+        name=" + ".join(f"{_shorten(patch.name)} {weight:.0%}" for weight, patch in parts),
         balance=(),
-        origin={"between": [[share, each.name, each.seed] for share, each in parts]},
+        origin={"between": [[weight, patch.name, patch.seed] for weight, patch in parts]},
     )
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= BLENDED_NAME else f"{name[: BLENDED_NAME - 1]}…"
+def _shorten(name: str) -> str:
+    return name if len(name) <= MAX_PART_LENGTH else f"{name[: MAX_PART_LENGTH - 1]}…"
 
 
-def corpus_instruments() -> list[Recorded]:
+def list_corpus_instruments() -> list[CorpusInstrument]:
     """The instruments of the user's corpus."""
-    return list(listed(corpus()))
+    return list_instruments(get_corpus())
