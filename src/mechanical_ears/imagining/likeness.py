@@ -128,7 +128,7 @@ def analyse_recording(source: Note | Sound | str | Path) -> RecordedNote:
         if isinstance(source, Note):
             return _analyse(source.sound, float(source.pitch), source.velocity, source)
         assert isinstance(source, Sound)
-        return _analyse(source)
+        return _analyse(source.mono())
     except SoundError as error:
         raise SoundError(error.problem, path=error.path or path, remedy=error.remedy) from error
 

@@ -45,6 +45,13 @@ def test_amplitudes_of_partials(frequency, rate):
     assert rest.max() < -60  # dB
 
 
+def test_channels_are_mixed():
+    mono = harmonics(220.0, [0.3, 0.1])
+    stereo = Sound(np.stack([1.5 * mono.samples, 0.5 * mono.samples], axis=1), RATE)
+    expected, actual = (analyse(sound, hz_to_midi(220)).partials for sound in (mono, stereo))
+    np.testing.assert_allclose(actual[:2], expected[:2], atol=0.02)  # dB
+
+
 def test_a_falling_note():
     control_map = analyse(harmonics(220.0, [0.3, 0.1], decay=20.0), hz_to_midi(220))
     inside = sustain(control_map)

@@ -85,8 +85,8 @@ def analyse(
     """Analyse a recording of one note.
 
     Args:
-        recording: of any sample rate and length. A `Note` has its pitch, and where it is 4 s long,
-            its key was held for 3 s, as in NSynth.
+        recording: of any sample rate and length; channels are mixed. A `Note` has its pitch, and
+            where it is 4 s long, its key was held for 3 s, as in NSynth.
         pitch: MIDI number, right to a semitone or two; in a wrong octave the partials between are
             found. None lets the ears predict it.
         key_up: s, where the key was released; None estimates it.
@@ -105,7 +105,7 @@ def analyse(
         >>> control_map.partials[:2, 72].round().tolist()  # dB
         [-20.0, -26.0]
     """
-    sound = recording.sound if isinstance(recording, Note) else recording
+    sound = (recording.sound if isinstance(recording, Note) else recording).mono()
     rate = sound.sample_rate
     start = find_onset(sound.samples, rate) if sound.seconds >= MIN_SECONDS else 0
     if start is None:
