@@ -1,1 +1,1 @@
-"""Instruments: notes gathered, mapped to keys and velocities, written for samplers, played."""
+"""Playable instruments: sampling, mapping of recordings, export for samplers, songs."""

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from mechanical_ears.corpus.sf2 import SoundFontFile
+from mechanical_ears.corpus.sf2_generators import Generator
 from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.export import export
+from mechanical_ears.instrument.formats.sf2_writer import timecents
 from mechanical_ears.instrument.opening import open_instrument
 from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid
@@ -99,6 +101,27 @@ def test_conventions_of_the_format(tmp_path):
     assert 38 in generators  # release
     assert file.info["INAM"] == "Sines"
     assert file.info["ICOP"] == "CC0-1.0"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(1.0, 0), (2.0, 1200), (0.5, -1200), (0.25, -2400), (0.0, -11_959)]
+)
+def test_timecents(seconds, expected):
+    assert timecents(seconds) == expected
+
+
+def test_decay_and_release_times_are_those_of_100_db(tmp_path):
+    """80 dB in 0.8 s are 100 dB in 1 s, which is 0 timecents."""
+    first = sine_instrument(1, (60,))
+    zone = replace(first.zones[0], envelope=Envelope(decay=0.4, sustain=-12.0, release=0.8))
+    path = export(replace(first, zones=(zone,)), tmp_path / "x.sf2").path
+    amounts = {
+        int(row["number"]): int(row["amount"].astype(np.int16))
+        for row in SoundFontFile(path).tables["igen"]
+    }
+    assert amounts[Generator.RELEASE] == 0
+    assert amounts[Generator.DECAY] == -1200
+    assert amounts[Generator.SUSTAIN] == 120  # centibels
 
 
 def test_envelope_gain_and_key_tracking_survive_a_round_trip(tmp_path):

@@ -21,9 +21,9 @@ RANDOM = np.random.default_rng(0).uniform(-1, 1, (999, 2)).astype(np.float32)
 
 
 def chunk(data, name):
-    place = data.index(name)
-    length = struct.unpack_from("<I", data, place + 4)[0]
-    return data[place + 8 : place + 8 + length]
+    position = data.index(name)
+    length = struct.unpack_from("<I", data, position + 4)[0]
+    return data[position + 8 : position + 8 + length]
 
 
 @pytest.mark.parametrize("bits", [16, 24])
@@ -68,14 +68,14 @@ def test_the_smpl_chunk_holds_key_cents_and_loop(tmp_path, cents, root, fraction
 def test_chunks_start_at_even_positions():
     data = encode_wav(Sample(RANDOM[:, :1], 48_000), 24, None, "odd", "")
     assert len(data) == 8 + struct.unpack_from("<I", data, 4)[0]
-    place = 12
+    position = 12
     names = []
-    while place < len(data):
-        names.append(data[place : place + 4])
-        length = struct.unpack_from("<I", data, place + 4)[0]
-        place += 8 + length + length % 2
+    while position < len(data):
+        names.append(data[position : position + 4])
+        length = struct.unpack_from("<I", data, position + 4)[0]
+        position += 8 + length + length % 2
     assert names == [b"fmt ", b"LIST", b"data"]
-    assert place == len(data)
+    assert position == len(data)
 
 
 def test_a_loop_past_the_end_is_ignored(tmp_path):

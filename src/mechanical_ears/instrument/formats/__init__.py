@@ -1,1 +1,1 @@
-"""Files that samplers read and write."""
+"""File formats of samplers: readers and writers."""
