@@ -197,8 +197,8 @@ def hardship(ears: Ears, sets: dict[str, list[Note]]) -> str:
     header = ["", *(text for name in names for text in (f"{name}, key %", "change, points"))]
     return (
         f"The first {HARDENED_NOTES} notes of each set, changed in one way at its hard end "
-        "(`listening/augment.py`, `STRESS_TESTS`): noise at 20 dB SNR, only the first 0.2 s, "
-        "−30 dB …\n\n" + markdown_table(header, rows)
+        "(`STRESS_TESTS` in `listening/training/augmentation.py`): noise at 20 dB SNR, only the "
+        "first 0.2 s, −30 dB …\n\n" + markdown_table(header, rows)
     )
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of the imagination: which notes trackers hear, how notes are made worse."""
+"""The benchmark of imagined notes: which notes are tracked, how notes are degraded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def tone(*partials):
     return sum(0.1 * np.sin(2 * np.pi * n * frequency * time) for n in partials).astype(np.float32)
 
 
-def test_trackers_hear_the_middle_keys_evenly():
+def test_tracked_keys_are_spread_evenly_over_the_middle():
     keys = np.array([21, 36, 40, 96, 97, 50, 60, 70])
     assert list(middle(keys, 3)) == [1, 3, 6]
     assert list(middle(keys, 100)) == [1, 2, 3, 5, 6, 7]
 
 
-def test_how_notes_are_made_worse():
+def test_degraded_notes():
     both = tone(1, 6)
     first = tone(1)
     dull = SPOILED["the first four partials alone"](both, 60)
@@ -37,7 +37,7 @@ def test_how_notes_are_made_worse():
     assert np.abs(SPOILED["a sine at the key"](both, 60) - first).max() < 1e-4
 
 
-def test_models_and_players_need_names():
+def test_models_and_generators_need_names():
     with pytest.raises(SystemExit, match="give NAME=DIR"):
         named_players(["somewhere"], [], 0)
     with pytest.raises(SystemExit, match="give NAME=MODULE:PATH"):

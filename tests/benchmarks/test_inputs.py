@@ -1,4 +1,4 @@
-"""The contenders of the inputs benchmark: what they are given, their sizes, their schedule, log."""
+"""The contenders of the inputs benchmark: their inputs, sizes, learning rate, log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mechanical_ears.sound import Sound
 from mechanical_ears.training.feed import Notes
 
 
-def test_spectrum_of_a_sine_stands_at_its_frequency_whatever_its_gain():
+def test_spectrum_of_a_sine_peaks_at_its_frequency_at_any_gain():
     audio = torch.from_numpy(np.stack([Sound.sine(440.0).samples, Sound.sine(55.25).samples]))
     levels = Spectrum()(audio * torch.tensor([[1.0], [0.01]]))
     assert levels.shape == (2, 1, 32_000)
@@ -36,13 +36,13 @@ def test_spectrum_of_a_sine_stands_at_its_frequency_whatever_its_gain():
     assert not Spectrum()(torch.zeros(1, SAMPLES)).isnan().any()
 
 
-def test_pitch_map_of_a_sine_stands_at_its_key():
+def test_pitch_map_of_a_sine_peaks_at_its_key():
     levels = PitchMap()(torch.from_numpy(Sound.sine(440.0).samples[None]))
     assert levels.shape == (1, 24, 300)
     assert int(levels.mean(dim=1).argmax()) == 3 * (69 - FIRST_BIN_MIDI)
 
 
-def test_contenders_are_of_one_size_and_answer_with_128_keys():
+def test_contenders_are_of_one_size_and_predict_128_keys():
     sizes = []
     for contender in CONTENDERS:
         network = contender.network().eval()
@@ -67,7 +67,7 @@ def test_levelled_notes_peak_at_one_and_silence_stays():
     torch.testing.assert_close(levelled(audio), expected)
 
 
-def test_training_stops_with_its_seconds_and_is_found_in_the_log(tmp_path):
+def test_training_stops_after_its_seconds_and_is_found_in_the_log(tmp_path):
     build_store(Toy(24, instruments=2), tmp_path / "toy", split=None)
     notes = Notes.of([Store(tmp_path / "toy")], "train", SAMPLE_RATE, SAMPLES)
     contender: Contender = CONTENDERS[2]
@@ -76,8 +76,8 @@ def test_training_stops_with_its_seconds_and_is_found_in_the_log(tmp_path):
     assert 0.3 <= result["cpu_seconds_spent"] < 3
     assert result["heard"] % len(notes) == 0  # a batch is the whole store
 
-    log, asked = Log(tmp_path / "log"), {"contender": "over-time", "cpu_seconds": 0.3}
-    assert log.find(asked) is None
-    log.add(asked, network, result)
-    assert log.find(asked)["heard"] == result["heard"]
-    assert log.find({**asked, "cpu_seconds": 0.4}) is None
+    log, settings = Log(tmp_path / "log"), {"contender": "over-time", "cpu_seconds": 0.3}
+    assert log.find(settings) is None
+    log.add(settings, network, result)
+    assert log.find(settings)["heard"] == result["heard"]
+    assert log.find({**settings, "cpu_seconds": 0.4}) is None

@@ -1,4 +1,4 @@
-"""The figures of the hearing benchmark and the sounding labels, from answers that are known."""
+"""Figures of the pitch benchmark and labels of sounding pitch, for known predictions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tracking import agreement
 NOTHING = float("nan")
 
 
-def test_trackers_agree_where_three_lie_within_half_a_semitone() -> None:
-    heard = np.array(
+def test_trackers_agree_where_three_are_within_half_a_semitone() -> None:
+    detected = np.array(
         [
-            # all   three   two and two   one hears nothing   none   a chain of three
+            # all   three   two and two   one detects nothing   none   a chain of three
             [60.0, 48.1, 72.0, 60.1, NOTHING, 60.0],
             [60.1, 60.0, 72.1, 60.2, NOTHING, 60.4],
             [60.2, 60.2, 60.0, 60.3, NOTHING, 60.8],
@@ -30,18 +30,18 @@ def test_trackers_agree_where_three_lie_within_half_a_semitone() -> None:
         ]
     )
     expected = [60.15, 60.2, NOTHING, 60.2, NOTHING, 60.4]
-    np.testing.assert_allclose(agreement(heard), expected)
-    np.testing.assert_allclose(agreement(heard, quorum=4), [60.15] + [NOTHING] * 5)
+    np.testing.assert_allclose(agreement(detected), expected)
+    np.testing.assert_allclose(agreement(detected, quorum=4), [60.15] + [NOTHING] * 5)
 
 
 def test_score_counts_by_register_octave_and_agreement() -> None:
     labelled = np.array([21, 39, 40, 59, 60, 83, 84, 108])
-    # right, an octave off, right, a semitone off, right, nothing, 50 cents off, 60 cents off
+    # right, an octave off, right, a semitone off, right, none, 50 cents off, 60 cents off
     keys = [21, 27 + 24, 40, 60, 60, NOTHING, 84.5, 108.6]
     agreed = np.array([9, 39, 40, NOTHING, 60, 83, 84, NOTHING])
-    heard = [Heard(key, key) for key in keys]
-    heard[0] = Heard(21, 9)  # an octave below its key, and told so
-    figures = score(heard, labelled, agreed)
+    detected = [Heard(key, key) for key in keys]
+    detected[0] = Heard(21, 9)  # sounds an octave below its key, as predicted
+    figures = score(detected, labelled, agreed)
     assert figures.key == (4 / 8, 8)
     assert figures.chroma == (5 / 8, 8)
     assert figures.registers == ((1 / 2, 2), (1 / 2, 2), (1 / 2, 2), (1 / 2, 2))
@@ -51,18 +51,18 @@ def test_score_counts_by_register_octave_and_agreement() -> None:
     assert figures.family[1] == 0
 
 
-def test_score_of_families_is_of_those_that_were_told() -> None:
-    heard = [Heard(60, 60, "organ"), Heard(60, 60, "flute"), Heard(60, 60, None)]
+def test_score_of_families_is_of_predicted_ones() -> None:
+    detected = [Heard(60, 60, "organ"), Heard(60, 60, "flute"), Heard(60, 60, None)]
     labelled, agreed = np.full(3, 60), np.full(3, np.nan)
-    figures = score(heard, labelled, agreed, ["organ", "reed", "reed"])
+    figures = score(detected, labelled, agreed, ["organ", "reed", "reed"])
     assert figures.family == (1 / 2, 2)
     assert figures.sounding[1] == 0
 
 
 def test_pitch_of_a_note_is_the_weighted_median_of_voiced_frames() -> None:
     frequency = np.array([440.0, 440.0, 880.0, 220.0, 0.0, np.nan])
-    told = summary(frequency, np.array([0.3, 0.3, 0.4, 0.0, 0.9, 0.9]))
-    assert told == {"pitch": 69.0, "confidence": 0.3333, "voiced": 0.5}
+    pitch = summary(frequency, np.array([0.3, 0.3, 0.4, 0.0, 0.9, 0.9]))
+    assert pitch == {"pitch": 69.0, "confidence": 0.3333, "voiced": 0.5}
     heavier = summary(frequency, np.array([0.1, 0.1, 0.9, 0.0, 0.9, 0.9]))
     assert heavier["pitch"] == 81.0
     assert summary(frequency, np.zeros(6))["pitch"] is None
@@ -77,8 +77,11 @@ def test_frames_30_db_below_the_loudest_are_quiet() -> None:
     ("offsets", "expected"),
     [
         ([0, 0, 0, None, None, 0], [SoundingRange(0, 127, 0, 4, 6)]),
-        ([0, 0, -12, 0, 0, None], [SoundingRange(0, 127, 0, 4, 6)]),  # a lone voice is not heard
-        ([7, 7, 0, 0, 0, 0], [SoundingRange(0, 127, 0, 4, 6)]),  # nor are two
+        (
+            [0, 0, -12, 0, 0, None],
+            [SoundingRange(0, 127, 0, 4, 6)],
+        ),  # a single exception does not count
+        ([7, 7, 0, 0, 0, 0], [SoundingRange(0, 127, 0, 4, 6)]),  # nor do two
         ([0, 0, None, None, None, None], [SoundingRange(0, 127, None, 0, 6)]),
         ([0, 12, 0, 12, 0, 12], [SoundingRange(0, 127, None, 0, 6)]),
         (
@@ -100,7 +103,7 @@ def test_frames_30_db_below_the_loudest_are_quiet() -> None:
         ),
     ],
 )
-def test_notes_make_ranges_of_keys(
+def test_ranges_of_keys_from_notes(
     offsets: list[int | None], expected: list[SoundingRange]
 ) -> None:
     assert sounding_ranges([30, 36, 46, 54, 60, 66], offsets) == expected
