@@ -201,7 +201,7 @@ def test_stereo_is_mixed_to_its_mean(tmp_path: Path) -> None:
 
 def test_the_old_name_of_max_seconds_still_works(tmp_path: Path) -> None:
     path = Sound.sine(seconds=1).save(tmp_path / "a.wav")
-    with pytest.warns(DeprecationWarning, match='"longest" of load is now "max_seconds"'):
+    with pytest.warns(DeprecationWarning, match='"longest" of Sound.load is now "max_seconds"'):
         assert Sound.load(path, longest=0.5).seconds == 0.5  # type: ignore[call-arg]
     assert Sound.load(path, max_seconds=0.5).seconds == 0.5
 
