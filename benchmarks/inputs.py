@@ -51,7 +51,7 @@ from mechanical_ears.evaluation.pitch_accuracy import evaluate_pitch
 from mechanical_ears.listening.frontend import BINS, PITCH_FRAMES, RANGE_DB, SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.pitch import PITCH_COUNT
-from mechanical_ears.training.feed import Batch, Notes, batches, shuffled
+from mechanical_ears.training.feed import Batch, StoredNotes, load_batches, shuffle
 
 DATA = ROOT.parent / "shared" / "data"
 FOLDER = PEERS / "inputs"
@@ -213,7 +213,7 @@ def levelled(audio: Tensor) -> Tensor:
     return audio / audio.abs().amax(dim=1, keepdim=True).clamp_min(QUIETEST)
 
 
-def train(network: nn.Module, notes: Notes, cpu_seconds: float) -> dict[str, float]:
+def train(network: nn.Module, notes: StoredNotes, cpu_seconds: float) -> dict[str, float]:
     """Train until the CPU seconds of this process are spent; what was heard meanwhile."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     chance = torch.Generator().manual_seed(SEED)
@@ -248,11 +248,11 @@ def train(network: nn.Module, notes: Notes, cpu_seconds: float) -> dict[str, flo
     }
 
 
-def _endless(notes: Notes) -> Iterator[Batch]:
+def _endless(notes: StoredNotes) -> Iterator[Batch]:
     epoch = 0
     while True:
         epoch += 1
-        yield from batches(shuffled(notes, SEED, epoch), BATCH)
+        yield from load_batches(shuffle(notes, SEED, epoch), BATCH)
 
 
 def hear(network: nn.Module, audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -307,7 +307,10 @@ class Log:
 
 
 def compete(
-    contender: Contender, notes: Notes, held_out: dict[str, tuple[Corpus, str]], seconds: float
+    contender: Contender,
+    notes: StoredNotes,
+    held_out: dict[str, tuple[Corpus, str]],
+    seconds: float,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Train a contender and let it hear, or take what is in the log."""
     torch.manual_seed(SEED)
@@ -410,8 +413,8 @@ def main() -> None:
     torch.set_num_threads(1)
 
     store = Store(options.store)
-    train_side = Notes.of([store], SPLITS[0], SAMPLE_RATE, SAMPLES)
-    notes = shuffled(train_side, SEED, 0).take(slice(0, options.notes))
+    train_side = StoredNotes.from_stores([store], SPLITS[0], SAMPLE_RATE, SAMPLES)
+    notes = shuffle(train_side, SEED, 0).take(slice(0, options.notes))
     held_out = sets(store)
     networks, results = {}, {}
     for contender in CONTENDERS:

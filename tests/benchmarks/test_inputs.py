@@ -23,7 +23,7 @@ from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.frontend import FIRST_BIN_MIDI, SAMPLE_RATE, SAMPLES
 from mechanical_ears.sound import Sound
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 
 
 def test_spectrum_of_a_sine_peaks_at_its_frequency_at_any_gain():
@@ -69,7 +69,7 @@ def test_levelled_notes_peak_at_one_and_silence_stays():
 
 def test_training_stops_after_its_seconds_and_is_found_in_the_log(tmp_path):
     build_store(Toy(24, instruments=2), tmp_path / "toy", split=None)
-    notes = Notes.of([Store(tmp_path / "toy")], "train", SAMPLE_RATE, SAMPLES)
+    notes = StoredNotes.from_stores([Store(tmp_path / "toy")], "train", SAMPLE_RATE, SAMPLES)
     contender: Contender = CONTENDERS[2]
     network = contender.network()
     result = train(network, notes, 0.3)

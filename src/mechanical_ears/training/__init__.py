@@ -1,1 +1,1 @@
-"""What every training does alike: the run folder, checkpoints, resuming, devices, progress."""
+"""What all trainings share: run folders, checkpoints, devices, schedules, batches, progress."""

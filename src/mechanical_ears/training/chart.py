@@ -1,4 +1,4 @@
-"""The article's chart: accuracy on training and validation notes after each epoch."""
+"""Chart of a training: accuracy on training and validation notes after each epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechanical_ears.pitch import PITCH_COUNT
 
 @with_style
 def accuracy_chart(log: Sequence[dict[str, Any]], title: str) -> Picture:
-    """Draw ``accuracy`` and ``validation_accuracy`` of the log's lines, and the line of chance."""
+    """Plot ``accuracy`` and ``validation_accuracy`` of a log, and the accuracy of guessing."""
     epochs = [line["epoch"] for line in log]
     picture = Picture(figsize=(8, 4.5))
     axes = picture.add_subplot()

@@ -1,4 +1,4 @@
-"""On what a training runs: CPU, one GPU, or as many processes as torchrun has started."""
+"""Devices of a training: CPU, one GPU, or the processes that torchrun has started."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where to compute; it does not change what is trained.
+    """Device and number format; neither changes what is trained.
 
     Attributes:
-        accelerator: "auto" takes a GPU if there is one.
-        precision: "auto" takes bf16-mixed on CUDA, and on CPUs with matrix tiles (AMX) where the
-            training says that it gains by it; float32 elsewhere (on other CPUs bf16 is slower).
+        accelerator: "auto" selects a GPU if there is one.
+        precision: "auto" selects bf16-mixed on CUDA, and on CPUs with matrix tiles (AMX) for
+            trainings that are faster with it; float32 elsewhere (on other CPUs bf16 is slower).
     """
 
     accelerator: Accelerator = "auto"
     precision: Precision = "auto"
 
 
-def compiled(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network, compiled where that can be done: on CUDA, and on CPUs with a C++ compiler.
+def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
+    """Compile a network where possible: on CUDA, and on CPUs with a C++ compiler.
 
-    It shares its weights with the network given. (On 2 cores the listener learns 1.4 times as
+    The result shares its weights with the network. (On 2 cores the listener trains 1.4 times as
     fast.)
     """
     import torch
@@ -51,10 +51,10 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
 def torch_settings(
     *, threads: int | None = None, flush_denormal: bool | None = None
 ) -> Iterator[None]:
-    """Change settings that torch keeps for the whole process; on exit they are as they were.
+    """Change settings of torch for the whole process; on exit they are restored.
 
     Args:
-        threads: that one operation may use on the CPU; None changes nothing.
+        threads: of one operation on the CPU; None changes nothing.
         flush_denormal: whether numbers below the smallest normal float32, about 1e-38, count as 0:
             they slow a processor down; None changes nothing.
     """
@@ -73,17 +73,17 @@ def torch_settings(
 
 
 def flushes_denormal() -> bool:
-    """Whether torch takes subnormal numbers for 0 in this thread (it has no way to ask)."""
+    """Whether torch flushes subnormal numbers to 0 in this thread; it has no function for that."""
     import torch
 
     return float(torch.tensor(2.0**-140) * 1) == 0
 
 
-def keep_memory() -> None:
-    """Let freed memory be used again instead of going back to the system, where glibc allows it.
+def keep_freed_memory() -> None:
+    """Reuse freed memory instead of returning it to the system, where glibc allows it.
 
-    A batch of audio is larger than what glibc keeps; each new tensor would be fetched from the
-    kernel page by page and zeroed, which took half of the time of a training on 2 cores.
+    A batch of audio is larger than what glibc keeps by default; the kernel would provide each new
+    tensor page by page and zero it, which took half of the time of a training on 2 cores.
     """
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return
@@ -95,24 +95,24 @@ def keep_memory() -> None:
 
 
 def launch_fabric(hardware: Hardware, *, mixed: bool = False) -> Any:
-    """Start Lightning Fabric: alone, or as one of torchrun's processes.
+    """Start Lightning Fabric, as a single process or as one of torchrun's.
 
     Args:
         hardware: where to compute.
-        mixed: whether the training gains by bf16 on CPUs that multiply it in tiles.
+        mixed: whether the training is faster with bf16 on CPUs with matrix tiles.
 
     Raises:
-        TrainingError: there is no such accelerator here.
+        TrainingError: the accelerator is not available.
     """
     import os
 
     import torch
     from lightning.fabric import Fabric
 
-    keep_memory()
+    keep_freed_memory()
     accelerator = hardware.accelerator
     if accelerator == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("there is no CUDA GPU here", remedy="use --accelerator auto or cpu")
+        raise TrainingError("no CUDA GPU is available", remedy="use --accelerator auto or cpu")
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     precision = hardware.precision

@@ -1,4 +1,4 @@
-"""Batches of notes from stores, in an order that only seed and epoch decide."""
+"""Batches of stored notes, in an order that depends on seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -16,28 +16,36 @@ from numpy.typing import NDArray
 from mechanical_ears.corpus.store import FULL_SCALE, Store
 from mechanical_ears.errors import CorpusError
 
-AHEAD = 2  # batches made while the network is busy with another
+PREFETCH_ITEMS = 2  # prepared while the network is busy with another
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
-class Notes:
-    """Some notes of one or several stores, in the order they are to come.
+class StoredNotes:
+    """Notes of one or several stores, in training order; audio is read on demand.
 
     Attributes:
-        stores: where the audio lies; all of the same rate and length.
-        which: int64 (notes,), number of each note's store.
+        stores: of audio; all of the same sample rate and length.
+        store_numbers: int64 (notes,), index of each note's store.
         rows: int64 (notes,), row in that store.
     """
 
     stores: tuple[Store, ...]
-    which: NDArray[np.int64]
+    store_numbers: NDArray[np.int64]
     rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, stores: Sequence[Store], side: str, sample_rate: int, samples: int) -> Notes:
-        """The notes of a side, if they have the form that a network hears.
+    def from_stores(
+        cls, stores: Sequence[Store], side: str, sample_rate: int, samples: int
+    ) -> StoredNotes:
+        """All notes of a side of the split.
+
+        Args:
+            stores: of notes.
+            side: of the split.
+            sample_rate: that the network needs, Hz.
+            samples: that a note must have.
 
         Raises:
             CorpusError: a store has another sample rate or length, or its side is empty.
@@ -46,59 +54,59 @@ class Notes:
             if store.sample_rate != sample_rate or store.audio.shape[1] != samples:
                 raise CorpusError(
                     f"holds {store.audio.shape[1]} samples a note at {store.sample_rate} Hz where "
-                    f"the network hears {samples} at {sample_rate} Hz",
+                    f"the network needs {samples} at {sample_rate} Hz",
                     path=store.path,
                     remedy=f"build the store at {sample_rate} Hz, {samples / sample_rate:g} s",
                 )
         rows = [store.rows(side) for store in stores]
-        which = np.repeat(np.arange(len(stores)), [len(part) for part in rows])
-        return cls(tuple(stores), which, np.concatenate(rows))
+        numbers = np.repeat(np.arange(len(stores)), [len(part) for part in rows])
+        return cls(tuple(stores), numbers, np.concatenate(rows))
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, places: NDArray[np.int64] | slice) -> Notes:
-        """Some of these notes, or all in another order."""
-        return Notes(self.stores, self.which[places], self.rows[places])
+    def take(self, indices: NDArray[np.int64] | slice) -> StoredNotes:
+        """Some of these notes, or all of them in another order."""
+        return StoredNotes(self.stores, self.store_numbers[indices], self.rows[indices])
 
     def labels(self, read: Callable[[Store], NDArray[Any]]) -> NDArray[Any]:
-        """A label of each note; ``read`` gives it for all notes of a store."""
+        """A label of each note; ``read`` returns those of all notes of a store."""
         columns = [read(store) for store in self.stores]
         first = np.cumsum([0, *(len(column) for column in columns[:-1])])
-        labels: NDArray[Any] = np.concatenate(columns)[first[self.which] + self.rows]
+        labels: NDArray[Any] = np.concatenate(columns)[first[self.store_numbers] + self.rows]
         return labels
 
-    def audio(self) -> NDArray[np.int16]:
-        """Audio of all these notes, int16 (notes, samples), full scale 32767."""
+    def read_audio(self) -> NDArray[np.int16]:
+        """Audio of all notes, int16 (notes, samples), full scale 32767."""
         audio = np.empty((len(self), self.stores[0].audio.shape[1]), dtype=np.int16)
         for number, store in enumerate(self.stores):
-            here = np.flatnonzero(self.which == number)
-            audio[here] = store.audio[self.rows[here]]
+            of_store = np.flatnonzero(self.store_numbers == number)
+            audio[of_store] = store.audio[self.rows[of_store]]
         return audio
 
     def fingerprint(self) -> str:
-        """What tells these notes from others, wherever the stores lie; SHA-256."""
-        digest = hashlib.sha256(self.which.tobytes() + self.rows.tobytes())
+        """SHA-256 that identifies these notes and their order, independent of the stores' paths."""
+        digest = hashlib.sha256(self.store_numbers.tobytes() + self.rows.tobytes())
         for store in self.stores:
             digest.update((store.path / "store.json").read_bytes())
         return digest.hexdigest()
 
 
-def shuffled(notes: Notes, seed: int, epoch: int) -> Notes:
-    """The same notes in the order of one epoch."""
+def shuffle(notes: StoredNotes, seed: int, epoch: int) -> StoredNotes:
+    """The same notes in the random order of one epoch."""
     return notes.take(np.random.default_rng([seed, epoch]).permutation(len(notes)))
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some notes, read.
+    """Notes with their audio.
 
     Attributes:
-        notes: which ones.
+        notes: of the batch.
         audio: int16 (batch, samples) on the CPU, full scale 32767.
     """
 
-    notes: Notes
+    notes: StoredNotes
     audio: torch.Tensor
 
     def audio_on(self, device: torch.device) -> torch.Tensor:
@@ -111,27 +119,31 @@ class Batch:
         return torch.from_numpy(pitch).to(device, non_blocking=True)
 
 
-def batches(notes: Notes, size: int, *, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
-    """Walk notes in batches, read by a thread that works ahead.
+def load_batches(
+    notes: StoredNotes, size: int, *, share: tuple[int, int] = (0, 1)
+) -> Iterator[Batch]:
+    """Batches of notes, read ahead by a thread.
 
     Args:
-        notes: in the order they are to come.
-        size: of a batch over all processes; the last batch may be smaller.
-        share: rank and number of processes: each takes its part of every batch.
+        notes: in training order.
+        size: notes of a batch over all processes; the last batch may be smaller.
+        share: rank and number of processes: each reads its part of every batch.
     """
     rank, processes = share
-    whole = (notes.take(slice(start, start + size)) for start in range(0, len(notes), size))
-    parts = (part.take(slice(rank, None, processes)) for part in whole if len(part) >= processes)
-    return ahead(Batch(part, torch.from_numpy(part.audio())) for part in parts)
+    batches = (notes.take(slice(start, start + size)) for start in range(0, len(notes), size))
+    parts = (part.take(slice(rank, None, processes)) for part in batches if len(part) >= processes)
+    return prefetch(Batch(part, torch.from_numpy(part.read_audio())) for part in parts)
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, made by a thread that works ahead of whoever takes them.
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, prepared ahead of the consumer by a thread.
 
     Raises:
-        Exception: what making an item raises, where the item would come.
+        Exception: that preparing an item raised, in the place of the item.
     """
-    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=AHEAD)
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(
+        maxsize=PREFETCH_ITEMS
+    )
     stopped = threading.Event()
 
     def offer(item: Item | None, error: BaseException | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Who watches a training."""
+"""The interface of whoever follows the progress of a training."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from mechanical_ears.training.run import Figures
 
 
 class Observer(Protocol):
-    """Who watches a training; the command line draws a bar.
+    """Callbacks of a training; the command line shows them as a progress bar.
 
-    With several processes each has its own; `ears` lets only the first one draw.
+    Each of several processes has its own observer; `ears` shows only that of the first.
     """
 
     def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch of so many steps begins."""
+        """An epoch of ``steps`` steps begins; epochs count from 1."""
 
     def step_done(self, loss: float, accuracy: float, notes_per_second: float) -> None:
-        """A step is done; running means of the epoch."""
+        """A step is done; values are running means of the epoch."""
 
     def epoch_ends(self, figures: Figures) -> None:
-        """An epoch is saved."""
+        """An epoch is done and saved."""

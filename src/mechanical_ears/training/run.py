@@ -1,12 +1,12 @@
-"""The folder of a training run: it can be left at any moment and gone on with.
+"""The folder of a training run, which can be interrupted at any moment and resumed.
 
-    RUN/config.json                  what was asked for; the run only goes on with the same
+    RUN/config.json                  the configuration; a run is resumed only with the same
     RUN/log.jsonl                    a line of figures for each epoch
     RUN/checkpoint-0007.safetensors  network and optimiser after epoch 7 (the last two are kept)
 
-A checkpoint is written under a temporary name and renamed, then its epoch's line is added to the
-log. The newest checkpoint is the truth: lines of the log behind it (or torn by a kill) are dropped
-when the run goes on, and at most the epoch under way is lost.
+A checkpoint is written under a temporary name and renamed, then the line of its epoch is appended
+to the log. On resuming, lines of the log after the newest checkpoint (or cut off by a kill) are
+removed; at most the current epoch is lost.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from mechanical_ears.files import (
 KEPT_CHECKPOINTS = 2
 
 Figures = dict[str, Any]  # one line of the log
-State = Mapping[str, torch.nn.Module | torch.optim.Optimizer]  # what a checkpoint keeps
+State = Mapping[str, torch.nn.Module | torch.optim.Optimizer]  # contents of a checkpoint
 
 
 class RunFolder:
-    """The folder of a run, made or gone on with.
+    """The folder of a new or resumed run.
 
     Args:
         path: the folder.
-        config: everything that decides what the training does, as JSON values.
-        free: keys of the configuration that may be others when the run goes on.
-        writes: whether this process writes in it; of several processes one does.
+        config: everything that determines the training, as JSON values.
+        changeable: keys of the configuration that may have other values on resuming.
+        writes: whether this process writes in the folder; one of several processes does.
 
     Raises:
-        TrainingError: the folder holds a run of another configuration, or other files.
+        TrainingError: the folder holds a run with another configuration, or other files.
         EarsError: the folder cannot be written, or another process is training in it.
     """
 
@@ -55,7 +55,7 @@ class RunFolder:
         self,
         path: str | Path,
         config: Mapping[str, object],
-        free: Collection[str] = (),
+        changeable: Collection[str] = (),
         *,
         writes: bool = True,
     ) -> None:
@@ -63,7 +63,7 @@ class RunFolder:
         self.config = json.loads(json.dumps(dict(config), default=str))
         file = self.path / "config.json"
         if file.exists():
-            self._compare(file, free)
+            self._check_config(file, changeable)
         elif self.path.is_dir() and any(file.name != LOCK_FILE for file in self.path.iterdir()):
             raise TrainingError(
                 "holds other files and no config.json of a run",
@@ -73,38 +73,38 @@ class RunFolder:
         make_folder(self.path)
         self._lock = lock_folder(self.path) if writes else None
         if writes:
-            for torn in self.path.glob(".*.partial.*"):
-                torn.unlink()  # left by a kill
+            for partial in self.path.glob(".*.partial.*"):
+                partial.unlink()  # left by a kill
             write_json(file, self.config)
 
     def close(self) -> None:
-        """Let other processes train in the folder."""
+        """Release the lock, so that other processes can train in the folder."""
         if self._lock is not None:
             self._lock.release()
 
-    def _compare(self, file: Path, free: Collection[str]) -> None:
+    def _check_config(self, file: Path, changeable: Collection[str]) -> None:
         try:
-            there = json.loads(file.read_text())
+            stored = json.loads(file.read_text())
         except ValueError as error:
             raise TrainingError("is damaged", path=file, remedy="give a new run folder") from error
-        keys = sorted({*there, *self.config})
-        if there.get("network") != self.config.get("network"):
-            keys = ["network"]  # says enough
+        keys = sorted({*stored, *self.config})
+        if stored.get("network") != self.config.get("network"):
+            keys = ["network"]  # the others follow from it
         different = [
-            f"{key} {there.get(key)!r} there, {self.config.get(key)!r} here"
+            f"{key} {stored.get(key)!r} there, {self.config.get(key)!r} here"
             for key in keys
-            if key not in free and there.get(key) != self.config.get(key)
+            if key not in changeable and stored.get(key) != self.config.get(key)
         ]
         if different:
             raise TrainingError(
-                f"holds a run of another configuration: {'; '.join(different)}",
+                f"holds a run with another configuration: {'; '.join(different)}",
                 path=self.path,
-                remedy="give the same options to go on with it, or a new run folder",
+                remedy="give the same options to resume it, or a new run folder",
             )
 
     @property
     def log_path(self) -> Path:
-        """Where the figures of each epoch stand."""
+        """File with the figures of each epoch."""
         return self.path / "log.jsonl"
 
     def checkpoints(self) -> list[tuple[int, Path]]:
@@ -113,13 +113,13 @@ class RunFolder:
         return sorted((int(file.stem.removeprefix("checkpoint-")), file) for file in files)
 
     def resume(self, state: State) -> int:
-        """Load the newest checkpoint into networks and optimisers; drop later lines of the log.
+        """Load the newest checkpoint into networks and optimisers; remove later lines of the log.
 
         Returns:
             The last finished epoch, 0 for a new run.
 
         Raises:
-            TrainingError: the checkpoint is damaged or of another network.
+            TrainingError: the checkpoint is damaged, or of another network.
         """
         checkpoints = self.checkpoints()
         epoch, file = checkpoints[-1] if checkpoints else (0, None)
@@ -136,7 +136,7 @@ class RunFolder:
         state: State,
         figures: Figures,
     ) -> None:
-        """Save a checkpoint, then the line of the log; older checkpoints go."""
+        """Save a checkpoint, then the line of the log; delete older checkpoints."""
         save_checkpoint(self.path / f"checkpoint-{epoch:04d}.safetensors", state)
         try:
             with self.log_path.open("a", encoding="utf-8") as log:
@@ -147,7 +147,7 @@ class RunFolder:
             old.unlink()
 
     def log(self) -> list[Figures]:
-        """The lines of the log that are whole."""
+        """The complete lines of the log."""
         if not self.log_path.exists():
             return []
         lines = []
@@ -155,12 +155,12 @@ class RunFolder:
             try:
                 lines.append(json.loads(line))
             except ValueError:
-                break  # torn by a kill; the epoch is in no later line
+                break  # cut off by a kill; it is the last line
         return lines
 
 
 def save_checkpoint(path: Path, state: State) -> None:
-    """Write networks and optimisers to one safetensors file, whole or not at all."""
+    """Write networks and optimisers to one safetensors file, atomically."""
     tensors: dict[str, torch.Tensor] = {}
     for name, part in state.items():
         if isinstance(part, torch.optim.Optimizer):
@@ -179,7 +179,7 @@ def save_checkpoint(path: Path, state: State) -> None:
 
 
 def load_checkpoint(path: Path, state: State) -> None:
-    """Read what `save_checkpoint` wrote into networks and optimisers of the same make.
+    """Read a file of `save_checkpoint` into networks and optimisers of the same shapes.
 
     Raises:
         TrainingError: the file is damaged, or of another network.
@@ -190,7 +190,7 @@ def load_checkpoint(path: Path, state: State) -> None:
         raise TrainingError(
             f"is a damaged checkpoint ({error})",
             path=path,
-            remedy="remove it to go on from the checkpoint before",
+            remedy="remove it to resume from the checkpoint before",
         ) from error
     for name, part in state.items():
         own = {

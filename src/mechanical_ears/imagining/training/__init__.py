@@ -1,1 +1,1 @@
-"""How the imagination is trained (PyTorch)."""
+"""Training of the imagination (PyTorch)."""

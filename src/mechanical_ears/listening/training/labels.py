@@ -15,7 +15,7 @@ from mechanical_ears.corpus.sounding_offsets import sounding_offset
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.note import VELOCITIES
 from mechanical_ears.pitch import PITCH_COUNT
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 
 SYNTHETIC_TITLE = "toy"  # of the corpus of our own synthesised notes
 UNKNOWN = -1  # a label that the corpus does not give
@@ -64,7 +64,7 @@ class Labeller:
     """Gives the labels of notes; instruments are numbered over all stores.
 
     Args:
-        stores: of the notes, in the order of `Notes.stores`.
+        stores: of the notes, in the order of `StoredNotes.stores`.
 
     Attributes:
         instruments: names, by number.
@@ -77,7 +77,7 @@ class Labeller:
         numbers = {name: number for number, name in enumerate(self.instruments)}
         self._columns = [_columns(store, numbers) for store in stores]
 
-    def label(self, notes: Notes) -> Labels:
+    def label(self, notes: StoredNotes) -> Labels:
         """Look up the labels of notes; on the CPU."""
         names = self._columns[0].keys()
         gathered: dict[str, Tensor] = {}
@@ -85,7 +85,7 @@ class Labeller:
             shape = self._columns[0][name].shape[1:]
             values = np.empty((len(notes), *shape), dtype=self._columns[0][name].dtype)
             for number, columns in enumerate(self._columns):
-                rows = notes.which == number
+                rows = notes.store_numbers == number
                 values[rows] = columns[name][notes.rows[rows]]
             gathered[name] = torch.from_numpy(values)
         return Labels(pitched=torch.ones(len(notes)), **gathered)

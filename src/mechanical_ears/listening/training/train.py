@@ -48,8 +48,8 @@ from mechanical_ears.listening.training.publish import (
     save_weights,
 )
 from mechanical_ears.listening.training.validate import validate
-from mechanical_ears.training.device import Hardware, compiled, launch_fabric, torch_settings
-from mechanical_ears.training.feed import Notes, ahead, batches, shuffled
+from mechanical_ears.training.device import Hardware, compile_network, launch_fabric, torch_settings
+from mechanical_ears.training.feed import StoredNotes, load_batches, prefetch, shuffle
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
 from mechanical_ears.training.schedules import (
@@ -166,8 +166,10 @@ def train_listener(
     """
     task = task or LISTENER_TASK
     stores = [Store(path) for path in training.corpora]
-    train = Notes.of(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
-    validation = shuffled(Notes.of(stores, SPLITS[1], SAMPLE_RATE, SAMPLES), training.seed, 0)
+    train = StoredNotes.from_stores(stores, SPLITS[0], SAMPLE_RATE, SAMPLES)
+    validation = shuffle(
+        StoredNotes.from_stores(stores, SPLITS[1], SAMPLE_RATE, SAMPLES), training.seed, 0
+    )
     config = {
         "network": task.name,
         **asdict(training),
@@ -191,7 +193,7 @@ def _train(
     task: TrainingTask,
     run: RunFolder,
     fabric: Any,
-    notes: tuple[Notes, Notes],
+    notes: tuple[StoredNotes, StoredNotes],
     observer: Observer,
 ) -> tuple[InstrumentClassifier, Labeller]:
     """Train the remaining rounds; returns the averaged network."""
@@ -218,7 +220,7 @@ def _train(
     set_updates(average, done * steps)
     factor = warm_up_cosine(WARM_UP_STEPS, training.epochs * steps, LAST_RATE)
     scheduler = schedule(adam, factor, done * steps)
-    network, optimiser = fabric.setup(compiled(classifier, fabric.device), adam)
+    network, optimiser = fabric.setup(compile_network(classifier, fabric.device), adam)
     average.to(fabric.device)
     front_end = task.front_end().to(fabric.device)
     weights = family_weights(family_counts(train)).to(fabric.device)
@@ -229,16 +231,16 @@ def _train(
         observer.epoch_begins(epoch, training.epochs, steps)
         seed = np.random.SeedSequence([training.seed, epoch, share[0]]).generate_state(1)[0]
         rng = torch.Generator().manual_seed(int(seed))
-        order = shuffled(train, training.seed, epoch).take(slice(0, round_notes))
+        order = shuffle(train, training.seed, epoch).take(slice(0, round_notes))
         network.train()
         total_loss, correct, count = 0.0, 0, 0
         prepared = (
             prepare_batch(
                 batch, labeller, front_end, task.augmentation, rng, has_pitch_map=task.has_pitch_map
             )
-            for batch in batches(order, training.batch_size, share=share)
+            for batch in load_batches(order, training.batch_size, share=share)
         )
-        for step, (inputs, labels) in enumerate(ahead(prepared)):
+        for step, (inputs, labels) in enumerate(prefetch(prepared)):
             output, instruments = network(inputs)
             loss = listener_loss(output, instruments, labels, weights)
             optimiser.zero_grad(set_to_none=True)
@@ -279,7 +281,7 @@ def _publish(
     task: TrainingTask,
     averaged: InstrumentClassifier,
     labeller: Labeller,
-    notes: tuple[Notes, Notes],
+    notes: tuple[StoredNotes, StoredNotes],
     seed: int,
 ) -> None:
     """Calibrate the network, and write its file."""
@@ -296,7 +298,7 @@ def _publish(
 
     prepared = (
         prepare_batch(batch, labeller, front_end, task.augmentation, rng, has_pitch_map=False)
-        for batch in batches(validation, BATCH_NOTES)
+        for batch in load_batches(validation, BATCH_NOTES)
     )
     temperatures = fit_temperatures((averaged(inputs)[0], labels) for inputs, labels in prepared)
     properties = {

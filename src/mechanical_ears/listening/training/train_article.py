@@ -29,7 +29,7 @@ from mechanical_ears.listening.training.article_network import (
 from mechanical_ears.pictures import save_figure
 from mechanical_ears.training.chart import accuracy_chart
 from mechanical_ears.training.device import Hardware, launch_fabric
-from mechanical_ears.training.feed import Notes, batches, shuffled
+from mechanical_ears.training.feed import StoredNotes, load_batches, shuffle
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
 
@@ -130,7 +130,7 @@ def _train(
     training: ArticleTraining,
     run: RunFolder,
     fabric: Any,
-    notes: tuple[Notes, Notes],
+    notes: tuple[StoredNotes, StoredNotes],
     observer: Observer,
 ) -> None:
     """Train the remaining epochs."""
@@ -149,7 +149,7 @@ def _train(
         observer.epoch_begins(epoch, training.epochs, steps)
         tally = _Tally.empty(fabric.device)
         network.train()
-        for batch in batches(shuffled(train, training.seed, epoch), size, share=share):
+        for batch in load_batches(shuffle(train, training.seed, epoch), size, share=share):
             audio, pitch = batch.audio_on(fabric.device), batch.pitch_on(fabric.device)
             optimiser.zero_grad(set_to_none=True)
             logits = network(audio)
@@ -185,12 +185,12 @@ def _train(
 
 @torch.no_grad()
 def _validate(
-    fabric: Any, network: Any, notes: Notes, batch_size: int, share: tuple[int, int]
+    fabric: Any, network: Any, notes: StoredNotes, batch_size: int, share: tuple[int, int]
 ) -> tuple[float, float]:
     """Loss and accuracy on notes that are not trained on."""
     network.eval()
     tally = _Tally.empty(fabric.device)
-    for batch in batches(notes, batch_size, share=share):
+    for batch in load_batches(notes, batch_size, share=share):
         audio, pitch = batch.audio_on(fabric.device), batch.pitch_on(fabric.device)
         logits = network(audio)
         tally.add(cross_entropy(logits, pitch), logits, pitch)
@@ -212,5 +212,5 @@ def _publish(run: RunFolder, network: ArticleNetwork, store: Store) -> None:
     save_figure(chart, run.path / CHART_FILE)
 
 
-def _notes(path: Path, side: str) -> Notes:
-    return Notes.of([Store(path)], side, SAMPLE_RATE, SAMPLES)
+def _notes(path: Path, side: str) -> StoredNotes:
+    return StoredNotes.from_stores([Store(path)], side, SAMPLE_RATE, SAMPLES)
