@@ -12,7 +12,7 @@ from mechanical_ears.listening.training import calibrate
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 from support.listener_labels import make_labels
 
 
@@ -20,7 +20,7 @@ from support.listener_labels import make_labels
 def notes(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "toy"
     build_store(Toy(60, instruments=12), path, split=(0.8, 0.1, 0.1))
-    return Notes.of([Store(path)], "train", 16_000, 64_000)
+    return StoredNotes.from_stores([Store(path)], "train", 16_000, 64_000)
 
 
 def output_of(velocity, pitched):

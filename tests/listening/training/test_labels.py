@@ -7,7 +7,7 @@ from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller
 from mechanical_ears.note import VELOCITIES
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 from support.listener_labels import make_labels
 
 
@@ -16,7 +16,7 @@ def test_labels_of_two_stores_are_numbered_together(tmp_path):
         build_store(Toy(40, seed=seed, instruments=4), tmp_path / name, split=(0.5, 0.25, 0.25))
     stores = [Store(tmp_path / name) for name in ("a", "b")]
     labeller = Labeller(stores)
-    notes = Notes.of(stores, "train", 16_000, 64_000)
+    notes = StoredNotes.from_stores(stores, "train", 16_000, 64_000)
     labels = labeller.label(notes)
     for row, (which, place) in enumerate(zip(notes.which, notes.rows, strict=True)):
         store = stores[which]

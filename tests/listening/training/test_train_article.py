@@ -14,9 +14,7 @@ from safetensors.torch import load_file
 
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.errors import CorpusError
 from mechanical_ears.listening.article_ears import ArticleEars
-from mechanical_ears.training.feed import Notes, batches, shuffled
 
 
 @pytest.fixture(scope="module")
@@ -121,45 +119,3 @@ def test_another_configuration_is_refused(straight_run, toy_store):
     )
     assert done.returncode == 2
     assert "seed 0 there, 7 here" in done.stderr.splitlines()[-1]
-
-
-def test_the_order_of_notes_depends_on_seed_and_epoch_alone(toy_store):
-    notes = Notes.of([Store(toy_store)], "train", 16_000, 64_000)
-    first = shuffled(notes, 0, 1)
-    assert first.rows.tolist() == shuffled(notes, 0, 1).rows.tolist()
-    assert first.rows.tolist() != shuffled(notes, 0, 2).rows.tolist()
-    assert sorted(first.rows) == sorted(notes.rows)
-
-
-def test_batches_hold_every_note_once_over_all_processes(toy_store):
-    store = Store(toy_store)
-    notes = Notes.of([store], "train", 16_000, 64_000)
-    whole = list(batches(notes, 32))
-    assert sum(len(batch.notes) for batch in whole) == len(notes)
-    audio = whole[0].audio_on(torch.device("cpu"))
-    np.testing.assert_allclose(audio[3].numpy(), store.audio[notes.rows[3]] / 32767, atol=1e-7)
-    pitch = whole[0].pitch_on(torch.device("cpu"))
-    assert pitch.tolist() == store.pitch[notes.rows[:32]].tolist()
-    halves = [list(batches(notes, 32, share=(rank, 2))) for rank in (0, 1)]
-    for batch, even, odd in zip(whole, *halves, strict=True):
-        assert batch.notes.rows[::2].tolist() == even.notes.rows.tolist()
-        assert batch.notes.rows[1::2].tolist() == odd.notes.rows.tolist()
-
-
-def test_notes_of_two_stores_keep_their_labels(toy_store, tmp_path):
-    build_store(Toy(60, seed=3, instruments=12), tmp_path / "other", split=(0.7, 0.15, 0.15))
-    stores = [Store(toy_store), Store(tmp_path / "other")]
-    mixed = shuffled(Notes.of(stores, "train", 16_000, 64_000), 0, 1)
-    pitch = mixed.labels(lambda store: store.pitch)
-    audio = mixed.take(slice(0, 20)).audio()
-    for place in range(20):
-        store, row = stores[mixed.which[place]], mixed.rows[place]
-        assert pitch[place] == store.pitch[row]
-        np.testing.assert_array_equal(audio[place], store.audio[row])
-    assert {0, 1} == set(mixed.which.tolist())
-
-
-def test_a_store_of_another_form_is_refused(tmp_path):
-    build_store(Toy(12, instruments=12), tmp_path / "short", seconds=1, split=(0.5, 0.25, 0.25))
-    with pytest.raises(CorpusError, match="16000 samples a note at 16000 Hz where the network"):
-        Notes.of([Store(tmp_path / "short")], "train", 16_000, 64_000)

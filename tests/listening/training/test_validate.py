@@ -12,7 +12,7 @@ from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.listening.training.labels import Labeller
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.listening.training.validate import validate
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 
 
 class FrontEnd(nn.Module):
@@ -50,7 +50,9 @@ class Predictor(nn.Module):
 
 def test_shares_of_correct_predictions(tmp_path):
     build_store(Toy(100, instruments=10), tmp_path / "toy", split=(0.6, 0.2, 0.2))
-    notes = Notes.of([Store(tmp_path / "toy")], "train", 16_000, 64_000).take(np.arange(50))
+    notes = StoredNotes.from_stores([Store(tmp_path / "toy")], "train", 16_000, 64_000).take(
+        np.arange(50)
+    )
     labeller = Labeller(notes.stores)
     labels = labeller.label(notes)
     row = torch.arange(50)

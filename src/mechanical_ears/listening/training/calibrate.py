@@ -28,7 +28,7 @@ from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.training.losses import family_counts, family_weights
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.training.feed import Notes, batches
+from mechanical_ears.training.feed import StoredNotes
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")  # by a softmax
 PITCHED = "pitched"  # calibrated by a sigmoid
@@ -97,7 +97,7 @@ def pitched_shift(unpitched_share: float) -> float:
     )
 
 
-def family_shift(notes: Notes) -> Tensor:
+def family_shift(notes: StoredNotes) -> Tensor:
     """Shift of the logits of families from the prior of training towards that of use, (11,)."""
     counts = family_counts(notes)
     learned = (counts * family_weights(counts)).clamp_min(1)  # as the loss weights them
@@ -106,7 +106,7 @@ def family_shift(notes: Notes) -> Tensor:
 
 
 @torch.no_grad()
-def mean_embeddings(predict: PredictNotes, notes: Notes, labeller: Labeller) -> Tensor:
+def mean_embeddings(predict: PredictNotes, notes: StoredNotes, labeller: Labeller) -> Tensor:
     """Mean embedding of each instrument with notes here; float32 (instruments, embedding)."""
     numbers = labeller.label(notes).instrument
     rows = torch.cat(
@@ -116,7 +116,7 @@ def mean_embeddings(predict: PredictNotes, notes: Notes, labeller: Labeller) -> 
         ]
     )
     cpu = torch.device("cpu")
-    some = batches(notes.take(rows.numpy()), BATCH_NOTES)
+    some = load_batches(notes.take(rows.numpy()), BATCH_NOTES)
     embeddings = torch.cat([predict(batch.audio_on(cpu)).embedding for batch in some])
     sums = torch.zeros(len(labeller.instruments), embeddings.shape[1])
     sums.index_add_(0, numbers[rows], embeddings)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from mechanical_ears.listening.training.labels import UNKNOWN, Labels
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.training.feed import Notes
+from mechanical_ears.training.feed import StoredNotes
 
 LOSS_WEIGHTS = {
     "key": 1.0,
@@ -95,7 +95,7 @@ def listener_loss(
     return torch.stack([LOSS_WEIGHTS[name] * part for name, part in parts.items()]).sum()
 
 
-def family_counts(notes: Notes) -> Tensor:
+def family_counts(notes: StoredNotes) -> Tensor:
     """Number of notes of each family, int64 (11,)."""
     families = notes.labels(lambda store: store.family.astype(np.int64))
     return torch.from_numpy(np.bincount(families[families != UNKNOWN], minlength=len(FAMILIES)))

@@ -8,14 +8,14 @@ from torch.nn import functional
 
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller
 from mechanical_ears.listening.training.losses import InstrumentClassifier
-from mechanical_ears.training.feed import Notes, batches
+from mechanical_ears.training.feed import StoredNotes, load_batches
 
 BATCH_NOTES = 64
 
 
 @torch.no_grad()
 def validate(
-    classifier: InstrumentClassifier, front_end: nn.Module, notes: Notes, labeller: Labeller
+    classifier: InstrumentClassifier, front_end: nn.Module, notes: StoredNotes, labeller: Labeller
 ) -> dict[str, float]:
     """Loss of the key, and shares of notes predicted correctly, without augmentation.
 
@@ -24,7 +24,7 @@ def validate(
     classifier.eval()
     device = next(front_end.buffers()).device
     sums: dict[str, list[float]] = {}
-    for batch in batches(notes, BATCH_NOTES):
+    for batch in load_batches(notes, BATCH_NOTES):
         labels = labeller.label(batch.notes).to(device)
         output, _ = classifier(front_end(batch.audio_on(device)))
         key = output.key.argmax(dim=1)
