@@ -28,7 +28,7 @@ from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.training.losses import family_counts, family_weights
 from mechanical_ears.listening.training.network import ListenerOutput
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.training.feed import StoredNotes
+from mechanical_ears.training.feed import StoredNotes, load_batches
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")  # by a softmax
 PITCHED = "pitched"  # calibrated by a sigmoid
