@@ -75,7 +75,7 @@ def test_mean_embeddings_are_means_of_unit_length(notes):
     means = calibrate.mean_embeddings(predict, notes, labeller)
     assert means.shape == (len(labeller.instruments), 2)
     numbers = labeller.label(notes).instrument.numpy()
-    peaks = np.abs(notes.audio() / 32767).max(axis=1)
+    peaks = np.abs(notes.read_audio() / 32767).max(axis=1)
     for number in np.unique(numbers):
         few = peaks[numbers == number][: calibrate.INSTRUMENT_NOTES]
         mean = np.array([np.cos(few).mean(), np.sin(few).mean()])

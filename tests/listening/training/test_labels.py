@@ -18,7 +18,7 @@ def test_labels_of_two_stores_are_numbered_together(tmp_path):
     labeller = Labeller(stores)
     notes = StoredNotes.from_stores(stores, "train", 16_000, 64_000)
     labels = labeller.label(notes)
-    for row, (which, place) in enumerate(zip(notes.which, notes.rows, strict=True)):
+    for row, (which, place) in enumerate(zip(notes.store_numbers, notes.rows, strict=True)):
         store = stores[which]
         assert labels.key[row] == labels.sounding[row] == store.pitch[place]
         assert labels.family[row] == store.family[place]
