@@ -37,13 +37,8 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.evaluation.imagination import (
     GENERATED,
     Evaluation,
-    EvaluationPlan,
-    Progress,
-    RealNotes,
     evaluate_generator,
-    measure_real_notes,
     sample_instruments,
-    set_size,
 )
 from mechanical_ears.evaluation.judge import EvaluationNetwork
 from mechanical_ears.evaluation.measurements import Notes, measure_notes
@@ -59,6 +54,13 @@ from mechanical_ears.evaluation.note_sets import (
     random_rows,
     read_notes,
     resynthesise_notes,
+)
+from mechanical_ears.evaluation.real_notes import (
+    EvaluationPlan,
+    Progress,
+    RealNotes,
+    measure_real_notes,
+    notes_per_set,
 )
 from mechanical_ears.evaluation.report import Row, explain, to_markdown, write_report
 from mechanical_ears.evaluation.report import report_rows as report_rows
@@ -115,7 +117,7 @@ def measure_all(options: argparse.Namespace) -> None:
     """Measure all models and players."""
     store = open_store(options.store)
     plan = EvaluationPlan(options.instruments, options.notes, options.seed)
-    count = set_size(store, plan)
+    count = notes_per_set(store, plan)
     players, marks = named_players(options.models, options.players, options.seed)
     network = EvaluationNetwork.load()
     known = measure_real_notes(

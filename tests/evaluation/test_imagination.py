@@ -10,17 +10,12 @@ import pytest
 from mechanical_ears.cli import main
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
-from mechanical_ears.evaluation.imagination import (
-    SETS,
-    EvaluationPlan,
-    evaluate_generator,
-    measure_real_notes,
-    sample_instruments,
-)
+from mechanical_ears.evaluation.imagination import SETS, evaluate_generator, sample_instruments
 from mechanical_ears.evaluation.judge import EvaluationNetwork
 from mechanical_ears.evaluation.measurements import Notes
 from mechanical_ears.evaluation.note_sets import open_store, read_notes
 from mechanical_ears.evaluation.plots import plot_instruments
+from mechanical_ears.evaluation.real_notes import EvaluationPlan, measure_real_notes
 from mechanical_ears.evaluation.report import report_rows, to_markdown
 from mechanical_ears.pitch import midi_to_hz
 

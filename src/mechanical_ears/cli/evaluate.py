@@ -44,18 +44,17 @@ def imagination(
             OUTPUT/real.
         json_lines: print JSON instead of the table.
     """
-    from mechanical_ears.evaluation.imagination import (
-        EvaluationPlan,
-        evaluate_generator,
-        measure_real_notes,
-        sample_instruments,
-        set_size,
-    )
+    from mechanical_ears.evaluation.imagination import evaluate_generator, sample_instruments
     from mechanical_ears.evaluation.judge import EvaluationNetwork
     from mechanical_ears.evaluation.note_sets import (
         imagined_note_generator,
         model_digest,
         open_store,
+    )
+    from mechanical_ears.evaluation.real_notes import (
+        EvaluationPlan,
+        measure_real_notes,
+        notes_per_set,
     )
     from mechanical_ears.evaluation.report import SHORT_NAMES, write_report
     from mechanical_ears.files import make_folder
@@ -65,7 +64,7 @@ def imagination(
     plan = EvaluationPlan(instruments, notes, seed)
     store, imagination = open_store(corpus), Model(model)
     network = EvaluationNetwork.load(judge)
-    set_size(store, plan)  # raises before the long work starts
+    notes_per_set(store, plan)  # raises before the long work starts
     make_folder(output)
     player = imagined_note_generator(imagination, seed)
     with progress_bar("measuring real notes") as move:

@@ -14,20 +14,15 @@ with sets of the same size; the figure of real notes in the same place is the fl
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mechanical_ears.corpus.store import Store
-from mechanical_ears.errors import CorpusError, EarsError
 from mechanical_ears.evaluation.measurements import (
     NoteMeasurements,
     Notes,
@@ -35,17 +30,10 @@ from mechanical_ears.evaluation.measurements import (
     measure_notes,
 )
 from mechanical_ears.evaluation.note_sets import (
-    TRAIN,
-    UNSEEN,
     NoteGenerator,
     NoteRequests,
     grid_requests,
-    grid_rows,
     random_requests,
-    random_rows,
-    read_notes,
-    resynthesis_digest,
-    resynthesise_notes,
 )
 from mechanical_ears.evaluation.novelty import Novelty, instrument_embeddings, measure_novelty
 from mechanical_ears.evaluation.playability import (
@@ -58,15 +46,22 @@ from mechanical_ears.evaluation.playability import (
     timbre_consistency,
     velocity_steps,
 )
-from mechanical_ears.files import make_folder
-from mechanical_ears.set_metrics import BIN_COUNT, SetMetrics, compare_sets, frechet_distance
+from mechanical_ears.evaluation.real_notes import (
+    REAL_SETS,
+    EvaluationPlan,
+    Progress,
+    RealNotes,
+    load_or_measure,
+    measurements_digest,
+    notes_per_set,
+)
+from mechanical_ears.set_metrics import SetMetrics, compare_sets, frechet_distance
 
 if TYPE_CHECKING:
     from mechanical_ears.evaluation.judge import EvaluationNetwork
 
-VERSION: Final = 1  # of the measurements; those of another version are repeated
 GENERATED: Final = "generated"
-SETS: Final = (GENERATED, "train resynthesised", "train", "unseen resynthesised", "unseen")
+SETS: Final = (GENERATED, *REAL_SETS)
 
 SAMPLE_INSTRUMENTS: Final = 24
 SAMPLE_KEYS: Final = (45, 60, 76)  # MIDI numbers
@@ -74,50 +69,6 @@ SAMPLE_VELOCITY: Final = 100
 
 # attributes whose keys in report.json are older than their names
 JSON_KEYS: Final = {"predictions": "heard", "unseen": "strangers"}
-
-Progress = Callable[[int, int], None]  # notes done, notes in all
-
-
-@dataclass(frozen=True)
-class EvaluationPlan:
-    """Size of an evaluation.
-
-    Attributes:
-        instruments: number of random instruments.
-        notes: number of notes in each random set.
-        seed: of all random choices.
-
-    Raises:
-        EarsError: there are too few to compare.
-    """
-
-    instruments: int = 500
-    notes: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, value, minimum in (
-            ("instruments", self.instruments, 2),
-            ("notes", self.notes, BIN_COUNT),
-            ("seed", self.seed, 0),
-        ):
-            if value < minimum:
-                raise EarsError(f'"{name}" is {value}, below {minimum}')
-
-
-@dataclass(frozen=True, eq=False)
-class RealNotes:
-    """Measurements of real notes.
-
-    Attributes:
-        notes: random notes, by the names of ``SETS``.
-        grids: grids, by the same names.
-        others: other training notes, against which sets are compared.
-    """
-
-    notes: Mapping[str, NoteMeasurements]
-    grids: Mapping[str, NoteMeasurements]
-    others: NoteMeasurements
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,98 +130,6 @@ def _to_json(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def measure_real_notes(
-    store: Store,
-    network: EvaluationNetwork,
-    plan: EvaluationPlan,
-    *,
-    cache: Path | None = None,
-    progress: Progress = lambda done, total: None,
-) -> RealNotes:
-    """Measure the real notes of a store, as they are and resynthesised.
-
-    Args:
-        store: see `open_store`.
-        network: the evaluation network.
-        plan: size of the evaluation.
-        cache: folder for the measurements, which later evaluations with the same store and network
-            read; None for no cache.
-        progress: called with the numbers of notes done and in all.
-
-    Raises:
-        CorpusError: there are too few notes.
-    """
-    count = set_size(store, plan)
-    fingerprint = _fingerprint(store, network)
-    rows_by_set = {"other train": random_rows(store, TRAIN, count, plan.seed, part=1)}
-    for name in SETS[1:]:
-        side = TRAIN if name.startswith("train") else UNSEEN
-        rows_by_set[name] = random_rows(store, side, count, plan.seed)
-        rows_by_set[f"{name} grid"] = grid_rows(store, side)
-    total, done = sum(map(len, rows_by_set.values())), 0
-    measured: dict[str, NoteMeasurements] = {}
-
-    def measure(name: str, rows: NDArray[np.int64], before: int) -> NoteMeasurements:
-        notes = read_notes(store, rows)
-        return measure_notes(
-            resynthesise_notes(notes) if "resynthesised" in name else notes,
-            network,
-            look_for_faults=name in SETS,
-            progress=lambda count: progress(before + count, total),
-        )
-
-    for name, rows in rows_by_set.items():
-        sampling = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        code = f"-{resynthesis_digest()}" if "resynthesised" in name else ""
-        file = f"{name}{sampling}{code}-{fingerprint}"
-        measured[name] = _cached(cache, file, partial(measure, name, rows, done))
-        done += len(rows)
-        progress(done, total)
-    return RealNotes(
-        {name: measured[name] for name in SETS[1:]},
-        {name: measured[f"{name} grid"] for name in SETS[1:]},
-        measured["other train"],
-    )
-
-
-def _cached(
-    cache: Path | None, name: str, measure: Callable[[], NoteMeasurements]
-) -> NoteMeasurements:
-    """Measurements from the cache; measured and written there if absent."""
-    if cache is None:
-        return measure()
-    file = make_folder(cache) / f"{name.replace(' ', '-')}.npz"
-    if not file.exists():
-        measure().save(file)
-    return NoteMeasurements.load(file)
-
-
-def set_size(store: Store, plan: EvaluationPlan) -> int:
-    """Number of notes of each set: as planned, or what the store has.
-
-    Raises:
-        CorpusError: it has too few.
-    """
-    count = min(plan.notes, *(len(store.rows(side)) // 2 for side in (TRAIN, UNSEEN)))
-    if count < BIN_COUNT:
-        raise CorpusError(
-            f"has fewer than {2 * BIN_COUNT} notes on a side of its split",
-            path=store.path,
-            remedy="build a larger store",
-        )
-    return count
-
-
-def _fingerprint(store: Store, network: EvaluationNetwork) -> str:
-    """Digest of everything that the measurements of real notes depend on."""
-    digest = hashlib.sha256(json.dumps([VERSION, store.about]).encode())
-    for labels in (store.pitch, store.velocity, store.side):
-        digest.update(np.ascontiguousarray(labels).tobytes())
-    for values in network.network.state_dict().values():
-        digest.update(values.numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
 def evaluate_generator(
     generator: NoteGenerator,
     store: Store,
@@ -298,15 +157,15 @@ def evaluate_generator(
     requests = random_requests(store, plan.instruments, len(real_notes.others), plan.seed)
     on_grid = grid_requests(requests)
     count, total = len(requests), len(requests) + len(on_grid)
-    name = f"{digest}-{plan.instruments}-{count}-{plan.seed}-{_fingerprint(store, network)}"
-    generated = _cached(
+    name = f"{digest}-{plan.instruments}-{count}-{plan.seed}-{measurements_digest(store, network)}"
+    generated = load_or_measure(
         cache,
         f"generated-{name}",
         lambda: measure_notes(
             generator(requests), network, progress=lambda done: progress(done, total)
         ),
     )
-    grid = _cached(
+    grid = load_or_measure(
         cache,
         f"generated-grid-{name}",
         lambda: measure_notes(
@@ -333,7 +192,7 @@ def evaluate_generator(
 
 def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationPlan) -> list[Notes]:
     """Generate three keys of the first random instruments of a plan, to be looked at."""
-    requests = random_requests(store, plan.instruments, set_size(store, plan), plan.seed)
+    requests = random_requests(store, plan.instruments, notes_per_set(store, plan), plan.seed)
     numbers, firsts = (
         part[:SAMPLE_INSTRUMENTS] for part in np.unique(requests.instrument, return_index=True)
     )
@@ -344,17 +203,8 @@ def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationP
         np.tile(SAMPLE_KEYS, len(numbers)),
         np.full(len(numbers) * keys, SAMPLE_VELOCITY),
     )
-    notes = _concatenate_notes(list(generator(samples)))
+    notes = concatenate(list(generator(samples)))
     return [notes[first : first + keys] for first in range(0, len(notes), keys)]
-
-
-def _concatenate_notes(parts: Sequence[Notes]) -> Notes:
-    return Notes(
-        **{
-            part.name: np.concatenate([getattr(each, part.name) for each in parts])
-            for part in fields(Notes)
-        }
-    )
 
 
 def _figures(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,11 +137,17 @@ class NoteMeasurements:
             raise EarsError(f"is damaged ({error})", path=path, remedy="remove it") from error
 
 
-def concatenate(parts: Sequence[NoteMeasurements]) -> NoteMeasurements:
-    """Join the measurements of several sets of notes."""
-    names = [part.name for part in fields(NoteMeasurements)]
-    return NoteMeasurements(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+NoteSet = TypeVar("NoteSet", Notes, NoteMeasurements)
+
+
+def concatenate(parts: Sequence[NoteSet]) -> NoteSet:
+    """Join several sets of notes, or the measurements of several sets."""
+    kind = type(parts[0])
+    return kind(
+        **{
+            column.name: np.concatenate([getattr(part, column.name) for part in parts])
+            for column in fields(kind)
+        }
     )
 
 

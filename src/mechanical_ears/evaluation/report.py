@@ -20,7 +20,6 @@ from mechanical_ears.evaluation.imagination import (
     SETS,
     Evaluation,
     Figures,
-    RealNotes,
 )
 from mechanical_ears.evaluation.measurements import Notes
 from mechanical_ears.evaluation.plots import (
@@ -28,6 +27,7 @@ from mechanical_ears.evaluation.plots import (
     plot_families,
     plot_instruments,
 )
+from mechanical_ears.evaluation.real_notes import RealNotes
 from mechanical_ears.files import make_folder, write_json, write_text
 from mechanical_ears.pictures import save_figure
 
