@@ -1,9 +1,9 @@
-"""How quickly the explore page gets its map, its notes and its morphs.
+"""Response times of the explore server: map, notes and morphs.
 
     python benchmarks/explore.py [--seconds 20]
 
-The real command is started as users start it; players are connections of one light client on the
-same machine. Every note is one that nobody asked for before, unless it says "cached".
+The server is started by the real command; players are connections of one light client on the same
+machine. Every note is requested for the first time, unless the row says "cached".
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from harness import markdown_table, write_section
 
 COMMAND = "python benchmarks/explore.py"
 PLAYERS = 8
-PACE = 5.0  # notes a second of a player who does not play flat out
+NOTES_PER_SECOND = 5.0  # of a player at a limited rate
 KEYS = range(36, 97)
-LAYERS = (40, 80, 120)  # MIDI velocities that the page asks for
+LAYERS = (40, 80, 120)  # MIDI velocities that the page requests
 SEED = 3
 MORPHS = 40
 STARTS = 3
@@ -39,17 +39,17 @@ STARTS = 3
 
 @dataclass
 class Player:
-    """One connection that is kept open.
+    """One open connection.
 
     Attributes:
         host: of the server.
         port: of the server.
-        took: s, of each request.
+        durations: s, of each request.
     """
 
     host: str
     port: int
-    took: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
 
     async def __aenter__(self) -> Player:
         self._reader, self._writer = await asyncio.open_connection(self.host, self.port)
@@ -58,8 +58,8 @@ class Player:
     async def __aexit__(self, *exception: object) -> None:
         self._writer.close()
 
-    async def ask(self, path: str, body: object = None, method: str = "") -> bytes:
-        """GET, or POST JSON, if no other method is given; the answer's body."""
+    async def request(self, path: str, body: object = None, method: str = "") -> bytes:
+        """Send a request (by default GET, or POST with a body) and return the response's body."""
         data = b"" if body is None else json.dumps(body).encode()
         start = time.perf_counter()
         self._writer.write(
@@ -71,26 +71,26 @@ class Player:
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head.split(b" ", 2)[1])
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        answer = await self._reader.readexactly(length)
-        self.took.append(time.perf_counter() - start)
+        response = await self._reader.readexactly(length)
+        self.durations.append(time.perf_counter() - start)
         if status not in (200, 202):
-            raise RuntimeError(f"{path}: {status} {answer[:200]!r}")
-        return answer
+            raise RuntimeError(f"{path}: {status} {response[:200]!r}")
+        return response
 
 
-class Started:
-    """A server that was started anew.
+class StartedServer:
+    """A server that has just been started.
 
     Attributes:
-        host: of it.
-        port: of it.
-        seconds: from its start until it told its address.
+        host: of its address.
+        port: of its address.
+        seconds: s from its start until it printed its address.
     """
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> StartedServer:
         self._data = tempfile.TemporaryDirectory()
         command = [sys.executable, "-m", "mechanical_ears.cli", "explore", "--no-browser"]
-        self.begun = time.perf_counter()
+        self.started = time.perf_counter()
         self._process = subprocess.Popen(
             [*command, "--port", "0", "--data", self._data.name],
             stdout=subprocess.PIPE,
@@ -99,7 +99,7 @@ class Started:
         )
         assert self._process.stdout is not None
         address = urlsplit(self._process.stdout.readline().split()[2])
-        self.seconds = time.perf_counter() - self.begun
+        self.seconds = time.perf_counter() - self.started
         self.host, self.port = address.hostname or "", address.port or 0
         return self
 
@@ -109,48 +109,50 @@ class Started:
         self._data.cleanup()
 
     def cpu(self) -> tuple[float, float]:
-        """CPU time that the server has used, and its workers, s."""
-        own = Path(f"/proc/{self._process.pid}")
-        children = {pid for each in own.glob("task/*/children") for pid in each.read_text().split()}
-        return _cpu(own), sum(_cpu(Path(f"/proc/{pid}")) for pid in children)
+        """CPU time of the server and of its workers, s."""
+        main = Path(f"/proc/{self._process.pid}")
+        children = {
+            pid for each in main.glob("task/*/children") for pid in each.read_text().split()
+        }
+        return _cpu(main), sum(_cpu(Path(f"/proc/{pid}")) for pid in children)
 
     def player(self) -> Player:
-        """Another connection."""
+        """A new connection."""
         return Player(self.host, self.port)
 
 
 def _cpu(process: Path) -> float:
-    told = (process / "stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def notes_of(ids: list[str]) -> Iterator[str]:
-    """Paths of notes, none twice, instruments and keys in no order."""
-    chance = random.Random(SEED)
-    every = list(itertools.product(ids, KEYS, LAYERS))
-    for name, key, layer in chance.sample(every, len(every)):
-        yield f"/api/instruments/{name}/notes/{key}/{layer}"
+def note_paths(ids: list[str]) -> Iterator[str]:
+    """Paths of notes in random order, each once."""
+    rng = random.Random(SEED)
+    notes = list(itertools.product(ids, KEYS, LAYERS))
+    for id, key, layer in rng.sample(notes, len(notes)):
+        yield f"/api/instruments/{id}/notes/{key}/{layer}"
 
 
-async def starts() -> tuple[float, float, float]:
-    """Seconds from the start to the address, the map, and the first note; medians."""
-    figures = []
+async def start_times() -> tuple[float, float, float]:
+    """Median seconds from the start to the address, the map, and the first note."""
+    times = []
     for _ in range(STARTS):
-        with Started() as server:
+        with StartedServer() as server:
             async with server.player() as player:
-                await player.ask("/")
-                space = json.loads(await player.ask("/api/space"))
-                mapped = time.perf_counter() - server.begun
-                await player.ask(f"/api/instruments/{space['id'][0]}/notes/60/80")
-                figures.append((server.seconds, mapped, time.perf_counter() - server.begun))
-    address, mapped, first = (statistics.median(each) for each in zip(*figures, strict=True))
-    return address, mapped, first
+                await player.request("/")
+                space = json.loads(await player.request("/api/space"))
+                map_time = time.perf_counter() - server.started
+                await player.request(f"/api/instruments/{space['id'][0]}/notes/60/80")
+                times.append((server.seconds, map_time, time.perf_counter() - server.started))
+    address, map_time, note = (statistics.median(each) for each in zip(*times, strict=True))
+    return address, map_time, note
 
 
-async def flat_out(
-    server: Started, paths: Iterator[str], count: int, seconds: float
+async def at_full_rate(
+    server: StartedServer, paths: Iterator[str], count: int, seconds: float
 ) -> list[float]:
-    """Players who ask for the next note as soon as they have one; s of each note."""
+    """Seconds of each note for players who request the next note as soon as they have one."""
     end = time.perf_counter() + seconds
 
     async def play(player: Player) -> None:
@@ -158,105 +160,111 @@ async def flat_out(
             for path in paths:
                 if time.perf_counter() > end:
                     return
-                await player.ask(path)
+                await player.request(path)
 
-    return await _played(server, count, play)
+    return await _run_players(server, count, play)
 
 
-async def paced(server: Started, paths: Iterator[str], count: int, seconds: float) -> list[float]:
-    """Players who play some notes a second, each in a time of its own; s of each note."""
-    chance = random.Random(SEED)
+async def at_limited_rate(
+    server: StartedServer, paths: Iterator[str], count: int, seconds: float
+) -> list[float]:
+    """Seconds of each note for players who request some notes a second, out of step."""
+    rng = random.Random(SEED)
 
     async def play(player: Player) -> None:
         async with player:
-            await asyncio.sleep(chance.random() / PACE)
-            begun = time.perf_counter()
-            for number in range(round(seconds * PACE)):
-                await asyncio.sleep(max(0.0, begun + number / PACE - time.perf_counter()))
-                await player.ask(next(paths))
+            await asyncio.sleep(rng.random() / NOTES_PER_SECOND)
+            start = time.perf_counter()
+            for number in range(round(seconds * NOTES_PER_SECOND)):
+                await asyncio.sleep(
+                    max(0.0, start + number / NOTES_PER_SECOND - time.perf_counter())
+                )
+                await player.request(next(paths))
 
-    return await _played(server, count, play)
+    return await _run_players(server, count, play)
 
 
-async def _played(
-    server: Started, count: int, play: Callable[[Player], Awaitable[None]]
+async def _run_players(
+    server: StartedServer, count: int, play: Callable[[Player], Awaitable[None]]
 ) -> list[float]:
     players = [server.player() for _ in range(count)]
     await asyncio.gather(*map(play, players))
-    return [took for player in players for took in player.took]
+    return [duration for player in players for duration in player.durations]
 
 
-async def morphs(server: Started, ids: list[str]) -> tuple[list[float], list[float]]:
-    """Seconds until a blend of two is open, and until its first note is there."""
-    chance = random.Random(SEED)
-    opened, sounding = [], []
+async def morphs(server: StartedServer, ids: list[str]) -> tuple[list[float], list[float]]:
+    """Seconds until a blend of two is open, and until its first note is rendered."""
+    rng = random.Random(SEED)
+    open_times, note_times = [], []
     async with server.player() as player:
         for _ in range(MORPHS):
-            pair, weight = chance.sample(ids, 2), chance.uniform(0.1, 0.9)
+            pair, weight = rng.sample(ids, 2), rng.uniform(0.1, 0.9)
             blend = [{"id": pair[0], "weight": weight}, {"id": pair[1], "weight": 1 - weight}]
             start = time.perf_counter()
-            made = json.loads(await player.ask("/api/instruments", {"blend": blend}))
-            opened.append(time.perf_counter() - start)
-            await player.ask(f"/api/instruments/{made['id']}/notes/60/80")
-            sounding.append(time.perf_counter() - start)
-    return opened, sounding
+            instrument = json.loads(await player.request("/api/instruments", {"blend": blend}))
+            open_times.append(time.perf_counter() - start)
+            await player.request(f"/api/instruments/{instrument['id']}/notes/60/80")
+            note_times.append(time.perf_counter() - start)
+    return open_times, note_times
 
 
-def row(what: str, took: list[float], seconds: float | None = None) -> list[object]:
+def row(title: str, durations: list[float], seconds: float | None = None) -> list[object]:
     """A row of the table."""
-    rate = "–" if seconds is None else f"{len(took) / seconds:.0f}"
-    p50, p95 = (1000 * each for each in (statistics.median(took), quantile(took, 0.95)))
-    return [what, len(took), rate, f"{p50:.0f}", f"{p95:.0f}", f"{1000 * max(took):.0f}"]
+    count = len(durations)
+    rate = "–" if seconds is None else f"{count / seconds:.0f}"
+    p50, p95 = (1000 * each for each in (statistics.median(durations), quantile(durations, 0.95)))
+    return [title, count, rate, f"{p50:.0f}", f"{p95:.0f}", f"{1000 * max(durations):.0f}"]
 
 
-def quantile(values: list[float], share: float) -> float:
-    """The value that so great a share does not pass."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def quantile(values: list[float], fraction: float) -> float:
+    """The smallest value that at most this fraction of the values is below."""
+    return sorted(values)[min(len(values) - 1, int(fraction * len(values)))]
 
 
 async def measure(seconds: float) -> str:
-    """All of it; the section's text."""
+    """Run all measurements and return the section's text."""
     load = os.getloadavg()[0]
-    address, mapped, first = await starts()
-    with Started() as server:
+    address_time, map_time, note_time = await start_times()
+    with StartedServer() as server:
         async with server.player() as player:
-            ids = json.loads(await player.ask("/api/space"))["id"]
-            paths = notes_of(ids)
+            ids = json.loads(await player.request("/api/space"))["id"]
+            paths = note_paths(ids)
             for _ in range(20):
-                await player.ask(next(paths))  # all workers are there
-        one = await flat_out(server, paths, 1, seconds / 2)
-        used = server.cpu()
-        many = await flat_out(server, paths, PLAYERS, seconds)
-        own, workers = (
-            1000 * (after - before) / len(many)
-            for before, after in zip(used, server.cpu(), strict=True)
+                await player.request(next(paths))  # until all workers have started
+        one_player = await at_full_rate(server, paths, 1, seconds / 2)
+        cpu_before = server.cpu()
+        many_players = await at_full_rate(server, paths, PLAYERS, seconds)
+        server_ms, workers_ms = (
+            1000 * (after - before) / len(many_players)
+            for before, after in zip(cpu_before, server.cpu(), strict=True)
         )
-        slower = await paced(server, paths, PLAYERS, seconds)
+        limited = await at_limited_rate(server, paths, PLAYERS, seconds)
         async with server.player() as player:
-            wish = {"id": ids[0], "format": "sf2", "every": 1, "layers": 8, "seconds": 10}
-            job = json.loads(await player.ask("/api/exports", wish))["job"]
-        beside = await paced(server, paths, PLAYERS, seconds)
+            options = {"id": ids[0], "format": "sf2", "every": 1, "layers": 8, "seconds": 10}
+            job = json.loads(await player.request("/api/exports", options))["job"]
+        during_export = await at_limited_rate(server, paths, PLAYERS, seconds)
         async with server.player() as player:
-            state = json.loads(await player.ask(f"/api/exports/{job}"))["state"]
-            await player.ask(f"/api/exports/{job}", method="DELETE")
+            state = json.loads(await player.request(f"/api/exports/{job}"))["state"]
+            await player.request(f"/api/exports/{job}", method="DELETE")
             if state != "running":
-                raise RuntimeError(f"the export is {state}, not beside the notes")
-        again = notes_of(ids)
-        for _ in range(20 + len(one) + len(many) + len(slower) + len(beside) - 200):
-            next(again)
-        cached = await flat_out(server, itertools.islice(again, 190), 1, 0.25)
-        opened, sounding = await morphs(server, ids)
+                raise RuntimeError(f"the export is {state}, not running during the notes")
+        same_paths = note_paths(ids)
+        requested = 20 + len(one_player) + len(many_players) + len(limited) + len(during_export)
+        for _ in range(requested - 200):  # the last 200 notes are cached
+            next(same_paths)
+        cached = await at_full_rate(server, itertools.islice(same_paths, 190), 1, 0.25)
+        open_times, note_times = await morphs(server, ids)
     header = ["", "requests", "a second", "p50 ms", "p95 ms", "longest ms"]
     table = markdown_table(
         header,
         [
-            row("one player, flat out", one, seconds / 2),
-            row(f"{PLAYERS} players, flat out", many, seconds),
-            row(f"{PLAYERS} players, {PACE:g} notes a second each", slower, seconds),
-            row("the same beside a long export", beside, seconds),
+            row("one player at full rate", one_player, seconds / 2),
+            row(f"{PLAYERS} players at full rate", many_players, seconds),
+            row(f"{PLAYERS} players, {NOTES_PER_SECOND:g} notes a second each", limited, seconds),
+            row("the same during a long export", during_export, seconds),
             row("a cached note", cached),
-            row("a morph of two is open", opened),
-            row("a morph of two and its first note", sounding),
+            row("opening a morph of two", open_times),
+            row("opening a morph of two and its first note", note_times),
         ],
     )
     return (
@@ -264,10 +272,10 @@ async def measure(seconds: float) -> str:
         f"cores with other work (load {load:.1f} before, {os.getloadavg()[0]:.1f} after). "
         f"{len(ids):,} instruments on the map, keys {KEYS[0]}–{KEYS[-1]}, velocities "
         f"{', '.join(map(str, LAYERS))}.\n\n{table}\n\n"
-        f"CPU time of a note, flat out: {workers:.1f} ms in the workers, {own:.1f} ms in the "
-        f"server: {1000 / (workers + own):.0f} notes a second for each core they have.\n\n"
-        f"From the start of the command (median of {STARTS}): {address:.1f} s to its address, "
-        f"{mapped:.1f} s until page and map are there, {first:.1f} s until the first note."
+        f"CPU time of a note at full rate: {workers_ms:.1f} ms in the workers, {server_ms:.1f} ms "
+        f"in the server: {1000 / (workers_ms + server_ms):.0f} notes a second per core.\n\n"
+        f"From the start of the command (median of {STARTS}): {address_time:.1f} s to its address, "
+        f"{map_time:.1f} s to the page and the map, {note_time:.1f} s to the first note."
     )
 
 

@@ -1,15 +1,15 @@
-"""The page of `ears explore` as a person meets it: its pictures, and how fast it answers.
+"""The page of `ears explore`: screenshots for the documentation, and how fast it responds.
 
     python benchmarks/explore_page.py [--pictures-only]
 
-Starts the server on data of its own, opens the page in Chromium without a graphics card, and
+Starts the server with an empty data folder, opens the page in Chromium without a graphics card, and
 
 - takes docs/pictures/explore-{wide,dark,narrow}.png,
-- measures from the address to the first sound: the page is opened and a key pressed as soon as an
-  instrument is in hand,
-- from a key to its sound, the note being there. Chromium without an audio device needs most of that
-  for itself: the same is measured for a bare constant source on a blank page, as the floor,
-- the frames of the map at 10,000 points, zoomed and dragged without a pause.
+- measures the time from entering the address to the first sound: a key is pressed as soon as an
+  instrument is selected,
+- the time from a key to its sound, when its note is loaded. Chromium without an audio device needs
+  most of that itself: a constant source on a blank page is measured as the lower limit,
+- the frames of the map with 10,000 points, while it is zoomed and dragged without a pause.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from harness import ROOT, markdown_table, write_section
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
 PICTURES = ROOT / "docs" / "pictures"
-STARTS = 5  # times that the page is opened
-KEYS = 20  # times that a key is struck
-FRAMES = 150
+STARTS = 5  # measurements of a start
+KEYS = 20  # measurements of a key
+FRAMES = 150  # measured for each gesture
 POINTS = 10_000
-PICTURE_SEED = 11  # of what the page draws by lot, in the pictures
+PICTURE_SEED = 11  # of the page's random choices, in the pictures
 
 SEEDED = f"""
 let state = {PICTURE_SEED};
@@ -46,14 +46,14 @@ Math.random = () => (state = (state * 48271) % 2147483647) / 2147483647;
 
 FIRST_SOUND = """
 async () => {
-  const heard = () => {
+  const isSounding = () => {
     const { analyser } = globalThis.mechanicalEars?.engine ?? {};
     if (!analyser) return false;
     const audio = new Float32Array(1024);
     analyser.getFloatTimeDomainData(audio);
     return audio.some((sample) => Math.abs(sample) > 1e-3);
   };
-  while (!heard()) await new Promise((resolve) => setTimeout(resolve, 2));
+  while (!isSounding()) await new Promise((resolve) => setTimeout(resolve, 2));
   return performance.now();  // ms since the address was entered
 }
 """
@@ -63,26 +63,26 @@ async (keys) => {
   const { engine, voices } = mechanicalEars;
   const audio = new Float32Array(256);
   const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  const handled = [], heard = [];
+  const handled = [], audible = [];
   for (let i = 0; i < keys; i++) {
-    const struck = performance.now();
+    const start = performance.now();
     dispatchEvent(new KeyboardEvent("keydown", { code: "KeyQ" }));
-    handled.push(performance.now() - struck);
+    handled.push(performance.now() - start);
     for (;;) {
       engine.analyser.getFloatTimeDomainData(audio);
       if (audio.some((sample) => Math.abs(sample) > 1e-4)) break;
       await rest(0);
     }
-    heard.push(performance.now() - struck);
+    audible.push(performance.now() - start);
     dispatchEvent(new KeyboardEvent("keyup", { code: "KeyQ" }));
     voices.silence();
     await rest(600);
   }
-  return { handled, heard, latency: 1000 * engine.latency };
+  return { handled, audible, latency: 1000 * engine.latency };
 }
 """
 
-FLOOR = """
+MINIMUM = """
 async (keys) => {
   const context = new AudioContext({ latencyHint: "interactive" });
   await context.resume();
@@ -91,27 +91,27 @@ async (keys) => {
   const audio = new Float32Array(256);
   const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   await rest(1000);
-  const heard = [];
+  const audible = [];
   for (let i = 0; i < keys; i++) {
     const source = new ConstantSourceNode(context);
     source.connect(analyser);
-    const struck = performance.now();
+    const start = performance.now();
     source.start();
     for (;;) {
       analyser.getFloatTimeDomainData(audio);
       if (audio.some((sample) => Math.abs(sample) > 1e-4)) break;
       await rest(0);
     }
-    heard.push(performance.now() - struck);
+    audible.push(performance.now() - start);
     source.stop();
     source.disconnect();
     await rest(300);
   }
-  return heard;
+  return audible;
 }
 """
 
-CROWD = """
+MANY_POINTS = """
 (points) => {
   const { map, space } = mechanicalEars;
   const from = [...Array(points).keys()].map((i) => i % space.id.length);
@@ -126,7 +126,7 @@ CROWD = """
 """
 
 FRAMES_SCRIPT = """
-async ([what, count]) => {
+async ([gesture, count]) => {
   const { map } = mechanicalEars;
   const { view } = map;
   const frames = [], work = [];
@@ -135,11 +135,11 @@ async ([what, count]) => {
     const now = await new Promise(requestAnimationFrame);
     frames.push(now - last);
     last = now;
-    const begin = performance.now();
-    if (what === "zoom") view.zoomAt(i < count / 2 ? 1.04 : 1 / 1.04, 400, 250);
+    const start = performance.now();
+    if (gesture === "zooming") view.zoomAt(i < count / 2 ? 1.04 : 1 / 1.04, 400, 250);
     else view.pan(i % 40 < 20 ? 12 : -12, 5 * Math.sin(i / 5));
     map.drawNow();
-    work.push(performance.now() - begin);
+    work.push(performance.now() - start);
   }
   view.zoom = 1;
   view.centre(0, 0);
@@ -151,7 +151,7 @@ async ([what, count]) => {
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The server's address."""
+    """Run a server and yield its address."""
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "mechanical_ears.cli", "explore", "--no-browser"]
         process = subprocess.Popen(
@@ -171,46 +171,46 @@ def server() -> Iterator[str]:
             process.wait(30)
 
 
-def in_hand(page: Page) -> None:
-    """Wait until an instrument is in hand."""
+def wait_for_start(page: Page) -> None:
+    """Wait until an instrument is selected."""
     page.wait_for_selector("#loading", state="hidden", timeout=120_000)
     page.wait_for_selector("#about svg", state="attached")
 
 
-def until(page: Page, script: str) -> None:
+def wait_until(page: Page, script: str) -> None:
     """Wait until an expression is true."""
     while not page.evaluate(script):
         page.wait_for_timeout(20)
 
 
-def middle(values: list[float]) -> str:
+def summarise(values: list[float]) -> str:
     """Median and 95th percentile, ms."""
     return f"{statistics.median(values):.0f} ({statistics.quantiles(values, n=20)[18]:.0f})"
 
 
-def first_sound(browser: Browser, url: str) -> list[float]:
-    """From the address to the first sound, ms."""
+def measure_first_sound(browser: Browser, url: str) -> list[float]:
+    """Times from entering the address to the first sound, ms."""
     times = []
     for _ in range(STARTS):
         page = browser.new_page()
         page.goto(url)
-        in_hand(page)
+        wait_for_start(page)
         page.keyboard.down("KeyQ")
         times.append(page.evaluate(FIRST_SOUND))
         page.close()
     return times
 
 
-def key_to_sound(browser: Browser, url: str) -> dict[str, Any]:
-    """From a key to its sound, ms: in the handler, until heard, and the floor."""
+def measure_keys(browser: Browser, url: str) -> dict[str, Any]:
+    """Times from a key: until handled, until audible, and the lower limit, ms."""
     page = browser.new_page()
     page.goto(url)
-    in_hand(page)
+    wait_for_start(page)
     page.click("#turn-on-sound")
     page.evaluate("mechanicalEars.session.open({ seed: 8, family: 'bass' })")
-    until(page, "mechanicalEars.session.instrument.name === 'bass-8'")
+    wait_until(page, "mechanicalEars.session.instrument.name === 'bass-8'")
     for velocity in (80, 120):
-        there = f"mechanicalEars.notes.get(mechanicalEars.session.instrument.id, 60, {velocity})"
+        note = f"mechanicalEars.notes.get(mechanicalEars.session.instrument.id, 60, {velocity})"
         page.evaluate(
             """(velocity) => {
               const { notes, session } = mechanicalEars;
@@ -218,33 +218,36 @@ def key_to_sound(browser: Browser, url: str) -> dict[str, Any]:
             }""",
             velocity,
         )
-        until(page, f"Boolean({there})")
+        wait_until(page, f"Boolean({note})")
     page.wait_for_timeout(3000)
-    told: dict[str, Any] = page.evaluate(KEY_TO_SOUND, KEYS)
+    times: dict[str, Any] = page.evaluate(KEY_TO_SOUND, KEYS)
     page.close()
     blank = browser.new_page()
     blank.goto(f"{url}/static/icon.svg")
-    told["floor"] = blank.evaluate(FLOOR, KEYS)
+    times["minimum"] = blank.evaluate(MINIMUM, KEYS)
     blank.close()
-    return told
+    return times
 
 
-def frames(browser: Browser, url: str) -> dict[str, dict[str, list[float]]]:
-    """Frame times of the map with many points, ms."""
+def measure_frames(browser: Browser, url: str) -> dict[str, dict[str, list[float]]]:
+    """Frame times of the map with many points, ms, by gesture."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(url)
-    in_hand(page)
+    wait_for_start(page)
     page.wait_for_timeout(3000)
-    page.evaluate(CROWD, POINTS)
-    told = {what: page.evaluate(FRAMES_SCRIPT, [what, FRAMES]) for what in ("drag", "zoom")}
+    page.evaluate(MANY_POINTS, POINTS)
+    times = {
+        gesture: page.evaluate(FRAMES_SCRIPT, [gesture, FRAMES])
+        for gesture in ("dragging", "zooming")
+    }
     page.close()
-    return told
+    return times
 
 
-def wander(page: Page, keys: list[str]) -> None:
-    """A short walk that leaves a trail, and a chord that sounds."""
+def explore(page: Page, keys: list[str]) -> None:
+    """Select and morph some instruments, and hold a chord."""
     page.click("#turn-on-sound")
-    places: list[list[float]] = page.evaluate(
+    positions: list[list[float]] = page.evaluate(
         """() => {
           const box = document.getElementById("map").getBoundingClientRect();
           const { index } = mechanicalEars.map;
@@ -254,11 +257,11 @@ def wander(page: Page, keys: list[str]) -> None:
           return [0.05, 0.42, 0.71].map(pick).map(([x, y]) => [x + box.left, y + box.top]);
         }"""
     )
-    for x, y in places[:2]:
+    for x, y in positions[:2]:
         page.mouse.click(x, y)
         page.wait_for_timeout(1500)
-    x, y = places[2]
-    at = page.evaluate(
+    x, y = positions[2]
+    selected = page.evaluate(
         """() => {
           const box = document.getElementById("map").getBoundingClientRect();
           const { view, scene } = mechanicalEars.map;
@@ -266,7 +269,7 @@ def wander(page: Page, keys: list[str]) -> None:
           return [x + box.left, y + box.top];
         }"""
     )
-    page.mouse.move(*at)
+    page.mouse.move(*selected)
     page.mouse.down()
     page.mouse.move(x, y, steps=6)
     page.mouse.up()
@@ -278,15 +281,15 @@ def wander(page: Page, keys: list[str]) -> None:
     page.wait_for_timeout(700)
 
 
-def pictures(browser: Browser, url: str) -> None:
-    """Wide, dark, and on a phone."""
+def take_pictures(browser: Browser, url: str) -> None:
+    """Take the screenshots: wide, dark, and on a phone."""
     for name, scheme in (("wide", "light"), ("dark", "dark")):
         context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
         page = context.new_page()
         page.add_init_script(SEEDED)
         page.goto(url)
-        in_hand(page)
-        wander(page, ["KeyQ", "KeyE", "KeyT"])
+        wait_for_start(page)
+        explore(page, ["KeyQ", "KeyE", "KeyT"])
         if name == "dark":
             page.click("#tab-analysis")
             page.wait_for_selector(".card table")
@@ -303,7 +306,7 @@ def pictures(browser: Browser, url: str) -> None:
     page = phone.new_page()
     page.add_init_script(SEEDED)
     page.goto(url)
-    in_hand(page)
+    wait_for_start(page)
     page.locator("#turn-on-sound").tap()
     page.wait_for_timeout(2500)
     page.keyboard.down("KeyX")
@@ -317,49 +320,49 @@ def pictures(browser: Browser, url: str) -> None:
             picture.convert("RGB").save(path, optimize=True)
 
 
-def report(starts: list[float], keys: dict[str, Any], drawn: dict[str, Any], version: str) -> None:
-    """Write the section."""
+def report(starts: list[float], keys: dict[str, Any], frames: dict[str, Any], version: str) -> None:
+    """Write the section of the documentation."""
     rows = [
-        ["from the address to the first sound of a key", middle(starts)],
+        ["from entering the address to the first sound of a key", summarise(starts)],
         [
-            "a key's handler, until its note is on the audio clock",
+            "a key's handler, until its note is scheduled",
             f"{statistics.median(keys['handled']):.1f}",
         ],
-        ["from the key until the analyser sees it", middle(keys["heard"])],
-        ["the same for a bare constant source on a blank page", middle(keys["floor"])],
+        ["from the key to the analyser", summarise(keys["audible"])],
+        ["the same for a constant source on a blank page", summarise(keys["minimum"])],
         *(
-            [f"a frame of the map, {POINTS:,} points, {what}", middle(told["frames"])]
-            for what, told in drawn.items()
+            [f"a frame of the map, {POINTS:,} points, {gesture}", summarise(times["frames"])]
+            for gesture, times in frames.items()
         ),
         *(
-            [f"… of which our own drawing, {what}", middle(told["work"])]
-            for what, told in drawn.items()
+            [f"… of that our drawing, {gesture}", summarise(times["work"])]
+            for gesture, times in frames.items()
         ),
     ]
     load = os.getloadavg()[0]
     body = (
         f"Chromium {version}, headless, without a graphics card and without an audio device, "
         f"1440 × 900; the machine's load was {load:.1f} on its cores. Median (95th percentile). "
-        f"The browser itself tells of {keys['latency']:.0f} ms from the audio clock to the "
+        f"The browser reports {keys['latency']:.0f} ms from the audio clock to the "
         "loudspeaker.\n\n" + markdown_table(["", "ms"], rows)
     )
     write_section("explore-page", "The explore page", "python benchmarks/explore_page.py", body)
 
 
 def main() -> None:
-    """Take the pictures, measure, write."""
+    """Take the pictures, measure, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures-only", action="store_true")
     options = parser.parse_args()
     with server() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        pictures(browser, url)
+        take_pictures(browser, url)
         if options.pictures_only:
             return
-        starts = first_sound(browser, url)
-        keys = key_to_sound(browser, url)
-        drawn = frames(browser, url)
-        report(starts, keys, drawn, browser.version)
+        starts = measure_first_sound(browser, url)
+        keys = measure_keys(browser, url)
+        frames = measure_frames(browser, url)
+        report(starts, keys, frames, browser.version)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ export class Pad {
     footer.className = "pad-footer";
     const hint = document.createElement("p");
     hint.className = "muted";
-    hint.textContent = "Click a corner to put the selected instrument there.";
+    hint.textContent = "Click a corner to replace it.";
     this.shuffle = document.createElement("button");
     this.shuffle.className = "button";
     this.shuffle.textContent = "New corners";
