@@ -28,6 +28,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,48 +45,28 @@ FRAME_BYTES = 2  # bytes of one 16-bit frame
 _CHANNEL = re.compile(r"[\s_(\[.-]*\b[LR]\b[)\]]?\s*$")
 _PUNCTUATION = re.compile(r"[^a-z0-9#]")
 
-_BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
-_GENERATOR = np.dtype([("number", "<u2"), ("amount", "<u2")])
-_MODULATOR = np.dtype(
-    [
-        ("source", "<u2"),
-        ("destination", "<u2"),
-        ("amount", "<i2"),
-        ("amount_source", "<u2"),
-        ("transform", "<u2"),
-    ]
+
+def _layout(fields: str) -> np.dtype[np.void]:
+    """Layout of a record from its fields, ``name:type`` each."""
+    return np.dtype([tuple(field.split(":")) for field in fields.split()])
+
+
+_BAG = _layout("generator:<u2 modulator:<u2")
+_GENERATOR = _layout("number:<u2 amount:<u2")
+_MODULATOR = _layout("source:<u2 destination:<u2 amount:<i2 amount_source:<u2 transform:<u2")
+_PRESET = _layout("name:S20 program:<u2 bank:<u2 bag:<u2 library:<u4 genre:<u4 morphology:<u4")
+_SAMPLE = _layout(
+    "name:S20 start:<u4 end:<u4 loop_start:<u4 loop_end:<u4 sample_rate:<u4 root:u1 correction:i1 "
+    "link:<u2 type:<u2"
 )
 _TABLES = {
-    "phdr": np.dtype(
-        [
-            ("name", "S20"),
-            ("program", "<u2"),
-            ("bank", "<u2"),
-            ("bag", "<u2"),
-            ("library", "<u4"),
-            ("genre", "<u4"),
-            ("morphology", "<u4"),
-        ]
-    ),
+    "phdr": _PRESET,
     "pbag": _BAG,
     "pgen": _GENERATOR,
-    "inst": np.dtype([("name", "S20"), ("bag", "<u2")]),
+    "inst": _layout("name:S20 bag:<u2"),
     "ibag": _BAG,
     "igen": _GENERATOR,
-    "shdr": np.dtype(
-        [
-            ("name", "S20"),
-            ("start", "<u4"),
-            ("end", "<u4"),
-            ("loop_start", "<u4"),
-            ("loop_end", "<u4"),
-            ("sample_rate", "<u4"),
-            ("root", "u1"),
-            ("correction", "i1"),
-            ("link", "<u2"),
-            ("type", "<u2"),
-        ]
-    ),
+    "shdr": _SAMPLE,
 }
 
 
@@ -169,6 +150,18 @@ class Sample:
         return _PUNCTUATION.sub("", _CHANNEL.sub("", self.name).lower())
 
 
+class Zone(NamedTuple):
+    """A zone of a preset or of an instrument.
+
+    Attributes:
+        amounts: unsigned amounts by generator number.
+        bag: index of its record in the table ``pbag`` or ``ibag``.
+    """
+
+    amounts: dict[int, int]
+    bag: int
+
+
 class SoundFontFile:
     """A SoundFont 2 or 3 file, opened for reading.
 
@@ -179,6 +172,8 @@ class SoundFontFile:
         info: texts of the INFO list by chunk name (``{"INAM": "Fluid R3 GM", …}``).
         presets: sorted by bank and program.
         samples: in the order of the file.
+        preset_zones: zones of each preset, in the order of the file.
+        instrument_zones: zones of each instrument, in the order of the file.
         tables: tables of the pdta list by chunk name, each with its terminal record.
 
     Raises:
@@ -188,6 +183,8 @@ class SoundFontFile:
     info: dict[str, str]
     presets: tuple[Preset, ...]
     samples: tuple[Sample, ...]
+    preset_zones: list[list[Zone]]
+    instrument_zones: list[list[Zone]]
     tables: dict[str, NDArray[np.void]]
 
     def __init__(self, path: str | Path) -> None:
@@ -202,7 +199,9 @@ class SoundFontFile:
         }
         self.tables = {name: self._read_table(name) for name in _TABLES}
         self.samples = self._read_samples(self.tables["shdr"], chunks.get("sdtasmpl", (0, 0)))
-        self.presets = self._read_presets(self.tables)
+        self.instrument_zones = self._read_zones("inst", "ibag", "igen")
+        self.preset_zones = self._read_zones("phdr", "pbag", "pgen")
+        self.presets = self._read_presets()
 
     def sample_data(self, sample: int) -> memoryview:
         """Data of a sample as in the file: 16-bit frames, or an Ogg Vorbis stream."""
@@ -306,24 +305,22 @@ class SoundFontFile:
             )
         return tuple(samples)
 
-    def _read_presets(self, tables: dict[str, NDArray[np.void]]) -> tuple[Preset, ...]:
+    def _read_presets(self) -> tuple[Preset, ...]:
         instruments = [
             [
                 Region(sample, keys, velocities)
-                for sample, keys, velocities in zones
+                for sample, keys, velocities in self._references(
+                    zones, Generator.SAMPLE_ID, self.samples
+                )
                 if self.samples[sample].length > 0
             ]
-            for zones in self._read_zones(
-                tables["inst"], tables["ibag"], tables["igen"], Generator.SAMPLE_ID, self.samples
-            )
+            for zones in self.instrument_zones
         ]
         presets = []
-        outer = self._read_zones(
-            tables["phdr"], tables["pbag"], tables["pgen"], Generator.INSTRUMENT, instruments
-        )
-        for header, zones in zip(tables["phdr"], outer, strict=False):
+        for header, zones in zip(self.tables["phdr"], self.preset_zones, strict=False):
             regions = []
-            for instrument, keys, velocities in zones:
+            references = self._references(zones, Generator.INSTRUMENT, instruments)
+            for instrument, keys, velocities in references:
                 for inner in instruments[instrument]:
                     common_keys = _overlap(keys, inner.keys)
                     common_velocities = _overlap(velocities, inner.velocities)
@@ -335,38 +332,41 @@ class SoundFontFile:
             )
         return tuple(sorted(presets, key=lambda preset: (preset.bank, preset.program)))
 
-    def _read_zones(
-        self,
-        owners: NDArray[np.void],
-        bags: NDArray[np.void],
-        generators: NDArray[np.void],
-        reference: Generator,
-        targets: Sequence[object],
-    ) -> Iterator[list[tuple[int, tuple[int, int], tuple[int, int]]]]:
-        """For each owner, its zones that refer to a target: index, key range, velocity range."""
-        limits = bags["generator"].tolist()
-        pairs = list(zip(generators["number"].tolist(), generators["amount"].tolist(), strict=True))
-        for first, last in itertools.pairwise(owners["bag"].tolist()):
+    def _references(
+        self, zones: Sequence[Zone], reference: Generator, targets: Sequence[object]
+    ) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
+        """Zones that refer to a sample or instrument: its index, key range, velocity range."""
+        for amounts, _ in zones:
+            if reference not in amounts:
+                continue
+            if amounts[reference] >= len(targets):
+                kind = "sample" if reference is Generator.SAMPLE_ID else "instrument"
+                raise self._error(
+                    f"a zone refers to {kind} {amounts[reference]}, but there are {len(targets)}"
+                )
+            keys, velocities = (
+                _unpack_range(amounts.get(number, FULL_RANGE))
+                for number in (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
+            )
+            yield amounts[reference], keys, velocities
+
+    def _read_zones(self, owners: str, bags: str, generators: str) -> list[list[Zone]]:
+        """Zones of each preset or instrument, from three tables."""
+        numbers, values = (self.tables[generators][name].tolist() for name in ("number", "amount"))
+        pairs = list(zip(numbers, values, strict=True))
+        limits = self.tables[bags]["generator"].tolist()
+        zones = []
+        for first, last in itertools.pairwise(self.tables[owners]["bag"].tolist()):
             if not first <= last < len(limits):
                 raise self._error("its zones are out of order", "copy or download it again")
-            zones = []
-            for begin, end in zip(limits[first:last], limits[first + 1 : last + 1], strict=True):
-                if not begin <= end < len(pairs) + 1:
-                    raise self._error("its generators are out of order")
-                zone = dict(pairs[begin:end])
-                if reference not in zone:
-                    continue
-                if zone[reference] >= len(targets):
-                    kind = "sample" if reference is Generator.SAMPLE_ID else "instrument"
-                    raise self._error(
-                        f"a zone refers to {kind} {zone[reference]}, but there are {len(targets)}"
-                    )
-                keys, velocities = (
-                    _unpack_range(zone.get(number, FULL_RANGE))
-                    for number in (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
-                )
-                zones.append((zone[reference], keys, velocities))
-            yield zones
+            if any(
+                not a <= b <= len(pairs) for a, b in itertools.pairwise(limits[first : last + 1])
+            ):
+                raise self._error("its generators are out of order")
+            zones.append(
+                [Zone(dict(pairs[limits[i] : limits[i + 1]]), i) for i in range(first, last)]
+            )
+        return zones
 
 
 def _map_file(path: Path) -> mmap.mmap:

@@ -157,21 +157,21 @@ def as_samples(
 
 def extend_zones(instrument: SampledInstrument) -> SampledInstrument:
     """The instrument with its outermost zones extended to keys 0..127 and velocities 1..127."""
-    lowest = min(zone.keys[0] for zone in instrument.zones)
-    highest = max(zone.keys[1] for zone in instrument.zones)
-    softest = min(zone.velocities[0] for zone in instrument.zones)
-    loudest = max(zone.velocities[1] for zone in instrument.zones)
-    zones = []
-    for zone in instrument.zones:
-        low, high = zone.keys
-        soft, loud = zone.velocities
-        keys = (KEY_RANGE[0] if low == lowest else low, KEY_RANGE[1] if high == highest else high)
-        velocities = (
-            min(VELOCITY_RANGE[0], loud) if soft == softest else soft,
-            VELOCITY_RANGE[1] if loud == loudest else loud,
-        )
-        zones.append(replace(zone, keys=keys, velocities=velocities))
-    return replace(instrument, zones=tuple(zones))
+    keys = _extend_ranges([zone.keys for zone in instrument.zones], KEY_RANGE)
+    velocities = _extend_ranges([zone.velocities for zone in instrument.zones], VELOCITY_RANGE)
+    zones = zip(instrument.zones, keys, velocities, strict=True)
+    return replace(
+        instrument, zones=tuple(replace(zone, keys=k, velocities=v) for zone, k, v in zones)
+    )
+
+
+def _extend_ranges(ranges: list[tuple[int, int]], limits: tuple[int, int]) -> list[tuple[int, int]]:
+    """Ranges whose lowest value is lowered, and whose highest is raised, to the limits."""
+    lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    return [
+        (min(limits[0], high) if low == lowest else low, limits[1] if high == highest else high)
+        for low, high in ranges
+    ]
 
 
 def _write_with_folder(

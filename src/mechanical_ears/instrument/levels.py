@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB
+from mechanical_ears.instrument.zones import ENVELOPE_RANGE_DB
 
 AUDIBLE_RANGE_DB: Final = 60.0  # dB below a note's loudest block, down to which it counts
 BLOCK_SECONDS: Final = 0.05  # s, of a level
@@ -21,6 +22,19 @@ RELEASE_RANGE_SECONDS: Final = (0.04, 6.0)  # s for 80 dB
 MIN_RELEASE_SHARE: Final = 1e-3  # of a note's peak; below it at its key-up it has no release
 
 
+def block_powers(audio: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
+    """Mean squares of consecutive blocks, float64 (blocks,); an incomplete last one is left out.
+
+    Args:
+        audio: float32 (samples,) or (frames, channels).
+        frames: length of a block.
+    """
+    count = len(audio) // frames
+    width = frames * math.prod(audio.shape[1:])
+    blocks = audio[: count * frames].reshape(count, width).astype(np.float64)
+    return np.asarray(np.mean(blocks**2, axis=1))
+
+
 def momentary_level(audio: NDArray[np.float32], sample_rate: int) -> float:
     """Mean square of the loudest 400 ms (the block of ITU-R BS.1770) in dB of full scale.
 
@@ -31,10 +45,8 @@ def momentary_level(audio: NDArray[np.float32], sample_rate: int) -> float:
         sample_rate: Hz.
     """
     quarter = max(1, round(LOUD_SECONDS / 4 * sample_rate))
-    missing = max(0, 4 * quarter - len(audio))
-    powers = np.mean(np.square(np.pad(audio, ((0, missing), (0, 0))), dtype=np.float64), axis=1)
-    quarters = powers[: len(powers) // quarter * quarter].reshape(-1, quarter).mean(axis=1)
-    windows = np.convolve(quarters, np.full(4, 0.25), mode="valid")
+    padded = np.pad(audio, ((0, max(0, 4 * quarter - len(audio))), (0, 0)))
+    windows = np.convolve(block_powers(padded, quarter), np.full(4, 0.25), mode="valid")
     return float(10 * np.log10(windows.max() + 1e-14))
 
 
@@ -47,7 +59,7 @@ def decay_rate(samples: NDArray[np.float32], sample_rate: int) -> float:
         samples: float32 (samples,).
         sample_rate: Hz.
     """
-    levels = 10 * np.log10(_block_powers(samples[:, None], sample_rate) + 1e-14)
+    levels = 10 * np.log10(_overlapping_powers(samples[:, None], sample_rate) + 1e-14)
     first = int(levels.argmax())
     if 2 * first > len(levels):
         first = len(levels) // 3
@@ -69,7 +81,7 @@ def trim_decay(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
         audio: float32 (frames, channels).
         sample_rate: Hz.
     """
-    powers = _block_powers(audio, sample_rate)
+    powers = _overlapping_powers(audio, sample_rate)
     loud = np.flatnonzero(powers > powers.max() * 10 ** (-AUDIBLE_RANGE_DB / 10))
     end = len(audio)
     if len(loud):
@@ -98,14 +110,13 @@ def measure_release(
     """
     key_up = round(hold_seconds * sample_rate)
     block = max(1, round(RELEASE_BLOCK_SECONDS * sample_rate))
-    after = samples[key_up : key_up + (len(samples) - key_up) // block * block]
-    before = samples[max(0, key_up - 5 * block) : key_up]
+    before, after = samples[max(0, key_up - 5 * block) : key_up], samples[key_up:]
     peak, peak_before = (float(np.abs(part).max(initial=0.0)) for part in (samples, before))
     if len(after) < RELEASE_SMOOTHING * block or peak_before <= MIN_RELEASE_SHARE * peak:
         return None
-    powers = np.mean(after.reshape(-1, block).astype(np.float64) ** 2, axis=1)
-    powers = np.convolve(powers, np.full(RELEASE_SMOOTHING, 1 / RELEASE_SMOOTHING), mode="valid")
-    initial = float(np.mean(before.astype(np.float64) ** 2))
+    smoothing = np.full(RELEASE_SMOOTHING, 1 / RELEASE_SMOOTHING)
+    powers = np.convolve(block_powers(after, block), smoothing, mode="valid")
+    initial = block_powers(before, len(before))
     levels = 10 * np.log10(powers / initial + 1e-12)
     times = (np.arange(len(levels)) + RELEASE_SMOOTHING / 2) * RELEASE_BLOCK_SECONDS
     for fall in RELEASE_FALLS_DB:
@@ -124,12 +135,7 @@ def _clip_release(seconds: float) -> float:
     return float(f"{np.clip(seconds, *RELEASE_RANGE_SECONDS):.2g}")
 
 
-def _block_powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+def _overlapping_powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Mean squares of blocks of 50 ms, every 25 ms; one of all frames, if there are fewer."""
-    half = max(1, round(BLOCK_SECONDS / 2 * sample_rate))
-    count = len(audio) // half
-    if count < 2:
-        return np.array([float(np.mean(np.square(audio, dtype=np.float64)))])
-    halves = audio[: count * half].reshape(count, -1).astype(np.float64)
-    sums = np.einsum("ij,ij->i", halves, halves)
-    return np.asarray((sums[1:] + sums[:-1]) / (2 * half * audio.shape[1]))
+    halves = block_powers(audio, max(1, round(BLOCK_SECONDS / 2 * sample_rate)))
+    return (halves[1:] + halves[:-1]) / 2 if len(halves) > 1 else block_powers(audio, len(audio))

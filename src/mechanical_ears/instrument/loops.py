@@ -27,6 +27,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.instrument.levels import block_powers
 from mechanical_ears.instrument.zones import Loop
 
 MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS = 0.03, 0.200  # s, of the windows that are compared
@@ -221,10 +222,8 @@ def _fast_fft_size(minimum: int) -> int:
 
 def _remove_slope(audio: NDArray[np.float32], low: int, high: int) -> NDArray[np.float32]:
     """The sound with its mean slope (in dB) between two frames removed from the first one on."""
-    part = audio[low:high].astype(np.float64)
-    block = max(1, len(part) // SLOPE_BLOCKS)
-    blocks = part[: len(part) // block * block].reshape(-1, block * audio.shape[1])
-    levels = 10 * np.log10(np.mean(blocks**2, axis=1) + 1e-12)
+    block = max(1, (high - low) // SLOPE_BLOCKS)
+    levels = 10 * np.log10(block_powers(audio[low:high], block) + 1e-12)
     centres = (np.arange(len(levels)) + 0.5) * block
     slope = float(np.polyfit(centres, levels, 1)[0])  # dB per frame
     frames = np.clip(np.arange(len(audio)) - low, 0, None)

@@ -30,7 +30,7 @@ from mechanical_ears.instrument.autosampler import (
     sample_name,
 )
 from mechanical_ears.instrument.layer_assignment import LayeredRecording, assign_layers
-from mechanical_ears.instrument.levels import measure_release, trim_decay
+from mechanical_ears.instrument.levels import block_powers, measure_release, trim_decay
 from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.recordings import (
@@ -307,10 +307,9 @@ def _prepare_recording(
 def _measure_hold(mono: NDArray[np.float32], rate: int) -> float:
     """How long a note is held, in s: until it stays 6 dB below the level of its middle."""
     block = max(1, round(HELD_BLOCK_SECONDS * rate))
-    blocks = mono[: len(mono) // block * block].reshape(-1, block)
-    if len(blocks) < MIN_HELD_BLOCKS:
+    levels = 10 * np.log10(block_powers(mono, block) + 1e-14)
+    if len(levels) < MIN_HELD_BLOCKS:
         return 0.0
-    levels = 10 * np.log10(np.mean(blocks.astype(np.float64) ** 2, axis=1) + 1e-14)
     middle = float(np.median(levels[len(levels) // 4 : 3 * len(levels) // 4]))
     loud = np.flatnonzero(levels > middle - KEY_UP_DROP_DB)
     return float(loud[-1] * block / rate) if len(loud) else 0.0

@@ -139,28 +139,23 @@ def _sample_instruments(
 
     Notes are held no longer than the song's longest, so a song of short notes is sampled quickly.
     """
-    keys: dict[int, set[int]] = {}
-    longest: dict[int, float] = {}
+    groups: dict[int, tuple[Playable, list[SongNote]]] = {}
     for number, playable in by_channel.items():
         if not isinstance(playable, SampledInstrument):
-            roots = {KEY_STEP * round(note.pitch / KEY_STEP) for note in notes[number]}
-            roots = {min(root, MAX_SAMPLED_KEY) for root in roots}
-            keys.setdefault(id(playable), set()).update(roots)
-            seconds = max(note.end - note.start for note in notes[number]) + EXTRA_SECONDS
-            longest[id(playable)] = max(longest.get(id(playable), 0.0), seconds)
+            groups.setdefault(id(playable), (playable, []))[1].extend(notes[number])
     sampled: dict[int, Playable] = {}
-    for playable in by_channel.values():
-        key = id(playable)
-        if key in keys and key not in sampled:
-            plan = SamplingPlan(
-                layers=LAYERS,
-                sample_rate=sample_rate,
-                keys=tuple(sorted(keys[key])),
-                hold_seconds=min(max(longest[key], HOLD_RANGE_SECONDS[0]), HOLD_RANGE_SECONDS[1]),
-                max_hold_seconds=longest[key],
-                normalise=False,
-            )
-            sampled[key] = sample_instrument(playable, plan)
+    for key, (playable, group) in groups.items():
+        longest = max(note.end - note.start for note in group) + EXTRA_SECONDS
+        roots = {KEY_STEP * round(note.pitch / KEY_STEP) for note in group}
+        plan = SamplingPlan(
+            layers=LAYERS,
+            sample_rate=sample_rate,
+            keys=tuple(sorted({min(root, MAX_SAMPLED_KEY) for root in roots})),
+            hold_seconds=min(max(longest, HOLD_RANGE_SECONDS[0]), HOLD_RANGE_SECONDS[1]),
+            max_hold_seconds=longest,
+            normalise=False,
+        )
+        sampled[key] = sample_instrument(playable, plan)
     return {number: sampled.get(id(playable), playable) for number, playable in by_channel.items()}
 
 

@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 
 from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
 from mechanical_ears.instrument.loops import unroll_loop
-from mechanical_ears.instrument.zones import Envelope, InstrumentError, Zone
+from mechanical_ears.instrument.zones import (
+    ENVELOPE_RANGE_DB,
+    Envelope,
+    InstrumentError,
+    Zone,
+)
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.sound import Sound
 
-ENVELOPE_RANGE_DB: Final = 80.0  # dB of fall in an envelope's ``release`` and ``decay`` times
 MAX_SPEED: Final = 64.0  # factor between a sample's playback speed and its own, up or down
 MAX_RELEASE_SECONDS: Final = 8.0  # s of a release that are played
 FADE_SECONDS: Final = 0.003  # s, at the end of a sample without a loop

@@ -29,6 +29,7 @@ from mechanical_ears.pitch import PITCH_COUNT
 KEY_RANGE: Final = (0, PITCH_COUNT - 1)  # MIDI numbers
 VELOCITY_RANGE: Final = (1, 127)  # MIDI velocities
 MAX_LAYERS: Final = 16
+ENVELOPE_RANGE_DB: Final = 80.0  # dB of fall in an envelope's ``decay`` and ``release`` times
 MAX_ENVELOPE_SECONDS: Final = 1000.0  # s, of each stage of an envelope
 FIT_VELOCITIES: Final = (32, 127)  # MIDI velocities that are played most
 GOLDEN_RATIO_FRACTION: Final = 0.6180339887  # its multiples modulo 1 are spread evenly

@@ -23,18 +23,6 @@ from mechanical_ears.instrument.zones import Zone
 
 BAND_DB: Final = 2.0  # dB, 20 · log10 of a band's highest to its lowest velocity
 MIN_GAIN: Final = 1e-6
-ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
-    "DecentSampler": frozenset({"minVersion"}),
-    "groups": frozenset({"volume"}),
-    "group": frozenset({"ampVelTrack", "volume"}),
-    "sample": frozenset(
-        {
-            *("path", "rootNote", "loNote", "hiNote", "loVel", "hiVel", "tuning", "volume", "pan"),
-            *("pitchKeyTrack", "loopEnabled", "loopStart", "loopEnd"),
-            *("attack", "decay", "sustain", "release", "seqMode", "seqLength", "seqPosition"),
-        }
-    ),
-}  # that are written, all of them documented
 
 
 def format_dspreset(instrument: SampledInstrument, files: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ warning. Left and right samples of a stereo pair become one zone of two channels
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -27,8 +27,9 @@ from mechanical_ears.instrument.formats.sf2_writer import (
     VELOCITY_CONCAVE,
     VELOCITY_LINEAR,
 )
-from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, Sample, SampledInstrument
+from mechanical_ears.instrument.sampled import Sample, SampledInstrument
 from mechanical_ears.instrument.zones import (
+    ENVELOPE_RANGE_DB,
     Envelope,
     InstrumentError,
     Loop,
@@ -49,16 +50,8 @@ _END = (Generator.END_OFFSET, Generator.END_COARSE_OFFSET)
 _LOOP_START = (Generator.LOOP_START_OFFSET, Generator.LOOP_START_COARSE_OFFSET)
 _LOOP_END = (Generator.LOOP_END_OFFSET, Generator.LOOP_END_COARSE_OFFSET)
 _RANGES: Final = (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
-_SUPPORTED: Final = frozenset(
-    {
-        *(*_START, *_END, *_LOOP_START, *_LOOP_END, *_RANGES),
-        *(Generator.DELAY, Generator.ATTACK, Generator.HOLD, Generator.DECAY, Generator.SUSTAIN),
-        *(Generator.RELEASE, Generator.PAN, Generator.ATTENUATION, Generator.COARSE_TUNE),
-        *(Generator.FINE_TUNE, Generator.SCALE_TUNING, Generator.ROOT_KEY, Generator.SAMPLE_ID),
-        *(Generator.SAMPLE_MODES, Generator.INSTRUMENT, Generator.EXCLUSIVE_CLASS),
-        *(Generator.CHORUS_SEND, Generator.REVERB_SEND),
-    }
-)
+_IGNORED: Final = ("MODULATION", "VIBRATO", "FILTER", "KEY_TO", "FIXED")  # starts of their names
+_SUPPORTED: Final = {each for each in Generator if not each.name.startswith(_IGNORED)}
 _DEFAULTS: Final[dict[int, int]] = {generator: generator.default for generator in Generator}
 Amounts = dict[int, int]  # unsigned amounts by generator number
 
@@ -122,18 +115,16 @@ def _preset_samples(
     file: SoundFontFile, preset: int, ignored: set[int]
 ) -> Iterator[tuple[Amounts, VelocityResponse]]:
     """Amounts and velocity response of each sample in a preset; adds to ``ignored`` generators."""
-    tables = file.tables
     preset_global: Amounts = {}
-    for position, (amounts, _) in enumerate(_read_bags(tables, "phdr", "pbag", "pgen", preset)):
+    for position, (amounts, _) in enumerate(file.preset_zones[preset]):
         if Generator.INSTRUMENT not in amounts:
             preset_global = amounts if position == 0 else preset_global
             continue
         outer = preset_global | amounts
-        instrument = outer[Generator.INSTRUMENT]
         instrument_global: Amounts = {}
         global_response = VelocityResponse()
-        bags = _read_bags(tables, "inst", "ibag", "igen", instrument)
-        for number, (inner, bag) in enumerate(bags):
+        zones = file.instrument_zones[outer[Generator.INSTRUMENT]]
+        for number, (inner, bag) in enumerate(zones):
             response = _read_response(file, bag)
             if Generator.SAMPLE_ID not in inner:
                 if number == 0:
@@ -143,23 +134,6 @@ def _preset_samples(
             if total is not None:
                 ignored |= {key for key in total if key not in _SUPPORTED and total[key]}
                 yield total, response or global_response
-
-
-def _read_bags(
-    tables: Mapping[str, NDArray[np.void]], owners: str, bags: str, generators: str, index: int
-) -> list[tuple[Amounts, int]]:
-    """Zones of a preset or an instrument: amounts, and the index of the bag."""
-    headers = tables[owners]
-    if index >= len(headers) - 1:
-        raise InstrumentError(f"a zone names {owners} {index}, but there are {len(headers) - 1}")
-    first, last = int(headers[index]["bag"]), int(headers[index + 1]["bag"])
-    zones = []
-    for bag in range(first, last):
-        start = int(tables[bags][bag]["generator"])
-        end = int(tables[bags][bag + 1]["generator"])
-        rows = tables[generators][start:end]
-        zones.append(({int(row["number"]): int(row["amount"]) for row in rows}, bag))
-    return zones
 
 
 def _add_amounts(inner: Amounts, outer: Amounts) -> Amounts | None:
@@ -211,8 +185,6 @@ def _read_zone(
 ) -> tuple[Zone | None, Sample | None]:
     """A zone and its sample; None for a sample that the file does not hold."""
     index = amounts[Generator.SAMPLE_ID]
-    if index >= len(file.samples):
-        raise InstrumentError(f"a zone names sample {index}", path=file.path)
     header, stored = file.tables["shdr"][index], file.samples[index]
     if stored.length == 0:
         return None, None

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.sf2_generators import Generator
 from mechanical_ears.instrument.formats.wav import SOFTWARE, quantise
-from mechanical_ears.instrument.sampled import ENVELOPE_RANGE_DB, SampledInstrument
-from mechanical_ears.instrument.zones import InstrumentError, Zone
+from mechanical_ears.instrument.sampled import SampledInstrument
+from mechanical_ears.instrument.zones import ENVELOPE_RANGE_DB, InstrumentError, Zone
 from mechanical_ears.riff import encode_chunk, encode_list, encode_riff
 
 PADDING_FRAMES: Final = 46  # zeros after each sample

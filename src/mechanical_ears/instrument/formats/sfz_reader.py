@@ -201,27 +201,25 @@ def _read_region(opcodes: Opcodes, reader: _Reader) -> Zone | None:
     reader.ignored.update(
         name for name in opcodes if name not in _SUPPORTED and _CURVE.fullmatch(name) is None
     )
-    reason = None
-    if not opcodes.get("sample"):
-        reason = "without a sample"
-    elif opcodes["sample"].startswith("*"):
-        reason = f"generated sample ({opcodes['sample']})"
-    elif opcodes.get("trigger", "attack") not in ("attack", "first"):
-        reason = f"trigger={opcodes['trigger']}"
-    elif opcodes.get("end") == "-1" or opcodes.get("hikey") == "-1":
-        reason = "disabled"
-    if reason is not None:
-        reader.skipped[reason] += 1
-        return None
-    record = f"region of {opcodes['sample']}"
+    sample, trigger = opcodes.get("sample", ""), opcodes.get("trigger", "attack")
+    reasons = {
+        "without a sample": not sample,
+        f"generated sample ({sample})": sample.startswith("*"),
+        f"trigger={trigger}": trigger not in ("attack", "first"),
+        "disabled": "-1" in (opcodes.get("end"), opcodes.get("hikey")),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            reader.skipped[reason] += 1
+            return None
+    record = f"region of {sample}"
     try:
         return _read_zone(opcodes, reader)
-    except (ValueError, OverflowError) as error:
-        raise InstrumentError(str(error), path=reader.path, record=record) from error
-    except EarsError as error:
-        if error.path is not None:
+    except (ValueError, OverflowError, EarsError) as error:
+        if getattr(error, "path", None) is not None:
             raise
-        raise InstrumentError(error.problem, path=reader.path, record=record) from error
+        problem = getattr(error, "problem", str(error))
+        raise InstrumentError(problem, path=reader.path, record=record) from error
 
 
 def _read_zone(opcodes: Opcodes, reader: _Reader) -> Zone | None:
@@ -229,7 +227,7 @@ def _read_zone(opcodes: Opcodes, reader: _Reader) -> Zone | None:
     key = _key(opcodes, "key", None)
     low, high = _key(opcodes, "lokey", key), _key(opcodes, "hikey", key)
     keys = (max(0, (low or 0) + shift), min(127, (127 if high is None else high) + shift))
-    velocities = (int(_number(opcodes, "lovel", 0)), int(_number(opcodes, "hivel", 127)))
+    velocities = (_integer(opcodes, "lovel", 0), _integer(opcodes, "hivel", 127))
     if keys[0] > keys[1] or velocities[0] > velocities[1]:
         reader.skipped["an empty range"] += 1
         return None
@@ -249,16 +247,11 @@ def _read_zone(opcodes: Opcodes, reader: _Reader) -> Zone | None:
         cents=-_number(opcodes, "tune", 0.0) - 100 * _number(opcodes, "transpose", 0.0),
         gain=float(gain),
         pan=_number(opcodes, "pan", 0.0) / 100,
-        loop=_read_loop(
-            opcodes, metadata, reader.samples[name], int(_number(opcodes, "offset", 0))
-        ),
+        loop=_read_loop(opcodes, metadata, len(reader.samples[name].audio)),
         envelope=_read_envelope(opcodes),
         velocity_response=_read_response(opcodes),
         key_tracking=_number(opcodes, "pitch_keytrack", 100.0),
-        round_robin=(
-            int(_number(opcodes, "seq_position", 1)),
-            int(_number(opcodes, "seq_length", 1)),
-        ),
+        round_robin=(_integer(opcodes, "seq_position", 1), _integer(opcodes, "seq_length", 1)),
         random_range=(_number(opcodes, "lorand", 0.0), _number(opcodes, "hirand", 1.0)),
     )
 
@@ -266,8 +259,8 @@ def _read_zone(opcodes: Opcodes, reader: _Reader) -> Zone | None:
 def _read_sample(opcodes: Opcodes, reader: _Reader) -> tuple[str, SamplerMetadata | None]:
     """Name and file metadata of a region's sample; its file is read where it was not yet."""
     file = opcodes["sample"].replace("\\", "/")
-    first = int(_number(opcodes, "offset", 0))
-    end = int(_number(opcodes, "end", 0)) + 1 if "end" in opcodes else None
+    first = _integer(opcodes, "offset", 0)
+    end = _integer(opcodes, "end", 0) + 1 if "end" in opcodes else None
     known = f"{file}|{first}|{end}"
     if known in reader.names:
         return reader.names[known], reader.metadata[reader.names[known]]
@@ -305,18 +298,16 @@ def _find_file(folder: Path, name: str) -> Path:
     return path
 
 
-def _read_loop(
-    opcodes: Opcodes, metadata: SamplerMetadata | None, sample: Sample, offset: int
-) -> Loop | None:
+def _read_loop(opcodes: Opcodes, metadata: SamplerMetadata | None, frames: int) -> Loop | None:
     own = metadata.loop if metadata is not None else None
     mode = opcodes.get("loop_mode", "no_loop" if own is None else "loop_continuous")
     if mode not in ("loop_continuous", "loop_sustain"):
         return None
-    start = int(_number(opcodes, "loop_start", 0 if own is None else own.start)) - offset
-    last = int(_number(opcodes, "loop_end", 0 if own is None else own.end - 1)) - offset
-    if "loop_end" not in opcodes and own is None:
-        last = len(sample.audio) - 1
-    start, end = max(start, 0), min(last + 1, len(sample.audio))
+    offset = _integer(opcodes, "offset", 0)
+    default = Loop(offset, offset + frames) if own is None else own
+    start = _integer(opcodes, "loop_start", default.start) - offset
+    last = _integer(opcodes, "loop_end", default.end - 1) - offset
+    start, end = max(start, 0), min(last + 1, frames)
     return Loop(start, end) if start < end else None
 
 
@@ -361,6 +352,10 @@ def _number(opcodes: Opcodes, name: str, default: float) -> float:
     if not np.isfinite(value):
         raise ValueError(f'"{name}" is {opcodes[name]}, not a finite number')
     return value
+
+
+def _integer(opcodes: Opcodes, name: str, default: int) -> int:
+    return int(_number(opcodes, name, default))
 
 
 def _key(opcodes: Opcodes, name: str, default: int | None) -> int | None:
