@@ -48,7 +48,7 @@ benchmarks: $(VENV)/dev.stamp  ## measure against the peers; rewrites docs/BENCH
 	$(BIN)/python benchmarks/control_maps.py
 	$(BIN)/python benchmarks/ablation.py $(WORK)/maps -o $(WORK)/ablation
 	$(BIN)/python benchmarks/gansynth_like.py $(WORK)/font-notes -o $(WORK)/gansynth
-	$(BIN)/python benchmarks/imagination.py $(WORK)/font-notes --players gansynth=gansynth_like:$(WORK)/gansynth
+	$(BIN)/python benchmarks/imagination.py $(WORK)/font-notes --generators gansynth=gansynth_like:$(WORK)/gansynth
 	$(BIN)/python benchmarks/like.py
 	$(BIN)/python benchmarks/instrument.py
 	$(BIN)/python benchmarks/explore.py

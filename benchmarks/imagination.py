@@ -1,20 +1,19 @@
-"""Imagined instruments beside real ones, and what each critic is worth.
+"""Imagined instruments compared with real ones, and the contribution of each critic.
 
     python benchmarks/imagination.py STORE [--models full=DIR none=DIR …]
-                                           [--players NAME=MODULE:PATH …]
+                                           [--generators NAME=MODULE:PATH …]
 
-The first model is measured in full as people play it, with the ears choosing among draws, beside
-real notes, and by two pitch trackers of other projects. The others stand below it in a table of
-their own with the first draw of each seed, as the first model does once more, and with the minutes
-that their run folders tell of their training. A model is a folder of weights; without one the
-shipped weights are measured.
-Another generator takes part as ``NAME=MODULE:PATH`` when ``MODULE.player(PATH)`` returns a
-`NoteGenerator` that makes audio.
+The first model is measured in full as it is used, with rejection sampling by the ears, next to real
+notes, and by two pitch trackers of other projects. All models, the first included, are then
+compared in a table with the first candidate of each seed, and with the minutes of training in the
+log of their run folders. A model is a folder of weights; by default the shipped one.
+Another generator takes part as ``NAME=MODULE:PATH`` if ``MODULE.note_generator(PATH)`` returns a
+`NoteGenerator` of audio.
 
 Real notes are measured once for a store, an evaluation network, a number of notes and a seed, and
-kept in ``.peers/cache/imagination``, or found where `ears evaluate imagination` kept them
-(``--real``). An interrupted run goes on behind the last model. The pictures of the first model go
-to docs/pictures.
+cached in ``.peers/cache/imagination``, or where `ears evaluate imagination` cached them
+(``--real``). An interrupted run resumes after the last model. The pictures of the first model are
+written to docs/pictures.
 """
 
 from __future__ import annotations
@@ -72,11 +71,11 @@ from mechanical_ears.sound import Sound
 from tracking import NoteFolder
 
 TRACKERS = {"swift-f0": "SwiftF0 0.3.0", "praat-ac": "Praat (parselmouth 0.4.7), ac"}
-TRACKED_KEYS = (36, 96)  # MIDI numbers, both included, that the trackers can hear
+TRACKED_KEYS = (36, 96)  # MIDI numbers, both included: the range of the trackers
 HALF_SEMITONE = 0.5  # semitones
-SPOILED_NOTES = 1000
-FIRST_DRAWS = ", first draws"
-POINT = 1.0  # percent that generated notes may be heard worse than resynthesised ones
+DEGRADED_NOTES = 1000
+FIRST_CANDIDATES = ", first candidates"
+MARGIN = 1.0  # percent of notes that may be tracked less often than resynthesised ones
 PICTURES = ROOT / "docs" / "pictures"
 CACHE = PEERS / "cache" / "imagination"
 ABLATED = (
@@ -99,7 +98,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("store", type=Path)
     parser.add_argument("--models", nargs="*", default=[], metavar="NAME=DIR")
-    parser.add_argument("--players", nargs="*", default=[], metavar="NAME=MODULE:PATH")
+    parser.add_argument(
+        "--generators", "--players", nargs="*", default=[], metavar="NAME=MODULE:PATH"
+    )
     parser.add_argument("--instruments", type=int, default=500)
     parser.add_argument("--notes", type=int, default=2000)
     parser.add_argument("--tracked", type=int, default=150, help="notes of a set for each tracker")
@@ -114,87 +115,89 @@ def main() -> None:
 
 
 def measure_all(options: argparse.Namespace) -> None:
-    """Measure all models and players."""
+    """Measure all models and generators."""
     store = open_store(options.store)
     plan = EvaluationPlan(options.instruments, options.notes, options.seed)
     count = notes_per_set(store, plan)
-    players, marks = named_players(options.models, options.players, options.seed)
+    generators, digests = named_generators(options.models, options.generators, options.seed)
     network = EvaluationNetwork.load()
-    known = measure_real_notes(
-        store, network, plan, cache=options.real, progress=shown("real notes")
+    real_notes = measure_real_notes(
+        store, network, plan, cache=options.real, progress=progress_printer("real notes")
     )
-    first, *others = players
+    first, *others = generators
     evaluations: dict[str, Evaluation] = {}
-    for name, player in players.items():
-        begin = time.process_time()
-        mark = marks.get(name)
+    for name, generator in generators.items():
+        started = time.process_time()
+        digest = digests.get(name)
         evaluations[name] = evaluate_generator(
-            player,
+            generator,
             store,
-            known,
+            real_notes,
             network,
             plan,
-            cache=CACHE if mark else None,
-            digest=mark or "",
-            progress=shown(name),
+            cache=CACHE if digest else None,
+            digest=digest or "",
+            progress=progress_printer(name),
         )
-        print(f"{name}: {time.process_time() - begin:.0f} CPU s", file=sys.stderr)
-    main_one = evaluations[first]
-    sheet = sample_instruments(players[first], store, plan)
+        print(f"{name}: {time.process_time() - started:.0f} CPU s", file=sys.stderr)
+    first_evaluation = evaluations[first]
+    sheet = sample_instruments(generators[first], store, plan)
     folder = options.report or CACHE / "report"
-    table = write_report(folder, main_one, known, sheet, {"model": first}, f"Imagination: {first}")
+    table = write_report(
+        folder, first_evaluation, real_notes, sheet, {"model": first}, f"Imagination: {first}"
+    )
     PICTURES.mkdir(exist_ok=True)
     for picture in ("embeddings", "families", "instruments"):
         target = PICTURES / f"imagination-{picture}.png"
         target.write_bytes((folder / f"{picture}.png").read_bytes())
         slim_picture(target)
-    parts = [explain(main_one), to_markdown(table)]
+    parts = [explain(first_evaluation), to_markdown(table)]
     if options.tracked:
-        parts += tracked(store, players[first], plan, count, options.tracked)
+        parts += tracker_accuracy(store, generators[first], plan, count, options.tracked)
     if others:
-        parts += ablation(evaluations, trained(options.models, options.players))
-    parts += sensitivity(store, network, known, options.seed)
+        parts += ablation(evaluations, training_minutes(options.models, options.generators))
+    parts += sensitivity(store, network, real_notes, options.seed)
     parts += [
         f"![{words}](pictures/imagination-{picture}.png)"
         for picture, words in (
             ("embeddings", "notes in the plane in which training notes vary most"),
-            ("families", "families asked for and heard"),
-            ("instruments", "24 instruments drawn by lot"),
+            ("families", "families requested and predicted"),
+            ("instruments", "24 random instruments"),
         )
     ]
-    given = []
-    for option, values in (("--models", options.models), ("--players", options.players)):
+    arguments = []
+    for option, values in (("--models", options.models), ("--generators", options.generators)):
         shown_values = [re.sub(r"(?<=[=:])[^=:]*/", "", value) for value in values]
-        given += [" ".join([option, *shown_values])] if values else []
-    command = " ".join(["python benchmarks/imagination.py STORE", *given])
+        arguments += [" ".join([option, *shown_values])] if values else []
+    command = " ".join(["python benchmarks/imagination.py STORE", *arguments])
     write_section("imagination", "Imagined instruments", command, "\n\n".join(parts))
 
 
-def named_players(
+def named_generators(
     models: Sequence[str], others: Sequence[str], seed: int
 ) -> tuple[dict[str, NoteGenerator], dict[str, str]]:
-    """What plays, by name, in the order of the command; and marks of the models' weights."""
-    folders = [given.partition("=")[::2] for given in models or [f"shipped={SHIPPED}"]]
-    places = [(given.partition("=")[0], given.partition("=")[2].partition(":")) for given in others]
+    """Generators by name, in the order of the command, and digests of the models' weights."""
+    folders = [each.partition("=")[::2] for each in models or [f"shipped={SHIPPED}"]]
+    modules = [(each.partition("=")[0], each.partition("=")[2].partition(":")) for each in others]
     if not all(folder for _, folder in folders):
         sys.exit("imagination.py: --models: give NAME=DIR")
-    if not all(path for _, (_, _, path) in places):
-        sys.exit("imagination.py: --players: give NAME=MODULE:PATH")
-    opened = {name: Model(folder) for name, folder in folders}
-    chosen, alone = next(iter(opened)), len(opened) + len(places) == 1
-    players = {chosen: imagined_note_generator(opened[chosen], seed)}
-    marks = {chosen: model_digest(opened[chosen])}
-    for name, each in {} if alone else opened.items():
-        first_draw = f"{name}{FIRST_DRAWS}" if name == chosen else name
-        players[first_draw] = imagined_note_generator(each, seed, candidate=0)
-        marks[first_draw] = f"{model_digest(each)}-first"
-    for name, (module, _, path) in places:
-        players[name] = importlib.import_module(module).player(Path(path))
-    return players, marks
+    if not all(path for _, (_, _, path) in modules):
+        sys.exit("imagination.py: --generators: give NAME=MODULE:PATH")
+    loaded = {name: Model(folder) for name, folder in folders}
+    first, alone = next(iter(loaded)), len(loaded) + len(modules) == 1
+    generators = {first: imagined_note_generator(loaded[first], seed)}
+    digests = {first: model_digest(loaded[first])}
+    for name, each in {} if alone else loaded.items():
+        first_candidate = f"{name}{FIRST_CANDIDATES}" if name == first else name
+        generators[first_candidate] = imagined_note_generator(each, seed, candidate=0)
+        digests[first_candidate] = f"{model_digest(each)}-first"
+    for name, (module, _, path) in modules:
+        generators[name] = importlib.import_module(module).note_generator(Path(path))
+    return generators, digests
 
 
-def shown(what: str) -> Progress:
-    """Tell how far a measurement is, on stderr, about every 500 notes."""
+def progress_printer(what: str) -> Progress:
+    """Print the progress of a measurement on stderr, about every 500 notes."""
     last = 0
 
     def progress(done: int, total: int) -> None:
@@ -206,19 +209,19 @@ def shown(what: str) -> Progress:
     return progress
 
 
-def tracked(
-    store: Store, player: NoteGenerator, plan: EvaluationPlan, count: int, most: int
+def tracker_accuracy(
+    store: Store, generator: NoteGenerator, plan: EvaluationPlan, count: int, max_notes: int
 ) -> list[str]:
-    """What trackers of other projects hear in generated and in real notes of the middle keys."""
-    asked = random_requests(store, plan.instruments, count, plan.seed)
-    some = middle(asked.pitch, most)
-    played = NoteRequests(
-        asked.instrument[some], asked.family[some], asked.pitch[some], asked.velocity[some]
+    """Accuracy of other projects' trackers on generated and real notes of the middle keys."""
+    requests = random_requests(store, plan.instruments, count, plan.seed)
+    rows = middle(requests.pitch, max_notes)
+    requests = NoteRequests(
+        *(getattr(requests, name)[rows] for name in NoteRequests.__dataclass_fields__)
     )
-    sets: dict[str, Iterator[Notes]] = {GENERATED: player(played)}
+    sets: dict[str, Iterator[Notes]] = {GENERATED: generator(requests)}
     for name, side in (("train", TRAIN), ("unseen", UNSEEN)):
         rows = random_rows(store, side, count, plan.seed)
-        rows = rows[middle(store.pitch[rows], most)]
+        rows = rows[middle(store.pitch[rows], max_notes)]
         sets[f"{name} resynthesised"] = resynthesise_notes(read_notes(store, rows))
         sets[name] = read_notes(store, rows)
     shares: dict[str, dict[str, tuple[float, float]]] = {tracker: {} for tracker in TRACKERS}
@@ -231,50 +234,49 @@ def tracked(
         folder = NoteFolder(f"imagination-{name.replace(' ', '-')}", sounds)
         for tracker in TRACKERS:
             answers = folder.answers(tracker, range(len(sounds)))
-            apart = np.array([answer.pitch for answer in answers]) - keys
-            exact = np.abs(apart) <= HALF_SEMITONE  # NaN, where none is heard, is not
-            octave = np.abs((apart + 6) % 12 - 6) <= HALF_SEMITONE
+            semitones = np.array([answer.pitch for answer in answers]) - keys
+            exact = np.abs(semitones) <= HALF_SEMITONE  # false where no pitch was found (NaN)
+            octave = np.abs((semitones + 6) % 12 - 6) <= HALF_SEMITONE
             shares[tracker][name] = (100 * exact.mean(), 100 * octave.mean())
     table: list[list[object]] = []
     for tracker, title in TRACKERS.items():
-        told = [f"{exact:.1f} ({octave:.1f})" for exact, octave in shares[tracker].values()]
-        least = shares[tracker]["unseen resynthesised"][0] - POINT
-        met = "yes" if shares[tracker][GENERATED][0] >= least else "no"
-        table.append([title, *told, f"≥ {least:.1f}", met])
+        cells = [f"{exact:.1f} ({octave:.1f})" for exact, octave in shares[tracker].values()]
+        target = shares[tracker]["unseen resynthesised"][0] - MARGIN
+        met = "yes" if shares[tracker][GENERATED][0] >= target else "no"
+        table.append([title, *cells, f"≥ {target:.1f}", met])
     low, high = TRACKED_KEYS
     return [
-        f"Percent of notes with keys {low}–{high} that pitch trackers of other projects hear "
-        "within 50 cents of the key, in brackets with octaves forgiven; "
+        f"Percent of notes with keys {low}–{high} that pitch trackers of other projects track "
+        "within 50 cents of the key, in brackets regardless of the octave; "
         f"{', '.join(map(str, counts))} notes:",
         markdown_table(["tracker", *sets, "target", "met"], table),
     ]
 
 
-def middle(keys: np.ndarray, most: int) -> np.ndarray:
-    """Places of so many of the keys that trackers hear, spread evenly."""
+def middle(keys: np.ndarray, max_notes: int) -> np.ndarray:
+    """Indices of about ``max_notes`` keys in the range of the trackers, spread evenly."""
     low, high = TRACKED_KEYS
-    places = np.flatnonzero((keys >= low) & (keys <= high))
-    return places[:: max(1, len(places) // most)][:most]
+    indices = np.flatnonzero((keys >= low) & (keys <= high))
+    return indices[:: max(1, len(indices) // max_notes)][:max_notes]
 
 
-def trained(models: Sequence[str], others: Sequence[str]) -> dict[str, str]:
-    """Minutes of training by name, where a run folder's log tells them."""
-    told = {}
-    for given in [*models, *others]:
-        name, _, place = given.partition("=")
-        log = Path(place.rpartition(":")[2]) / "log.jsonl"
+def training_minutes(models: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """Minutes of training by name, from the logs of the run folders that have one."""
+    minutes = {}
+    for argument in [*models, *others]:
+        name, _, path = argument.partition("=")
+        log = Path(path.rpartition(":")[2]) / "log.jsonl"
         if log.is_file():
             rounds = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-            whole = rounds[-1].get("cpu_seconds")
-            if whole is None:  # a machine may have slept in a round
-                whole = len(rounds) * float(np.median([each["seconds"] for each in rounds]))
-            minutes = whole / 60
-            told[name] = told[f"{name}{FIRST_DRAWS}"] = f"{minutes:.0f}"
-    return told
+            seconds = rounds[-1].get("cpu_seconds")
+            if seconds is None:  # a machine may have slept in a round
+                seconds = len(rounds) * float(np.median([each["seconds"] for each in rounds]))
+            minutes[name] = minutes[f"{name}{FIRST_CANDIDATES}"] = f"{seconds / 60:.0f}"
+    return minutes
 
 
 def ablation(evaluations: dict[str, Evaluation], minutes: dict[str, str]) -> list[str]:
-    """The main figures of all models, one a row, with real notes below."""
+    """The main figures of all models, one per row, with real notes below."""
     tables: dict[str, dict[str, Row]] = {
         name: {row.figure: row for row in report_rows(evaluation)}
         for name, evaluation in evaluations.items()
@@ -283,49 +285,65 @@ def ablation(evaluations: dict[str, Evaluation], minutes: dict[str, str]) -> lis
         [name, minutes.get(name, "–"), *[table[figure].values[0] for figure in ABLATED]]
         for name, table in tables.items()
     ]
-    some = next(iter(tables.values()))
-    rows.append(["*train, resynthesised*", "", *[some[figure].values[1] for figure in ABLATED]])
-    rows.append(["*target*", "", *[some[figure].target or "–" for figure in ABLATED]])
+    table = next(iter(tables.values()))
+    rows.append(["*train, resynthesised*", "", *[table[figure].values[1] for figure in ABLATED]])
+    rows.append(["*target*", "", *[table[figure].target or "–" for figure in ABLATED]])
     return [
-        "The same figures of all models; those below the first row are of each seed's first draw, "
-        "which no ears have chosen. They were not trained alike long: *minutes* are rounds times "
-        "their median time by the clock, on one core that other work may have shared.",
+        "The same figures of all models; those below the first row use the first candidate of each "
+        "seed, without rejection sampling. Trainings took different times: *minutes* are rounds "
+        "times their median duration, on one core that other work may have shared.",
         markdown_table(["", "minutes", *ABLATED], rows),
     ]
 
 
-def sensitivity(store: Store, network: EvaluationNetwork, known: RealNotes, seed: int) -> list[str]:
-    """Whether the distances notice what is wrong with notes: real ones, made worse."""
-    count = min(SPOILED_NOTES, len(known.others))
-    rows = random_rows(store, TRAIN, len(known.others), seed)[:: len(known.others) // count]
-    reference = known.others.features[:: len(known.others) // count]
+def sensitivity(
+    store: Store, network: EvaluationNetwork, real_notes: RealNotes, seed: int
+) -> list[str]:
+    """Whether the distances detect degradation: the figures of degraded real notes."""
+    count = min(DEGRADED_NOTES, len(real_notes.others))
+    rows = random_rows(store, TRAIN, len(real_notes.others), seed)[
+        :: len(real_notes.others) // count
+    ]
+    reference = real_notes.others.features[:: len(real_notes.others) // count]
     table = []
-    for name, spoil in SPOILED.items():
+    for name, degrade in DEGRADATIONS.items():
         batches = (
             replace(
                 batch,
                 audio=np.stack(
-                    [spoil(row, key) for row, key in zip(batch.audio, batch.pitch, strict=True)]
+                    [degrade(row, key) for row, key in zip(batch.audio, batch.pitch, strict=True)]
                 ),
             )
             for batch in read_notes(store, rows)
         )
-        found = measure_notes(batches, network, look_for_faults=False)
-        told = compare_sets(reference, found.features)
+        measurements = measure_notes(batches, network, look_for_faults=False)
+        comparison = compare_sets(reference, measurements.features)
         table.append(
             [
                 name,
-                f"{told.frechet:.2f}",
-                f"{told.kernel:.3f}",
-                *[f"{100 * share:.1f} %" for share in (told.precision, told.recall, told.coverage)],
-                f"{told.bins_apart:.2f}",
-                f"{100 * np.mean(found.keys.argmax(axis=1) == found.pitch):.1f} %",
+                f"{comparison.frechet:.2f}",
+                f"{comparison.kernel:.3f}",
+                *[
+                    f"{100 * share:.1f} %"
+                    for share in (comparison.precision, comparison.recall, comparison.coverage)
+                ],
+                f"{comparison.bins_apart:.2f}",
+                f"{100 * np.mean(measurements.keys.argmax(axis=1) == measurements.pitch):.1f} %",
             ]
         )
-    header = ["", "Fréchet", "kernel", "precision", "recall", "coverage", "NDB / 50", "pitch heard"]
+    header = [
+        "",
+        "Fréchet",
+        "kernel",
+        "precision",
+        "recall",
+        "coverage",
+        "NDB / 50",
+        "correct pitch",
+    ]
     return [
-        f"What these figures notice: {len(rows):,} training notes made worse, compared with as many"
-        " other ones (the distance of so few is larger than above):",
+        f"What these figures detect: {len(rows):,} degraded training notes, compared with as "
+        "many other ones (the distance between so few is larger than above):",
         markdown_table(header, table),
     ]
 
@@ -351,7 +369,7 @@ def _sine(audio: np.ndarray, key: int) -> np.ndarray:
     return (0.1 * np.sin(2 * np.pi * midi_to_hz(key) * time)).astype(np.float32)
 
 
-SPOILED = {
+DEGRADATIONS = {
     "as they are": lambda audio, key: audio,
     "white noise 20 dB below": _noisy,
     "the first four partials alone": _dull,

@@ -1,24 +1,24 @@
-"""The article's important choice, measured: raw audio, Fourier spectrum, or frequency over time.
+"""The article's "important choice": raw audio, Fourier spectrum, or frequency over time.
 
     python benchmarks/inputs.py STORE [--cpu-seconds 480] [--notes 20000] [--only NAME …]
 
 "Will we use the raw audio signal, the Fourier spectrum or any frequency-over-time as input?" Three
-plain convolutional networks of about the same size answer with a softmax over 128 keys. All get
-the same notes, the same optimiser and the same CPU seconds on one thread, in which a cheaper input
-may hear more notes; reading them and computing the input count. The learning rate follows the
-share s of the seconds that is spent,
+plain convolutional networks of about the same size predict the key, a softmax over 128. All are
+trained with the same notes, the same optimiser and the same CPU seconds on one thread, in which a
+cheaper input allows more notes; reading them and computing the input count. The learning rate
+follows the share s of the seconds that is spent,
 
     rate(s) = 2e-3 · min(1, s / 0.05) · (1 + cos πs) / 2
 
-so that every training ends as a finished one. Notes are brought to a peak of 1 (the spectra are
+so that every training ends with a rate of 0. Notes are normalised to a peak of 1 (the spectra are
 relative to their maximum anyway) and get a random gain in training; nothing else is augmented.
 
 The networks' shapes were chosen by short trials on validation presets: raw audio's is the best of
-six (the strongest place instead of the mean gained most), the spectrum's the better of two
-(a third was stopped half-way), that of frequency over time the first that was tried.
+six (maximum instead of mean pooling gained most), the spectrum's the better of two (a third was
+stopped half-way), that of frequency over time the first that was tried.
 
-A contender that is done leaves a line in .peers/inputs/log.jsonl and its weights beside it, and is
-not trained again with the same options; the section is written as soon as all are done.
+A finished contender has a line in .peers/inputs/log.jsonl and its weights next to it, and is not
+trained again with the same options; the section is written as soon as all are finished.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ DATA = ROOT.parent / "shared" / "data"
 FOLDER = PEERS / "inputs"
 SEED = 0
 BATCH = 32  # notes
-RATE = 2e-3  # learning rate of AdamW at its highest
+LEARNING_RATE = 2e-3  # peak, of AdamW
 WEIGHT_DECAY = 0.02
-WARM_UP = 0.05  # share of the CPU seconds until the learning rate is reached
-GAIN = (-12.0, 0.0)  # dB, of the random gain below a peak of 1
+WARM_UP_SHARE = 0.05  # of the CPU seconds, until the learning rate is reached
+GAIN_DB = (-12.0, 0.0)  # of the random gain, relative to a peak of 1
 SPECTRUM_BINS = SAMPLES // 2  # 0.25 Hz apart; the one at half the sample rate is left out
-QUIETEST = 1e-6  # amplitude of the loudest place below which a note is silent
+SILENCE_AMPLITUDE = 1e-6  # peak below which a note is silent
 TIMED_NOTES = 50
 REPEATS = 5  # of the timing, in turn
-REPORTS = 10  # lines on the way of a training
+REPORTS = 10  # progress lines of a training
 
 
 @dataclass(frozen=True)
@@ -79,24 +79,24 @@ class Layer:
 
 @dataclass(frozen=True)
 class Contender:
-    """An input with the network that suits it.
+    """An input with a network for it.
 
     Attributes:
-        name: for the command line and the log.
-        words: for the table.
-        prepare: makes the module audio float32 (batch, 64000) → float32 (batch, time, frequency).
+        name: on the command line and in the log.
+        title: in the table.
+        prepare: creates the module audio float32 (batch, 64000) → float32 (batch, time, frequency).
         shape: (time, frequency) of one note.
         layers: of the network.
-        anywhere: what is found counts the same at every place (a wave sounds alike early and late),
-            so the strongest over all places is told; otherwise the place tells the key.
+        pooled: whether features are max-pooled over all positions, because a waveform sounds alike
+            early and late; otherwise the position determines the key.
     """
 
     name: str
-    words: str
+    title: str
     prepare: Callable[[], nn.Module]
     shape: tuple[int, int]
     layers: tuple[Layer, ...]
-    anywhere: bool = False
+    pooled: bool = False
 
     def network(self) -> nn.Sequential:
         """Audio float32 (batch, 64000) at a peak of 1 or less → logits (batch, 128)."""
@@ -118,7 +118,7 @@ class Contender:
                     size, padding, layer.kernel, layer.stride, strict=True
                 )
             ]
-        if self.anywhere:
+        if self.pooled:
             modules.append(nn.AdaptiveMaxPool2d(1))
             size = [1, 1]
         modules += [nn.Flatten(), nn.Linear(channels * math.prod(size), PITCH_COUNT)]
@@ -126,23 +126,23 @@ class Contender:
 
 
 class Raw(nn.Module):
-    """The samples as they are: (batch, 64000) → (batch, 1, 64000)."""
+    """The unchanged samples: (batch, 64000) → (batch, 1, 64000)."""
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Audio with an axis of one row."""
+        """Audio with an axis of one frame."""
         return audio[:, None]
 
 
 class Spectrum(nn.Module):
-    """Levels of the whole note's frequencies: (batch, 64000) → (batch, 1, 32000).
+    """Spectrum of the whole note: (batch, 64000) → (batch, 1, 32000).
 
-    max(0, 1 + dB(|X| / max |X|) / 80), as of the ears' pitch map.
+    max(0, 1 + dB(|X| / max |X|) / 80), like the ears' pitch map.
     """
 
     def forward(self, audio: Tensor) -> Tensor:
         """Levels 0 … 1 of the frequencies k / 4 Hz."""
         amplitude = torch.fft.rfft(audio)[:, None, :SPECTRUM_BINS].abs()
-        loudest = amplitude.amax(dim=2, keepdim=True).clamp_min(QUIETEST)
+        loudest = amplitude.amax(dim=2, keepdim=True).clamp_min(SILENCE_AMPLITUDE)
         decibels = 20 * (amplitude / loudest).clamp_min(1e-9).log10()
         return (1 + decibels / RANGE_DB).clamp_min(0)
 
@@ -155,7 +155,7 @@ class PitchMap(nn.Module):
         self.front_end = TorchFrontEnd()
 
     def forward(self, audio: Tensor) -> Tensor:
-        """The pitch map alone, at the cost of all that the front end computes."""
+        """The pitch map alone; the whole front end is computed."""
         pitch_map: Tensor = self.front_end(audio)[0]
         return pitch_map
 
@@ -173,7 +173,7 @@ CONTENDERS = (
             Layer(128, (1, 9), (1, 2)),
             Layer(192, (1, 9), (1, 2)),
         ),
-        anywhere=True,
+        pooled=True,
     ),
     Contender(
         "spectrum",
@@ -203,47 +203,49 @@ CONTENDERS = (
 )
 
 
-def rate(share: float) -> float:
+def learning_rate(share: float) -> float:
     """The learning rate when ``share`` (0 … 1) of the CPU seconds is spent."""
-    return RATE * min(1, share / WARM_UP) * (1 + math.cos(math.pi * min(1, share))) / 2
+    return (
+        LEARNING_RATE * min(1, share / WARM_UP_SHARE) * (1 + math.cos(math.pi * min(1, share))) / 2
+    )
 
 
-def levelled(audio: Tensor) -> Tensor:
-    """Notes (batch, samples) at a peak of 1; silence stays silent."""
-    return audio / audio.abs().amax(dim=1, keepdim=True).clamp_min(QUIETEST)
+def normalise(audio: Tensor) -> Tensor:
+    """Notes (batch, samples) with a peak of 1; silence stays silent."""
+    return audio / audio.abs().amax(dim=1, keepdim=True).clamp_min(SILENCE_AMPLITUDE)
 
 
 def train(network: nn.Module, notes: StoredNotes, cpu_seconds: float) -> dict[str, float]:
-    """Train until the CPU seconds of this process are spent; what was heard meanwhile."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-    chance = torch.Generator().manual_seed(SEED)
+    """Train until ``cpu_seconds`` of this process are spent; returns figures of the training."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    rng = torch.Generator().manual_seed(SEED)
     network.train()
-    heard, recent, reports = 0, [], 0
-    begin, wall = time.process_time(), time.perf_counter()
+    count, recent, reports = 0, [], 0
+    started, wall = time.process_time(), time.perf_counter()
     for batch in _endless(notes):
-        share = (time.process_time() - begin) / cpu_seconds
+        share = (time.process_time() - started) / cpu_seconds
         if share >= 1:
             break
         if share * REPORTS >= reports + 1:
             reports += 1
             loss, right = np.mean(recent, axis=0)
-            print(f"  {share:4.0%}: {heard} notes, loss {loss:.2f}, {right:.1%}", file=sys.stderr)
+            print(f"  {share:4.0%}: {count} notes, loss {loss:.2f}, {right:.1%}", file=sys.stderr)
             recent = []
         for group in optimiser.param_groups:
-            group["lr"] = rate(share)
+            group["lr"] = learning_rate(share)
         key = batch.pitch_on(torch.device("cpu"))
-        gain = torch.empty(len(key), 1).uniform_(*GAIN, generator=chance)
-        audio = levelled(batch.audio_on(torch.device("cpu"))) * 10 ** (gain / 20)
+        gain = torch.empty(len(key), 1).uniform_(*GAIN_DB, generator=rng)
+        audio = normalise(batch.audio_on(torch.device("cpu"))) * 10 ** (gain / 20)
         logits = network(audio)
         loss = functional.cross_entropy(logits, key)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        heard += len(key)
+        count += len(key)
         recent.append((loss.item(), (logits.argmax(dim=1) == key).float().mean().item()))
     return {
-        "heard": heard,
-        "cpu_seconds_spent": round(time.process_time() - begin, 1),
+        "heard": count,
+        "cpu_seconds_spent": round(time.process_time() - started, 1),
         "wall_seconds": round(time.perf_counter() - wall, 1),
     }
 
@@ -255,55 +257,55 @@ def _endless(notes: StoredNotes) -> Iterator[Batch]:
         yield from load_batches(shuffle(notes, SEED, epoch), BATCH)
 
 
-def hear(network: nn.Module, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+def predict(network: nn.Module, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits float32 (batch, 128) of notes float32 (batch, 64000)."""
     with torch.inference_mode():
-        logits: NDArray[np.float32] = network(levelled(torch.from_numpy(audio))).numpy()
+        logits: NDArray[np.float32] = network(normalise(torch.from_numpy(audio))).numpy()
     return logits
 
 
-def sets(store: Store) -> dict[str, tuple[Corpus, str]]:
-    """What is heard after training: the held-out sides, and the recordings that are here."""
+def held_out_sets(store: Store) -> dict[str, tuple[Corpus, str]]:
+    """Notes to test on: the held-out sides, and the recordings that are available."""
     held_out: dict[str, tuple[Corpus, str]] = {side: (store, side) for side in SPLITS[1:]}
     for name in ("nsynth-dev", "spanish-guitar"):
         if (DATA / name).exists():
             held_out[name] = (open_corpus(DATA / name), ALL_SIDES)
         else:
-            print(f"{name} is left out: {DATA / name} is not here", file=sys.stderr)
+            print(f"{name} is skipped: {DATA / name} is missing", file=sys.stderr)
     return held_out
 
 
 class Log:
-    """The results that are there: a JSON line and a file of weights for each contender.
+    """Stored results: a JSON line and a file of weights for each contender.
 
     Args:
-        folder: where they lie; made where absent.
+        folder: of the results; created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, asked: dict[str, Any]) -> dict[str, Any] | None:
+    def find(self, settings: dict[str, Any]) -> dict[str, Any] | None:
         """The result of a contender with the same options."""
         file = self.folder / "log.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []
         for line in map(json.loads, reversed(lines)):
-            if line["asked"] == asked and self.weights(asked).exists():
-                found: dict[str, Any] = line
-                return found
+            if line["asked"] == settings and self.weights(settings).exists():
+                result: dict[str, Any] = line
+                return result
         return None
 
-    def weights(self, asked: dict[str, Any]) -> Path:
-        """Where the weights of a contender with these options lie."""
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        return self.folder / f"{asked['contender']}-{digest[:12]}.safetensors"
+    def weights(self, settings: dict[str, Any]) -> Path:
+        """File of the weights of a contender with these options."""
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return self.folder / f"{settings['contender']}-{digest[:12]}.safetensors"
 
-    def add(self, asked: dict[str, Any], network: nn.Module, result: dict[str, Any]) -> None:
-        """Keep a result."""
-        save_model(network, str(self.weights(asked)))
+    def add(self, settings: dict[str, Any], network: nn.Module, result: dict[str, Any]) -> None:
+        """Store a result."""
+        save_model(network, str(self.weights(settings)))
         with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({"asked": asked, "machine": machine(), **result}) + "\n")
+            log.write(json.dumps({"asked": settings, "machine": machine(), **result}) + "\n")
 
 
 def compete(
@@ -312,22 +314,22 @@ def compete(
     held_out: dict[str, tuple[Corpus, str]],
     seconds: float,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Train a contender and let it hear, or take what is in the log."""
+    """Train and test a contender, or load it from the log."""
     torch.manual_seed(SEED)
     network = contender.network()
-    asked = {
+    settings = {
         "contender": contender.name,
         "network": str(network),
         "cpu_seconds": seconds,
         "notes": notes.fingerprint(),
         "sets": list(held_out),
-        "training": [SEED, BATCH, RATE, WEIGHT_DECAY, WARM_UP, *GAIN],
+        "training": [SEED, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP_SHARE, *GAIN_DB],
     }
     log = Log(FOLDER)
-    found = log.find(asked)
-    if found is not None:
-        load_model(network, log.weights(asked))
-        return network.eval(), found
+    stored = log.find(settings)
+    if stored is not None:
+        load_model(network, log.weights(settings))
+        return network.eval(), stored
     print(f"{contender.name}: {len(notes)} notes, {seconds:g} CPU seconds", file=sys.stderr)
     result: dict[str, Any] = {
         "parameters": sum(weights.numel() for weights in network.parameters()),
@@ -336,31 +338,31 @@ def compete(
     network.eval()
     result["heard_right"] = {}
     for name, (corpus, side) in held_out.items():
-        overall = evaluate_pitch(partial(hear, network), corpus, side=side).overall
+        overall = evaluate_pitch(partial(predict, network), corpus, side=side).overall
         result["heard_right"][name] = [overall.notes, overall.exact, overall.chroma]
     print(json.dumps({"contender": contender.name, **result}))
-    log.add(asked, network, result)
+    log.add(settings, network, result)
     return network, result
 
 
 def time_inference(networks: dict[str, nn.Module], store: Store) -> dict[str, float]:
-    """CPU ms a note of each contender, one note at a time, from samples to the key; in turn."""
+    """CPU ms per note of each contender, one note at a time, from samples to the key."""
     rows = store.rows(SPLITS[1])[:TIMED_NOTES]
     audio = as_float(store.audio[rows])
 
     def once(network: nn.Module) -> float:
-        hear(network, audio[:1])
-        begin = time.process_time()
+        predict(network, audio[:1])
+        started = time.process_time()
         for note in audio:
-            hear(network, note[None])
-        return 1000 * (time.process_time() - begin) / len(audio)
+            predict(network, note[None])
+        return 1000 * (time.process_time() - started) / len(audio)
 
     measured = medians({name: partial(once, part) for name, part in networks.items()}, REPEATS)
     return {name: median for name, (_, median, _) in measured.items()}
 
 
 def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], seconds: float) -> str:
-    """The section's text."""
+    """Text of the section."""
     first = next(iter(results.values()))
     names = list(first["heard_right"])
     rows = []
@@ -369,7 +371,7 @@ def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], sec
         times, places = contender.shape
         rows.append(
             [
-                contender.words,
+                contender.title,
                 f"{places:,}" if times == 1 else f"{times} × {places}",
                 f"{result['parameters']:,}",
                 f"{result['heard']:,}",
@@ -381,19 +383,25 @@ def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], sec
             ]
         )
     count = {name: first["heard_right"][name][0] for name in names}
-    header = ["input", "numbers", "parameters", "notes heard", *(_titled(name) for name in names)]
+    header = [
+        "input",
+        "numbers",
+        "parameters",
+        "training notes",
+        *(_titled(name) for name in names),
+    ]
     wall = ", ".join(f"{result['wall_seconds']:.0f}" for result in results.values())
     sizes = ", ".join(f"{_titled(name)} {notes:,}" for name, notes in count.items())
     return (
         "The article's *important choice*: raw audio, the Fourier spectrum, or frequency over "
         f"time? The same {seconds:g} CPU seconds of one thread for a plain convolutional network "
         f"on each, from the same {first['training_notes']:,} training notes, batches of {BATCH}, "
-        "no augmentation but a random gain. Computing the input counts, so the cheaper one hears "
-        "more notes. Share of notes whose key is right, in brackets with the octave forgiven; "
+        "no augmentation but a random gain. Computing the input counts, so a cheaper one is "
+        "trained on more notes. Share of correct keys, in brackets regardless of the octave; "
         f"instruments and recordings that no network trained on ({sizes} notes); the validation "
-        "presets helped to choose the networks' shapes. One training each. Last the CPU "
-        f"milliseconds to hear one note, median of {REPEATS} repeats in turn. By the clock the "
-        f"trainings took {wall} s.\n\n" + markdown_table([*header, "CPU ms a note"], rows)
+        "presets helped to choose the networks' shapes. One training each. The last column is "
+        f"CPU time per note, median of {REPEATS} repeats in turn. By the clock the trainings took "
+        f"{wall} s.\n\n" + markdown_table([*header, "CPU ms per note"], rows)
     )
 
 
@@ -402,7 +410,7 @@ def _titled(name: str) -> str:
 
 
 def main() -> None:
-    """Train what is asked for; write the section once all contenders are done."""
+    """Train the selected contenders; write the section once all are finished."""
     names = [contender.name for contender in CONTENDERS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", type=Path, help="a store with train, validation and test sides")
@@ -415,7 +423,7 @@ def main() -> None:
     store = Store(options.store)
     train_side = StoredNotes.from_stores([store], SPLITS[0], SAMPLE_RATE, SAMPLES)
     notes = shuffle(train_side, SEED, 0).take(slice(0, options.notes))
-    held_out = sets(store)
+    held_out = held_out_sets(store)
     networks, results = {}, {}
     for contender in CONTENDERS:
         if contender.name in options.only:
@@ -423,7 +431,7 @@ def main() -> None:
             networks[contender.name] = network
             results[contender.name] = {**result, "training_notes": len(notes)}
     if len(results) < len(CONTENDERS):
-        print("the section is written when all contenders are done: leave out --only")
+        print("the section is written when all contenders are finished: run without --only")
         return
     command = (
         f"python benchmarks/inputs.py STORE --cpu-seconds {options.cpu_seconds:g} "

@@ -1,10 +1,10 @@
-"""How fast the article's network trains: Keras, PyTorch's own operations, our fused kernels.
+"""Training speed of the article's network: Keras, PyTorch's operations, our fused kernels.
 
     python benchmarks/training.py [--steps 6] [--repeats 5]
 
-Every contender trains on batches of 128 notes that lie in memory (cross-entropy, Adam at 1e-4)
-with all cores: once over the notes to warm up and compile, then once under the clock. Keras has
-three tries, with `fit`, with `train_on_batch` and with XLA; the fastest is what we compare with.
+Each contender trains on batches of 128 notes in memory (cross-entropy, Adam at 1e-4) with all
+cores: first to warm up and compile, then timed. Keras is measured with `fit`, with `train_on_batch`
+and with XLA; the fastest is the one we compare with.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def keras(*options: str, steps: int) -> float:
     """Notes per second of Keras on TensorFlow, in a process of its own."""
     script = ROOT / "benchmarks" / "peers" / "train_with_keras.py"
     command = [peer_python("tensorflow"), script, "--steps", str(steps), *options]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return float(json.loads(answer.stdout.splitlines()[-1])["notes_per_second"])
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return float(json.loads(process.stdout.splitlines()[-1])["notes_per_second"])
 
 
 def ours(steps: int, *, fused: bool, compiled: bool = False) -> Callable[[], float]:
-    """A measurement of our network: it trains over the notes and returns notes per second."""
-    random = np.random.default_rng(0)
-    audio = torch.from_numpy(random.uniform(-1, 1, (BATCH * steps, 64_000)).astype(np.float32))
-    pitch = torch.from_numpy(random.integers(0, 128, len(audio)))
+    """A function that trains our network over the notes and returns notes per second."""
+    rng = np.random.default_rng(0)
+    audio = torch.from_numpy(rng.uniform(-1, 1, (BATCH * steps, 64_000)).astype(np.float32))
+    pitch = torch.from_numpy(rng.integers(0, 128, len(audio)))
     network = ArticleNetwork(fused=fused)
     model: nn.Module | Callable[[Tensor], Tensor] = torch.compile(network) if compiled else network
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
@@ -52,18 +52,18 @@ def ours(steps: int, *, fused: bool, compiled: bool = False) -> Callable[[], flo
             optimiser.step()
 
     def measure() -> float:
-        train(1)  # wakes caches and threads; the first time it compiles
-        begin = time.perf_counter()
+        train(1)  # warms up caches and threads; compiles the first time
+        started = time.perf_counter()
         train(steps)
-        return len(audio) / (time.perf_counter() - begin)
+        return len(audio) / (time.perf_counter() - started)
 
     return measure
 
 
 def main() -> None:
-    """Measure all in turn and write the section."""
+    """Measure all contenders in turn and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=6, help="batches under the clock")
+    parser.add_argument("--steps", type=int, default=6, help="timed batches")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     steps = options.steps

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from imagination import SPOILED, middle, named_players
+from imagination import DEGRADATIONS, middle, named_generators
 from mechanical_ears.pitch import midi_to_hz
 
 
@@ -26,19 +26,19 @@ def test_tracked_keys_are_spread_evenly_over_the_middle():
 def test_degraded_notes():
     both = tone(1, 6)
     first = tone(1)
-    dull = SPOILED["the first four partials alone"](both, 60)
+    dull = DEGRADATIONS["the first four partials alone"](both, 60)
     assert np.abs(dull - first)[1000:-1000].max() < 0.001
-    assert np.array_equal(SPOILED["backwards"](both, 60), both[::-1])
-    late = SPOILED["attack of 0.3 s"](first, 60)
+    assert np.array_equal(DEGRADATIONS["backwards"](both, 60), both[::-1])
+    late = DEGRADATIONS["attack of 0.3 s"](first, 60)
     assert np.abs(late[:480]).max() < 0.1 * np.abs(first).max() * 1.01
     assert np.array_equal(late[4800:], first[4800:])
-    noise = SPOILED["white noise 20 dB below"](first, 60) - first
+    noise = DEGRADATIONS["white noise 20 dB below"](first, 60) - first
     assert 20 * np.log10(noise.std() / first.std()) == pytest.approx(-20, abs=0.2)
-    assert np.abs(SPOILED["a sine at the key"](both, 60) - first).max() < 1e-4
+    assert np.abs(DEGRADATIONS["a sine at the key"](both, 60) - first).max() < 1e-4
 
 
 def test_models_and_generators_need_names():
     with pytest.raises(SystemExit, match="give NAME=DIR"):
-        named_players(["somewhere"], [], 0)
+        named_generators(["somewhere"], [], 0)
     with pytest.raises(SystemExit, match="give NAME=MODULE:PATH"):
-        named_players([], ["gan=module"], 0)
+        named_generators([], ["gan=module"], 0)

@@ -9,14 +9,14 @@ torch = pytest.importorskip("torch")
 
 from inputs import (
     CONTENDERS,
-    RATE,
+    LEARNING_RATE,
     Contender,
     Log,
     PitchMap,
     Spectrum,
-    hear,
-    levelled,
-    rate,
+    learning_rate,
+    normalise,
+    predict,
     train,
 )
 from mechanical_ears.corpus.store import Store, build_store
@@ -47,24 +47,24 @@ def test_contenders_are_of_one_size_and_predict_128_keys():
     for contender in CONTENDERS:
         network = contender.network().eval()
         sizes.append(sum(weights.numel() for weights in network.parameters()))
-        logits = hear(network, np.stack([Sound.sine(440.0).samples] * 2))
+        logits = predict(network, np.stack([Sound.sine(440.0).samples] * 2))
         assert logits.shape == (2, 128)
         np.testing.assert_allclose(logits[0], logits[1], atol=1e-4)
     assert max(sizes) <= 1.2 * min(sizes)
 
 
 def test_rate_rises_to_its_peak_and_falls_to_nothing():
-    assert rate(0) == 0
-    assert rate(0.05) == pytest.approx(RATE, rel=0.01)
-    assert rate(0.5) == pytest.approx(RATE / 2)
-    assert rate(1) == pytest.approx(0, abs=1e-9)
-    assert rate(1.1) == pytest.approx(0, abs=1e-9)
+    assert learning_rate(0) == 0
+    assert learning_rate(0.05) == pytest.approx(LEARNING_RATE, rel=0.01)
+    assert learning_rate(0.5) == pytest.approx(LEARNING_RATE / 2)
+    assert learning_rate(1) == pytest.approx(0, abs=1e-9)
+    assert learning_rate(1.1) == pytest.approx(0, abs=1e-9)
 
 
-def test_levelled_notes_peak_at_one_and_silence_stays():
+def test_normalised_notes_peak_at_one_and_silence_stays():
     audio = torch.tensor([[0.1, -0.25, 0.0], [0.0, 0.0, 0.0]])
     expected = torch.tensor([[0.4, -1.0, 0.0], [0.0, 0.0, 0.0]])
-    torch.testing.assert_close(levelled(audio), expected)
+    torch.testing.assert_close(normalise(audio), expected)
 
 
 def test_training_stops_after_its_seconds_and_is_found_in_the_log(tmp_path):
