@@ -33,11 +33,12 @@ def from_shared_json(values: Mapping[str, Any], residual: bytes | None) -> Patch
     Raises:
         EarsError: it is damaged, or of other weights.
     """
-    from mechanical_ears.imagining.residual import from_bytes, to_bytes
+    from mechanical_ears.imagining.residual import from_bytes
 
-    checked = None if residual is None else to_bytes(from_bytes(residual))
+    if residual is not None:
+        from_bytes(residual)  # raises if damaged; the id depends on the bytes
     try:
-        patch = Patch.from_json(values, get_model().sha256, checked)
+        patch = Patch.from_json(values, get_model().sha256, residual)
     except EarsError as error:
         raise EarsError(f"the file {error.problem}", remedy=error.remedy) from error
     return replace(patch, name=patch.name[:MAX_NAME_LENGTH])

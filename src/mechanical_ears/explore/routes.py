@@ -161,7 +161,7 @@ async def open_instrument(
     elif recipe.id is not None:
         opened = service.open_changed(recipe.id, changes)
     else:
-        opened = service.open_seed(recipe.seed, recipe.family, recipe.draw, changes)
+        opened = service.open_seed(recipe.seed, recipe.family, recipe.candidate, changes)
     return to_schema(await while_connected(request, opened))
 
 

@@ -1,7 +1,7 @@
 """Schemas of the HTTP API (pydantic); the OpenAPI document is generated from them.
 
-The names of the fields are those of the JSON, which do not change: some are older than the words
-that the code uses now, such as ``heard`` for a hearing and ``draw`` for the number of a candidate.
+The names in the JSON do not change. Where they are older than the words that the code uses now,
+they are aliases: ``heard`` of a hearing, ``played`` of a key, ``draw`` of a candidate.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Recipe(Schema):
 
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     family: Family | None = None
-    draw: Annotated[int, Field(ge=0, le=7)] | None = Field(
-        None, description="number of the seed's candidate; null for the best one"
+    candidate: Annotated[int, Field(ge=0, le=7)] | None = Field(
+        None, alias="draw", description="number of the seed's candidate; null for the best one"
     )
     surprise: Literal[True] | None = Field(None, description="a random seed")
     blend: Annotated[list[BlendPart], Field(min_length=1, max_length=4)] | None = None
@@ -111,7 +111,7 @@ class Recipe(Schema):
         present = [name for name in sources if getattr(self, name) is not None]
         if len(present) != 1:
             raise ValueError(f"give exactly one of {', '.join(sources)}")
-        if self.seed is None and self.draw is not None:
+        if self.seed is None and self.candidate is not None:
             raise ValueError('"draw" needs a seed')
         if self.seed is None and self.surprise is None and self.family is not None:
             raise ValueError('"family" needs a seed or a surprise')
@@ -121,7 +121,7 @@ class Recipe(Schema):
 class Hearing(Schema):
     """What the ears hear in one note."""
 
-    played: int | None = Field(None, description="MIDI number of the key")
+    key: int | None = Field(None, alias="played", description="MIDI number of the key")
     pitch: int | None = Field(description="MIDI number of the key that a player would press")
     pitch_confidence: float
     frequency: float | None = Field(description="Hz")
@@ -160,7 +160,9 @@ class Instrument(Schema):
     x: float | None = Field(description="position on the map, −1..1")
     y: float | None = Field(description="position on the map, −1..1")
     novelty: float | None = Field(description="1 − likeness of the nearest; null if unknown")
-    heard: InstrumentHearing | None = Field(description="null until it has been requested")
+    hearing: InstrumentHearing | None = Field(
+        alias="heard", description="null until it has been requested"
+    )
     licence: str
 
 
@@ -175,7 +177,7 @@ class SimilarInstrument(Schema):
 class Recording(Schema):
     """What the ears hear in an uploaded recording, and its position on the map."""
 
-    heard: Hearing
+    hearing: Hearing = Field(alias="heard")
     x: float | None
     y: float | None
     nearest: list[SimilarInstrument]

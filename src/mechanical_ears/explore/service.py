@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import hearing, instrument_files, worker_tasks
+from mechanical_ears.explore import hearing, instrument_files, schemas, worker_tasks
 from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.favourites import Favourite, Favourites
 from mechanical_ears.explore.map_json import MapJson, encode_map
@@ -36,15 +36,6 @@ class UnknownInstrumentError(EarsError):
     """No instrument with such an id is open."""
 
 
-@dataclass(frozen=True)
-class SimilarInstrument:
-    """An instrument of the map and its likeness to a recording, −1..1."""
-
-    id: str
-    name: str
-    likeness: float
-
-
 @dataclass(frozen=True, eq=False)
 class AnalysedRecording:
     """An uploaded recording.
@@ -61,7 +52,7 @@ class AnalysedRecording:
     hearing: dict[str, Any]
     x: float | None
     y: float | None
-    nearest: list[SimilarInstrument]
+    nearest: list[schemas.SimilarInstrument]
     instrument: OpenInstrument | None
     problem: str | None
 
@@ -343,13 +334,15 @@ class ExploreService:
             instrument.x, instrument.y = x, y
         return AnalysedRecording(analysis.hearing, x, y, nearest, instrument, analysis.problem)
 
-    def _nearest(self, likeness: np.ndarray) -> list[SimilarInstrument]:
+    def _nearest(self, likeness: np.ndarray) -> list[schemas.SimilarInstrument]:
         sound_map = self.sound_map
         if sound_map is None:
             return []
         return [
-            SimilarInstrument(sound_map.ids[row], sound_map.name(row), similarity)
-            for row, similarity in sound_map.nearest_rows(likeness, SIMILAR_COUNT)
+            schemas.SimilarInstrument(
+                id=sound_map.ids[row], name=sound_map.name(row), likeness=likeness_to_row
+            )
+            for row, likeness_to_row in sound_map.nearest_rows(likeness, SIMILAR_COUNT)
         ]
 
     def add_favourite(self, id: str, name: str | None) -> OpenFavourite:

@@ -71,10 +71,7 @@ async def upload_recording(
         heard=schemas.Hearing(**recording.hearing),
         x=recording.x,
         y=recording.y,
-        nearest=[
-            schemas.SimilarInstrument(id=each.id, name=each.name, likeness=each.likeness)
-            for each in recording.nearest
-        ],
+        nearest=recording.nearest,
         instrument=None if recording.instrument is None else to_schema(recording.instrument),
         problem=recording.problem,
     )
