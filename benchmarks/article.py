@@ -1,4 +1,4 @@
-"""How well the article's network hears pitch: its chart, its accuracy on what it never heard.
+"""Accuracy of the article's network: its training curve, and instruments outside its training.
 
 python benchmarks/article.py RUN STORE
 """
@@ -24,13 +24,13 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 def main() -> None:
-    """Evaluate the run on every set that is here, and write the section."""
+    """Evaluate the run on all sets and write the section."""
     parser = argparse.ArgumentParser(description="accuracy of a trained article's network")
     parser.add_argument("run", type=Path)
     parser.add_argument("store", type=Path)
-    chosen = parser.parse_args()
-    ears = ArticleEars(chosen.run / "model.onnx")
-    store = open_corpus(chosen.store)
+    options = parser.parse_args()
+    ears = ArticleEars(options.run / "model.onnx")
+    store = open_corpus(options.store)
     sets: dict[str, tuple[Corpus, str]] = {
         "FluidR3, validation presets": (store, "validation"),
         "FluidR3, test presets": (store, "test"),
@@ -42,17 +42,17 @@ def main() -> None:
         "upright piano, recorded": (open_corpus(DATA / "upright-piano-kw"), ALL_SIDES),
     }
     rows = []
-    details = ""
+    by_group = ""
     for name, (corpus, side) in sets.items():
         report = evaluate_pitch(ears.probabilities, corpus, side=side)
         rows.append(_row(name, report.overall))
         if "nsynth-dev" in name:
             save_figure(plot_confusion(report, name), PICTURES / "article-confusion.png")
-            parts = {**report.by_register, **report.by_family}
-            details = markdown_table(_HEADER, [_row(*part) for part in parts.items()])
-    log = [json.loads(line) for line in (chosen.run / "log.jsonl").read_text().splitlines()]
-    picked = [line for line in log if line["epoch"] in (1, 2, 5, 10, 15, 18, 20, 25, 30)]
-    course = markdown_table(
+            groups = {**report.by_register, **report.by_family}
+            by_group = markdown_table(_HEADER, [_row(*group) for group in groups.items()])
+    log = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
+    epochs = [line for line in log if line["epoch"] in (1, 2, 5, 10, 15, 18, 20, 25, 30)]
+    curve = markdown_table(
         ("epoch", "loss", "training notes", "unseen presets"),
         [
             (
@@ -60,28 +60,29 @@ def main() -> None:
                 f"{line['loss']:.3f}",
                 *map(_percent, (line["accuracy"], line["validation_accuracy"])),
             )
-            for line in picked
+            for line in epochs
         ],
     )
-    shutil.copy(chosen.run / "accuracy.png", PICTURES / "article-accuracy.png")
+    shutil.copy(options.run / "accuracy.png", PICTURES / "article-accuracy.png")
     write_section(
         "article",
         "The article's network: pitch from raw audio",
         "python benchmarks/article.py RUN STORE",
         "![accuracy after each epoch](pictures/article-accuracy.png)\n\n"
-        f"{course}\n\nAfter epoch {log[-1]['epoch']}, on notes of instruments it never heard:\n\n"
+        f"{curve}\n\nAfter epoch {log[-1]['epoch']}, on notes of instruments outside its training "
+        "(*chroma*: octaves ignored):\n\n"
         f"{markdown_table(_HEADER, rows)}\n\n"
-        f"On nsynth-dev by register (MIDI numbers) and by family:\n\n{details}\n\n"
+        f"On nsynth-dev by register (MIDI numbers) and by family:\n\n{by_group}\n\n"
         "![confusions on nsynth-dev](pictures/article-confusion.png)",
     )
 
 
-_HEADER = ("", "notes", "exact", "top 5", "octave-blind", "within 1 semitone")
+_HEADER = ("", "notes", "exact", "top 5", "chroma", "within 1 semitone")
 
 
-def _row(name: str, part: Accuracy) -> tuple[object, ...]:
-    shares = (part.exact, part.top5, part.chroma, part.within_one)
-    return (name, part.notes, *map(_percent, shares))
+def _row(name: str, accuracy: Accuracy) -> tuple[object, ...]:
+    shares = (accuracy.exact, accuracy.top5, accuracy.chroma, accuracy.within_one)
+    return (name, accuracy.notes, *map(_percent, shares))
 
 
 def _percent(share: float) -> str:

@@ -1,12 +1,12 @@
-"""How much of a note its control map keeps, how big it is, and how quickly it is made and played.
+"""Control maps: distance from the original sound, file size, speed of analysis and rendering.
 
     python benchmarks/control_maps.py [--data ../shared/data] [--scale 1.0] [--no-trackers]
 
-Nothing is learned. Analysis was tuned on FluidR3; two choices (when a glide is followed, modes in
-moving notes) were checked on 110 notes of TimGM6mb, too. Measured on TimGM6mb and
-MuseScore_General, drawn over all melodic presets, on NSynth's genuine notes and two recorded
-instruments at 44.1 kHz. ``EXPLAINED`` says what is counted. The pictures of the worst ten notes of
-each family go to docs/pictures, the worst notes' names to docs/CONTROL_MAPS.md.
+Nothing is learned. Analysis was tuned on FluidR3; two choices (when the pitch is tracked, modes in
+notes whose pitch moves) were also checked on 110 notes of TimGM6mb. Measured on random notes of all
+melodic presets of TimGM6mb and MuseScore_General, on real notes of NSynth and on two recorded
+instruments at 44.1 kHz. ``EXPLANATION`` defines the columns. Pictures of the ten worst notes of
+each family are written to docs/pictures, their names to docs/CONTROL_MAPS.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import ROOT, markdown_table, medians, on_one_thread, write_section
+from harness import (
+    ROOT,
+    markdown_table,
+    medians,
+    on_one_thread,
+    slim_picture,
+    write_section,
+)
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.folder import Folder
 from mechanical_ears.corpus.nsynth import open_nsynth
@@ -48,77 +55,82 @@ if TYPE_CHECKING:
 
 COMMAND = "python benchmarks/control_maps.py"
 FONTS = Path("/usr/share/sounds/sf2")
-SEED = 11  # of the drawing of notes
-WORST = 10  # notes of each family that are shown
+SEED = 11  # of the choice of notes
+WORST_NOTES = 10  # of each family, shown in a picture
 TRACKERS = {"swift-f0": "SwiftF0 0.3.0", "praat-ac": "Praat (parselmouth 0.4.7), ac"}
-CONFIDENT = 0.9  # of a tracker's own confidence, and
-VOICED = 0.5  # of the frames, from which it is confident on an original
-TRACKED = 150  # notes of a set that trackers hear
-MOST = 350  # notes of a set
-MAGNITUDE_NOTES = 96
-SHOWN = 60.0  # dB below the maximum that count for the analytic render
-PICTURE_WIDTH = 1400  # pixels
-COLOURS = 40  # of a picture
-TIMED = 40  # notes under the clock
-PITCHES = (28, 45, 57, 69, 81, 93)  # MIDI numbers that maps are rendered at
+MIN_CONFIDENCE = 0.9  # of a tracker on an original, by its own measure
+MIN_VOICED = 0.5  # share of voiced frames of an original
+TRACKED_NOTES = 150  # of a set, analysed by trackers
+MAX_NOTES = 350  # of a set
+MAGNITUDE_NOTES = 96  # for the analytic render
+RANGE_BELOW_MAXIMUM_DB = 60.0  # cells compared with the analytic render
+PICTURE_COLOURS = 40
+TIMED_NOTES = 40
+PITCHES = (28, 45, 57, 69, 81, 93)  # MIDI numbers at which maps are rendered
 RATES = (16_000, 44_100, 48_000)  # Hz
-SURE = 0.5  # probability of a family
-NOISE_BELOW = 40.0  # dB
+SURE_PROBABILITY = 0.5  # of a family, from which a note is a sure one
+NOISE_BELOW_DB = 40.0
 NOTE_SAMPLES = 64_000
-JUDGE = ROOT / "src/mechanical_ears/evaluation/weights/judge.safetensors"
-JUDGED_BATCH = 32  # notes
+JUDGE_WEIGHTS = ROOT / "src/mechanical_ears/evaluation/weights/judge.safetensors"
+JUDGE_BATCH = 32  # notes
 
-EXPLAINED = """
-Original and resynthesis of one map, decibels between their spectrograms (lower is better):
+EXPLANATION = """
+Distance in dB between the spectrograms of original and resynthesis (lower is better):
 
-- *LSD*: mean |dB| over windows of 256, 1024 and 4096 samples, in the cells within 60 dB of the
-  original's maximum; *mel*: the same in 80 mel bands; *added*: LSD in the cells in which the
-  resynthesis lies within 60 dB of that maximum, so that what was added counts, too.
-- *floor*, LSD / mel: two resyntheses of the same map with different noise, phases kept. Where all
-  is noise, the floor is 6.0 dB.
-- *without phases*, LSD / mel: the same maps with the phases of their partials drawn by lot, as a
-  map that a generator made has them.
-- *kB*: of the file, mean, largest.
+- *LSD*: log-spectral distance, mean |dB| over windows of 256, 1024 and 4096 samples, in the cells
+  within 60 dB of the original's maximum; *mel*: the same in 80 mel bands; *added*: LSD in the cells
+  in which the resynthesis is within 60 dB of that maximum, so that added sound counts as well.
+- *floor*, LSD / mel: two resyntheses of the same map with different noise and the same phases. For
+  a sound of noise alone it is 6.0 dB.
+- *without phases*, LSD / mel: the same maps with random phases of the partials, as for maps that a
+  generator returns.
+- *kB*: file size, mean and largest.
 """.strip()
 
 
 @dataclass(frozen=True)
 class Case:
-    """A note, its map, what became of it and how far that is from it."""
+    """A note, its control map and resynthesis, and their spectral distances.
+
+    Attributes:
+        distance: from the original to the resynthesis.
+        floor: between two resyntheses with different noise.
+        random_phases: from the original to a resynthesis with random phases.
+    """
 
     note: Note
     original: Sound
-    controls: ControlMap
-    made: Sound
-    apart: SpectralDistance
+    control_map: ControlMap
+    resynthesis: Sound
+    distance: SpectralDistance
     floor: SpectralDistance
-    phaseless: SpectralDistance
+    random_phases: SpectralDistance
 
 
 def measure(note: Note) -> Case | None:
-    """Take a note apart and put it together; None for what is refused (silence)."""
+    """Analyse a note and render it again; None if it is silent."""
     try:
-        controls = analyse(note)
+        control_map = analyse(note)
     except SoundError:
         return None
     rate = note.sound.sample_rate
-    original = Sound(note.sound.samples[round(controls.onset * rate) :], rate)
-    made = render(controls)
-    other = render(controls, seed=1).samples
-    phaseless = render(controls, phases=False).samples
+    original = Sound(note.sound.samples[round(control_map.onset * rate) :], rate)
+    resynthesis = render(control_map)
+    other_noise = render(control_map, seed=1).samples
+    random_phases = render(control_map, phases=False).samples
     return Case(
         note,
         original,
-        controls,
-        made,
-        spectral_distance(original.samples, made.samples, rate),
-        spectral_distance(made.samples, other, rate),
-        spectral_distance(original.samples, phaseless, rate),
+        control_map,
+        resynthesis,
+        distance=spectral_distance(original.samples, resynthesis.samples, rate),
+        floor=spectral_distance(resynthesis.samples, other_noise, rate),
+        random_phases=spectral_distance(original.samples, random_phases, rate),
     )
 
 
-def sets(data: Path, scale: float) -> dict[str, Callable[[], Corpus]]:
-    """The notes that are measured, by name."""
+def note_sets(data: Path, scale: float) -> dict[str, Callable[[], Corpus]]:
+    """Functions that open the measured corpora, by name."""
 
     def font(name: str, notes: int, rate: int = 16_000) -> Callable[[], Corpus]:
         limit = max(1, round(scale * notes))
@@ -134,10 +146,10 @@ def sets(data: Path, scale: float) -> dict[str, Callable[[], Corpus]]:
     }
 
 
-def run_set(name: str, corpus: Corpus, most: int) -> list[Case]:
-    """Measure a set, every n-th note where it is larger than ``most``."""
-    notes = [scanned.note for scanned in corpus.scan() if scanned.note is not None]
-    step = max(1, len(notes) // most)
+def measure_set(name: str, corpus: Corpus, max_notes: int) -> list[Case]:
+    """Measure a set; of more than ``max_notes`` notes only every n-th."""
+    notes = [entry.note for entry in corpus.scan() if entry.note is not None]
+    step = max(1, len(notes) // max_notes)
     cases = []
     for done, note in enumerate(notes[::step], start=1):
         if done % 50 == 0:
@@ -149,51 +161,56 @@ def run_set(name: str, corpus: Corpus, most: int) -> list[Case]:
 
 
 def mean(values: Sequence[float]) -> str:
-    """Mean with two decimals."""
+    """The mean, with two decimals."""
     return f"{np.mean(values):.2f}"
+
+
+def lsd_and_mel(distances: Sequence[SpectralDistance]) -> str:
+    """Means of both distances: "LSD / mel"."""
+    return f"{mean([each.lsd for each in distances])} / {mean([each.mel for each in distances])}"
 
 
 def distance_row(name: str, cases: Sequence[Case]) -> list[object]:
     """A row of the table of distances."""
-    sizes = [len(to_bytes(case.controls)) / 1000 for case in cases]
+    sizes = [len(to_bytes(case.control_map)) / 1000 for case in cases]
     return [
         name,
         len(cases),
-        mean([case.apart.lsd for case in cases]),
-        mean([case.apart.mel for case in cases]),
-        mean([case.apart.extra for case in cases]),
-        f"{mean([c.floor.lsd for c in cases])} / {mean([c.floor.mel for c in cases])}",
-        f"{mean([c.phaseless.lsd for c in cases])} / {mean([c.phaseless.mel for c in cases])}",
+        mean([case.distance.lsd for case in cases]),
+        mean([case.distance.mel for case in cases]),
+        mean([case.distance.extra for case in cases]),
+        lsd_and_mel([case.floor for case in cases]),
+        lsd_and_mel([case.random_phases for case in cases]),
         f"{np.mean(sizes):.1f}, {max(sizes):.1f}",
     ]
 
 
 def tracker_rows(name: str, cases: Sequence[Case]) -> list[list[object]]:
-    """How often independent trackers hear the same pitch in original and resynthesis."""
-    chosen = cases[:: max(1, len(cases) // TRACKED)]
+    """How often independent trackers find the same pitch in original and resynthesis."""
+    chosen = cases[:: max(1, len(cases) // TRACKED_NOTES)]
     label = re.sub(r"[^a-z0-9]+", "-", name.lower())
     folders = [
-        NoteFolder(f"controls-{label}-{kind}", [getattr(case, kind) for case in chosen])
-        for kind in ("original", "made")
+        NoteFolder(f"control-maps-{label}-{kind}", [getattr(case, kind) for case in chosen])
+        for kind in ("original", "resynthesis")
     ]
     rows: list[list[object]] = []
     for tracker, title in TRACKERS.items():
-        before, after = (folder.answers(tracker, range(len(chosen))) for folder in folders)
-        sure = [
+        originals, resyntheses = (folder.track(tracker, range(len(chosen))) for folder in folders)
+        confident = [
             number
-            for number, answer in enumerate(before)
-            if np.isfinite(answer.pitch)
-            and answer.voiced >= VOICED
-            and answer.confidence >= CONFIDENT
+            for number, estimate in enumerate(originals)
+            if np.isfinite(estimate.pitch)
+            and estimate.voiced >= MIN_VOICED
+            and estimate.confidence >= MIN_CONFIDENCE
         ]
-        same = [abs(before[n].pitch - after[n].pitch) <= 0.5 for n in sure]
-        rows.append([name, title, len(chosen), len(sure), f"{100 * np.mean(same):.1f}"])
+        agrees = [abs(originals[n].pitch - resyntheses[n].pitch) <= 0.5 for n in confident]
+        rows.append([name, title, len(chosen), len(confident), f"{100 * np.mean(agrees):.1f}"])
     return rows
 
 
 def judge_row(name: str, cases: Sequence[Case]) -> list[object] | None:
-    """How often the evaluation network hears the same; None while its weights do not exist."""
-    if not JUDGE.exists():
+    """How often the evaluation network predicts the same; None if its weights are missing."""
+    if not JUDGE_WEIGHTS.exists():
         return None
     import torch
 
@@ -202,47 +219,47 @@ def judge_row(name: str, cases: Sequence[Case]) -> list[object] | None:
     network = EvaluationNetwork.load()
     chosen = [case for case in cases if case.original.sample_rate == 16_000]
     audio = {
-        kind: np.stack([padded(getattr(case, kind).samples) for case in chosen])
-        for kind in ("original", "made")
+        kind: np.stack([pad_to_note(getattr(case, kind).samples) for case in chosen])
+        for kind in ("original", "resynthesis")
     }
     noise = np.random.default_rng(0).standard_normal(audio["original"].shape, dtype=np.float32)
-    below = 10 ** (-NOISE_BELOW / 20) * np.sqrt(np.mean(audio["original"] ** 2, axis=1))
-    audio["noisy"] = audio["original"] + below[:, None] * noise
+    noise_level = 10 ** (-NOISE_BELOW_DB / 20) * np.sqrt(np.mean(audio["original"] ** 2, axis=1))
+    audio["noise"] = audio["original"] + noise_level[:, None] * noise
     keys, families = {}, {}
     for kind, rows in audio.items():
-        heard = [
-            network.predict(torch.from_numpy(rows[first : first + JUDGED_BATCH]))
-            for first in range(0, len(rows), JUDGED_BATCH)
+        outputs = [
+            network.predict(torch.from_numpy(rows[first : first + JUDGE_BATCH]))
+            for first in range(0, len(rows), JUDGE_BATCH)
         ]
-        keys[kind] = np.concatenate([each.key.argmax(1).numpy() for each in heard])
-        families[kind] = np.concatenate([each.family.softmax(1).numpy() for each in heard])
-    likeliest = {kind: shares.argmax(axis=1) for kind, shares in families.items()}
-    sure = families["original"].max(axis=1) >= SURE
+        keys[kind] = np.concatenate([each.key.argmax(1).numpy() for each in outputs])
+        families[kind] = np.concatenate([each.family.softmax(1).numpy() for each in outputs])
+    likeliest = {kind: probabilities.argmax(axis=1) for kind, probabilities in families.items()}
+    sure = families["original"].max(axis=1) >= SURE_PROBABILITY
     shares = [
-        np.mean(keys["original"] == keys["made"]),
-        np.mean(likeliest["original"] == likeliest["made"]),
-        np.mean((likeliest["original"] == likeliest["made"])[sure]),
+        np.mean(keys["original"] == keys["resynthesis"]),
+        np.mean(likeliest["original"] == likeliest["resynthesis"]),
+        np.mean((likeliest["original"] == likeliest["resynthesis"])[sure]),
         np.mean(sure),
-        np.mean(keys["original"] == keys["noisy"]),
-        np.mean(likeliest["original"] == likeliest["noisy"]),
+        np.mean(keys["original"] == keys["noise"]),
+        np.mean(likeliest["original"] == likeliest["noise"]),
     ]
     return [name, len(chosen), *[f"{100 * share:.1f}" for share in shares]]
 
 
-def padded(samples: np.ndarray) -> np.ndarray:
-    """Samples cut or padded to a note's length."""
+def pad_to_note(samples: np.ndarray) -> np.ndarray:
+    """Cut or pad samples to the length of a note."""
     row = np.zeros(NOTE_SAMPLES, dtype=np.float32)
     row[: len(samples)] = samples[:NOTE_SAMPLES]
     return row
 
 
 def speed_rows(cases: Sequence[Case]) -> list[list[object]]:
-    """CPU milliseconds for a 4-s note on one core, and a plain matrix product of the same size."""
+    """CPU milliseconds per 4-s note on one core, and of a matrix product of the same size."""
     chosen = [case for case in cases if case.original.seconds > 3.9]
-    chosen = chosen[:: max(1, len(chosen) // TIMED)]
-    maps = [case.controls for case in chosen]
+    chosen = chosen[:: max(1, len(chosen) // TIMED_NOTES)]
+    maps = [case.control_map for case in chosen]
 
-    def timed(work: Callable[[], object]) -> Callable[[], float]:
+    def timer(work: Callable[[], object]) -> Callable[[], float]:
         def measure() -> float:
             start = time.process_time()
             work()
@@ -250,70 +267,70 @@ def speed_rows(cases: Sequence[Case]) -> list[list[object]]:
 
         return measure
 
-    hops, width = 1000, 384  # of 4 ms at 48 kHz; every hop overlaps half of the next
-    shapes = [2 * int((_levels(one) > -110).any(axis=1).sum()) for one in maps]
-    lefts = [np.ones((hops, max(2, rows)), dtype=np.float32) for rows in shapes]
-    rights = [np.ones((max(2, rows), width), dtype=np.float32) for rows in shapes]
+    hops, width = 1000, 384  # hops of 4 ms at 48 kHz; each overlaps half of the next
+    row_counts = [2 * int((_partial_levels(one) > -110).any(axis=1).sum()) for one in maps]
+    lefts = [np.ones((hops, max(2, rows)), dtype=np.float32) for rows in row_counts]
+    rights = [np.ones((max(2, rows), width), dtype=np.float32) for rows in row_counts]
     contenders = {
-        "analysis": timed(lambda: [analyse(case.note) for case in chosen]),
-        "render at 16 kHz": timed(lambda: [render(one) for one in maps]),
-        "render at 48 kHz": timed(lambda: [render(one, sample_rate=48_000) for one in maps]),
-        "matrix product of the partials at 48 kHz alone": timed(
+        "analysis": timer(lambda: [analyse(case.note) for case in chosen]),
+        "render at 16 kHz": timer(lambda: [render(one) for one in maps]),
+        "render at 48 kHz": timer(lambda: [render(one, sample_rate=48_000) for one in maps]),
+        "only the matrix product of the partials at 48 kHz": timer(
             lambda: [left @ right for left, right in zip(lefts, rights, strict=True)]
         ),
     }
     figures = medians(contenders, 5)
-    limit = figures["matrix product of the partials at 48 kHz alone"][1]
-    full = figures["render at 48 kHz"][1]
+    product = figures["only the matrix product of the partials at 48 kHz"][1]
+    render_time = figures["render at 48 kHz"][1]
     rows: list[list[object]] = [
         [name, f"{median:.1f} ({low:.1f}–{high:.1f})"]
         for name, (low, median, high) in figures.items()
     ]
-    rows.append(["render at 48 kHz ÷ that product", f"{full / limit:.1f}"])
+    rows.append(["render at 48 kHz ÷ that product", f"{render_time / product:.1f}"])
     return rows
 
 
-def _levels(controls: ControlMap) -> np.ndarray:
-    """Decibels of all partials and modes, float32 (rows, frames)."""
+def _partial_levels(control_map: ControlMap) -> np.ndarray:
+    """Levels of all partials and modes in dB, float32 (rows, frames)."""
     from mechanical_ears.resynthesis.control_map import group_weights
 
-    told = controls.partials.astype(np.float32)
-    upper = group_weights() @ told[SINGLES:-MODES] + controls.fine.astype(np.float32)[:, None]
-    if (told[SINGLES:-MODES] <= SILENCE_DB).all():
+    rows = control_map.partials.astype(np.float32)
+    upper = group_weights() @ rows[SINGLES:-MODES] + control_map.fine.astype(np.float32)[:, None]
+    if (rows[SINGLES:-MODES] <= SILENCE_DB).all():
         upper = upper[:0]
-    return np.concatenate([told[:SINGLES], upper, told[ROWS - MODES :]])
+    return np.concatenate([rows[:SINGLES], upper, rows[ROWS - MODES :]])
 
 
 def pitch_errors(cases: Sequence[Case]) -> list[float]:
-    """Cents by which maps with a steady f0, rendered at known pitches, miss them."""
+    """Pitch errors in cents of maps with a steady f0, rendered at known pitches."""
     errors = []
     for number, case in enumerate(cases[:: max(1, len(cases) // 60)]):
-        told = case.controls
-        if told.partials[0].max() < -60 or told.divisor > 1:
+        original = case.control_map
+        if original.partials[0].max() < -60 or original.divisor > 1:
             continue
-        still = dataclasses.replace(
-            told,
-            cents=np.zeros_like(told.cents),
-            offsets=np.zeros_like(told.offsets),
-            modes=np.zeros_like(told.modes),
+        steady = dataclasses.replace(
+            original,
+            cents=np.zeros_like(original.cents),
+            offsets=np.zeros_like(original.offsets),
+            modes=np.zeros_like(original.modes),
         )
         pitch = PITCHES[number % len(PITCHES)]
         rate = RATES[number % len(RATES)]
-        sound = render(still, pitch=pitch, sample_rate=rate, phases=False, noise=False)
-        heard = refine(sound.samples, rate, pitch)
-        errors.append(abs(cents_between(heard.frequency, midi_to_hz(pitch))))
+        sound = render(steady, pitch=pitch, sample_rate=rate, phases=False, noise=False)
+        refined = refine(sound.samples, rate, pitch)
+        errors.append(abs(cents_between(refined.frequency, midi_to_hz(pitch))))
     return errors
 
 
 @with_style
-def worst_picture(family: str, cases: Sequence[Case]) -> Picture:
+def plot_worst(family: str, cases: Sequence[Case]) -> Picture:
     """Spectrograms of the worst notes, originals above resyntheses."""
     picture = Picture(figsize=(15, 4.1))
-    panels = picture.subplots(2, WORST, squeeze=False, sharex=True, sharey=True)
+    panels = picture.subplots(2, WORST_NOTES, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat:
         axes.set_axis_off()
     for column, case in enumerate(cases):
-        for row, sound in enumerate((case.original, case.made)):
+        for row, sound in enumerate((case.original, case.resynthesis)):
             level = 20 * np.log10(np.abs(stft(sound.samples, 1024, 512)) + 1e-9)
             if row == 0:
                 top = level.max()
@@ -328,39 +345,29 @@ def worst_picture(family: str, cases: Sequence[Case]) -> Picture:
             )
         name = case.note.instrument.split("_", 1)[-1].replace("_", " ")
         name = re.sub(r"musescore general full", "musescore", name)[-20:]
-        title = f"{name}\nkey {case.note.pitch}: {case.apart.lsd:.1f} dB"
+        title = f"{name}\nkey {case.note.pitch}: {case.distance.lsd:.1f} dB"
         panels[0, column].set_title(title, fontsize=6.5)
     picture.suptitle(f"{family}: originals above, resyntheses below, 0–4 s × 0–8 kHz, 80 dB")
     return picture
 
 
-def _slim(path: Path) -> None:
-    """Fewer colours and pixels, since a repository keeps every picture for ever."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        width = min(PICTURE_WIDTH, picture.width)
-        small = picture.convert("RGB").resize((width, picture.height * width // picture.width))
-    small.quantize(COLOURS).save(path, optimize=True)
-
-
-def show_worst(cases: Sequence[Case]) -> str:
-    """Write the pictures of the worst notes; a table of their names."""
+def write_pictures(cases: Sequence[Case]) -> str:
+    """Write the pictures of the worst notes; returns a table of their names."""
     rows = []
     for family in FAMILIES:
-        mine = [case for case in cases if case.note.family == family]
-        worst = sorted(mine, key=lambda case: -case.apart.lsd)[:WORST]
+        members = [case for case in cases if case.note.family == family]
+        worst = sorted(members, key=lambda case: -case.distance.lsd)[:WORST_NOTES]
         if not worst:
             continue
-        path = ROOT / "docs" / "pictures" / f"controls-worst-{family}.png"
-        _slim(save_figure(worst_picture(family, worst), path))
-        names = ", ".join(f"{case.note.name} ({case.apart.lsd:.1f})" for case in worst)
+        path = ROOT / "docs" / "pictures" / f"control-maps-worst-{family}.png"
+        slim_picture(save_figure(plot_worst(family, worst), path), colours=PICTURE_COLOURS)
+        names = ", ".join(f"{case.note.name} ({case.distance.lsd:.1f})" for case in worst)
         rows.append([family, names])
     return markdown_table(["family", "worst notes (LSD, dB)"], rows)
 
 
-def magnitude(notes: Sequence[Note]) -> None:
-    """Write the section on the analytic render: how near it is, and what it costs."""
+def measure_magnitude(notes: Sequence[Note]) -> None:
+    """Write the section on the analytic render: its error and its CPU time."""
     import torch
 
     from mechanical_ears.listening.frontend import RANGE_DB, FrontEndFeatures, extract_features
@@ -374,37 +381,32 @@ def magnitude(notes: Sequence[Note]) -> None:
     torch.set_num_threads(1)
     maps = [analyse(note) for note in notes]
 
-    def heard(seed: int, phases: bool) -> FrontEndFeatures:
-        audio = np.zeros((len(maps), 64_000), dtype=np.float32)
-        for row, controls in enumerate(maps):
-            samples = render(controls, seed=seed, phases=phases, sample_rate=16_000).samples[
-                :64_000
-            ]
-            audio[row, : len(samples)] = samples
-        return extract_features(audio)
+    def rendered_features(seed: int, phases: bool) -> FrontEndFeatures:
+        sounds = [render(one, seed=seed, phases=phases, sample_rate=16_000) for one in maps]
+        return extract_features(np.stack([pad_to_note(sound.samples) for sound in sounds]))
 
-    def apart(one: np.ndarray, other: np.ndarray) -> str:
-        counted = np.maximum(one, other) > 1 - SHOWN / RANGE_DB
+    def distance(one: np.ndarray, other: np.ndarray) -> str:
+        counted = np.maximum(one, other) > 1 - RANGE_BELOW_MAXIMUM_DB / RANGE_DB
         return f"{RANGE_DB * np.abs(one - other)[counted].mean():.2f}"
 
-    real = heard(0, False)
-    told = render_magnitude(maps)
+    reference = rendered_features(0, False)
+    features = render_magnitude(maps)._asdict()
     analytic = dataclasses.replace(
-        real, **{name: part.numpy() for name, part in told._asdict().items()}
+        reference, **{name: feature.numpy() for name, feature in features.items()}
     )
     rows = []
     contenders = {
         "analytic render": analytic,
-        "rendered with another noise and other phases": heard(1, False),
-        "rendered with the phases of the map": heard(0, True),
+        "rendered with other noise and phases": rendered_features(1, False),
+        "rendered with the phases of the map": rendered_features(0, True),
     }
     for name, other in contenders.items():
         rows.append(
             [
                 name,
-                apart(real.pitch_map, other.pitch_map),
-                apart(real.envelope, other.envelope),
-                f"{RANGE_DB * np.abs(real.level - other.level).mean():.2f}",
+                distance(reference.pitch_map, other.pitch_map),
+                distance(reference.envelope, other.envelope),
+                f"{RANGE_DB * np.abs(reference.level - other.level).mean():.2f}",
             ]
         )
     timings = []
@@ -421,22 +423,23 @@ def magnitude(notes: Sequence[Note]) -> None:
         low, median, high = medians({"step": step}, 5)["step"]
         timings.append(f"{median:.1f} ({low:.1f}–{high:.1f}) ms at {frames} frames")
     body = (
-        f"{len(maps)} notes of TimGM6mb. Mean distance, in dB, from what the ears hear of the "
-        f"rendered sound, where either lies within {SHOWN:g} dB of the maximum:\n\n"
+        f"{len(maps)} notes of TimGM6mb. Mean distance in dB from the ears' features of the "
+        f"rendered sound, in cells where either is within {RANGE_BELOW_MAXIMUM_DB:g} dB of the "
+        "maximum:\n\n"
         + markdown_table(["", "pitch map", "envelope", "level"], rows)
-        + "\n\nForward and backward, a note in a batch of 32, CPU time of one thread, median "
+        + "\n\nForward and backward pass, CPU time of one thread per note in a batch of 32, median "
         f"(lowest–highest) of 5: {', '.join(timings)}."
     )
     write_section(
-        "controls-magnitude",
-        "Control maps heard without being rendered",
+        "control-maps-magnitude",
+        "The ears' features of control maps, without rendering sound",
         f"{COMMAND} --magnitude",
         body,
     )
 
 
 def write_worst(table: str) -> None:
-    """Replace the table of the worst notes in docs/CONTROL_MAPS.md, between its two marks."""
+    """Replace the table of the worst notes in docs/CONTROL_MAPS.md, between its markers."""
     path = ROOT / "docs" / "CONTROL_MAPS.md"
     text = path.read_text() if path.exists() else "<!-- worst: begin -->\n<!-- worst: end -->\n"
     begin, end = "<!-- worst: begin -->", "<!-- worst: end -->"
@@ -455,16 +458,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.magnitude:
         corpus = SoundFont(FONTS / "TimGM6mb.sf2", limit=MAGNITUDE_NOTES, seed=SEED, workers=1)
-        magnitude([scanned.note for scanned in corpus.scan() if scanned.note is not None])
+        measure_magnitude([entry.note for entry in corpus.scan() if entry.note is not None])
         return
     measured: dict[str, list[Case]] = {}
-    for name, opened in sets(options.data, options.scale).items():
+    for name, open_set in note_sets(options.data, options.scale).items():
         try:
-            corpus = opened()
+            corpus = open_set()
         except Exception as error:  # a font or a folder that is not on this machine
-            print(f"{name} is left out: {error}", file=sys.stderr)
+            print(f"skipping {name}: {error}", file=sys.stderr)
             continue
-        measured[name] = run_set(name, corpus, max(8, round(options.scale * MOST)))
+        measured[name] = measure_set(name, corpus, max(8, round(options.scale * MAX_NOTES)))
     unseen = [case for name in ("TimGM6mb", "MuseScore_General") for case in measured.get(name, [])]
     header = ["notes", "count", "LSD", "mel", "added", "floor", "without phases", "kB"]
     table = markdown_table(header, [distance_row(name, cases) for name, cases in measured.items()])
@@ -472,23 +475,21 @@ def main() -> None:
     for family in FAMILIES:
         row: list[object] = [family]
         for cases in (unseen, measured.get("nsynth-dev", [])):
-            mine = [case.apart for case in cases if case.note.family == family]
-            row.append(
-                f"{mean([a.lsd for a in mine])} / {mean([a.mel for a in mine])}" if mine else "–"
-            )
+            distances = [case.distance for case in cases if case.note.family == family]
+            row.append(lsd_and_mel(distances) if distances else "–")
         by_family.append(row)
     families = markdown_table(["family", "TimGM6mb and MuseScore_General", "nsynth-dev"], by_family)
-    speed = markdown_table(["", "CPU ms a 4-s note (lowest–highest)"], speed_rows(unseen))
+    speed = markdown_table(["", "CPU ms per 4-s note (lowest–highest)"], speed_rows(unseen))
     errors = pitch_errors(unseen)
     parts = [
-        EXPLAINED,
+        EXPLANATION,
         table,
         "LSD / mel by family:",
         families,
-        "One thread, 16 kHz originals, medians of 5 runs in turn:",
+        "One thread, 16 kHz originals, medians of 5 alternating runs:",
         speed,
-        f"Pitch of {len(errors)} steady maps rendered at known pitches and rates: error "
-        f"{statistics.median(errors):.4f} cent median, {max(errors):.3f} cent worst.",
+        f"Pitch error of {len(errors)} maps with steady f0, rendered at known pitches and rates: "
+        f"median {statistics.median(errors):.4f} cent, maximum {max(errors):.3f} cent.",
     ]
     if not options.no_trackers:
         rows = [
@@ -498,17 +499,17 @@ def main() -> None:
             for row in tracker_rows(name, measured[name])
         ]
         parts += [
-            "Percent of notes, of those where an independent tracker is confident on the original, "
-            "on which it hears the resynthesis within 50 cents of it:",
-            markdown_table(["notes", "tracker", "heard", "confident", "agrees"], rows),
+            "Percent of notes whose resynthesis an independent tracker finds within 50 cents of "
+            "the original, among notes on whose original it is confident:",
+            markdown_table(["set", "tracker", "notes", "confident", "agree, %"], rows),
         ]
     judged = [judge_row(name, cases) for name, cases in measured.items() if "kHz" not in name]
     if any(judged):
         parts += [
-            "Percent of notes on which the evaluation network hears the same in both; of *sure* "
-            f"notes it gives the original's family at least {SURE:.0%}. Beside it the same for the "
-            f"original with white noise {NOISE_BELOW:g} dB below, which nobody would take for "
-            "another instrument:",
+            "Percent of notes for which the evaluation network predicts the same key or family in "
+            "both; *sure* notes are those whose original it assigns to a family with at least "
+            f"{SURE_PROBABILITY:.0%}. For comparison the same for the original with white noise "
+            f"{NOISE_BELOW_DB:g} dB below, which nobody would mistake for another instrument:",
             markdown_table(
                 [
                     "notes",
@@ -523,9 +524,8 @@ def main() -> None:
                 [row for row in judged if row],
             ),
         ]
-    worst = show_worst([*unseen, *measured.get("nsynth-dev", [])])
-    write_worst(worst)
-    write_section("controls", "Control maps", COMMAND, "\n\n".join(parts))
+    write_worst(write_pictures([*unseen, *measured.get("nsynth-dev", [])]))
+    write_section("control-maps", "Control maps", COMMAND, "\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What every benchmark does alike: run peers in environments of their own, repeat, write the table.
+"""Shared by all benchmarks: environments of peers, repeated timing, sections of docs/BENCHMARKS.md.
 
-A benchmark times each contender several times in turn (A, B, A, B, …) within one run, reports the
-median and the spread, and writes its section of docs/BENCHMARKS.md with `write_section`.
+A benchmark times its contenders alternately (A, B, A, B, …) within one run, reports the median and
+the range, and writes its section of docs/BENCHMARKS.md with `write_section`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "BENCHMARKS.md"
-PEERS = ROOT / ".peers"
-
+PEERS = ROOT / ".peers"  # environments and caches of other projects
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -26,19 +25,19 @@ ONE_THREAD = dict.fromkeys(
 
 
 def on_one_thread() -> None:
-    """Begin this program anew with one thread in its libraries, if it has not; call it first.
+    """Restart this program with one thread in its libraries, unless it has one; call this first.
 
-    Threads that wait for each other count as CPU time: a resynthesis of 8 ms looks like one of 16.
+    Threads that wait for each other use CPU time: a resynthesis of 8 ms then takes 16.
     """
     if any(os.environ.get(name) != count for name, count in ONE_THREAD.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
 
 
 def peer_python(name: str) -> Path:
-    """Python of the environment of a peer, set up from ``benchmarks/peers/NAME.txt`` if absent.
+    """Python of a peer's own environment, created from ``benchmarks/peers/NAME.txt`` if absent.
 
-    What ``NAME.no-deps.txt`` names, where there is such a file, is installed after the rest and
-    without its dependencies.
+    Packages in ``NAME.no-deps.txt``, if there is such a file, are installed afterwards without
+    their dependencies.
     """
     folder = PEERS / name
     python = folder / "bin" / "python"
@@ -46,18 +45,18 @@ def peer_python(name: str) -> Path:
         print(f"setting up {folder} …", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         requirements = ROOT / "benchmarks" / "peers" / f"{name}.txt"
-        alone = requirements.with_suffix(".no-deps.txt")
+        without_dependencies = requirements.with_suffix(".no-deps.txt")
         install = [python, "-m", "pip", "install", "-q"]
         subprocess.run([*install, "-r", requirements], check=True)
-        if alone.exists():
-            subprocess.run([*install, "--no-deps", "-r", alone], check=True)
+        if without_dependencies.exists():
+            subprocess.run([*install, "--no-deps", "-r", without_dependencies], check=True)
     return python
 
 
 def medians(
     contenders: Mapping[str, Callable[[], float]], repeats: int = 5
 ) -> dict[str, tuple[float, float, float]]:
-    """Call each contender ``repeats`` times in turn; minimum, median and maximum of each."""
+    """Call the contenders alternately, ``repeats`` times each: minimum, median, maximum of each."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, measure in contenders.items():
@@ -76,25 +75,26 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
 
 
 def machine() -> str:
-    """The machine in one line: processor, cores, Python."""
+    """This machine in one line: processor, cores, Python."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     cores = "?"
     if cpuinfo.exists():
         text = cpuinfo.read_text()
-        found = re.search(r"model name\s*:\s*(.+)", text)
-        model = found.group(1) if found else model
+        match = re.search(r"model name\s*:\s*(.+)", text)
+        model = match.group(1) if match else model
         cores = str(text.count("processor\t"))
     return f"{model}, {cores} cores, Python {platform.python_version()}"
 
 
 def slim_picture(path: Path, width: int = 1400, colours: int = 64) -> None:
-    """Fewer pixels and colours, in place, since a repository keeps every picture for ever."""
+    """Reduce a picture's pixels and colours in place: a repository keeps every version of it."""
     from PIL import Image
 
     with Image.open(path) as picture:
-        wide = min(width, picture.width)
-        small = picture.convert("RGB").resize((wide, picture.height * wide // picture.width))
+        new_width = min(width, picture.width)
+        height = picture.height * new_width // picture.width
+        small = picture.convert("RGB").resize((new_width, height))
     small.quantize(colours).save(path, optimize=True)
 
 

@@ -233,7 +233,7 @@ def tracker_accuracy(
         counts.append(len(keys))
         folder = NoteFolder(f"imagination-{name.replace(' ', '-')}", sounds)
         for tracker in TRACKERS:
-            answers = folder.answers(tracker, range(len(sounds)))
+            answers = folder.track(tracker, range(len(sounds)))
             semitones = np.array([answer.pitch for answer in answers]) - keys
             exact = np.abs(semitones) <= HALF_SEMITONE  # false where no pitch was found (NaN)
             octave = np.abs((semitones + 6) % 12 - 6) <= HALF_SEMITONE

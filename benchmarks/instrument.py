@@ -235,7 +235,7 @@ def mapping_rows(data: Path, folder: Path) -> list[list[object]]:
         loud = [int(row["velocity_low"] or 0) > 0 for row in truth]
         layer = [e is not None and (e.layer > 0) == up for e, up in zip(found, loud, strict=True)]
         sounds = [Sound.load(source / row["file"]) for row in truth]
-        detected = NoteFolder(f"instrument-{name}", sounds).answers("praat-ac", range(len(truth)))
+        detected = NoteFolder(f"instrument-{name}", sounds).track("praat-ac", range(len(truth)))
         praat = [abs(a.pitch - k) < 0.5 for a, k in zip(detected, keys, strict=True)]
         rows.append(
             [
@@ -297,7 +297,7 @@ def pitch_cells(fluid: Fluid, live: Sequence[Sound], label: str) -> list[str]:
     cells = [f"{max(map(abs, errors)):.1f}"]
     for tracker in TRACKERS:
         sampled, rendered = (
-            np.array([a.pitch for a in NoteFolder(name, each).answers(tracker, range(len(KEYS)))])
+            np.array([a.pitch for a in NoteFolder(name, each).track(tracker, range(len(KEYS)))])
             for name, each in ((f"instrument-{label}", notes), (f"instrument-{label}-live", live))
         )
         off, difference = 100 * (sampled - np.array(KEYS)), 100 * (sampled - rendered)

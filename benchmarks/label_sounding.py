@@ -1,21 +1,21 @@
-"""Writes src/mechanical_ears/corpus/sounding_offsets.csv: where each SoundFont preset sounds.
+"""Write src/mechanical_ears/corpus/sounding_offsets.csv: the sounding pitch of SoundFont presets.
 
     python benchmarks/label_sounding.py [FONT.sf2 …]
 
-Every melodic preset plays each sixth key at velocity 100. A note's pitch is what at least 3 of 4
-trackers agree on (see ``tracking``), and its offset that pitch minus its key, rounded to whole
-semitones. Trackers also err together (a subharmonic of a bell, a loud twelfth), so that the notes
-of a preset must bear each other out:
+Of every melodic preset, each sixth key is rendered at velocity 100. A note's pitch is the one on
+which at least 3 of 4 trackers agree (see ``tracking``); its offset is that pitch minus its key,
+rounded to whole semitones. Trackers can also make the same error (a subharmonic of a bell, a loud
+twelfth), so that the notes of a preset must confirm each other:
 
-    an offset counts where a neighbour among the agreeing notes has the same one, and where it
-    does so on at least three notes in all;
-    it holds from one note that counts to the next if both have it, and from the outermost ones to
-    the ends of the keyboard; between two different ones it is unclear;
-    it is unclear for all keys where fewer than half of the notes count;
-    and keys that would sound beyond A0 to C8, where the trackers hear nothing, are unclear if
-    they sound anywhere else than at the key: the organ stop that sounds an octave below.
+    an offset is confirmed if the next or previous note with an agreed pitch has the same one, and
+    if at least three notes have it;
+    it is valid from one confirmed note to the next if both have it, and from the outermost ones to
+    the ends of the keyboard; between two different offsets it is unknown;
+    it is unknown for all keys if fewer than half of the notes are confirmed;
+    and for keys that would sound outside A0 to C8, the range of the trackers, it is unknown unless
+    it is 0: for instance an organ stop that sounds an octave below its lowest keys.
 
-Instruments that are not among the fonts given keep their rows.
+Rows of instruments of other fonts than those given are kept.
 """
 
 from __future__ import annotations
@@ -44,36 +44,37 @@ FOLDER = Path("/usr/share/sounds/sf2")
 FONTS = (FOLDER / "FluidR3_GM.sf2", FOLDER / "MuseScore_General_Full.sf2")
 KEYS = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1, 6)  # MIDI numbers
 VELOCITY = 100
-FEWEST = 3  # notes that must have an offset
-SHARE = 0.5  # of an instrument's notes that must count
+MIN_NOTES = 3  # that must have an offset
+MIN_SHARE = 0.5  # of an instrument's notes that must be confirmed
 
 
 def sounding_ranges(keys: Sequence[int], offsets: Sequence[int | None]) -> list[SoundingRange]:
-    """From single notes to ranges of keys.
+    """Turn offsets of single notes into ranges of keys.
 
     Args:
         keys: MIDI numbers of an instrument's notes, ascending.
-        offsets: sounding pitch minus key of each, None where the trackers disagree.
+        offsets: sounding pitch minus key of each; None if the trackers disagree.
 
     Returns:
-        Ranges that together cover all keys 0..127.
+        Ranges that cover all keys 0..127 without overlap.
     """
-    counted = _borne_out(offsets)
-    by_key = _spread(keys, counted)
+    confirmed = _confirm(offsets)
+    by_key = _extend(keys, confirmed)
     ranges = []
     for offset, run in groupby(range(PITCH_COUNT), key=by_key.__getitem__):
         covered = list(run)
-        told = [told for key, told in zip(keys, counted, strict=True) if key in covered]
-        agreeing = len(told) - told.count(None)
-        ranges.append(SoundingRange(covered[0], covered[-1], offset, agreeing, len(told)))
+        within = [each for key, each in zip(keys, confirmed, strict=True) if key in covered]
+        agreeing = len(within) - within.count(None)
+        ranges.append(SoundingRange(covered[0], covered[-1], offset, agreeing, len(within)))
     return ranges
 
 
-def _spread(keys: Sequence[int], counted: Sequence[int | None]) -> list[int | None]:
-    """The offset of every key, from those of the notes that count."""
+def _extend(keys: Sequence[int], confirmed: Sequence[int | None]) -> list[int | None]:
+    """The offset of every key, from those of the confirmed notes."""
     by_key: list[int | None] = [None] * PITCH_COUNT
-    known = [(key, offset) for key, offset in zip(keys, counted, strict=True) if offset is not None]
-    if len(known) < SHARE * len(keys) or not known:
+    pairs = zip(keys, confirmed, strict=True)
+    known = [(key, offset) for key, offset in pairs if offset is not None]
+    if len(known) < MIN_SHARE * len(keys) or not known:
         return by_key
     ends = (0, known[0][1]), (PITCH_COUNT, known[-1][1])
     for (low, offset), (high, following) in pairwise([ends[0], *known, ends[1]]):
@@ -85,28 +86,28 @@ def _spread(keys: Sequence[int], counted: Sequence[int | None]) -> list[int | No
     return by_key
 
 
-def _borne_out(offsets: Sequence[int | None]) -> list[int | None]:
-    """The offsets that count; None for the others."""
-    places = [place for place, offset in enumerate(offsets) if offset is not None]
-    kept: list[int | None] = [None] * len(offsets)
-    for one, other in pairwise(places):
+def _confirm(offsets: Sequence[int | None]) -> list[int | None]:
+    """The confirmed offsets; None for the others."""
+    known = [number for number, offset in enumerate(offsets) if offset is not None]
+    confirmed: list[int | None] = [None] * len(offsets)
+    for one, other in pairwise(known):
         if offsets[one] == offsets[other]:
-            kept[one] = kept[other] = offsets[one]
-    return [offset if kept.count(offset) >= FEWEST else None for offset in kept]
+            confirmed[one] = confirmed[other] = offsets[one]
+    return [offset if confirmed.count(offset) >= MIN_NOTES else None for offset in confirmed]
 
 
-def label(font: Path) -> dict[str, list[SoundingRange]]:
+def label_font(font: Path) -> dict[str, list[SoundingRange]]:
     """The ranges of all melodic presets of a font."""
     corpus = SoundFont(font, pitches=KEYS, velocities=[VELOCITY])
-    notes = [scanned.note for scanned in corpus.scan() if scanned.note is not None]
+    notes = [entry.note for entry in corpus.scan() if entry.note is not None]
     folder = NoteFolder(f"sounding-{font.stem}", [note.sound for note in notes])
-    agreed = folder.agreed(_show)
+    pitches = folder.reference_pitches(_show_progress)
     by_instrument: dict[str, list[tuple[int, int | None]]] = {}
-    for note, pitch in zip(notes, agreed, strict=True):
+    for note, pitch in zip(notes, pitches, strict=True):
         by_instrument.setdefault(note.instrument, []).append((note.pitch, _offset(note, pitch)))
     return {
-        name: sounding_ranges(*zip(*sorted(heard, key=lambda pair: pair[0]), strict=True))
-        for name, heard in by_instrument.items()
+        name: sounding_ranges(*zip(*sorted(pairs, key=lambda pair: pair[0]), strict=True))
+        for name, pairs in by_instrument.items()
     }
 
 
@@ -114,15 +115,15 @@ def _offset(note: Note, pitch: float) -> int | None:
     return None if np.isnan(pitch) else round(pitch - note.pitch)
 
 
-def _show(tracker: str, done: int, total: int) -> None:
+def _show_progress(tracker: str, done: int, total: int) -> None:
     end = "\n" if done == total else ""
     print(f"\r{tracker}: {done} of {total} notes", end=end, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Hear the fonts and write the table."""
+    """Label the fonts and write the table."""
     fonts = [Path(name) for name in sys.argv[1:]] or FONTS
-    labelled = {name: ranges for font in fonts for name, ranges in label(font).items()}
+    labelled = {name: ranges for font in fonts for name, ranges in label_font(font).items()}
     kept = load_sounding_offsets() if TABLE_FILE.exists() else {}
     table: dict[str, Sequence[SoundingRange]] = {**kept, **labelled}
     with (
@@ -137,7 +138,7 @@ def main() -> None:
                 numbers = (keys.lowest_key, keys.highest_key, offset, keys.agreeing, keys.notes)
                 writer.writerow([name, *numbers])
     offsets = [keys.offset for ranges in table.values() for keys in ranges]
-    print(f"{len(table)} instruments, {len(offsets)} ranges, {offsets.count(None)} unclear")
+    print(f"{len(table)} instruments, {len(offsets)} ranges, {offsets.count(None)} unknown")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Other projects' pitch trackers on notes of ours, and where several of them agree.
+"""Pitch trackers of other projects on our notes, and the pitch on which several of them agree.
 
-The trackers run in an environment of their own (``peers/track_pitch.py``), one process for each,
-on one core. What they answer is kept in ``.peers/cache/NAME-DIGEST/TRACKER.jsonl``, where the
-digest is that of the audio: a rerun asks only for what is missing, and an interrupted run goes on.
-Remove that file after a change to a tracker's settings.
+The trackers run in an environment of their own (``peers/track_pitch.py``), one process each, on one
+core. Their estimates are cached in ``.peers/cache/NAME-DIGEST/TRACKER.jsonl``, where the digest is
+that of the audio: a rerun computes only missing notes, and an interrupted run is continued. Remove
+that file after changing a tracker's settings.
 
-Trackers agree on a note where at least ``QUORUM`` of them lie within 50 cents of one of them; what
-they agree on is the median of those. This is a vote, not the truth: trackers err alike on some
-sounds, and a tracker that votes is favoured where it is measured against the vote.
+Trackers agree on a note if at least ``QUORUM`` of them are within 50 cents of one of them; the
+agreed pitch is the median of those. This is a vote, not the truth: trackers make the same errors on
+some sounds, and comparing a tracker with a vote that includes its own favours it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from mechanical_ears.sound import Sound
 
 CACHE = PEERS / "cache"
 SCRIPT = ROOT / "benchmarks" / "peers" / "track_pitch.py"
-REFEREES = ("yin", "praat-ac", "swift-f0", "basic-pitch")  # unlike each other; quickest first
+REFEREES = ("yin", "praat-ac", "swift-f0", "basic-pitch")  # different methods; fastest first
 QUORUM = 3  # referees
 HALF_SEMITONE = 0.5  # semitones; 50 cents
-SECONDS = 4.0  # s of each note that are heard, as long as a note of NSynth
+SECONDS = 4.0  # s analysed of each note: the length of a note of NSynth
 
-Progress = Callable[[str, int, int], None]  # tracker, notes done, notes in all
+Progress = Callable[[str, int, int], None]  # tracker, notes done, all notes
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a tracker made of a note.
+class PitchEstimate:
+    """The pitch of a note by a tracker.
 
     Attributes:
-        pitch: fractional MIDI number; NaN where it heard none.
-        confidence: its own mean confidence over voiced frames; 1 where it tells none.
+        pitch: fractional MIDI number; NaN if it found none.
+        confidence: its own mean confidence over voiced frames; 1 if it returns none.
         voiced: share of voiced frames, 0..1.
         cpu: CPU seconds on one core.
     """
@@ -55,10 +55,10 @@ class Answer:
 
 
 class NoteFolder:
-    """Notes on disk in the form that the trackers read, and their answers beside them.
+    """Notes on disk in the format that the trackers read, with the cache of their estimates.
 
     Args:
-        name: what the notes are called; part of the folder's name.
+        name: of the notes; part of the folder's name.
         sounds: the notes; the first ``SECONDS`` of each are written.
     """
 
@@ -80,47 +80,49 @@ class NoteFolder:
                 json.dumps({"start": starts, "samples": lengths, "sample_rate": rates})
             )
 
-    def answers(
+    def track(
         self,
         tracker: str,
-        chosen: Sequence[int],
+        numbers: Sequence[int],
         progress: Progress = lambda tracker, done, total: None,
-    ) -> list[Answer]:
-        """What a tracker makes of the chosen notes, in their order."""
+    ) -> list[PitchEstimate]:
+        """Estimates of a tracker for the notes with these numbers, in their order."""
         file = self.path / f"{tracker}.jsonl"
-        known = dict(_kept(file))
-        missing = [number for number in chosen if number not in known]
+        known = dict(_read_cache(file))
+        missing = [number for number in numbers if number not in known]
         if missing:
-            with tracking(self.path, tracker) as ask, file.open("a") as kept:
+            with open_tracker(self.path, tracker) as request, file.open("a") as cache:
                 for done, number in enumerate(missing, start=1):
-                    line = ask(number)
-                    kept.write(line)
-                    kept.flush()
-                    number, answer = _parsed(line)
-                    known[number] = answer
+                    line = request(number)
+                    cache.write(line)
+                    cache.flush()
+                    number, estimate = _parse_estimate(line)
+                    known[number] = estimate
                     progress(tracker, done, len(missing))
-        return [known[number] for number in chosen]
+        return [known[number] for number in numbers]
 
-    def agreed(self, progress: Progress = lambda tracker, done, total: None) -> NDArray[np.float64]:
+    def reference_pitches(
+        self, progress: Progress = lambda tracker, done, total: None
+    ) -> NDArray[np.float64]:
         """The pitches on which the referees agree: (notes,); NaN where they do not.
 
-        A referee is asked only about the notes that its vote can still decide.
+        A referee analyses only the notes that its vote can still decide.
         """
         pitches = np.full((len(REFEREES), self.count), np.nan)
         votes = np.zeros(self.count, dtype=np.int64)
         for turn, referee in enumerate(REFEREES):
             remaining = len(REFEREES) - turn
             is_open = (votes < QUORUM) & (votes + remaining >= QUORUM)
-            chosen = np.flatnonzero(is_open).tolist()
-            heard = self.answers(referee, chosen, progress)
-            pitches[turn, chosen] = [answer.pitch for answer in heard]
-            votes = _votes(pitches).max(axis=0)
-        return agreement(pitches)
+            numbers = np.flatnonzero(is_open).tolist()
+            estimates = self.track(referee, numbers, progress)
+            pitches[turn, numbers] = [estimate.pitch for estimate in estimates]
+            votes = _count_votes(pitches).max(axis=0)
+        return agreed_pitches(pitches)
 
 
 @contextmanager
-def tracking(folder: Path, tracker: str) -> Iterator[Callable[[int], str]]:
-    """A tracker's process: the number of a note in, its answer (a line of JSON) out."""
+def open_tracker(folder: Path, tracker: str) -> Iterator[Callable[[int], str]]:
+    """Start a tracker's process; yields a function from a note's number to a line of JSON."""
     command = [peer_python("pitch-trackers"), SCRIPT, folder, tracker]
     pipe = subprocess.PIPE
     environment = {**os.environ, **ONE_THREAD}
@@ -129,7 +131,7 @@ def tracking(folder: Path, tracker: str) -> Iterator[Callable[[int], str]]:
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
 
-    def ask(number: int) -> str:
+    def request(number: int) -> str:
         with suppress(BrokenPipeError):
             stdin.write(f"{number}\n")
             stdin.flush()
@@ -139,32 +141,32 @@ def tracking(folder: Path, tracker: str) -> Iterator[Callable[[int], str]]:
         return line
 
     try:
-        yield ask
+        yield request
     finally:
         with suppress(BrokenPipeError):
             stdin.close()
         process.wait()
 
 
-def timer(folder: Path, tracker: str, chosen: Sequence[int]) -> Iterator[float]:
-    """Again and again: CPU milliseconds a note that a tracker takes for the chosen notes."""
-    with tracking(folder, tracker) as ask:
+def time_tracker(folder: Path, tracker: str, numbers: Sequence[int]) -> Iterator[float]:
+    """CPU milliseconds per note that a tracker takes for these notes, measured at each step."""
+    with open_tracker(folder, tracker) as request:
         while True:
-            cpu = [_parsed(ask(number))[1].cpu for number in chosen]
+            cpu = [_parse_estimate(request(number))[1].cpu for number in numbers]
             yield 1000 * float(np.mean(cpu))
 
 
-def agreement(pitches: NDArray[np.float64], quorum: int = QUORUM) -> NDArray[np.float64]:
-    """What the trackers agree on, for each note.
+def agreed_pitches(pitches: NDArray[np.float64], quorum: int = QUORUM) -> NDArray[np.float64]:
+    """The pitch on which the trackers agree, for each note.
 
     Args:
-        pitches: MIDI pitches, NaN where none is heard: (trackers, notes).
-        quorum: how many must lie within 50 cents of one of them.
+        pitches: MIDI pitches, NaN where a tracker found none: (trackers, notes).
+        quorum: number of trackers that must be within 50 cents of one of them.
 
     Returns:
-        The median of those that do: (notes,); NaN where too few agree.
+        The median of those that are: (notes,); NaN where too few agree.
     """
-    votes = _votes(pitches)
+    votes = _count_votes(pitches)
     leader = votes.argmax(axis=0)
     notes = np.arange(pitches.shape[1])
     close = np.abs(pitches - pitches[leader, notes]) <= HALF_SEMITONE
@@ -176,26 +178,26 @@ def agreement(pitches: NDArray[np.float64], quorum: int = QUORUM) -> NDArray[np.
     return agreed
 
 
-def _votes(pitches: NDArray[np.float64]) -> NDArray[np.int64]:
-    """How many trackers, itself counted, lie within 50 cents of each: (trackers, notes)."""
+def _count_votes(pitches: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of trackers, itself included, within 50 cents of each: (trackers, notes)."""
     close = np.abs(pitches[:, None] - pitches[None]) <= HALF_SEMITONE  # NaN is close to nothing
     return close.sum(axis=1)
 
 
-def _kept(file: Path) -> list[tuple[int, Answer]]:
-    """The answers in a file, from which a last line that was half written is removed."""
+def _read_cache(file: Path) -> list[tuple[int, PitchEstimate]]:
+    """Read the estimates in a file; an incomplete last line is removed from it."""
     if not file.exists():
         return []
     text = file.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole)
-    return [_parsed(line) for line in whole.splitlines()]
+    complete = text[: text.rfind("\n") + 1]
+    if complete != text:
+        file.write_text(complete)
+    return [_parse_estimate(line) for line in complete.splitlines()]
 
 
-def _parsed(line: str) -> tuple[int, Answer]:
+def _parse_estimate(line: str) -> tuple[int, PitchEstimate]:
     fields = json.loads(line)
     pitch = float("nan") if fields["pitch"] is None else float(fields["pitch"])
-    return int(fields["note"]), Answer(
+    return int(fields["note"]), PitchEstimate(
         pitch, float(fields["confidence"]), float(fields["voiced"]), float(fields["cpu"])
     )

@@ -1,7 +1,7 @@
-"""Reads NSynth's TFRecords with tf.data, in the environment of TensorFlow: see ../reading.py.
+"""Read NSynth's TFRecords with tf.data, in the environment of TensorFlow: see ../reading.py.
 
-For each line on standard input (``single`` or ``batch``) it reads the file named on the command
-line once and answers a line of JSON: notes, sum of the pitches, seconds of CPU and of wall.
+For each line on standard input (``single`` or ``batch``) read the file named on the command line
+once and print a line of JSON: notes, sum of the pitches, seconds of CPU and of wall.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ FEATURES = {
 }
 
 
-def dataset(path: str, way: str) -> tf.data.Dataset:
-    """Batches of audio and pitch: each record parsed alone, as in the article, or by the batch."""
+def dataset(path: str, method: str) -> tf.data.Dataset:
+    """Batches of audio and pitch; records parsed one by one, as in the article, or in batches."""
     records = tf.data.TFRecordDataset(path)
-    if way == "single":
+    if method == "single":
         parsed = records.map(lambda record: tf.io.parse_single_example(record, FEATURES))
         return parsed.batch(BATCH)
     return records.batch(BATCH).map(lambda batch: tf.io.parse_example(batch, FEATURES))
@@ -42,8 +42,8 @@ def read(batches: tf.data.Dataset) -> dict[str, float]:
 
 
 def main() -> None:
-    """Answer the lines."""
-    datasets = {way: dataset(sys.argv[1], way) for way in ("single", "batch")}
+    """Read the file once for each line."""
+    datasets = {method: dataset(sys.argv[1], method) for method in ("single", "batch")}
     for batches in datasets.values():
         read(batches.take(2))  # the first use builds the graph
     print(tf.__version__, flush=True)

@@ -1,7 +1,7 @@
 """Train the article's network with Keras on TensorFlow; print notes per second as JSON.
 
-Run by ../training.py in an environment of its own. Same task as ours: batches of 128 notes that
-lie in memory, cross-entropy, Adam at 1e-4; no metrics, which the article has, to Keras' favour.
+Run by ../training.py in an environment of its own. Same task as ours: batches of 128 notes in
+memory, cross-entropy, Adam at 1e-4; without the article's metrics, which makes Keras faster.
 """
 
 from __future__ import annotations
