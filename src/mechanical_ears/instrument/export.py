@@ -34,6 +34,7 @@ from mechanical_ears.instrument.zones import (
 )
 from mechanical_ears.pitch import midi_to_name
 
+TEXT_FORMATS: Final = {".sfz": format_sfz, ".dspreset": format_dspreset}  # beside a folder
 FORMATS: Final = (".sfz", ".sf2", ".dspreset")
 
 
@@ -182,8 +183,7 @@ def _write_with_folder(
     files = {
         name: f"{folder.name}/{file}{suffix}" for name, file in _file_names(instrument).items()
     }
-    format_text = format_sfz if path.suffix.lower() == ".sfz" else format_dspreset
-    text = format_text(instrument, files)
+    text = TEXT_FORMATS[path.suffix.lower()](instrument, files)
     size = len(text.encode("utf-8"))
     with write_folder_atomically(
         folder, force=True, finish=lambda: write_text(path, text)
