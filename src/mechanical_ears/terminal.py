@@ -110,7 +110,7 @@ class GeneratorTrainingBar(TrainingBar):
 
     _latents: TaskID | None = None
 
-    def prepared(self, done: int, total: int) -> None:
+    def show_encoding(self, done: int, total: int) -> None:
         """Show how many notes are encoded before the training."""
         if self._latents is None:
             self._latents = self._bar.add_task("encoding notes", total=total, figures="")

@@ -22,6 +22,13 @@ def test_options_of_other_commands_stay():
     assert to_new_spellings(words) == (words, [])
 
 
+def test_old_values_become_the_new_ones():
+    command = ["train", "imagination", "maps", "--critics"]
+    replaced, notices = to_new_spellings([*command, "map", "pair", "-o", "map"])
+    assert replaced == [*command, "latent", "pair", "-o", "map"]
+    assert notices == ["--critics map is now --critics latent"]
+
+
 def test_todays_spellings_give_no_notice():
     for old, new in COMMANDS.items():
         assert to_new_spellings([*new, "--limit", "3"])[1] == []

@@ -1,4 +1,4 @@
-"""Renamed options and commands: old spellings are still accepted, with one line of notice."""
+"""Renamed commands, options and values: old spellings still work, with one line of notice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ OPTIONS: Final = {  # by command
     },
     "resynthesise": {"--controls": "--control-map"},
 }
+VALUES: Final = {("train", "imagination", "--critics"): {"map": "latent"}}  # by command and option
 
 
 def to_new_spellings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -37,4 +38,11 @@ def to_new_spellings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if option in renamed:
             words[place] = renamed[option] + equals + value
             notices.append(f"{option} is now {renamed[option]}")
+    for (*command, option), values in VALUES.items():
+        current = ""
+        for place, word in enumerate(words if words[: len(command)] == command else ()):
+            current = word if word.startswith("-") else current
+            if current == option and word in values:
+                words[place] = values[word]
+                notices.append(f"{option} {word} is now {option} {values[word]}")
     return words, notices

@@ -127,7 +127,7 @@ def imagination(
     corpora: tuple[Path, ...],
     output: Output,
     *,
-    critics: tuple[str, ...] = ("map", "pair", "ears"),
+    critics: tuple[str, ...] = ("latent", "pair", "ears"),
     rounds: int = 24,
     round_steps: int = 850,
     instruments: int = 64,
@@ -141,7 +141,7 @@ def imagination(
     Args:
         corpora: control maps (ears corpus control-maps) with a train and a validation side.
         output: run folder for configuration, log, checkpoints, sample sheets and the networks.
-        critics: any of map, pair, ears, article, detector; none trains by reconstruction alone.
+        critics: any of latent, pair, ears, article, detector; none trains by reconstruction alone.
         rounds: number of rounds; each is saved and measured.
         round_steps: steps per round.
         instruments: instruments per step, four notes of each.
@@ -164,7 +164,7 @@ def imagination(
             bar,
             Hardware(accelerator, "32-true"),
             listener=listener,
-            encode_progress=bar.prepared,
+            encode_progress=bar.show_encoding,
         )
     if is_first_process():
         last = log[-1]

@@ -32,7 +32,7 @@ def start(folder, rounds):
     command = [
         SCRIPTS / "torchrun", "--nproc-per-node", "2", "--standalone", SCRIPTS / "ears",
         "train", "imagination", "--corpora", folder / "maps", "-o", folder / "run",
-        "--rounds", rounds, "--round-steps", "1", "--instruments", "4", "--critics", "map",
+        "--rounds", rounds, "--round-steps", "1", "--instruments", "4", "--critics", "latent",
         "--accelerator", "cpu",
     ]  # fmt: skip
     return subprocess.Popen(

@@ -129,7 +129,16 @@ def test_killed_training_resumes_exactly(maps, tmp_path, monkeypatch):
     assert [name for name in whole if not torch.equal(whole[name], cut[name])] == []
     assert not list(run.glob(".*.partial*"))
     assert [line["epoch"] for line in log_of(run)] == [1, 2]
-    assert main(command(maps, run, "--critics", "map")) == 2, "another configuration"
+    assert main(command(maps, run, "--critics", "latent")) == 2, "another configuration"
+
+
+def test_run_with_the_old_name_of_a_critic_resumes(maps, tmp_path):
+    run = tmp_path / "run"
+    assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
+    assert main(command(maps, run, "--critics", "latent")) == 0
+    assert json.loads((run / "config.json").read_text())["critics"] == ["map"]
+    assert [line["epoch"] for line in log_of(run)] == [1, 2]
+    assert all("loss_map" in line for line in log_of(run))
 
 
 def test_codec_of_some_notes_encodes_all(maps, tmp_path, monkeypatch):
@@ -150,25 +159,25 @@ def test_codec_of_some_notes_encodes_all(maps, tmp_path, monkeypatch):
 
 def test_training_does_not_resume_with_other_notes(maps, tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
+    assert main(command(maps, run, "--critics", "latent", rounds=1)) == 0
     before = (run / "codec.safetensors").read_bytes()
     (tmp_path / "other").mkdir()
     other = corpus(tmp_path / "other", notes=12, instruments=6, split=(0.5, 0.25, 0.25))
-    assert main(command(other, run, "--critics", "map")) == 2
+    assert main(command(other, run, "--critics", "latent")) == 2
     assert "another configuration: maps_sha256" in capsys.readouterr().err
     assert (run / "codec.safetensors").read_bytes() == before
 
 
 def test_sheet_at_its_interval(maps, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "SHEET_ROUNDS", 2)
-    assert main(command(maps, tmp_path / "run", "--critics", "map", rounds=3)) == 0
+    assert main(command(maps, tmp_path / "run", "--critics", "latent", rounds=3)) == 0
     pictures = list((tmp_path / "run" / "sheets").glob("*.png"))
     assert [picture.name for picture in pictures] == ["round-0002.png"]
 
 
 def test_diverged_training_is_reported(maps, tmp_path, capsys):
     run = tmp_path / "run"
-    options = ("--critics", "map", "--learning-rate", "1e5")
+    options = ("--critics", "latent", "--learning-rate", "1e5")
     assert main(command(maps, run, *options)) == 2
     error = capsys.readouterr().err
     assert "the training diverged in round 1" in error
@@ -178,7 +187,7 @@ def test_diverged_training_is_reported(maps, tmp_path, capsys):
 
 def test_unusable_corpora_are_reported(maps, tmp_path, capsys):
     def refused(path, words, *options):
-        options = ("--critics", "map", *options)
+        options = ("--critics", "latent", *options)
         assert main(command(path, tmp_path / f"run-{words[:5]}", *options)) == 2
         error = capsys.readouterr().err.strip()
         assert error.startswith("ears: error: ")
@@ -204,7 +213,7 @@ def test_published_files_match_the_networks(maps, tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "publish", publish)
     run = tmp_path / "run"
-    assert main(command(maps, run, "--critics", "map", rounds=1)) == 0
+    assert main(command(maps, run, "--critics", "latent", rounds=1)) == 0
     with torch.no_grad():
         compare_published(run)
 

@@ -191,16 +191,16 @@ def directions(
     centred = (timbres - timbres.mean(dim=0)).double()
     covariance = centred.T @ centred / len(centred)
     ridge = 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance))
-    found = {}
+    result = {}
     for name, values in measured.items():
         quality = torch.cat(values).double()
         quality = (quality - quality.mean()) / quality.std().clamp_min(1e-9)
         weights = torch.linalg.solve(covariance + ridge, centred.T @ quality / len(centred))
         direction = covariance @ weights
-        found[name] = _rounded(direction / (weights @ direction).clamp_min(1e-12).sqrt())
+        result[name] = _rounded(direction / (weights @ direction).clamp_min(1e-12).sqrt())
     for number, name in enumerate(FAMILIES):
-        found[name] = _rounded(centred[families == number].mean(dim=0))
-    return found
+        result[name] = _rounded(centred[families == number].mean(dim=0))
+    return result
 
 
 def qualities(grid: GridTensors) -> dict[str, Tensor]:

@@ -132,22 +132,23 @@ class AdversarialStep:
         self, real: NoteBatch, number: int, rng: torch.Generator
     ) -> dict[str, float]:
         """Train mapper, generator and encoder; returns the weighted losses by name."""
-        made = generate(self.networks, real, rng)
-        fake = real._replace(latents=made.fake)
-        self.max_latent = float(made.fake.detach().abs().max())
+        generated = generate(self.networks, real, rng)
+        fake = real._replace(latents=generated.fake)
+        self.max_latent = float(generated.fake.detach().abs().max())
         pitch, velocity, family = real.condition
-        again = self.networks.encoder(made.imagined, pitch, velocity)[0]
-        again = again.reshape(len(made.timbre), NOTES_PER_INSTRUMENT, -1).mean(dim=1)
+        cycled = self.networks.encoder(generated.imagined, pitch, velocity)[0]
+        cycled = cycled.reshape(len(generated.timbre), NOTES_PER_INSTRUMENT, -1).mean(dim=1)
         families = FAMILY_SCALE * family[::NOTES_PER_INSTRUMENT]
-        known = torch.cat([made.mean.detach(), families], dim=1)
+        known = torch.cat([generated.mean.detach(), families], dim=1)
         losses = {
             "reconstruction": reconstruction_loss(
-                made.reconstructed, real.latents, self.codec, self.scale
+                generated.reconstructed, real.latents, self.codec, self.scale
             ),
-            "found_again": CYCLE_WEIGHT * (again - made.timbre).square().mean(),
-            "size": SIZE_WEIGHT * (made.timbre.square().mean() + made.encoded.square().mean()),
-            "family": FAMILY_WEIGHT * functional.cross_entropy(made.families, family),
-            "timbres": sliced_distance(torch.cat([made.timbre, families], dim=1), known, rng),
+            "found_again": CYCLE_WEIGHT * (cycled - generated.timbre).square().mean(),
+            "size": SIZE_WEIGHT
+            * (generated.timbre.square().mean() + generated.encoded.square().mean()),
+            "family": FAMILY_WEIGHT * functional.cross_entropy(generated.families, family),
+            "timbres": sliced_distance(torch.cat([generated.timbre, families], dim=1), known, rng),
         }
         for critic in self._at_turn(number):
             loss = critic.generator_loss(*_judged(critic, real, fake))
