@@ -129,11 +129,7 @@ def soundfont(
 
 @build_app.command
 def folder(
-    path: Positional[Path],
-    *,
-    store: Build,
-    labels: Path | None = None,
-    sample_rate: int = 16_000,
+    path: Positional[Path], *, store: Build, labels: Path | None = None, sample_rate: int = 16_000
 ) -> None:
     """Read a folder of recordings labelled by their file names or a CSV file.
 

@@ -131,8 +131,7 @@ def _parse_numbers(text: str, name: str, lowest: int, highest: int) -> list[int]
         match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
         if match is None:
             raise EarsError(
-                f'"{part}" is not a {name}',
-                remedy="give numbers such as 36-60 or 36,48,60",
+                f'"{part}" is not a {name}', remedy="give numbers such as 36-60 or 36,48,60"
             )
         first = int(match[1])
         last = int(match[2] or first)

@@ -134,10 +134,7 @@ def analyse_recording(source: Note | Sound | str | Path) -> RecordedNote:
 
 
 def _analyse(
-    sound: Sound,
-    pitch: float | None = None,
-    velocity: int | None = None,
-    note: Note | None = None,
+    sound: Sound, pitch: float | None = None, velocity: int | None = None, note: Note | None = None
 ) -> RecordedNote:
     if sound.seconds > MAX_SECONDS:
         sound = Sound(sound.samples[: round(MAX_SECONDS * sound.sample_rate)], sound.sample_rate)

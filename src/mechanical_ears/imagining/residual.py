@@ -82,11 +82,7 @@ class Residual:
         return len(self.pitches)
 
     def add_to(
-        self,
-        grid: ControlGrid,
-        pitches: ArrayLike,
-        velocities: ArrayLike,
-        at_nearest: ControlGrid,
+        self, grid: ControlGrid, pitches: ArrayLike, velocities: ArrayLike, at_nearest: ControlGrid
     ) -> ControlGrid:
         """The grid of imagined notes, with what was recorded added.
 
@@ -155,9 +151,7 @@ def grid_differences(
     return round_to_half(difference)
 
 
-def round_to_half(
-    features: Mapping[str, NDArray[np.float32]],
-) -> dict[str, NDArray[np.float32]]:
+def round_to_half(features: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """Features rounded to half precision, in which they are stored."""
     return {name: each.astype(np.float16).astype(np.float32) for name, each in features.items()}
 

@@ -58,10 +58,7 @@ from mechanical_ears.resynthesis.differentiable.control_map_batch import (
     map_batch,
     split_by_partials,
 )
-from mechanical_ears.resynthesis.differentiable.frame_responses import (
-    TABLE_STEPS,
-    frame_response,
-)
+from mechanical_ears.resynthesis.differentiable.frame_responses import TABLE_STEPS, frame_response
 
 MIN_FREQUENCY: Final = 16.0  # Hz
 MAX_FREQUENCY: Final = 0.49 * SAMPLE_RATE  # Hz
@@ -155,12 +152,7 @@ class MagnitudeRender(nn.Module):
         return pitch, self._band_powers("envelope", amplitudes, density, frequencies, weights)
 
     def _band_powers(
-        self,
-        kind: str,
-        amplitudes: Tensor,
-        density: Tensor,
-        frequencies: Tensor,
-        weights: Tensor,
+        self, kind: str, amplitudes: Tensor, density: Tensor, frequencies: Tensor, weights: Tensor
     ) -> Tensor:
         """Powers (batch, frames, bands) of one kind of frame.
 
