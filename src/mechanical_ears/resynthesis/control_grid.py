@@ -23,32 +23,15 @@ from numpy.typing import NDArray
 
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import midi_to_hz
-from mechanical_ears.resynthesis.control_map import (
-    BANDS,
-    FRAME_COUNTS,
-    GROUPS,
-    MAX_FREQUENCY,
-    MODES,
-    NOISE_FRAMES,
-    PARTIALS,
-    ROWS,
-    SILENCE_DB,
-    SINGLES,
-    ControlMap,
-    ControlMapError,
-    band_centres,
-    band_edges,
-    frame_times,
-    group_positions,
-    stiff_string_ratios,
-)
+from mechanical_ears.resynthesis import control_map as layout
+from mechanical_ears.resynthesis.control_map import ControlMap, ControlMapError
 from mechanical_ears.resynthesis.decibels import SILENCE_POWER, power_to_db
 from mechanical_ears.resynthesis.interpolation import interpolation
 
-PARTIAL_ROWS: Final = SINGLES + GROUPS
+PARTIAL_ROWS: Final = layout.SINGLES + layout.GROUPS
 GRID_FRAMES: Final = 96  # of partials and slots
 GRID_NOISE_FRAMES: Final = 48
-SLOTS: Final = MODES
+SLOTS: Final = layout.MODES
 SLOT_EDGES: Final = (0.0, 0.4, 0.8, 2.0, 3.0, 4.5, 7.0, 12.0, np.inf)  # ratios to the pitch
 SLOT_CENTRES: Final = (0.25, 0.5, 1.5, 2.5, 3.5, 5.5, 9.0, 15.0)  # ratios, of empty slots
 MIN_STIFFNESS: Final = 1e-7  # B, that an ideal string has in a grid
@@ -94,10 +77,10 @@ class ControlGrid:
 GRID_SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "partials": (PARTIAL_ROWS, GRID_FRAMES),
     "slots": (SLOTS, GRID_FRAMES),
-    "noise": (BANDS, GRID_NOISE_FRAMES),
+    "noise": (layout.BANDS, GRID_NOISE_FRAMES),
     "cents": (GRID_FRAMES,),
-    "fine": (PARTIALS - SINGLES,),
-    "offsets": (SINGLES,),
+    "fine": (layout.PARTIALS - layout.SINGLES,),
+    "offsets": (layout.SINGLES,),
     "stiffness": (),
     "ratios": (SLOTS,),
 }
@@ -113,13 +96,13 @@ def concatenate_grids(grids: Sequence[ControlGrid]) -> ControlGrid:
 @cache
 def grid_times() -> NDArray[np.float64]:
     """Times of the frames of the partials, s, float64 (96,)."""
-    return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES)
+    return layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES)
 
 
 @cache
 def grid_noise_times() -> NDArray[np.float64]:
     """Times of the frames of the noise, s, float64 (48,)."""
-    return frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_NOISE_FRAMES)
+    return layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, GRID_NOISE_FRAMES)
 
 
 def to_control_grid(control_map: ControlMap) -> ControlGrid:
@@ -132,10 +115,10 @@ def to_control_grid(control_map: ControlMap) -> ControlGrid:
     rows = 10 ** (control_map.partials.astype(np.float64) / 10)
     power = _mean_power(control_map.times, rows, times, control_map.seconds)
     harmonics = _at_harmonics(control_map, power)
-    partials = np.concatenate([harmonics.singles, power[SINGLES:PARTIAL_ROWS]])
+    partials = np.concatenate([harmonics.singles, power[layout.SINGLES : PARTIAL_ROWS]])
     fine = control_map.fine.astype(np.float32)
     if control_map.divisor > 1:  # the envelope runs over multiples of a fraction of the pitch
-        partials[SINGLES:] = SILENCE_POWER
+        partials[layout.SINGLES :] = SILENCE_POWER
         fine = np.zeros_like(fine)
     noise_rows = 10 ** (control_map.noise.astype(np.float64) / 10)
     noise_times = _map_times(control_map, grid_noise_times())
@@ -157,15 +140,15 @@ def to_control_grid(control_map: ControlMap) -> ControlGrid:
 
 def known_mask(control_map: ControlMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which partials (64,) and bands of noise (40,) are below half the sample rate."""
-    highest = min(0.98 * control_map.sample_rate / 2, MAX_FREQUENCY)
-    ratios = stiff_string_ratios(_row_numbers(), control_map.inharmonicity)
-    bands = band_edges()[1:] <= max(highest, 0.49 * control_map.sample_rate)
+    highest = min(0.98 * control_map.sample_rate / 2, layout.MAX_FREQUENCY)
+    ratios = layout.stiff_string_ratios(_row_numbers(), control_map.inharmonicity)
+    bands = layout.band_edges()[1:] <= max(highest, 0.49 * control_map.sample_rate)
     return control_map.frequency * ratios < highest, bands
 
 
 def _row_numbers() -> NDArray[np.float64]:
     """Partial numbers of the rows of partials, float64 (64,)."""
-    return np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
+    return np.concatenate([np.arange(1.0, layout.SINGLES + 1), layout.group_positions()])
 
 
 def to_control_maps(
@@ -182,15 +165,15 @@ def to_control_maps(
     """
     if len(pitches) != len(grid):
         raise ControlMapError(f"{len(pitches)} pitches for {len(grid)} notes")
-    times = frame_times(NOTE_SECONDS, HOLD_SECONDS, FRAME_COUNTS[0])
+    times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, layout.FRAME_COUNTS[0])
     at_times = interpolation(grid_times(), times)
-    noise_times = frame_times(NOTE_SECONDS, HOLD_SECONDS, NOISE_FRAMES)
+    noise_times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, layout.NOISE_FRAMES)
     rows = np.concatenate([grid.partials, grid.slots], axis=1)
-    partials = np.maximum(at_times(rows), SILENCE_DB)
+    partials = np.maximum(at_times(rows), layout.SILENCE_DB)
     noise = interpolation(grid_noise_times(), noise_times)(grid.noise)
-    noise = np.maximum(noise, SILENCE_DB)
+    noise = np.maximum(noise, layout.SILENCE_DB)
     cents = at_times(grid.cents)
-    empty = np.asarray((grid.slots <= SILENCE_DB).all(axis=2))
+    empty = np.asarray((grid.slots <= layout.SILENCE_DB).all(axis=2))
     stiffness = np.where(grid.stiffness > IDEAL_STIFFNESS, 10.0**grid.stiffness, 0.0)
     return [
         ControlMap(
@@ -199,11 +182,11 @@ def to_control_maps(
             divisor=1,
             seconds=NOTE_SECONDS,
             key_up=HOLD_SECONDS,
-            sample_rate=round(2.2 * MAX_FREQUENCY),
+            sample_rate=round(2.2 * layout.MAX_FREQUENCY),
             onset=0.0,
             cents=cents[index].astype(np.float16),
             partials=partials[index].astype(np.float16),
-            phases=np.zeros((SINGLES + MODES, FRAME_COUNTS[0]), dtype=np.int8),
+            phases=np.zeros((layout.SINGLES + layout.MODES, layout.FRAME_COUNTS[0]), dtype=np.int8),
             noise=noise[index].astype(np.float16),
             offsets=grid.offsets[index].astype(np.float16),
             fine=grid.fine[index].astype(np.float16),
@@ -275,14 +258,16 @@ class _Harmonics:
 def _at_harmonics(control_map: ControlMap, power: NDArray[np.float64]) -> _Harmonics:
     """Sort rows of power (72, frames) into multiples of the pitch and slots."""
     divisor, frames = control_map.divisor, power.shape[1]
-    multiples = np.arange(divisor, SINGLES + 1, divisor) - 1  # rows
-    singles = np.full((SINGLES, frames), SILENCE_POWER)
+    multiples = np.arange(divisor, layout.SINGLES + 1, divisor) - 1  # rows
+    singles = np.full((layout.SINGLES, frames), SILENCE_POWER)
     singles[: len(multiples)] = power[multiples]
-    offsets = np.zeros(SINGLES)
+    offsets = np.zeros(layout.SINGLES)
     offsets[: len(multiples)] = control_map.offsets.astype(np.float64)[multiples]
-    others = np.setdiff1d(np.r_[:SINGLES, PARTIAL_ROWS:ROWS], multiples)
+    others = np.setdiff1d(np.r_[: layout.SINGLES, PARTIAL_ROWS : layout.ROWS], multiples)
     ratios = control_map.frequencies / control_map.frequency
-    ratios = np.concatenate([ratios[:SINGLES], np.zeros(GROUPS), ratios[PARTIALS:]])[others]
+    ratios = np.concatenate(
+        [ratios[: layout.SINGLES], np.zeros(layout.GROUPS), ratios[layout.PARTIALS :]]
+    )[others]
     strength = power[others].mean(axis=1)
     slots = np.full((SLOTS, frames), SILENCE_POWER)
     slot_ratios = np.array(SLOT_CENTRES)
@@ -310,7 +295,7 @@ def fill_unknown(
     partials, noise = grid.partials.copy(), grid.noise.copy()
     for index in range(len(grid)):
         _extrapolate(partials[index], known_partials[index], np.log2(_row_numbers()))
-        _extrapolate(noise[index], known_bands[index], np.log2(band_centres()))
+        _extrapolate(noise[index], known_bands[index], np.log2(layout.band_centres()))
     return replace(grid, partials=partials, noise=noise)
 
 
@@ -322,7 +307,7 @@ def _extrapolate(
     if count in (0, len(rows)):
         return
     first = max(0, count - SLOPE_ROWS)
-    means = np.maximum(rows[first:count].mean(axis=1), SILENCE_DB)
+    means = np.maximum(rows[first:count].mean(axis=1), layout.SILENCE_DB)
     slope = DEFAULT_SLOPE
     if count - first > 2:
         centred = octaves[first:count] - octaves[first:count].mean()
@@ -330,4 +315,4 @@ def _extrapolate(
     slope = float(np.clip(slope, *SLOPE_RANGE))
     last = slice(max(0, count - 3), count)
     distance = (octaves[count:] - octaves[last].mean())[:, None] * np.float32(slope)
-    rows[count:] = np.maximum(rows[last].mean(axis=0) + distance, SILENCE_DB)
+    rows[count:] = np.maximum(rows[last].mean(axis=0) + distance, layout.SILENCE_DB)

@@ -222,8 +222,7 @@ def group_weights() -> NDArray[np.float32]:
     upper = np.log(np.arange(SINGLES + 1, PARTIALS + 1))
     rows = np.log(group_positions())
     step = rows[1] - rows[0]
-    weights = np.maximum(0, 1 - np.abs(upper[:, None] - rows) / step)
-    return np.asarray(weights, dtype=np.float32)
+    return np.asarray(np.maximum(0, 1 - np.abs(upper[:, None] - rows) / step), dtype=np.float32)
 
 
 @cache

@@ -25,6 +25,7 @@ from mechanical_ears.errors import SoundError
 from mechanical_ears.listening.f0 import RefinedPitch, refine
 from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
+from mechanical_ears.resynthesis import control_map as layout
 from mechanical_ears.resynthesis.analysis.framed_spectra import framed_spectra
 from mechanical_ears.resynthesis.analysis.noise_floor import noise_density, noise_upper_bound
 from mechanical_ears.resynthesis.analysis.partial_amplitudes import fit_envelope, separate_modes
@@ -37,25 +38,7 @@ from mechanical_ears.resynthesis.analysis.partial_frequencies import (
     long_spectrum,
 )
 from mechanical_ears.resynthesis.analysis.pitch_track import track_pitch
-from mechanical_ears.resynthesis.control_map import (
-    ATTACK_SHARE,
-    FRAME_COUNTS,
-    GROUPS,
-    MAX_ROWS,
-    MODES,
-    NOISE_FRAMES,
-    PARTIALS,
-    PHASE_STEPS,
-    RELEASE_SHARE,
-    ROWS,
-    SILENCE_DB,
-    SINGLES,
-    ControlMap,
-    band_centres,
-    band_edges,
-    frame_times,
-    stiff_string_ratios,
-)
+from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.decibels import db_to_power, power_to_db
 from mechanical_ears.resynthesis.interpolation import interpolation
 from mechanical_ears.resynthesis.time_warp import warp_time
@@ -181,15 +164,15 @@ def _analyse(
     spectrum = long_spectrum(samples, rate)
     series = find_partial_series(spectrum, refined)
     frames, deviations = _choose_frames(rate, series, spectrum)
-    finer = frames / FRAME_COUNTS[0]
-    first_ratios = stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
+    finer = frames / layout.FRAME_COUNTS[0]
+    first_ratios = layout.stiff_string_ratios(np.arange(1.0, 9.0), refined.inharmonicity)
     track = track_pitch(samples, rate, refined.frequency, first_ratios, STEADY_HZ * finer)
     if track.moves:
         deviations = find_deviations(
             spectrum, series, steady=False, mode_distance=MODE_DISTANCE * finer
         )
-    times = frame_times(seconds, key_up, frames)
-    noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
+    times = layout.frame_times(seconds, key_up, frames)
+    noise_times = layout.frame_times(seconds, key_up, layout.NOISE_FRAMES)
     cents = track.at(times)
     partials = _partials_below(0.985 * min(rate / 2, MAX_PARTIAL_HZ), series, deviations.offsets)
     modes = deviations.modes[deviations.modes > 0]
@@ -204,22 +187,22 @@ def _analyse(
     at_frames = interpolation(noise_times, times).rows(density.astype(np.float32))
     power = _subtract_noise(measured, sinusoids, at_frames)
 
-    singles = min(SINGLES, len(partials))
-    rows = np.full((ROWS, frames), SILENCE_DB)
-    rows[SINGLES:-MODES], fine = fit_envelope(power[SINGLES : len(partials)])
+    singles = min(layout.SINGLES, len(partials))
+    rows = np.full((layout.ROWS, frames), layout.SILENCE_DB)
+    rows[layout.SINGLES : -layout.MODES], fine = fit_envelope(power[layout.SINGLES : len(partials)])
     own = np.r_[:singles, len(partials) : len(sinusoids)]  # those with rows of their own
-    rows[np.r_[:singles, ROWS - MODES : ROWS - MODES + len(modes)]] = power_to_db(power[own])
+    with_phases = np.r_[:singles, layout.SINGLES : layout.SINGLES + len(modes)]
+    rows[with_phases + layout.GROUPS * (with_phases >= layout.SINGLES)] = power_to_db(power[own])
     middles = (np.rint(times * rate) - 0.5) / rate
     turns = np.angle(measured.amplitudes[:, own]).T / (2 * np.pi)
     turns -= np.outer(sinusoids[own], warp_time(times, cents, middles))
-    phases = np.zeros((SINGLES + MODES, frames), dtype=np.uint8)
-    phase_rows = np.r_[:singles, SINGLES : SINGLES + len(modes)]
-    phases[phase_rows] = np.rint(turns * PHASE_STEPS).astype(np.int64) % PHASE_STEPS
-    silent = rows.max(axis=1) <= SILENCE_DB
-    phases[silent[np.r_[:SINGLES, ROWS - MODES : ROWS]]] = 0
-    mode_ratios = np.zeros(MODES, dtype=np.float32)
+    phases = np.zeros((layout.SINGLES + layout.MODES, frames), dtype=np.uint8)
+    phases[with_phases] = np.rint(turns * layout.PHASE_STEPS).astype(np.int64) % layout.PHASE_STEPS
+    silent = rows.max(axis=1) <= layout.SILENCE_DB
+    phases[np.delete(silent, np.s_[layout.SINGLES : -layout.MODES])] = 0
+    mode_ratios = np.zeros(layout.MODES, dtype=np.float32)
     mode_ratios[: len(modes)] = modes / refined.frequency
-    noise = density + 10 * np.log10(np.diff(band_edges()))
+    noise = density + 10 * np.log10(np.diff(layout.band_edges()))
     return ControlMap(
         frequency=refined.frequency,
         inharmonicity=series.inharmonicity,
@@ -229,10 +212,10 @@ def _analyse(
         sample_rate=rate,
         onset=onset,
         cents=cents.astype(np.float16),
-        partials=np.maximum(rows, SILENCE_DB).astype(np.float16),
+        partials=np.maximum(rows, layout.SILENCE_DB).astype(np.float16),
         phases=phases.view(np.int8),
-        noise=np.maximum(noise, SILENCE_DB).T.astype(np.float16),
-        offsets=np.where(silent[:SINGLES], 0, deviations.offsets).astype(np.float16),
+        noise=np.maximum(noise, layout.SILENCE_DB).T.astype(np.float16),
+        offsets=np.where(silent[: layout.SINGLES], 0, deviations.offsets).astype(np.float16),
         fine=fine.astype(np.float16),
         modes=mode_ratios,
     )
@@ -243,10 +226,11 @@ def _choose_frames(
 ) -> tuple[int, SeriesDeviations]:
     """Number of frames, the more the fewer rows a note fills, and its deviations if steady."""
     count = min(rate / 2, MAX_PARTIAL_HZ) / series.spacing
-    rows = count if count <= SINGLES else SINGLES + GROUPS
-    for frames, max_rows in zip(FRAME_COUNTS[::-1], (*MAX_ROWS[::-1], np.inf), strict=True):
+    rows = count if count <= layout.SINGLES else layout.SINGLES + layout.GROUPS
+    limits = (*layout.MAX_ROWS[::-1], np.inf)
+    for frames, max_rows in zip(layout.FRAME_COUNTS[::-1], limits, strict=True):
         if rows <= max_rows:
-            distance = MODE_DISTANCE * frames / FRAME_COUNTS[0]
+            distance = MODE_DISTANCE * frames / layout.FRAME_COUNTS[0]
             deviations = find_deviations(spectrum, series, steady=True, mode_distance=distance)
             if rows + np.count_nonzero(deviations.modes) <= max_rows:
                 break
@@ -258,8 +242,8 @@ def _partials_below(
 ) -> NDArray[np.float64]:
     """Mean frequencies of the partials up to ``highest`` Hz."""
     partials = series.frequencies
-    partials[:SINGLES] *= np.exp2(offsets / 1200)
-    return partials[: int(np.argmax(partials >= highest)) if partials[-1] >= highest else PARTIALS]
+    partials[: layout.SINGLES] *= np.exp2(offsets / 1200)
+    return partials[: int(np.argmax(np.append(partials, np.inf) >= highest))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,16 +282,17 @@ def _sinusoids(
     frames = len(times)
     amplitudes = np.empty((frames, len(frequencies)), dtype=np.complex64)
     noise_gains = np.empty((frames, 1))
-    first, last = round(ATTACK_SHARE * frames), frames - round(RELEASE_SHARE * frames)
-    mode_window = MODE_PERIODS / (MODE_DISTANCE * frames / FRAME_COUNTS[0]) if modes else 0.0
+    first, last = round(layout.ATTACK_SHARE * frames), frames - round(layout.RELEASE_SHARE * frames)
+    mode_window = MODE_PERIODS / (MODE_DISTANCE * frames / layout.FRAME_COUNTS[0]) if modes else 0.0
     short = min(max(WINDOW_PERIODS / spacing, MIN_WINDOW, mode_window / 2), MAX_WINDOW)
     step = float(np.diff(times[first:last]).max())
     long = min(max(short, step, mode_window), MAX_WINDOW)
     is_mode = np.arange(len(frequencies)) >= len(frequencies) - modes
-    attack = (slice(0, first), short, SHORT_RIDGE)
-    sustain = (slice(first, last), long, RIDGE)
-    release = (slice(last, frames), short, SHORT_RIDGE)
-    for part, window, ridge in (attack, sustain, release):
+    for part, window, ridge in (
+        (slice(0, first), short, SHORT_RIDGE),
+        (slice(first, last), long, RIDGE),
+        (slice(last, frames), short, SHORT_RIDGE),
+    ):
         spectra = framed_spectra(samples, rate, times[part], window)
         ratios = np.exp2(cents[part] / 1200)
         moving = ratios[:, None] * frequencies if cents.any() else frequencies
@@ -331,7 +316,7 @@ def _subtract_noise(
         density: dB, float32 (frames, bands).
     """
     power = sinusoids.amplitudes.real**2 + sinusoids.amplitudes.imag**2
-    around = interpolation(band_centres(), frequencies)(density)
+    around = interpolation(layout.band_centres(), frequencies)(density)
     noise = db_to_power(around) * sinusoids.noise_gains.astype(np.float32)
     rest = np.where(power > NOISE_MARGIN * noise, power - noise, 0)
     return np.ascontiguousarray(rest.T, dtype=np.float32)

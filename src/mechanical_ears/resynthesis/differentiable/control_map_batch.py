@@ -12,16 +12,9 @@ from torch import Tensor
 
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI
+from mechanical_ears.resynthesis import control_map as layout
 from mechanical_ears.resynthesis.control_grid import IDEAL_STIFFNESS
-from mechanical_ears.resynthesis.control_map import (
-    FRAME_COUNTS,
-    NOISE_FRAMES,
-    PARTIALS,
-    SILENCE_DB,
-    SINGLES,
-    ControlMap,
-    frame_times,
-)
+from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.interpolation import interpolation
 
 MAX_LATE: float = 0.1  # s after the end of a map, from where it is silent
@@ -74,8 +67,8 @@ def split_by_partials(
         The chunks, and the index that restores the order of the batch once they are concatenated.
     """
     audible = (maps.frequencies > lowest) & (maps.frequencies < highest)
-    numbers = torch.arange(1, PARTIALS + 1, device=audible.device)
-    counts, order = (audible[:, :PARTIALS] * numbers).amax(dim=1).sort()
+    numbers = torch.arange(1, layout.PARTIALS + 1, device=audible.device)
+    counts, order = (audible[:, : layout.PARTIALS] * numbers).amax(dim=1).sort()
     last = counts[size - 1 :: size].tolist() + counts[-1:].tolist()  # of each chunk
     chunks = []
     for indices, count in zip(torch.split(order, size), last, strict=False):
@@ -85,22 +78,16 @@ def split_by_partials(
 
 
 def map_batch(
-    maps: Sequence[ControlMap],
-    *,
-    seconds: float = NOTE_SECONDS,
-    key_up: float = HOLD_SECONDS,
-    frames: int = FRAME_COUNTS[-1],
+    maps: Sequence[ControlMap], *, frames: int = layout.FRAME_COUNTS[-1]
 ) -> ControlMapBatch:
-    """Interpolate maps to one grid, by default with as many frames as the finest map.
+    """Interpolate maps to one grid of 4 s with the key-up at 3 s.
 
     Args:
         maps: of notes of any length; what is beyond their end is silent.
-        seconds: of the grid.
-        key_up: s, of the grid.
-        frames: of the partials, one of `FRAME_COUNTS`.
+        frames: of the partials, one of `FRAME_COUNTS`; by default those of the finest map.
     """
-    times = frame_times(seconds, key_up, frames)
-    noise_times = frame_times(seconds, key_up, NOISE_FRAMES)
+    times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, frames)
+    noise_times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, layout.NOISE_FRAMES)
     partials = [_interpolate(each.partials, each.times, times, each.seconds) for each in maps]
     noise = [_interpolate(each.noise, each.noise_times, noise_times, each.seconds) for each in maps]
     return ControlMapBatch(
@@ -119,7 +106,7 @@ def _interpolate(
 ) -> NDArray[np.float32]:
     """Rows (rows, frames) of a map of some length at other times."""
     values = interpolation(frames, times, np.float64)(rows.astype(np.float32))
-    values[:, times > seconds + MAX_LATE] = SILENCE_DB
+    values[:, times > seconds + MAX_LATE] = layout.SILENCE_DB
     return values.astype(np.float32)
 
 
@@ -150,10 +137,10 @@ def grid_batch(
     with torch.no_grad():
         first = A4_FREQUENCY * torch.exp2((pitch.double() - A4_MIDI) / 12)[:, None]
         stiff = torch.where(stiffness > IDEAL_STIFFNESS, 10.0 ** stiffness.double(), 0.0)[:, None]
-        numbers = torch.arange(1, PARTIALS + 1, device=pitch.device, dtype=torch.float64)
+        numbers = torch.arange(1, layout.PARTIALS + 1, device=pitch.device, dtype=torch.float64)
         multiples = numbers * ((1 + stiff * numbers.square()) / (1 + stiff)).sqrt()
-        multiples[:, :SINGLES] *= torch.exp2(offsets.double() / 1200)
-        sounding = (slots > SILENCE_DB).any(dim=2)
+        multiples[:, : layout.SINGLES] *= torch.exp2(offsets.double() / 1200)
+        sounding = (slots > layout.SILENCE_DB).any(dim=2)
         frequencies = first * torch.cat([multiples, ratios.double() * sounding], dim=1)
     rows = torch.cat([partials, slots], dim=1)
     return ControlMapBatch(rows, noise, fine, frequencies.float())

@@ -31,28 +31,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.listening.frontend import (
-    ENVELOPE_WINDOW,
-    MIN_POWER,
-    PITCH_WINDOW,
-    RANGE_DB,
-    SAMPLE_RATE,
-    SILENCE_POWER,
-    layout,
-)
+from mechanical_ears.listening import frontend
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
-from mechanical_ears.resynthesis.control_map import (
-    FRAME_COUNTS,
-    MODES,
-    NOISE_FRAMES,
-    PARTIALS,
-    SILENCE_DB,
-    SINGLES,
-    ControlMap,
-    band_edges,
-    frame_times,
-    group_weights,
-)
+from mechanical_ears.resynthesis import control_map as layout
+from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.differentiable.control_map_batch import (
     ControlMapBatch,
     map_batch,
@@ -61,11 +43,11 @@ from mechanical_ears.resynthesis.differentiable.control_map_batch import (
 from mechanical_ears.resynthesis.differentiable.frame_responses import TABLE_STEPS, frame_response
 
 MIN_FREQUENCY: Final = 16.0  # Hz
-MAX_FREQUENCY: Final = 0.49 * SAMPLE_RATE  # Hz
+MAX_FREQUENCY: Final = 0.49 * frontend.SAMPLE_RATE  # Hz
 CHUNK_NOTES: Final = 8
 ROUNDING: Final = 1e-5  # of a steady amplitude's square, that fluctuates in float32 only
 _LOG_AMPLITUDE: Final = float(np.log(10) / 20)  # nepers per dB
-_LEVEL_SCALE: Final = float(10 / np.log(10) / RANGE_DB)  # log of a power to 80 dB as 1
+_LEVEL_SCALE: Final = float(10 / np.log(10) / frontend.RANGE_DB)  # log of a power to 80 dB as 1
 
 
 class MagnitudeFeatures(NamedTuple):
@@ -86,29 +68,23 @@ class MagnitudeRender(nn.Module):
     """From control maps to the front end's features; its constants move to a GPU with it.
 
     Args:
-        seconds: of the maps' grid.
-        key_up: s.
-        frames: of the partials.
+        frames: of the partials, over 4 s with the key-up at 3 s.
         noise_frames: of the noise.
     """
 
     def __init__(
-        self,
-        seconds: float = NOTE_SECONDS,
-        key_up: float = HOLD_SECONDS,
-        frames: int = FRAME_COUNTS[-1],
-        noise_frames: int = NOISE_FRAMES,
+        self, frames: int = layout.FRAME_COUNTS[-1], noise_frames: int = layout.NOISE_FRAMES
     ) -> None:
         super().__init__()
-        times = frame_times(seconds, key_up, frames)
-        noise_times = frame_times(seconds, key_up, noise_frames)
-        bands = layout()
-        self._add_constant("group_weights", group_weights())
-        widths = 10 * np.log10(np.diff(band_edges()))
+        times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, frames)
+        noise_times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, noise_frames)
+        bands = frontend.layout()
+        self._add_constant("group_weights", layout.group_weights())
+        widths = 10 * np.log10(np.diff(layout.band_edges()))
         self._add_constant("band_widths", widths.astype(np.float32)[:, None])
         kinds = {
-            "pitch": (PITCH_WINDOW, bands.pitch_centres, bands.pitch_filters),
-            "envelope": (ENVELOPE_WINDOW, bands.envelope_centres, bands.envelope_filters),
+            "pitch": (frontend.PITCH_WINDOW, bands.pitch_centres, bands.pitch_filters),
+            "envelope": (frontend.ENVELOPE_WINDOW, bands.envelope_centres, bands.envelope_filters),
         }
         for name, kind in kinds.items():
             for field, values in vars(frame_response(*kind, times, noise_times)).items():
@@ -134,16 +110,16 @@ class MagnitudeRender(nn.Module):
 
         They are of the first ``count`` partials, the modes and the noise.
         """
-        rows = [maps.partials[:, : min(count, SINGLES)], maps.partials[:, -MODES:]]
-        if count > SINGLES:
-            groups = maps.partials[:, SINGLES:-MODES]
-            upper = self.get_buffer("group_weights")[: count - SINGLES] @ groups
-            upper = upper + maps.fine[:, : count - SINGLES, None]
-            silent = (groups <= SILENCE_DB).all(dim=1, keepdim=True)
-            rows.insert(1, upper.masked_fill(silent, SILENCE_DB))
+        rows = [maps.partials[:, : min(count, layout.SINGLES)], maps.partials[:, -layout.MODES :]]
+        if count > layout.SINGLES:
+            groups = maps.partials[:, layout.SINGLES : -layout.MODES]
+            upper = self.get_buffer("group_weights")[: count - layout.SINGLES] @ groups
+            upper = upper + maps.fine[:, : count - layout.SINGLES, None]
+            silent = (groups <= layout.SILENCE_DB).all(dim=1, keepdim=True)
+            rows.insert(1, upper.masked_fill(silent, layout.SILENCE_DB))
 
         def rendered(values: Tensor) -> Tensor:
-            return torch.cat([values[:, :count], values[:, PARTIALS:]], dim=1)
+            return torch.cat([values[:, :count], values[:, layout.PARTIALS :]], dim=1)
 
         amplitudes = torch.exp(torch.cat(rows, dim=1) * _LOG_AMPLITUDE)
         frequencies, weights = rendered(maps.frequencies), rendered(audible).float()
@@ -167,7 +143,7 @@ class MagnitudeRender(nn.Module):
         def constant(name: str) -> Tensor:
             return self.get_buffer(f"{kind}_{name}")
 
-        noise = (density @ constant("noise_square") + MIN_POWER * 1e-6).log()
+        noise = (density @ constant("noise_square") + frontend.MIN_POWER * 1e-6).log()
         power = torch.exp(noise.transpose(1, 2) @ constant("noise_bands"))
         power = power * constant("noise_gain")
         first = amplitudes[:, None, :, 0].square() * weights[:, None]
@@ -193,7 +169,7 @@ def sum_responses(table: Tensor, frequencies: Tensor, weights: Tensor) -> Tensor
     Returns:
         (batch, sums, bands).
     """
-    positions = frequencies * (len(table) - TABLE_STEPS) / (SAMPLE_RATE / 2)
+    positions = frequencies * (len(table) - TABLE_STEPS) / (frontend.SAMPLE_RATE / 2)
     positions = positions.clamp(0, len(table) - 1.001)
     before = positions.detach().floor()
     fraction = positions - before
@@ -210,9 +186,10 @@ def sum_responses(table: Tensor, frequencies: Tensor, weights: Tensor) -> Tensor
 
 def _relative(power: Tensor) -> tuple[Tensor, Tensor]:
     """The top 80 dB below each note's maximum as 0..1, 0 for silence; and the maximum."""
-    loudest = power.flatten(1).max(dim=1).values.clamp_min(SILENCE_POWER)
+    loudest = power.flatten(1).max(dim=1).values.clamp_min(frontend.SILENCE_POWER)
     top = 1 - _LEVEL_SCALE * loudest.log()
-    return ((power + MIN_POWER).log() * _LEVEL_SCALE + top[:, None, None]).clamp_min(0), loudest
+    levels = (power + frontend.MIN_POWER).log() * _LEVEL_SCALE + top[:, None, None]
+    return levels.clamp_min(0), loudest
 
 
 @cache

@@ -73,7 +73,5 @@ def render_noise(
     window = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
     blocks *= window
     blocks -= (blocks.sum(axis=1) / window.sum())[:, None] * window
-    sound = np.zeros((len(blocks) + 1, half), dtype=np.float32)
-    sound[:-1] += blocks[:, :half]
-    sound[1:] += blocks[:, half:]
-    return sound[1:].ravel()[:count]
+    overlapping = blocks[:-1, half:] + blocks[1:, :half]
+    return np.asarray(overlapping.ravel()[:count], dtype=np.float32)

@@ -190,8 +190,8 @@ def _complex_amplitudes(
     """Real and imaginary parts of the amplitudes at times, float32 (times, rows)."""
     map_times = timeline.map_times(times)
     at_times = interpolation(frame_times, map_times)
-    silent = sinusoids.decibels <= SILENCE_DB
-    amplitudes = np.where(silent, np.float32(0), db_to_amplitude(sinusoids.decibels))
+    amplitudes = db_to_amplitude(sinusoids.decibels)
+    amplitudes[sinusoids.decibels <= SILENCE_DB] = 0
     angle = (2 * np.pi) * sinusoids.phases
     real = at_times.rows(np.ascontiguousarray((amplitudes * np.cos(angle)).T))
     imaginary = at_times.rows(np.ascontiguousarray((amplitudes * np.sin(angle)).T))

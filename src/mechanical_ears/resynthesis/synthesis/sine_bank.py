@@ -56,17 +56,12 @@ def sine_bank(
     Returns:
         float32 ((hops − 1) · hop,).
     """
-    hops = len(real)
     offsets = np.arange(-hop, hop)
     angle = (np.outer(frequencies / sample_rate, offsets) * (2 * np.pi)).astype(np.float32)
     triangle = (1 - np.abs(offsets) / hop).astype(np.float32)
-    basis = np.concatenate([np.cos(angle), np.sin(angle)])
-    basis *= triangle
+    basis = np.concatenate([np.cos(angle), np.sin(angle)]) * triangle
     blocks = matmul(np.concatenate([real, -imaginary], axis=1), basis)
-    sound = np.zeros((hops + 1, hop), dtype=np.float32)
-    sound[:-1] += blocks[:, :hop]
-    sound[1:] += blocks[:, hop:]
-    return sound[1:-1].ravel()
+    return np.ravel(blocks[:-1, hop:] + blocks[1:, :hop])
 
 
 @cache
@@ -91,8 +86,7 @@ def sinc_interpolate(
     Returns:
         float32 (count,).
     """
-    silence = np.zeros(SINC_TAPS, np.float32)
-    padded = np.concatenate([silence, sound, silence])
+    padded = np.pad(sound, SINC_TAPS)
     whole = np.floor(positions).astype(np.int64)
     step = np.rint((positions - whole) * SINC_STEPS).astype(np.int64)
     first = np.clip(whole + 1 - SINC_TAPS // 2 + SINC_TAPS, 0, len(padded) - SINC_TAPS)

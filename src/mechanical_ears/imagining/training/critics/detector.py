@@ -21,7 +21,7 @@ from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import gradient_penalty
 from mechanical_ears.imagining.training.networks import LEAKY_SLOPE, Condition
 from mechanical_ears.listening.frontend import BINS, ENVELOPE_BANDS, ENVELOPE_FRAMES, PITCH_FRAMES
-from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
+from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
 from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 
@@ -69,7 +69,7 @@ class DetectorCritic(Critic):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
-        self.render = MagnitudeRender(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES, GRID_NOISE_FRAMES)
+        self.render = MagnitudeRender(GRID_FRAMES, GRID_NOISE_FRAMES)
         self.classifier = Classifier()
 
     def trainable(self) -> nn.Module:

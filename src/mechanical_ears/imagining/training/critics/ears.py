@@ -29,7 +29,7 @@ from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import relativistic_generator_loss
 from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.listening.training.network import Listener, ListenerOutput
-from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, VELOCITIES
+from mechanical_ears.note import VELOCITIES
 from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
 from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 
@@ -49,7 +49,7 @@ class EarsCritic(Critic):
     def __init__(self, codec: Codec, listener: Listener, hidden: int = 384) -> None:
         super().__init__()
         self.codec = codec
-        self.render = MagnitudeRender(NOTE_SECONDS, HOLD_SECONDS, GRID_FRAMES, GRID_NOISE_FRAMES)
+        self.render = MagnitudeRender(GRID_FRAMES, GRID_NOISE_FRAMES)
         self.listener = listener.eval().requires_grad_(False)
         self.scorer = Scorer(listener.features, CONDITION_FEATURES, hidden)
 
