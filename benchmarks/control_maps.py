@@ -486,7 +486,7 @@ def main() -> None:
         table,
         "LSD / mel by family:",
         families,
-        "One thread, 16 kHz originals, medians of 5 alternating runs:",
+        "One thread, 16 kHz originals, medians of 5 interleaved runs:",
         speed,
         f"Pitch error of {len(errors)} maps with steady f0, rendered at known pitches and rates: "
         f"median {statistics.median(errors):.4f} cent, maximum {max(errors):.3f} cent.",

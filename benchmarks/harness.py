@@ -1,6 +1,6 @@
 """Shared by all benchmarks: environments of peers, repeated timing, sections of docs/BENCHMARKS.md.
 
-A benchmark times its contenders alternately (A, B, A, B, …) within one run, reports the median and
+A benchmark times its contenders interleaved (A, B, A, B, …) within one run, reports the median and
 the range, and writes its section of docs/BENCHMARKS.md with `write_section`.
 """
 
@@ -56,7 +56,7 @@ def peer_python(name: str) -> Path:
 def medians(
     contenders: Mapping[str, Callable[[], float]], repeats: int = 5
 ) -> dict[str, tuple[float, float, float]]:
-    """Call the contenders alternately, ``repeats`` times each: minimum, median, maximum of each."""
+    """Minimum, median and maximum of each contender in ``repeats`` interleaved calls."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, measure in contenders.items():

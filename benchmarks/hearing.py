@@ -5,7 +5,7 @@
 All contenders analyse the same notes: real NSynth notes and two recorded instruments of the
 development data, random notes of all melodic presets of TimGM6mb, and the test side of a store.
 ``EXPLANATION`` defines the columns. Estimates of the peers are cached (see ``tracking``), so that a
-rerun computes only ours; times are measured in every run, alternately, on notes of NSynth.
+rerun computes only ours; times are measured in every run, interleaved, on notes of NSynth.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _percent(share: float, notes: int) -> str:
 def time_all(
     notes: Sequence[Note], folder: NoteFolder, trackers: Sequence[str], repeats: int
 ) -> str:
-    """Measure the CPU time per note of every contender, alternately; the table."""
+    """Measure the CPU time per note of every contender, interleaved; the table."""
 
     def time_ours(make: Callable[[], Predictor]) -> Iterator[float]:
         predict = make()
@@ -311,7 +311,7 @@ def main() -> None:
         parts.append(
             f"CPU time of all threads for a 4-s note at 16 kHz in memory, peers limited to one "
             f"thread; {TIMED_NOTES} notes of nsynth-dev ({TIMED_SLOW_NOTES} for slow trackers), "
-            f"median of {options.repeats} alternating repeats.\n\n"
+            f"median of {options.repeats} interleaved repeats.\n\n"
             + time_all(notes, folder, options.peers, options.repeats)
         )
     write_section(

@@ -64,7 +64,7 @@ GAIN_DB = (-12.0, 0.0)  # of the random gain, relative to a peak of 1
 SPECTRUM_BINS = SAMPLES // 2  # 0.25 Hz apart; the one at half the sample rate is left out
 SILENCE_AMPLITUDE = 1e-6  # peak below which a note is silent
 TIMED_NOTES = 50
-REPEATS = 5  # of the timing, in turn
+REPEATS = 5  # of the timing, interleaved
 REPORTS = 10  # progress lines of a training
 
 
@@ -400,7 +400,7 @@ def body(results: dict[str, dict[str, Any]], milliseconds: dict[str, float], sec
         "trained on more notes. Share of correct keys, in brackets regardless of the octave; "
         f"instruments and recordings that no network trained on ({sizes} notes); the validation "
         "presets helped to choose the networks' shapes. One training each. The last column is "
-        f"CPU time per note, median of {REPEATS} repeats in turn. By the clock the trainings took "
+        f"CPU time per note, median of {REPEATS} interleaved repeats. Wall time of the trainings: "
         f"{wall} s.\n\n" + markdown_table([*header, "CPU ms per note"], rows)
     )
 

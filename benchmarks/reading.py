@@ -129,7 +129,7 @@ def write_notes(folder: Path) -> tuple[Path, np.ndarray, int]:
 
 
 def main() -> None:
-    """Time the readers in turn and write the table."""
+    """Time the readers, interleaved, and write the table."""
     if not DEV.exists():
         sys.exit(f"no {DEV}: this benchmark reads real notes of NSynth")
     with tempfile.TemporaryDirectory() as folder:
@@ -185,11 +185,11 @@ def main() -> None:
         )
         for name, (low, mid, high) in figures.items()
     ]
-    header = ("reader", "notes per CPU-second (lowest–highest)", "notes per second of wall",
+    header = ("reader", "notes per CPU-second (lowest–highest)", "notes per second of wall time",
               "÷ tf.data batch", "÷ plain copy")  # fmt: skip
     body = (
         f"{NOTES:,} real NSynth notes in one TFRecord file of {gigabytes:.2f} GB in the page "
-        f"cache, one process, median of {REPEATS} runs in turn; CPU seconds are those of all "
+        f"cache, one process, median of {REPEATS} interleaved runs; CPU seconds are those of all "
         f"threads. TensorFlow {version} with its default read buffer (1 and 8 MiB are no faster). "
         "All readers check both CRCs of each record and return `audio` and `pitch` of each note; "
         "tf.data and the batched reader return new float32 arrays (128, 64000), views are of the "

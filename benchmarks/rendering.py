@@ -76,14 +76,14 @@ def main() -> None:
         "",
         "notes per CPU-second (lowest–highest)",
         "× real time per core",
-        "notes per second of wall",
+        "notes per second of wall time",
     ]
     table = markdown_table(header, rows)
     whole = SoundFont(font)
     sizes = sorted((len(group) for group in whole.groups()), reverse=True)
     rate = wall[f"corpus, {workers} workers"]
     facts = (
-        f"{font.name}, {NOTES} notes from all presets, median of {REPEATS} runs in turn. "
+        f"{font.name}, {NOTES} notes from all presets, median of {REPEATS} interleaved runs. "
         f"All {len(whole.instruments)} melodic presets × 88 keys × 5 velocities are {len(whole):,} "
         f"notes: {len(whole) / rate / 60:.0f} minutes on this machine. "
         f"Instruments that share samples form groups of {', '.join(map(str, sizes))}; "

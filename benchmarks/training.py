@@ -61,7 +61,7 @@ def ours(steps: int, *, fused: bool, compiled: bool = False) -> Callable[[], flo
 
 
 def main() -> None:
-    """Measure all contenders in turn and write the section."""
+    """Measure all contenders, interleaved, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=6, help="timed batches")
     parser.add_argument("--repeats", type=int, default=5)
@@ -86,9 +86,9 @@ def main() -> None:
     ]
     body = (
         f"Training steps of the article's network, batch {BATCH}, float32, all cores; median of "
-        f"{options.repeats} repeats in turn, {steps} steps each.\n\n"
+        f"{options.repeats} interleaved repeats, {steps} steps each.\n\n"
         + markdown_table(
-            ("contender", "notes per second", "lowest–highest", "to the fastest Keras"), rows
+            ("contender", "notes per second", "lowest–highest", "÷ fastest Keras"), rows
         )
     )
     write_section(
