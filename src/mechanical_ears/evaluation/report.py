@@ -63,144 +63,102 @@ class Row:
     met: bool | None
 
 
+@dataclass(frozen=True)
+class _Target:
+    """A bound on a figure of the generated notes, and its text."""
+
+    sign: str
+    bound: float
+    text: str
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.sign == "≥" else value <= self.bound
+
+
 def report_rows(evaluation: Evaluation) -> list[Row]:
     """Make the table of an evaluation."""
     sets = evaluation.sets
     train, unseen, resynthesised = (sets[n] for n in ("train", "unseen", "unseen resynthesised"))
+    assert train.to_unseen is not None
 
-    def row(
-        figure: str,
-        value: Callable[[Figures], float | None],
-        form: Format,
-        target: str = "",
-        meets: Callable[[float], bool] | None = None,
-    ) -> Row:
-        values = [value(sets[name]) for name in SETS]
+    def row(figure: str, path: str, form: Format, target: _Target | None = None) -> Row:
+        values = [_figure(sets[name], path) for name in SETS]
         texts = tuple("–" if v is None or math.isnan(v) else form(v) for v in values)
         generated = values[0]
-        met = None if meets is None or generated is None else meets(generated)
-        return Row(figure, texts, target, met)
+        met = None if target is None or generated is None else target.met(generated)
+        return Row(figure, texts, "" if target is None else target.text, met)
 
-    assert train.to_unseen is not None
-    max_frechet = FRECHET_FACTOR * train.to_unseen.frechet
-    min_pitch = resynthesised.predictions.pitch - PITCH_MARGIN
-    max_entropy = resynthesised.predictions.pitch_entropy + ENTROPY_MARGIN
-    min_family = unseen.predictions.family - FAMILY_MARGIN
-    max_ratio = CONSISTENCY_FACTOR * unseen.consistency.ratio
-    plain, percent = _digits(3), _percent
+    def at_most(bound: float, form: Format, reason: str = "") -> _Target:
+        return _Target("≤", bound, f"≤ {form(bound)}{reason}")
+
+    def at_least(bound: float, form: Format, reason: str = "") -> _Target:
+        return _Target("≥", bound, f"≥ {form(bound)}{reason}")
+
+    frechet = at_most(FRECHET_FACTOR * train.to_unseen.frechet, _plain, " (1.3 × train)")
+    pitch = at_least(
+        resynthesised.predictions.pitch - PITCH_MARGIN,
+        _percent,
+        " (unseen resynthesised − 1 point)",
+    )
+    entropy = at_most(
+        resynthesised.predictions.pitch_entropy + ENTROPY_MARGIN,
+        _plain,
+        " (unseen resynthesised + 0.05)",
+    )
+    family = at_least(unseen.predictions.family - FAMILY_MARGIN, _percent, " (unseen − 5 points)")
+    ratio = at_most(CONSISTENCY_FACTOR * unseen.consistency.ratio, _plain, " (1.1 × unseen)")
+    none = _Target("≤", 0.0, "none")
+    precision, recall = at_least(MIN_PRECISION, _percent), at_least(MIN_RECALL, _percent)
+    louder, new = at_least(MIN_LOUDER, _percent), at_least(MIN_NEW, _percent)
     return [
-        row(
-            "Fréchet distance to unseen instruments",
-            lambda f: None if f.to_unseen is None else f.to_unseen.frechet,
-            plain,
-            f"≤ {max_frechet:.3f} (1.3 × train)",
-            lambda v: v <= max_frechet,
-        ),
-        row(
-            "the same of embeddings × 1000",
-            lambda f: None if f.embeddings_to_unseen is None else 1000 * f.embeddings_to_unseen,
-            _digits(1),
-        ),
-        row("Fréchet distance to training notes", lambda f: f.to_train.frechet, plain),
-        row(
-            "kernel distance to unseen instruments",
-            lambda f: None if f.to_unseen is None else f.to_unseen.kernel,
-            plain,
-        ),
-        row(
-            "kernel distance to training notes",
-            lambda f: f.to_train.kernel,
-            plain,
-        ),
-        row(
-            "precision",
-            lambda f: f.to_train.precision,
-            percent,
-            f"≥ {percent(MIN_PRECISION)}",
-            lambda v: v >= MIN_PRECISION,
-        ),
-        row(
-            "recall",
-            lambda f: f.to_train.recall,
-            percent,
-            f"≥ {percent(MIN_RECALL)}",
-            lambda v: v >= MIN_RECALL,
-        ),
-        row("density", lambda f: f.to_train.density, _digits(2)),
-        row("coverage", lambda f: f.to_train.coverage, percent),
-        row("NDB / 50", lambda f: f.to_train.bins_apart, _digits(2)),
-        row("inception score of pitch", lambda f: f.predictions.pitch_inception, _digits(1)),
-        row(
-            "pitch predicted as requested",
-            lambda f: f.predictions.pitch,
-            percent,
-            f"≥ {percent(min_pitch)} (unseen resynthesised − 1 point)",
-            lambda v: v >= min_pitch,
-        ),
-        row("the same, octaves forgiven", lambda f: f.predictions.pitch_but_octave, percent),
-        row(
-            "pitch entropy, nats",
-            lambda f: f.predictions.pitch_entropy,
-            plain,
-            f"≤ {max_entropy:.3f} (unseen resynthesised + 0.05)",
-            lambda v: v <= max_entropy,
-        ),
-        row(
-            "family predicted as requested",
-            lambda f: f.predictions.family,
-            percent,
-            f"≥ {percent(min_family)} (unseen − 5 points)",
-            lambda v: v >= min_family,
-        ),
+        row("Fréchet distance to unseen instruments", "to_unseen.frechet", _plain, frechet),
+        row("the same of embeddings × 1000", "embeddings_to_unseen", _thousandfold),
+        row("Fréchet distance to training notes", "to_train.frechet", _plain),
+        row("kernel distance to unseen instruments", "to_unseen.kernel", _plain),
+        row("kernel distance to training notes", "to_train.kernel", _plain),
+        row("precision", "to_train.precision", _percent, precision),
+        row("recall", "to_train.recall", _percent, recall),
+        row("density", "to_train.density", "{:.2f}".format),
+        row("coverage", "to_train.coverage", _percent),
+        row("NDB / 50", "to_train.bins_apart", "{:.2f}".format),
+        row("inception score of pitch", "predictions.pitch_inception", "{:.1f}".format),
+        row("pitch predicted as requested", "predictions.pitch", _percent, pitch),
+        row("the same, octaves forgiven", "predictions.pitch_but_octave", _percent),
+        row("pitch entropy, nats", "predictions.pitch_entropy", _plain, entropy),
+        row("family predicted as requested", "predictions.family", _percent, family),
         row(
             "cents off the key",
-            lambda f: f.predictions.cents,
-            _digits(2),
-            f"≤ {MAX_CENTS:g}",
-            lambda v: v <= MAX_CENTS,
+            "predictions.cents",
+            "{:.2f}".format,
+            at_most(MAX_CENTS, "{:g}".format),
         ),
-        row("cents off the key, 90 % of notes", lambda f: f.predictions.cents_90, _digits(2)),
-        row(
-            "distance between keys / instruments",
-            lambda f: f.consistency.ratio,
-            plain,
-            f"≤ {max_ratio:.3f} (1.1 × unseen)",
-            lambda v: v <= max_ratio,
-        ),
-        row(
-            "velocity steps that are louder",
-            lambda f: f.velocity.louder,
-            percent,
-            f"≥ {percent(MIN_LOUDER)}",
-            lambda v: v >= MIN_LOUDER,
-        ),
-        row("dB louder for 25 velocities", lambda f: f.velocity.decibels, _digits(1)),
-        row(
-            "instruments that are new",
-            lambda f: None if f.novelty is None else f.novelty.share,
-            percent,
-            f"≥ {percent(MIN_NEW)}",
-            lambda v: v >= MIN_NEW,
-        ),
-        row(
-            "distance to nearest training instrument",
-            lambda f: None if f.novelty is None else f.novelty.median,
-            plain,
-        ),
-        *(row(name, value, percent, "none", lambda v: v == 0) for name, value in _FAULTS.items()),
+        row("cents off the key, 90 % of notes", "predictions.cents_90", "{:.2f}".format),
+        row("distance between keys / instruments", "consistency.ratio", _plain, ratio),
+        row("velocity steps that are louder", "velocity.louder", _percent, louder),
+        row("dB louder for 25 velocities", "velocity.decibels", "{:.1f}".format),
+        row("instruments that are new", "novelty.share", _percent, new),
+        row("distance to nearest training instrument", "novelty.median", _plain),
+        row("notes with clicks", "faults.clicks", _percent, none),
+        row("notes with a DC offset", "faults.offset", _percent, none),
+        row("notes that clip", "faults.clipped", _percent, none),
+        row("silent notes", "faults.silent", _percent, none),
     ]
 
 
-_FAULTS: dict[str, Callable[[Figures], float | None]] = {
-    "notes with clicks": lambda f: f.faults.clicks,
-    "notes with a DC offset": lambda f: f.faults.offset,
-    "notes that clip": lambda f: f.faults.clipped,
-    "silent notes": lambda f: f.faults.silent,
-}
+def _figure(figures: Figures, path: str) -> float | None:
+    """A figure by its attributes, joined by dots; None if a set does not have it."""
+    value: Any = figures
+    for name in path.split("."):
+        value = None if value is None else getattr(value, name)
+    return value if value is None else float(value)
 
 
-def _digits(count: int) -> Format:
-    return lambda value: f"{value:.{count}f}"
+def _plain(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _thousandfold(value: float) -> str:
+    return f"{1000 * value:.1f}"
 
 
 def _percent(value: float) -> str:

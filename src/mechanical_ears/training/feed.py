@@ -69,11 +69,15 @@ class StoredNotes:
         """Some of these notes, or all of them in another order."""
         return StoredNotes(self.stores, self.store_numbers[indices], self.rows[indices])
 
+    @property
+    def all_rows(self) -> NDArray[np.int64]:
+        """Row of each note in the notes of all stores, one store after the other."""
+        first = np.cumsum([0, *(len(store.pitch) for store in self.stores[:-1])])
+        return np.asarray(first[self.store_numbers] + self.rows)
+
     def labels(self, read: Callable[[Store], NDArray[Any]]) -> NDArray[Any]:
         """A label of each note; ``read`` returns those of all notes of a store."""
-        columns = [read(store) for store in self.stores]
-        first = np.cumsum([0, *(len(column) for column in columns[:-1])])
-        labels: NDArray[Any] = np.concatenate(columns)[first[self.store_numbers] + self.rows]
+        labels: NDArray[Any] = np.concatenate([read(each) for each in self.stores])[self.all_rows]
         return labels
 
     def read_audio(self) -> NDArray[np.int16]:

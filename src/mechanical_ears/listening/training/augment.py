@@ -173,41 +173,33 @@ def _sample_stages(
     filters = _sample_filters(sample, settings, min_cutoff)
     codec_cutoff = torch.maximum(sample.log_uniform(settings.lossy_cutoff), min_cutoff)
     kinds = [effects.NOISE_KINDS.index(name) for name in settings.noises]
-    detuning = _Stage(detuned, (sample.uniform(settings.detune) * detuned,))
-    chorus = _Stage(sample.select(settings.chorus_chance), _sample_chorus(sample, settings))
-    room = _Stage(
-        sample.select(settings.reverb_chance),
-        (sample.log_uniform(settings.reverb_time), sample.uniform(settings.reverb_level)),
-    )
-    overdrive = _Stage(
-        sample.select(settings.clip_chance),
-        (sample.uniform(settings.clip), sample.choice((0, 1)) == 1),
-    )
-    noise = _Stage(
-        sample.select(settings.noise_chance),
-        (sample.uniform(settings.noise), sample.choice(kinds), sample.choice(MAINS)),
-    )
-    codec = _Stage(
-        sample.select(settings.lossy_chance), (sample.uniform(settings.lossy_margin), codec_cutoff)
-    )
-    normalised = sample.select(settings.level_chance, clean_too=True)
-    gain = sample.uniform(settings.gain) * sample.select(settings.gain_chance, clean_too=True)
-    resynthesis = _Stage(
-        sample.select(settings.resynthesis_chance), (sample.uniform(settings.resynthesis),)
-    )
     return _Stages(
-        resynthesis=resynthesis,
-        detuning=detuning,
-        chorus=chorus,
         filters=filters,
-        room=room,
+        detuning=_Stage(detuned, (sample.uniform(settings.detune) * detuned,)),
+        chorus=_Stage(sample.select(settings.chorus_chance), _sample_chorus(sample, settings)),
+        room=_Stage(
+            sample.select(settings.reverb_chance),
+            (sample.log_uniform(settings.reverb_time), sample.uniform(settings.reverb_level)),
+        ),
         start=(start * RATE).round().to(torch.int64),
         cut=_Stage(cut, (kept,)),
-        overdrive=overdrive,
-        noise=noise,
-        codec=codec,
-        normalised=normalised,
-        gain=gain,
+        overdrive=_Stage(
+            sample.select(settings.clip_chance),
+            (sample.uniform(settings.clip), sample.choice((0, 1)) == 1),
+        ),
+        noise=_Stage(
+            sample.select(settings.noise_chance),
+            (sample.uniform(settings.noise), sample.choice(kinds), sample.choice(MAINS)),
+        ),
+        codec=_Stage(
+            sample.select(settings.lossy_chance),
+            (sample.uniform(settings.lossy_margin), codec_cutoff),
+        ),
+        normalised=sample.select(settings.level_chance, clean_too=True),
+        gain=sample.uniform(settings.gain) * sample.select(settings.gain_chance, clean_too=True),
+        resynthesis=_Stage(
+            sample.select(settings.resynthesis_chance), (sample.uniform(settings.resynthesis),)
+        ),
         seed=sample.seed(),
     )
 

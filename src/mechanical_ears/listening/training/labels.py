@@ -75,20 +75,16 @@ class Labeller:
             {name for store in stores for name in store.instrument}
         )
         numbers = {name: number for number, name in enumerate(self.instruments)}
-        self._columns = [_columns(store, numbers) for store in stores]
+        columns = [_columns(store, numbers) for store in stores]
+        self._columns = {
+            name: np.concatenate([each[name] for each in columns]) for name in columns[0]
+        }
 
     def label(self, notes: StoredNotes) -> Labels:
         """Look up the labels of notes; on the CPU."""
-        names = self._columns[0].keys()
-        gathered: dict[str, Tensor] = {}
-        for name in names:
-            shape = self._columns[0][name].shape[1:]
-            values = np.empty((len(notes), *shape), dtype=self._columns[0][name].dtype)
-            for number, columns in enumerate(self._columns):
-                rows = notes.store_numbers == number
-                values[rows] = columns[name][notes.rows[rows]]
-            gathered[name] = torch.from_numpy(values)
-        return Labels(pitched=torch.ones(len(notes)), **gathered)
+        rows = notes.all_rows
+        known = {name: torch.from_numpy(values[rows]) for name, values in self._columns.items()}
+        return Labels(pitched=torch.ones(len(notes)), **known)
 
 
 def _columns(store: Store, numbers: dict[str, int]) -> dict[str, NDArray[Any]]:
