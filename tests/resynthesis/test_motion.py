@@ -99,8 +99,8 @@ def test_random_movement_keeps_its_spectrum(steady):
     mean = mean_motion(measured, [1] * len(measured))
     np.testing.assert_allclose(mean.pitch[1:8], 2.0, rtol=0.25)
     np.testing.assert_allclose(mean.level[1:8], 0.6, rtol=0.25)
-    np.testing.assert_allclose(mean.own_pitch[:4, 1:7], 1.0, rtol=0.25)
-    np.testing.assert_allclose(mean.own_level[:4, 1:7], 0.2, rtol=0.25)
+    np.testing.assert_allclose(mean.own_pitch[:4, 1:7], 1.0, rtol=0.3)
+    np.testing.assert_allclose(mean.own_level[:4, 1:7], 0.2, rtol=0.3)
 
 
 def test_vibrato_that_was_drawn_is_heard(steady):
