@@ -87,15 +87,12 @@ def animate(
     group = group_of(np.arange(SINGLES))
     pitch = random_movement(motion.pitch, count, rng) * moves
     level = random_movement(motion.level, count, rng) * moves
-    own_level = random_movement(motion.own_level[group], count, rng) * moves
-    own_pitch = random_movement(motion.own_pitch[group], count, rng) * moves
     amplitude = 10 ** (rows.levels[:SINGLES, keyed].mean(axis=1) / 20)
     highest = rows.levels[:SINGLES].max(axis=1)
     share = np.where(highest > highest.max() - AUDIBLE_RANGE, amplitude, 0)
-    share /= max(share.sum(), 1e-12)
-    own_level -= share @ own_level
+    own_level = _own_movement(motion.own_level[group], share, count, rng) * moves
     share = share * np.sqrt(control_map.frequencies[:SINGLES])
-    own_pitch -= share @ own_pitch / max(share.sum(), 1e-12)
+    own_pitch = _own_movement(motion.own_pitch[group], share, count, rng) * moves
     if motion.vibrato_rate > 0:
         slow = np.zeros(BANDS)
         slow[:2] = 0.9, 0.45
@@ -185,6 +182,14 @@ def _rows_at(control_map: ControlMap, timeline: Timeline, times: Floats) -> _Row
         turns=at_times(turns),
         drift=phase_drift(control_map, np.arange(SINGLES), map_times),
     )
+
+
+def _own_movement(bands: Floats, share: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Random movement (48, count) of each partial beside the mean of all, weighted by ``share``."""
+    own = random_movement(bands, count, rng)
+    size = own.std(axis=1, keepdims=True)
+    own -= share @ own / max(share.sum(), 1e-12)
+    return np.asarray(own * (size / np.maximum(own.std(axis=1, keepdims=True), 1e-12)))
 
 
 def _beats(motion: Motion, grid: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
