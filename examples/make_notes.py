@@ -1,10 +1,10 @@
-"""Write the notes in examples/notes: one of each held-out instrument, drawn by a seed, as FLAC.
+"""Write examples/notes: random notes of the test instruments, as FLAC.
 
     ears corpus build soundfont /usr/share/sounds/sf2/FluidR3_GM.sf2 --limit 40000 -o STORE
     python examples/make_notes.py STORE
 
-They are of the test side of the split, which the article's network never heard, and nobody chose
-them by what it makes of them.
+They are of the test side of the split, outside the training data of the article's network, and were
+not selected by its predictions.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from mechanical_ears.corpus.store import Store
 from mechanical_ears.files import make_folder
 
 NOTES = 24
+MIN_VELOCITY = 75
 FOLDER = Path(__file__).parent / "notes"
 
 
 def main(store_path: str) -> None:
-    """Draw and write the notes: every test instrument in turn, soft ones left out."""
+    """Select the notes, one of each test instrument in turn, without soft ones; write them."""
     store = Store(store_path)
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows = store.rows("test")
-    rows = chance.permutation(rows[store.velocity[rows] >= 75])
+    rows = rng.permutation(rows[store.velocity[rows] >= MIN_VELOCITY])
     instruments = np.unique(store.instrument[rows])
-    each = [rows[store.instrument[rows] == name] for name in instruments]
-    drawn = [group[turn] for turn in range(NOTES) for group in each if turn < len(group)][:NOTES]
+    groups = [rows[store.instrument[rows] == name] for name in instruments]
+    selected = [group[turn] for turn in range(NOTES) for group in groups if turn < len(group)]
     make_folder(FOLDER)
-    for row in drawn:
+    for row in selected[:NOTES]:
         note = store.note(int(row))
         bank, program = note.instrument.split("-")[1:]
         instrument = f"{note.family}_{note.source}_{int(bank + program):03d}"

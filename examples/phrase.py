@@ -70,7 +70,7 @@ MELODY = [
 
 
 def play(instrument: ImaginedInstrument) -> Sound:
-    """Play the piece, at the highest level without clipping."""
+    """Play the piece, normalised to a peak of 0.9."""
     last = max(beat + beats for beat, beats, _, _ in BASS + CHORDS + MELODY)
     samples = np.zeros(
         round((last * BEAT_SECONDS + RELEASE_SECONDS + 1) * SAMPLE_RATE), dtype=np.float32
@@ -88,7 +88,7 @@ def play(instrument: ImaginedInstrument) -> Sound:
 
 
 def main() -> None:
-    """Read an instrument, play the piece, write the sound."""
+    """Load an instrument, play the piece, save the sound."""
     instrument = ImaginedInstrument.load(sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None)
     sound = play(instrument)
     path = sound.save(Path(sys.argv[2]))

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The imagination on several GPUs or machines: called once on each of NODES machines, which share
-# the folder WORK with the maps that laptop_cpu.sh makes. HEAD names one of the machines.
+# Train the imagination on several GPUs or machines: call it once on each of NODES machines, which
+# share the folder WORK with the control maps that laptop_cpu.sh writes. HEAD names one of the machines.
 #   NODES=2 HEAD=node0 WORK=/shared/work runs/cluster.sh
-# A run that was cut off goes on behind its last round when it is called again.
+# An interrupted run is resumed after its last round when the command is called again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=${WORK:-work}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to the shipped weights on 2 cores, without a GPU: the listener in about 75 minutes.
 # Needs `make test` once, and: apt install libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont-lossless
-# Every step goes on where it was when it is called again.
+# Call it again to resume an interrupted run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ears=.venv/bin/ears
@@ -10,13 +10,13 @@ work=${WORK:-work}
 accelerator=${ACCELERATOR:-cpu}
 mkdir -p "$work"
 
-# The article's network: 40,000 notes of FluidR3_GM, 31,850 of them to train on.
+# The article's network: 40,000 notes of FluidR3_GM, 31,850 of them for training.
 [ -d "$work/article-notes" ] ||
     "$ears" corpus build soundfont "$fonts/FluidR3_GM.sf2" --limit 40000 --seed 0 -o "$work/article-notes"
 "$ears" train article --corpus "$work/article-notes" --accelerator "$accelerator" -o "$work/article"
 
-# The listener: 100,000 notes of both fonts, whose shared samples stay on one side of the split,
-# and 15,000 of our own.
+# The listener: 100,000 notes of both fonts, split so that shared samples stay on one side, and
+# 15,000 synthesised notes.
 [ -d "$work/font-notes" ] ||
     "$ears" corpus build soundfont "$fonts/FluidR3_GM.sf2" "$fonts/MuseScore_General_Full.sf2" \
         --limit 100000 --seed 0 --split 0.88 0.06 0.06 -o "$work/font-notes"
@@ -25,14 +25,14 @@ mkdir -p "$work"
 "$ears" train listener --corpora "$work/font-notes" "$work/toy-notes" --epochs 35 \
     --accelerator "$accelerator" -o "$work/listener" "$@"
 
-# The evaluation network, apart from it: another seed, another picture of sound, another architecture.
+# The evaluation network, independent of the listener: another seed, spectrogram and architecture.
 "$ears" train judge --corpora "$work/font-notes" "$work/toy-notes" --epochs 16 \
     --accelerator "$accelerator" -o "$work/judge"
 
-# The imagination: 32,000 notes of the same fonts at 44.1 kHz, taken apart; the split is that of the
-# notes above, so that what nobody here has learned from stays so.
+# The imagination: control maps of 32,000 notes of the same fonts at 44.1 kHz, with the split of the
+# notes above: all networks have the same held-out instruments.
 [ -d "$work/maps" ] ||
-    "$ears" corpus controls "$fonts/FluidR3_GM.sf2" "$fonts/MuseScore_General_Full.sf2" \
+    "$ears" corpus control-maps "$fonts/FluidR3_GM.sf2" "$fonts/MuseScore_General_Full.sf2" \
         --limit 32000 --seed 3 --split-of "$work/font-notes" -o "$work/maps"
 "$ears" train imagination --corpora "$work/maps" --accelerator "$accelerator" -o "$work/imagination"
 
