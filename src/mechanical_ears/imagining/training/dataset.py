@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +41,7 @@ from mechanical_ears.resynthesis.control_grid import (
     to_control_grid,
 )
 from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore
+from mechanical_ears.training.feed import prefetch
 
 CHUNK_NOTES: Final = 512
 MAX_FIT_NOTES: Final = 40_000  # for the components; each note takes 60 kB of memory
@@ -227,21 +227,18 @@ def _thinned(rows: Sequence[Rows], max_rows: int) -> list[Rows]:
 def _grids(
     stores: Sequence[ControlMapStore], rows: Sequence[Rows], progress: Progress
 ) -> Iterator[GridTensors]:
-    """Control grids in chunks; a thread prepares the next while one is used."""
+    """Control grids in chunks, which a thread prepares ahead."""
     chunks = [
         (store, of_store[first : first + CHUNK_NOTES])
         for store, of_store in zip(stores, rows, strict=True)
         for first in range(0, len(of_store), CHUNK_NOTES)
     ]
     total, done = sum(len(of_chunk) for _, of_chunk in chunks), 0
-    with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(_grid, *chunk) for chunk in chunks[:1]]
-        for number, (_, of_chunk) in enumerate(chunks, start=1):
-            grid = ahead.pop().result()
-            ahead += [pool.submit(_grid, *chunk) for chunk in chunks[number : number + 1]]
-            done += len(of_chunk)
-            progress(done, total)
-            yield grid
+    grids = prefetch(_grid(*chunk) for chunk in chunks)
+    for grid, (_, of_chunk) in zip(grids, chunks, strict=True):
+        done += len(of_chunk)
+        progress(done, total)
+        yield grid
 
 
 def _grid(store: ControlMapStore, rows: Rows) -> GridTensors:

@@ -14,11 +14,9 @@ from mechanical_ears.imagining.training.critics.base import (
     CONDITION_FEATURES,
     Critic,
     NoteBatch,
-    condition_features,
     decode_batch,
 )
 from mechanical_ears.imagining.training.latents import Codec
-from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.listening.article_ears import SHIPPED_ARTICLE
 from mechanical_ears.listening.training.article_network import CHANNELS, HIDDEN, ArticleNetwork
 from mechanical_ears.resynthesis.differentiable.waveform import Waveform
@@ -58,6 +56,7 @@ class ArticleCritic(Critic):
     name = "article"
     max_notes = 8
     gamma = 0.1
+    scorer: ArticleScorer
 
     def __init__(self, codec: Codec, network: ArticleNetwork) -> None:
         super().__init__()
@@ -73,10 +72,6 @@ class ArticleCritic(Critic):
         """Audio, (n, 64000)."""
         rng = torch.Generator().manual_seed(int(self.scorer.draws))
         return cast("Tensor", self.render(decode_batch(self.codec, batch), rng))
-
-    def score(self, views: Tensor, condition: Condition) -> Tensor:
-        """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, condition_features(condition)))
 
     def critic_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """See `Critic.critic_loss`; with new random phases."""

@@ -28,7 +28,9 @@ from mechanical_ears.imagining.training.networks import (
     velocity_features,
 )
 from mechanical_ears.note import FAMILIES
+from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
 from mechanical_ears.resynthesis.differentiable.control_map_batch import ControlMapBatch, grid_batch
+from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeFeatures, MagnitudeRender
 
 CONDITION_FEATURES: Final = PITCH_FEATURES + VELOCITY_FEATURES + len(FAMILIES)
 
@@ -73,6 +75,19 @@ def decode_batch(codec: Codec, batch: NoteBatch) -> ControlMapBatch:
     return grid_batch(**grid, pitch=batch.condition.pitch)
 
 
+class FeatureRender(nn.Module):
+    """Latents → what the front end of the ears extracts, through which gradients pass."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+        self.render = MagnitudeRender(GRID_FRAMES, GRID_NOISE_FRAMES)
+
+    def forward(self, batch: NoteBatch) -> MagnitudeFeatures:
+        """Features of n notes."""
+        return cast("MagnitudeFeatures", self.render(decode_batch(self.codec, batch)))
+
+
 class Scorer(nn.Module):
     """Score of views given conditions: a residual network with a projection.
 
@@ -105,7 +120,7 @@ class Scorer(nn.Module):
 
 
 class Critic(nn.Module):
-    """One critic; subclasses define what it views and how it scores.
+    """One critic; subclasses define what it views, and have a ``scorer`` or their own `score`.
 
     Attributes:
         name: on the command line.
@@ -120,9 +135,10 @@ class Critic(nn.Module):
     interval: int = 1
     weight: float = 1.0
     gamma: float = 1.0
+    scorer: nn.Module
 
     def trainable(self) -> nn.Module:
-        """The part that learns, which checkpoints keep."""
+        """The part that learns, which checkpoints keep; by default all of it."""
         return self
 
     def view(self, batch: NoteBatch) -> Tensor:
@@ -130,8 +146,12 @@ class Critic(nn.Module):
         raise NotImplementedError
 
     def score(self, views: Tensor, condition: Condition) -> Tensor:
-        """Scores of views, (n,); the greater, the more real."""
-        raise NotImplementedError
+        """Scores of views, (n,); the greater, the more real.
+
+        A view of several notes is scored given all of their conditions.
+        """
+        features = condition_features(condition).reshape(len(views), -1)
+        return cast("Tensor", self.scorer(views, features))
 
     def critic_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """Loss of the critic itself on real and generated notes of the same conditions."""

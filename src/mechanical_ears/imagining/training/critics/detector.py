@@ -16,14 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.imagining.training.critics.base import Critic, NoteBatch, decode_batch
+from mechanical_ears.imagining.training.critics.base import Critic, FeatureRender, NoteBatch
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import gradient_penalty
 from mechanical_ears.imagining.training.networks import LEAKY_SLOPE, Condition
 from mechanical_ears.listening.frontend import BINS, ENVELOPE_BANDS, ENVELOPE_FRAMES, PITCH_FRAMES
 from mechanical_ears.note import FAMILIES
-from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
-from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 
 MIN_KEY: Final = 21  # MIDI number of the first class; keys outside the range get the nearest class
 KEYS: Final = 88
@@ -68,8 +66,7 @@ class DetectorCritic(Critic):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
-        self.codec = codec
-        self.render = MagnitudeRender(GRID_FRAMES, GRID_NOISE_FRAMES)
+        self.render = FeatureRender(codec)
         self.classifier = Classifier()
 
     def trainable(self) -> nn.Module:
@@ -78,7 +75,7 @@ class DetectorCritic(Critic):
 
     def view(self, batch: NoteBatch) -> Tensor:
         """Pitch map, envelope and level side by side, (n, 8353)."""
-        features = self.render(decode_batch(self.codec, batch))
+        features = self.render(batch)
         parts = (features.pitch_map, features.envelope, features.level[:, None])
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 

@@ -9,7 +9,7 @@ key, family and velocity should be those of the condition.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,18 +20,14 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.imagining.training.critics.base import (
     CONDITION_FEATURES,
     Critic,
+    FeatureRender,
     NoteBatch,
     Scorer,
-    condition_features,
-    decode_batch,
 )
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import relativistic_generator_loss
-from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.listening.training.network import Listener, ListenerOutput
 from mechanical_ears.note import VELOCITIES
-from mechanical_ears.resynthesis.control_grid import GRID_FRAMES, GRID_NOISE_FRAMES
-from mechanical_ears.resynthesis.differentiable.magnitude import MagnitudeRender
 
 LISTENER: Final = Path(__file__).parents[3] / "listening" / "weights" / "listener.safetensors"
 PREDICTION_WEIGHTS: Final = {"key": 0.1, "family": 0.1, "velocity": 0.05}
@@ -48,8 +44,7 @@ class EarsCritic(Critic):
 
     def __init__(self, codec: Codec, listener: Listener, hidden: int = 384) -> None:
         super().__init__()
-        self.codec = codec
-        self.render = MagnitudeRender(GRID_FRAMES, GRID_NOISE_FRAMES)
+        self.render = FeatureRender(codec)
         self.listener = listener.eval().requires_grad_(False)
         self.scorer = Scorer(listener.features, CONDITION_FEATURES, hidden)
 
@@ -65,16 +60,11 @@ class EarsCritic(Critic):
 
     def listen(self, batch: NoteBatch) -> tuple[ListenerOutput, Tensor]:
         """The listener's output and its features (n, 769)."""
-        features = self.render(decode_batch(self.codec, batch))
-        return self.listener.forward_with_features(*features)
+        return self.listener.forward_with_features(*self.render(batch))
 
     def view(self, batch: NoteBatch) -> Tensor:
         """The listener's features, (n, 769)."""
         return self.listen(batch)[1]
-
-    def score(self, views: Tensor, condition: Condition) -> Tensor:
-        """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, condition_features(condition)))
 
     def generator_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """Adversarial loss, and cross-entropy of the listener's predictions."""

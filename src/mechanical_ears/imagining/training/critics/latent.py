@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -12,31 +12,32 @@ from mechanical_ears.imagining.training.critics.base import (
     Critic,
     NoteBatch,
     Scorer,
-    condition_features,
 )
-from mechanical_ears.imagining.training.networks import Condition
 
 WHITENING: Final = 0.5  # exponent of the deviations by which latents are scaled for critics
 
 
 class LatentCritic(Critic):
-    """Judges latents."""
+    """Judges latents.
+
+    Attributes:
+        group: notes that are judged together.
+    """
 
     name = "latent"
+    group = 1
     scale: Tensor
 
     def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", view_scale(deviation), persistent=False)
-        self.scorer = Scorer(1 + len(deviation), CONDITION_FEATURES, hidden)
+        inputs, conditions = self.group * (1 + len(deviation)), self.group * CONDITION_FEATURES
+        self.scorer = Scorer(inputs, conditions, hidden)
 
     def view(self, batch: NoteBatch) -> Tensor:
-        """Scaled latents, (n, 1 + components)."""
-        return scale_latents(batch.latents, self.scale)
-
-    def score(self, views: Tensor, condition: Condition) -> Tensor:
-        """See `Critic.score`."""
-        return cast("Tensor", self.scorer(views, condition_features(condition)))
+        """Scaled latents, (n / group, group · (1 + components))."""
+        latents = scale_latents(batch.latents, self.scale)
+        return latents.reshape(len(latents) // self.group, -1)
 
 
 def view_scale(deviation: Tensor) -> Tensor:
