@@ -422,7 +422,7 @@ def main() -> None:
 
     store = Store(options.store)
     train_side = StoredNotes.from_stores([store], SPLITS[0], SAMPLE_RATE, SAMPLES)
-    notes = shuffle(train_side, SEED, 0).take(slice(0, options.notes))
+    notes = shuffle(train_side, SEED, 0).select(slice(0, options.notes))
     held_out = held_out_sets(store)
     networks, results = {}, {}
     for contender in CONTENDERS:

@@ -55,7 +55,7 @@ def test_notes_of_two_stores_keep_their_labels(toy_store, tmp_path):
     stores = [Store(toy_store), Store(tmp_path / "other")]
     notes = shuffle(StoredNotes.from_stores(stores, "train", 16_000, 64_000), 0, 1)
     pitch = notes.labels(lambda store: store.pitch)
-    audio = notes.take(slice(0, 20)).read_audio()
+    audio = notes.select(slice(0, 20)).read_audio()
     for row_number in range(20):
         store, row = stores[notes.store_numbers[row_number]], notes.rows[row_number]
         assert pitch[row_number] == store.pitch[row]
@@ -74,7 +74,7 @@ def test_fingerprint_depends_on_notes_and_their_order(toy_store):
     same = StoredNotes.from_stores([Store(toy_store)], "train", 16_000, 64_000)
     assert notes.fingerprint() == same.fingerprint()
     assert notes.fingerprint() != shuffle(notes, 0, 1).fingerprint()
-    assert notes.fingerprint() != notes.take(slice(1, None)).fingerprint()
+    assert notes.fingerprint() != notes.select(slice(1, None)).fingerprint()
 
 
 def test_prefetch_keeps_the_order_and_works_ahead_by_a_few_items():

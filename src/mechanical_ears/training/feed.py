@@ -65,7 +65,7 @@ class StoredNotes:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, indices: NDArray[np.int64] | slice) -> StoredNotes:
+    def select(self, indices: NDArray[np.int64] | slice) -> StoredNotes:
         """Some of these notes, or all of them in another order."""
         return StoredNotes(self.stores, self.store_numbers[indices], self.rows[indices])
 
@@ -98,7 +98,7 @@ class StoredNotes:
 
 def shuffle(notes: StoredNotes, seed: int, epoch: int) -> StoredNotes:
     """The same notes in the random order of one epoch."""
-    return notes.take(np.random.default_rng([seed, epoch]).permutation(len(notes)))
+    return notes.select(np.random.default_rng([seed, epoch]).permutation(len(notes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +134,10 @@ def load_batches(
         share: rank and number of processes: each reads its part of every batch.
     """
     rank, processes = share
-    batches = (notes.take(slice(start, start + size)) for start in range(0, len(notes), size))
-    parts = (part.take(slice(rank, None, processes)) for part in batches if len(part) >= processes)
+    batches = (notes.select(slice(start, start + size)) for start in range(0, len(notes), size))
+    parts = (
+        part.select(slice(rank, None, processes)) for part in batches if len(part) >= processes
+    )
     return prefetch(Batch(part, torch.from_numpy(part.read_audio())) for part in parts)
 
 

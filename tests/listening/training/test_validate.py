@@ -50,7 +50,7 @@ class Predictor(nn.Module):
 
 def test_shares_of_correct_predictions(tmp_path):
     build_store(Toy(100, instruments=10), tmp_path / "toy", split=(0.6, 0.2, 0.2))
-    notes = StoredNotes.from_stores([Store(tmp_path / "toy")], "train", 16_000, 64_000).take(
+    notes = StoredNotes.from_stores([Store(tmp_path / "toy")], "train", 16_000, 64_000).select(
         np.arange(50)
     )
     labeller = Labeller(notes.stores)

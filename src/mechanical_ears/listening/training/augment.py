@@ -36,7 +36,7 @@ PEAK_COUNT = 3  # peaks and dips of an equaliser
 PEAK_CENTRES = (80.0, 7000.0)  # Hz
 PEAK_WIDTHS = (0.5, 1.5)  # octaves
 MAINS = (50.0, 60.0)  # Hz
-MIN_BRIGHT_CUTOFF = 4000.0  # Hz: with a lower band limit nobody can recognise a bright sound
+MIN_BRIGHTNESS_CUTOFF = 4000.0  # Hz: with a lower band limit nobody can recognise a bright sound
 MAX_NEUTRAL_TILT = 3.0  # dB an octave: with more, brightness is that of the equaliser
 MIN_POWER = 1e-5  # of the mean power of the note; a part with less is inaudible
 
@@ -101,8 +101,8 @@ class _Stages:
     def qualities(self) -> Tensor:
         """Labels of qualities that still hold, bool (batch, 10)."""
         slope, low_pass = self.filters.parameters[0], self.filters.parameters[4]
-        muffled = self.codec.selected & (self.codec.parameters[1] < MIN_BRIGHT_CUTOFF)
-        muffled = muffled | (low_pass < MIN_BRIGHT_CUTOFF) | (slope.abs() > MAX_NEUTRAL_TILT)
+        muffled = self.codec.selected & (self.codec.parameters[1] < MIN_BRIGHTNESS_CUTOFF)
+        muffled = muffled | (low_pass < MIN_BRIGHTNESS_CUTOFF) | (slope.abs() > MAX_NEUTRAL_TILT)
         cut = self.cut.selected
         decay = cut | self.room.selected
         invalid = {
@@ -247,8 +247,8 @@ def augment(
     noise_rng = torch.Generator(device).manual_seed(stages.seed)
     sound = audio.clone()
 
-    def blur(notes: Tensor, amount: Tensor) -> Tensor:
-        return effects.blur_phases(notes, amount, noise_rng)
+    def blur(notes: Tensor, phase_error: Tensor) -> Tensor:
+        return effects.blur_phases(notes, phase_error, noise_rng)
 
     def filtered(notes: Tensor, *filters: Tensor) -> Tensor:
         return effects.convolve(notes, _filter_response(*filters))

@@ -116,7 +116,7 @@ def mean_embeddings(predict: PredictNotes, notes: StoredNotes, labeller: Labelle
         ]
     )
     cpu = torch.device("cpu")
-    some = load_batches(notes.take(rows.numpy()), BATCH_NOTES)
+    some = load_batches(notes.select(rows.numpy()), BATCH_NOTES)
     embeddings = torch.cat([predict(batch.audio_on(cpu)).embedding for batch in some])
     sums = torch.zeros(len(labeller.instruments), embeddings.shape[1])
     sums.index_add_(0, numbers[rows], embeddings)

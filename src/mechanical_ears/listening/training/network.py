@@ -154,7 +154,8 @@ class Listener(nn.Module):
         self.beyond = nn.Parameter(torch.full((2,), -6.0))  # logits of keys outside the axis
         self.partials = _dense(len(SEGMENT_ENDS) * (BELOW_KEY + ABOVE_KEY), 128, shape.dropout / 2)
         self.formants = _dense(len(SEGMENT_ENDS) * (BINS // FORMANT_BAND), 64, shape.dropout / 2)
-        self.course = _dense(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128, shape.dropout / 2)
+        envelope = _dense(ENVELOPE_FRAMES * ENVELOPE_BANDS, 128, shape.dropout / 2)
+        self.add_module("course", envelope)  # its name in weights files
         inputs = 3 * shape.wide + 128 + 64 + 128 + 1
         self.trunk = nn.Sequential(
             nn.BatchNorm1d(inputs),
@@ -220,7 +221,7 @@ class Listener(nn.Module):
                     positions.amax(dim=2),
                     self.partials(aligned.flatten(1)),
                     self.formants(formants.flatten(1)),
-                    self.course(envelope.flatten(1)),
+                    self.get_submodule("course")(envelope.flatten(1)),
                     level[:, None],
                 ],
                 dim=1,

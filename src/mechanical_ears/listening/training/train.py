@@ -231,7 +231,7 @@ def _train(
         observer.epoch_begins(epoch, training.epochs, steps)
         seed = np.random.SeedSequence([training.seed, epoch, share[0]]).generate_state(1)[0]
         rng = torch.Generator().manual_seed(int(seed))
-        order = shuffle(train, training.seed, epoch).take(slice(0, round_notes))
+        order = shuffle(train, training.seed, epoch).select(slice(0, round_notes))
         network.train()
         total_loss, correct, count = 0.0, 0, 0
         prepared = (
@@ -264,7 +264,9 @@ def _train(
         figures = {
             "loss": total_loss / steps,
             "accuracy": correct / max(count, 1),
-            **validate(averaged, front_end, validation.take(slice(0, VALIDATION_NOTES)), labeller),
+            **validate(
+                averaged, front_end, validation.select(slice(0, VALIDATION_NOTES)), labeller
+            ),
             "notes_per_second": round(speed, 1),
             "seconds": round(time.perf_counter() - started, 2),
             "device": str(fabric.device),
