@@ -11,8 +11,11 @@ Public names are imported at their first use, so that ``import mechanical_ears``
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
+
+from mechanical_ears.renamed_modules import RenamedModules
 
 if TYPE_CHECKING:
     from mechanical_ears.corpus.corpus import Corpus
@@ -68,6 +71,8 @@ _HOMES = {
     "render": "mechanical_ears.resynthesis.synthesis.render",
 }
 
+
+sys.meta_path.append(RenamedModules())
 
 _RENAMED = {"Controls": "ControlMap", "Instrument": "ImaginedInstrument"}
 

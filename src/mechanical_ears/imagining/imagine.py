@@ -13,6 +13,7 @@ import numpy as np
 
 from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import EarsError
+from mechanical_ears.facade import public
 from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES
 from mechanical_ears.imagining.instrument import FILE, ImaginedInstrument
 from mechanical_ears.imagining.likeness import analyse_recording, fit_likeness
@@ -249,10 +250,8 @@ def _open(model: Model, source: Source) -> Source:
 
 
 def _open_sampler_file(path: Path) -> NoteSource:
-    """Open a sampler's file through the façade: this package knows none of their formats."""
-    import mechanical_ears
-
-    opened = mechanical_ears.open_instrument(path)
+    """Open a sampler's file, of a format that this room does not know."""
+    opened = public("open_instrument")(path)
     assert isinstance(opened, NoteSource)
     return opened
 

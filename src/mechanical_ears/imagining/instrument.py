@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.deprecation import renamed_arguments, renamed_attributes, warn_deprecated
 from mechanical_ears.errors import EarsError
+from mechanical_ears.facade import public
 from mechanical_ears.files import SAMPLED_INSTRUMENT_SUFFIXES, write_atomically, write_json
 from mechanical_ears.imagining.instrument_hearing import (
     InstrumentHearing,
@@ -321,10 +322,8 @@ class ImaginedInstrument:
 
     def export(self, path: str | Path, **options: Any) -> Any:
         """Write it for a sampler: the old name of `mechanical_ears.export`."""
-        import mechanical_ears  # the façade: imagining itself knows nothing of samplers
-
         warn_deprecated("ImaginedInstrument.export is now mechanical_ears.export")
-        return mechanical_ears.export(self, path, **options)
+        return public("export")(self, path, **options)
 
     @classmethod
     def load(cls, path: str | Path, model: str | Path | Model | None = None) -> ImaginedInstrument:
@@ -341,10 +340,8 @@ class ImaginedInstrument:
         """
         path = Path(path)
         if path.suffix.lower() in SAMPLED_INSTRUMENT_SUFFIXES:
-            import mechanical_ears
-
             warn_deprecated("a sampler's file is opened by mechanical_ears.open_instrument")
-            return cast("ImaginedInstrument", mechanical_ears.open_instrument(path))
+            return cast("ImaginedInstrument", public("open_instrument")(path))
         opened = open_model(model)
         return cls(read_patch(path / FILE if path.is_dir() else path, opened.sha256), opened)
 

@@ -7,7 +7,6 @@ envelope and velocity. Nothing is approximated for the sake of real time.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.deprecation import renamed_arguments, renamed_attributes
+from mechanical_ears.deprecation import renamed_arguments, renamed_attributes, warn_deprecated
+from mechanical_ears.facade import public
 from mechanical_ears.instrument.loops import unroll_loop
 from mechanical_ears.instrument.zones import (
     ENVELOPE_RANGE_DB,
@@ -106,22 +106,16 @@ class SampledInstrument:
     @classmethod
     def load(cls, path: str | Path, preset: str | None = None) -> SampledInstrument:
         """Deprecated: use `mechanical_ears.open_instrument`."""
-        import mechanical_ears
-
-        message = "SampledInstrument.load is now mechanical_ears.open_instrument"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        instrument = mechanical_ears.open_instrument(path, preset=preset)
+        warn_deprecated("SampledInstrument.load is now mechanical_ears.open_instrument")
+        instrument = public("open_instrument")(path, preset=preset)
         if not isinstance(instrument, cls):
             raise InstrumentError("is not an instrument made of samples", path=Path(path))
         return instrument
 
     def export(self, path: str | Path, **options: Any) -> Any:
         """Deprecated: use `mechanical_ears.export`."""
-        import mechanical_ears
-
-        message = "SampledInstrument.export is now mechanical_ears.export"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return mechanical_ears.export(self, path, **options)
+        warn_deprecated("SampledInstrument.export is now mechanical_ears.export")
+        return public("export")(self, path, **options)
 
     def representative_notes(self, max_notes: int = MAX_NOTES) -> list[Note]:
         """Notes spread over the keys and velocities, each at the key of its sample, 4 s long.
