@@ -144,7 +144,11 @@ def test_tests_mirror_modules():
     """Each folder of tests that has a room's name has a folder of that room to test."""
     for folder in sorted((ROOT / "tests").rglob("*/")):
         parts = folder.relative_to(ROOT / "tests").parts
-        if folder.name != "__pycache__" and parts and parts[0] in {*ROOMS, *GROUND_ROOMS}:
+        if (
+            folder.name not in ("__pycache__", "data")
+            and parts
+            and parts[0] in {*ROOMS, *GROUND_ROOMS}
+        ):
             assert PACKAGE.joinpath(*parts).is_dir(), folder
 
 

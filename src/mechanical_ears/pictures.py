@@ -106,13 +106,13 @@ class Picture(Figure):
         return encode_png(self)
 
 
-def with_style(draw: Callable[P, Picture]) -> Callable[P, Picture]:
+def with_style(plot: Callable[P, Picture]) -> Callable[P, Picture]:
     """Decorate a drawing function to use ``STYLE`` instead of the user's matplotlib settings."""
 
-    @wraps(draw)
+    @wraps(plot)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Picture:
         with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
+            return plot(*args, **kwargs)
 
     return wrapper
 

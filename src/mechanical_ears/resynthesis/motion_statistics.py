@@ -92,11 +92,11 @@ class Motion:
             place += size
         return cls(**values)  # type: ignore[arg-type]
 
-    def scaled(self, amount: float, noise: float | None = None) -> Motion:
-        """The same movement, ``amount`` times as large; ``noise`` for the noise's if it differs."""
-        factors = dict.fromkeys(AMOUNTS, amount) | {"noise": amount if noise is None else noise}
-        values = {name: factor * getattr(self, name) for name, factor in factors.items()}
-        return replace(self, **values | {"beat_mix": min(self.beat_mix * amount, 1.0)})
+    def scaled(self, factor: float, noise: float | None = None) -> Motion:
+        """The same movement, ``factor`` times as large; ``noise`` for the noise's if it differs."""
+        factors = dict.fromkeys(SCALED, factor) | {"noise": factor if noise is None else noise}
+        values = {name: each * getattr(self, name) for name, each in factors.items()}
+        return replace(self, **values | {"beat_mix": min(self.beat_mix * factor, 1.0)})
 
     def typical(self) -> Motion:
         """The movement of most moments of a measured note; see `TYPICAL_SHARE`."""
@@ -109,7 +109,7 @@ class Motion:
 MOTION_SHAPES: Final = {
     each.name: np.shape(getattr(Motion(), each.name)) for each in fields(Motion)
 }
-AMOUNTS: Final = (
+SCALED: Final = (
     "vibrato_depth", "tremolo_depth", "pitch", "level", "own_pitch", "own_level",
 )  # fmt: skip
 
