@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from mechanical_ears.corpus import store as store_module
+from mechanical_ears.corpus import resumable_build
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.store import Store, build_store
 from mechanical_ears.corpus.toy import Toy
@@ -101,7 +101,7 @@ def test_bad_records_can_be_skipped(tmp_path):
 
 
 def test_a_build_is_resumed_after_its_last_complete_chunk(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "CHUNK_NOTES", 8)
+    monkeypatch.setattr(resumable_build, "CHUNK_ENTRIES", 8)
     build_store(Ramps(60, silent=(9,)), tmp_path / "whole")
     with pytest.raises(CorpusError):
         build_store(Ramps(60, silent=(9,), bad=(30,)), tmp_path / "cut")
@@ -117,7 +117,7 @@ def test_a_build_is_resumed_after_its_last_complete_chunk(tmp_path, monkeypatch)
 
 
 def test_a_build_of_another_corpus_is_not_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "CHUNK_NOTES", 8)
+    monkeypatch.setattr(resumable_build, "CHUNK_ENTRIES", 8)
     with pytest.raises(CorpusError):
         build_store(Ramps(60, bad=(30,)), tmp_path / "s")
     with pytest.raises(CorpusError, match="a build of another corpus was interrupted"):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mechanical_ears.cli import main
+from mechanical_ears.corpus import resumable_build
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
 from mechanical_ears.corpus.store import build_store
 from mechanical_ears.corpus.toy import Toy
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import Note
 from mechanical_ears.pitch import cents_between, midi_to_hz
-from mechanical_ears.resynthesis import control_map_corpus as maps_module
 from mechanical_ears.resynthesis.analysis.analyse import analyse
 from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore, build_control_maps
 from mechanical_ears.sound import Sound
@@ -58,7 +58,7 @@ def test_every_note_has_a_map(tmp_path):
 
 
 def test_an_interrupted_build_is_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr(maps_module, "CHUNK", 2)
+    monkeypatch.setattr(resumable_build, "CHUNK_ENTRIES", 2)
     with pytest.raises(KeyboardInterrupt):
         build_control_maps(Mixed(stop_at=5), tmp_path / "maps", workers=1)
     assert not (tmp_path / "maps").exists()

@@ -16,27 +16,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanical_ears import files
 from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.files import (
-    LOCK_FILE,
-    lock_folder,
-    make_folder,
-    replace_folder,
-    write_atomically,
-    write_error,
-    write_json,
-)
+from mechanical_ears.files import LOCK_FILE, write_json
+from mechanical_ears.note import Note
 
 if TYPE_CHECKING:
     import pyarrow
 
+CHUNK_ENTRIES: Final = 256  # between two saves of the progress
 PLAN_FILE: Final = "plan.json"
 PROGRESS_FILE: Final = "progress.json"
 
@@ -64,6 +62,8 @@ class BuildReport:
 
 
 ReportType = TypeVar("ReportType", bound=BuildReport)
+Entry = TypeVar("Entry")
+Data = TypeVar("Data", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,24 @@ class BuildFormat:
     """Files of one kind of build.
 
     Attributes:
+        version: of the format.
+        about: name of the JSON file of a finished build.
+        table: name of its table.
         data: name of the file to which notes are appended.
         rows: prefix of the names of the chunks' tables.
         schema: returns the schema of the rows.
-        conflict: problem to report if the plan differs from that of an interrupted build.
+        missing: problem to report if a folder has no such JSON file.
+        remedy: what to do where a folder is no such build, or is damaged.
     """
 
+    version: int
+    about: str
+    table: str
     data: str
     rows: str
     schema: Callable[[], pyarrow.Schema]
-    conflict: str
+    missing: str
+    remedy: str
 
 
 class Build(Generic[ReportType]):
@@ -115,7 +123,25 @@ class Build(Generic[ReportType]):
         """Add the row of a note that is written to ``data`` and counted in ``report``."""
         self._rows.append(row)
 
-    def save_chunk(self, next_place: int) -> None:
+    def in_chunks(
+        self, entries: Iterable[Entry], total: int, progress: Progress
+    ) -> Iterator[Entry]:
+        """Pass entries on; after each chunk of them and at the end, save what was added meanwhile.
+
+        Args:
+            entries: of the corpus, or what is computed from them, from ``report.next_place`` on.
+            total: number of entries of the corpus.
+            progress: called after each chunk.
+        """
+        for done, entry in enumerate(entries, self.report.next_place + 1):
+            yield entry
+            if done % CHUNK_ENTRIES == 0:
+                self._save_chunk(done)
+                progress(done, total)
+        self._save_chunk(total)
+        progress(total, total)
+
+    def _save_chunk(self, next_place: int) -> None:
         """Save all notes since the last call; ``next_place`` is the index of the next entry."""
         self.data.flush()
         if self._rows:
@@ -146,27 +172,24 @@ class Build(Generic[ReportType]):
 
     def remove_temporary_files(self, folder: Path) -> None:
         """Remove the files from the finished folder that only a build in progress needs."""
-        chunks = folder.glob(f"{self._format.rows}-*.parquet")
-        for leftover in [
-            *chunks,
-            *(folder / name for name in (PLAN_FILE, PROGRESS_FILE, LOCK_FILE)),
-        ]:
-            leftover.unlink(missing_ok=True)
+        names = (PLAN_FILE, PROGRESS_FILE, LOCK_FILE)
+        for file in [*folder.glob(f"{self._format.rows}-*.parquet"), *map(folder.joinpath, names)]:
+            file.unlink(missing_ok=True)
 
 
 def make_plan(
-    corpus: Corpus, version: int, description: Mapping[str, object] | None, **more: object
+    corpus: Corpus, build_format: BuildFormat, description: Mapping[str, object] | None, **more: Any
 ) -> dict[str, Any]:
     """Plan of a build: everything that must be the same to resume it.
 
     Args:
         corpus: the notes.
-        version: of the format that is built.
+        build_format: what is built.
         description: how the corpus was specified.
         more: further keys that must be the same.
     """
     return {
-        "version": version,
+        "version": build_format.version,
         "sample_rate": corpus.sample_rate,
         **more,
         "places": len(corpus),
@@ -193,18 +216,18 @@ def open_build(
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise CorpusError("exists already", path=path, remedy="remove it or choose another name")
-    folder = make_folder(path.absolute().parent / f".{path.name}.building")
-    lock = lock_folder(folder)
+    folder = files.make_folder(path.absolute().parent / f".{path.name}.building")
+    lock = files.lock_folder(folder)
     try:
         report = _start_or_resume(folder, path, build_format, plan, report)
         with (folder / build_format.data).open("r+b") as data:
             build = Build(folder, build_format, plan, report, data)
             yield build
         lock.release()  # Windows cannot rename a folder with an open file
-        replace_folder(folder, path)
+        files.replace_folder(folder, path)
         build.remove_temporary_files(path)
     except OSError as error:
-        raise write_error(path, error) from error
+        raise files.write_error(path, error) from error
     finally:
         lock.release()
         if folder.exists() and not _has_chunks(folder):
@@ -218,7 +241,7 @@ def _start_or_resume(
     if (folder / PROGRESS_FILE).exists():
         if json.loads((folder / PLAN_FILE).read_text()) != plan:
             raise CorpusError(
-                build_format.conflict,
+                "a build of another corpus was interrupted",
                 path=path,
                 remedy=f"finish it with the same options, or remove {folder}",
             )
@@ -238,9 +261,56 @@ def _has_chunks(folder: Path) -> bool:
     return file.exists() and json.loads(file.read_text())["next_place"] > 0
 
 
+def read_build(
+    path: Path, build_format: BuildFormat, open_data: Callable[[Path], NDArray[Data]]
+) -> tuple[dict[str, Any], pyarrow.Table, NDArray[Data]]:
+    """Content of a finished build: its JSON file, its table and its data.
+
+    Args:
+        path: the folder.
+        build_format: its files.
+        open_data: opens the data file.
+
+    Raises:
+        CorpusError: there is none, it is damaged, or of another version.
+    """
+    import pyarrow.parquet as pq
+
+    def failure(problem: str, remedy: str = build_format.remedy) -> CorpusError:
+        return CorpusError(problem, path=path, remedy=remedy)
+
+    file, version = path / build_format.about, build_format.version
+    try:
+        about = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise failure(f"{build_format.missing} (no {file.name})") from error
+    except ValueError as error:
+        raise failure(f"{file.name} is damaged") from error
+    if about.get("version") != version:
+        problem = f"is of version {about.get('version')}, this program reads {version}"
+        raise failure(problem, "update mechanical-ears, or build it again")
+    try:
+        return about, pq.read_table(path / build_format.table), open_data(path / build_format.data)
+    except (OSError, ValueError) as error:
+        raise failure(f"is damaged ({error})") from error
+
+
+def note_labels(note: Note) -> dict[str, object]:
+    """Labels of a note by NSynth's names of columns."""
+    return {
+        "note_str": note.name,
+        "pitch": note.pitch,
+        "velocity": note.velocity,
+        "instrument_str": note.instrument,
+        "instrument_family_str": note.family,
+        "instrument_source_str": note.source,
+        "qualities_str": list(note.qualities),
+    }
+
+
 def write_table(path: Path, table: pyarrow.Table) -> None:
     """Write a Parquet file whole or not at all."""
     import pyarrow.parquet as pq
 
-    with write_atomically(path) as temporary:
+    with files.write_atomically(path) as temporary:
         pq.write_table(table, temporary)

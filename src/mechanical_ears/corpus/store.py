@@ -11,27 +11,19 @@ resumed (see resumable_build.py).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears.corpus import resumable_build
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
-from mechanical_ears.corpus.resumable_build import (
-    Build,
-    BuildFormat,
-    BuildReport,
-    Progress,
-    make_plan,
-    open_build,
-    write_table,
-)
+from mechanical_ears.corpus.resumable_build import Build, BuildReport, Progress
 from mechanical_ears.corpus.split import SPLITS, UNSPLIT, split_instruments
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import write_json
@@ -41,9 +33,7 @@ from mechanical_ears.sound import Sound
 if TYPE_CHECKING:
     import pyarrow
 
-VERSION = 1
 FULL_SCALE = 32767  # int16 value of amplitude 1
-CHUNK_NOTES = 512  # entries between two saves of the progress
 HEADER_BYTES = 128  # of audio.npy, before the samples
 HELD_OUT = "held-out"  # validation and test
 ALL_SIDES = "all"
@@ -94,8 +84,8 @@ def build_store(
         EarsError: another process builds it, or the disk is full or read-only.
     """
     samples = round(seconds * corpus.sample_rate)
-    plan = make_plan(corpus, VERSION, description, samples=samples)
-    with open_build(Path(path), _FORMAT, plan, StoreReport()) as build:
+    plan = resumable_build.make_plan(corpus, _FORMAT, description, samples=samples)
+    with resumable_build.open_build(Path(path), _FORMAT, plan, StoreReport()) as build:
         build.truncate(HEADER_BYTES + build.report.notes * samples * 2)
         _write_notes(build, corpus, samples, skip_bad, progress)
         _finish(build, corpus, samples, split, seed)
@@ -103,14 +93,10 @@ def build_store(
 
 
 def _write_notes(
-    build: Build[StoreReport],
-    corpus: Corpus,
-    samples: int,
-    skip_bad: bool,
-    progress: Progress,
+    build: Build[StoreReport], corpus: Corpus, samples: int, skip_bad: bool, progress: Progress
 ) -> None:
-    total, report = len(corpus), build.report
-    for entry in corpus.scan(report.next_place):
+    report = build.report
+    for entry in build.in_chunks(corpus.scan(report.next_place), len(corpus), progress):
         if entry.problem is not None:
             if not skip_bad:
                 raise entry.problem
@@ -121,11 +107,6 @@ def _write_notes(
             build.data.write(_to_int16(entry.note.sound.samples, samples))
             build.add_row(_to_row(entry.note, samples))
             report.notes += 1
-        if (entry.index + 1) % CHUNK_NOTES == 0:
-            build.save_chunk(entry.index + 1)
-            progress(entry.index + 1, total)
-    build.save_chunk(total)
-    progress(total, total)
 
 
 def _to_int16(audio: NDArray[np.float32], samples: int) -> bytes:
@@ -137,15 +118,9 @@ def _to_int16(audio: NDArray[np.float32], samples: int) -> bytes:
 
 def _to_row(note: Note, samples: int) -> dict[str, object]:
     return {
-        "note_str": note.name,
+        **resumable_build.note_labels(note),
         "note": note.note_id,
-        "pitch": note.pitch,
-        "velocity": note.velocity,
-        "instrument_str": note.instrument,
         "instrument": note.instrument_id,
-        "instrument_family_str": note.family,
-        "instrument_source_str": note.source,
-        "qualities_str": list(note.qualities),
         "samples": min(len(note.sound.samples), samples),
     }
 
@@ -169,7 +144,16 @@ def _schema() -> pyarrow.Schema:
     )
 
 
-_FORMAT = BuildFormat("audio.npy", "labels", _schema, "a build of another corpus was interrupted")
+_FORMAT = resumable_build.BuildFormat(
+    version=1,
+    about="store.json",
+    table="labels.parquet",
+    data="audio.npy",
+    rows="labels",
+    schema=_schema,
+    missing="is not a store",
+    remedy="build a store with: ears corpus build … -o STORE",
+)
 
 
 def _write_header(audio: BinaryIO, notes: int, samples: int) -> None:
@@ -199,7 +183,8 @@ def _finish(
         families = dict(zip(instruments, table["instrument_family_str"].to_pylist(), strict=True))
         sides = split_instruments(Counter(instruments), families, groups, split, seed)
     column = pa.array([sides.get(name, UNSPLIT) for name in instruments], pa.string())
-    write_table(build.folder / "labels.parquet", table.append_column("split", column))
+    table = table.append_column("split", column)
+    resumable_build.write_table(build.folder / _FORMAT.table, table)
     about = {
         **build.plan,
         "notes": report.notes,
@@ -208,7 +193,7 @@ def _finish(
         "groups": [sorted(group) for group in groups],
         "split": None if split is None else {"shares": split, "seed": seed},
     }
-    write_json(build.folder / "store.json", about)
+    write_json(build.folder / _FORMAT.about, about)
 
 
 def as_float(audio: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -234,35 +219,16 @@ class Store(Corpus):
     """
 
     def __init__(self, path: str | Path) -> None:
-        import pyarrow.parquet as pq
-
         self.path = Path(path)
-        remedy = "build one with: ears corpus build … -o STORE"
-        try:
-            self.about: dict[str, Any] = json.loads((self.path / "store.json").read_text())
-        except FileNotFoundError as error:
-            raise CorpusError("is not a store (no store.json)", path=path, remedy=remedy) from error
-        except ValueError as error:
-            raise CorpusError("store.json is damaged", path=path, remedy=remedy) from error
-        if self.about.get("version") != VERSION:
-            raise CorpusError(
-                f"is a store of version {self.about.get('version')}, this program reads {VERSION}",
-                path=path,
-                remedy="update mechanical-ears or build the store again",
-            )
+        self.audio: NDArray[np.int16]
+        self.about, self._labels, self.audio = resumable_build.read_build(
+            self.path, _FORMAT, lambda file: np.load(file, mmap_mode="r")
+        )
         shape = (self.about["notes"], self.about["samples"])
-        try:
-            self.audio: NDArray[np.int16] = np.load(self.path / "audio.npy", mmap_mode="r")
-            self._labels = pq.read_table(self.path / "labels.parquet")
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"is damaged ({error})", path=path, remedy=remedy) from error
         if self.audio.shape != shape or len(self._labels) != shape[0]:
-            raise CorpusError(
-                f"is damaged: audio {self.audio.shape} and {len(self._labels)} labels "
-                f"instead of {shape}",
-                path=path,
-                remedy=remedy,
-            )
+            found = f"audio {self.audio.shape} and {len(self._labels)} labels"
+            problem = f"is damaged: {found} instead of {shape}"
+            raise CorpusError(problem, path=path, remedy=_FORMAT.remedy)
         self.sample_rate = self.about["sample_rate"]
         self.provenance = Provenance(**self.about["provenance"])
 

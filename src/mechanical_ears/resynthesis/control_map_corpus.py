@@ -10,7 +10,6 @@ note whose resynthesis is poor is kept and marked, for those who train on maps t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,16 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mechanical_ears.corpus import resumable_build
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
-from mechanical_ears.corpus.resumable_build import (
-    Build,
-    BuildFormat,
-    BuildReport,
-    Progress,
-    make_plan,
-    open_build,
-    write_table,
-)
+from mechanical_ears.corpus.resumable_build import Build, BuildReport, Progress
 from mechanical_ears.corpus.split import UNSPLIT
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
@@ -43,8 +35,6 @@ from mechanical_ears.workers import map_in_order, worker_count
 if TYPE_CHECKING:
     import pyarrow
 
-VERSION: Final = 1
-CHUNK: Final = 256  # notes between two saves of the progress
 POOR_LSD: Final = 6.0  # dB, from which a resynthesis is poor: no nearer than noise is to noise
 POOR_MEL: Final = 4.0  # dB, the same
 
@@ -107,16 +97,15 @@ def build_control_maps(
     """
     if workers is not None and workers < 1:
         raise CorpusError(f'"workers" is {workers}, not above 0')
-    plan = make_plan(corpus, VERSION, description)
-    form = BuildFormat("maps.bin", "rows", _schema, "maps of another corpus are being built there")
-    with open_build(Path(path), form, plan, ControlMapReport()) as build:
+    plan = resumable_build.make_plan(corpus, _FORMAT, description)
+    with resumable_build.open_build(Path(path), _FORMAT, plan, ControlMapReport()) as build:
         build.truncate(build.report.bytes)
         side_of = _side_lookup(corpus, sides)
         _build(build, corpus, workers or worker_count(), side_of, progress)
-        write_table(build.folder / "maps.parquet", build.read_table())
+        resumable_build.write_table(build.folder / _FORMAT.table, build.read_table())
         groups = [sorted(group) for group in corpus.groups()]
         about = {**plan, **asdict(build.report), "groups": groups}
-        write_json(build.folder / "maps.json", about)
+        write_json(build.folder / _FORMAT.about, about)
     return build.report
 
 
@@ -153,12 +142,12 @@ def _build(
     progress: Progress,
 ) -> None:
     """Analyse what a build still lacks."""
-    entries, report = len(corpus), build.report
+    report = build.report
     scan = corpus.scan(report.next_place)
     results: Iterator[_Result] = map(_analyse_entry, scan)
     if workers > 1:
         results = map_in_order(_analyse_entry, scan, workers, processes=True)
-    for result in results:
+    for result in build.in_chunks(results, len(corpus), progress):
         if result.problem is not None:
             report.bad.append(result.problem)
         elif result.row is None:
@@ -171,11 +160,6 @@ def _build(
             report.bytes += len(result.data)
             report.maps += 1
             report.poor += result.row["poor"]
-        if (result.index + 1) % CHUNK == 0:
-            build.save_chunk(result.index + 1)
-            progress(result.index + 1, entries)
-    build.save_chunk(entries)
-    progress(entries, entries)
 
 
 def _analyse_entry(entry: CorpusEntry) -> _Result:
@@ -199,13 +183,7 @@ def _row(note: Note, control_map: ControlMap) -> dict[str, Any]:
     original = note.sound.samples[round(control_map.onset * rate) :]
     distance = spectral_distance(original, render(control_map).samples, rate)
     return {
-        "note_str": note.name,
-        "pitch": note.pitch,
-        "velocity": note.velocity,
-        "instrument_str": note.instrument,
-        "instrument_family_str": note.family,
-        "instrument_source_str": note.source,
-        "qualities_str": list(note.qualities),
+        **resumable_build.note_labels(note),
         "frequency": control_map.frequency,
         "lsd": distance.lsd,
         "mel": distance.mel,
@@ -236,6 +214,18 @@ def _schema() -> pyarrow.Schema:
     )
 
 
+_FORMAT: Final = resumable_build.BuildFormat(
+    version=1,
+    about="maps.json",
+    table="maps.parquet",
+    data="maps.bin",
+    rows="rows",
+    schema=_schema,
+    missing="holds no maps",
+    remedy="build control maps with: ears corpus control-maps … -o MAPS",
+)
+
+
 class ControlMapStore:
     """A corpus of control maps, opened for reading.
 
@@ -250,29 +240,13 @@ class ControlMapStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        import pyarrow.parquet as pq
-
         self.path = Path(path)
-        remedy = "build them with: ears corpus control-maps … -o MAPS"
-        try:
-            self.about: dict[str, Any] = json.loads((self.path / "maps.json").read_text())
-        except FileNotFoundError as error:
-            raise CorpusError("holds no maps (no maps.json)", path=path, remedy=remedy) from error
-        except ValueError as error:
-            raise CorpusError("maps.json is damaged", path=path, remedy=remedy) from error
-        if self.about.get("version") != VERSION:
-            raise CorpusError(
-                f"has maps of version {self.about.get('version')}, this program reads {VERSION}",
-                path=path,
-                remedy="update mechanical-ears or build them again",
-            )
-        try:
-            self.table: pyarrow.Table = pq.read_table(self.path / "maps.parquet")
-            self._data = np.memmap(self.path / "maps.bin", dtype=np.uint8, mode="r")
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"is damaged ({error})", path=path, remedy=remedy) from error
+        self.about, self.table, self._data = resumable_build.read_build(
+            self.path, _FORMAT, lambda file: np.memmap(file, dtype=np.uint8, mode="r")
+        )
         if len(self.table) != self.about["maps"] or len(self._data) != self.about["bytes"]:
-            raise CorpusError("is damaged: maps are missing", path=path, remedy=remedy)
+            problem = "is damaged: maps are missing"
+            raise CorpusError(problem, path=path, remedy=_FORMAT.remedy)
         self.provenance = Provenance(**self.about["provenance"])
         self._starts = self.table["start"].to_numpy()
         self._lengths = self.table["length"].to_numpy()
@@ -289,7 +263,7 @@ class ControlMapStore:
         """
         start = int(self._starts[index])
         data = self._data[start : start + int(self._lengths[index])].tobytes()
-        return from_bytes(data, self.path / "maps.bin")
+        return from_bytes(data, self.path / _FORMAT.data)
 
 
 def open_notes(
