@@ -22,9 +22,12 @@ from numpy.typing import NDArray
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, band_centres, band_edges
 from mechanical_ears.resynthesis.decibels import db_to_amplitude
 from mechanical_ears.resynthesis.interpolation import interpolation
+from mechanical_ears.resynthesis.synthesis.stereo import StereoWidth, noise_sides
 
 BLOCK_SECONDS: Final = 0.018  # s, about
 NOISE_PHASES: Final = 4096  # steps of a random phase in a turn
+SIDE_MULTIPLE: Final = 1237  # of the mid's phases: the side's, which are not correlated with them
+BLOCKS_AT_ONCE: Final = 64  # which stay in the cache
 
 
 @cache
@@ -40,7 +43,12 @@ def block_samples(sample_rate: int) -> int:
 
 
 def render_noise(
-    levels: NDArray[np.float32], frequency_scale: float, count: int, sample_rate: int, seed: int
+    levels: NDArray[np.float32],
+    frequency_scale: float,
+    count: int,
+    sample_rate: int,
+    seed: int,
+    width: StereoWidth | None = None,
 ) -> NDArray[np.float32]:
     """Render noise in bands.
 
@@ -51,15 +59,16 @@ def render_noise(
         count: samples.
         sample_rate: Hz.
         seed: of the random phases.
+        width: of stereo noise; None for mono.
 
     Returns:
-        float32 (count,).
+        float32 (count,), or mid and side (2, count); the mid is the mono noise.
     """
     size = block_samples(sample_rate)
     half = size // 2
     sounding = np.flatnonzero((levels > SILENCE_DB).any(axis=0))
     if not len(sounding):
-        return np.zeros(count, dtype=np.float32)
+        return np.zeros(count if width is None else (2, count), dtype=np.float32)
     highest = min(float(band_edges()[sounding[-1] + 1]) * frequency_scale, 0.49 * sample_rate)
     bins = np.arange(min(int(highest * size / sample_rate), half) + 1) * (sample_rate / size)
     widths = (10 * np.log10(np.diff(band_edges()) * frequency_scale)).astype(np.float32)
@@ -69,9 +78,20 @@ def render_noise(
     magnitudes[:, 0] = 0
     rng = np.random.default_rng(seed)
     phases = rng.integers(0, NOISE_PHASES, magnitudes.shape, dtype=np.uint16)
-    blocks = np.fft.irfft(magnitudes * _unit_circle()[phases], size)
     window = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
-    blocks *= window
-    blocks -= (blocks.sum(axis=1) / window.sum())[:, None] * window
-    overlapping = blocks[:-1, half:] + blocks[1:, :half]
-    return np.asarray(overlapping.ravel()[:count], dtype=np.float32)
+    if width is not None:
+        same, independent = noise_sides(width, bins)
+    sound = np.empty((1 if width is None else 2, len(magnitudes) - 1, half), dtype=np.float32)
+    for first in range(0, len(magnitudes) - 1, BLOCKS_AT_ONCE):
+        rows = slice(first, first + BLOCKS_AT_ONCE + 1)
+        spectra = [magnitudes[rows] * _unit_circle()[phases[rows]]]
+        if width is not None:
+            side = _unit_circle()[(phases[rows] * np.uint16(SIDE_MULTIPLE)) % NOISE_PHASES]
+            spectra.append(magnitudes[rows] * independent * side + spectra[0] * same)
+        for channel, spectrum in zip(sound, spectra, strict=True):
+            blocks = np.fft.irfft(spectrum, size)
+            blocks *= window
+            blocks -= (blocks.sum(axis=1) / window.sum())[:, None] * window
+            np.add(blocks[:-1, half:], blocks[1:, :half], out=channel[first : rows.stop - 1])
+    sound = sound.reshape(len(sound), -1)[:, :count]
+    return sound[0] if width is None else sound

@@ -44,6 +44,7 @@ from mechanical_ears.resynthesis.synthesis.sine_bank import (
     sinc_interpolate,
     sine_bank,
 )
+from mechanical_ears.resynthesis.synthesis.stereo import StereoWidth, partial_sides, to_channels
 from mechanical_ears.resynthesis.synthesis.timeline import Timeline, decay_slopes, make_timeline
 from mechanical_ears.resynthesis.time_warp import STEP_SECONDS, warp_time
 from mechanical_ears.sound import Sound
@@ -51,6 +52,7 @@ from mechanical_ears.sound import Sound
 HOP_SECONDS, FAST_HOP_SECONDS = 0.004, 0.002  # s, for the fewest frames and for more
 AUDIBLE_DB: Final = -110.0  # dB; rows that never exceed it are not rendered
 MAX_FREQUENCY_SHARE: Final = 0.49  # of the sample rate, of partials that are rendered
+SIDE_RANGE_DB: Final = 70.0  # dB below the loudest, beyond which a partial has no side
 MIN_CHORD: Final = 0.6  # of the amplitude, above which a partial turns little
 FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.0005, 0.005  # s
 
@@ -64,11 +66,13 @@ class _Sinusoids:
         phases: turns, float32 (rows, frames); random, and constant in each row, where the map has
             none.
         frequencies: Hz, float64 (rows,).
+        numbers: int64 (rows,), which partial each is, from 0; modes follow the partials.
     """
 
     decibels: NDArray[np.float32]
     phases: NDArray[np.float32]
     frequencies: NDArray[np.float64]
+    numbers: NDArray[np.int64]
 
 
 @renamed_arguments(controls="control_map")
@@ -83,6 +87,8 @@ def render(
     phases: bool = True,
     partials: bool = True,
     noise: bool = True,
+    channels: int = 1,
+    width: StereoWidth | None = None,
 ) -> Sound:
     """Render a control map.
 
@@ -96,6 +102,8 @@ def render(
         phases: use the phases of the map; without, only amplitudes move.
         partials: render the partials.
         noise: render the noise.
+        channels: 1, or 2 for stereo, whose mean is the mono rendering.
+        width: how the two channels differ; None for a correlation of 0.8.
 
     Returns:
         The sound, its onset at the start.
@@ -119,16 +127,24 @@ def render(
         raise ControlMapError(f"{seconds:g} s is outside 0.01..600 s")
     if pitch is not None and not -12 <= pitch <= 140:
         raise ControlMapError(f"pitch {pitch:g} is outside −12..140")
+    if channels not in (1, 2):
+        raise ControlMapError(f"there are {channels} channels, neither 1 nor 2")
+    if channels == 1:
+        width = None
+    elif width is None:
+        width = StereoWidth.from_correlation()
     scale = 1.0 if pitch is None else midi_to_hz(pitch) / control_map.frequency
     timeline = make_timeline(control_map.seconds, control_map.key_up, seconds)
     count = round(timeline.seconds * rate)
-    sound = np.zeros(count, dtype=np.float32)
+    sound = np.zeros(count if width is None else (2, count), dtype=np.float32)
     if partials:
         sinusoids = _audible_sinusoids(control_map, scale, rate, seed, phases)
         if len(sinusoids.frequencies):
-            sound += _render_sinusoids(control_map, sinusoids, timeline, count, rate)
+            sound += _render_sinusoids(control_map, sinusoids, timeline, count, rate, width)
     if noise:
-        sound += _render_noise(control_map, timeline, scale, count, rate, seed)
+        sound += _render_noise(control_map, timeline, scale, count, rate, seed, width)
+    if width is not None:
+        sound = to_channels(sound)
     sound *= np.float32(10 ** (velocity_gain / 20))
     fade(sound, rate)
     return Sound(sound, rate)
@@ -153,13 +169,20 @@ def _audible_sinusoids(
     if phases:
         known = control_map.phases.astype(np.float32) / PHASE_STEPS
         turns[:SINGLES], turns[PARTIALS:] = known[:SINGLES], known[SINGLES:]
-    return _Sinusoids(decibels[audible], turns[audible], frequencies[audible])
+    return _Sinusoids(
+        decibels[audible], turns[audible], frequencies[audible], np.flatnonzero(audible)
+    )
 
 
 def _render_sinusoids(
-    control_map: ControlMap, sinusoids: _Sinusoids, timeline: Timeline, count: int, rate: int
+    control_map: ControlMap,
+    sinusoids: _Sinusoids,
+    timeline: Timeline,
+    count: int,
+    rate: int,
+    width: StereoWidth | None,
 ) -> NDArray[np.float32]:
-    """Sound of partials and modes, float32 (count,)."""
+    """Sound of partials and modes, float32 (count,), or mid and side (2, count)."""
     few_frames = len(control_map.cents) == FRAME_COUNTS[0]
     hop = round((HOP_SECONDS if few_frames else FAST_HOP_SECONDS) * rate)
     times, cents = control_map.times, control_map.cents.astype(np.float64)
@@ -176,9 +199,24 @@ def _render_sinusoids(
         hop_times = np.interp(hop_times, warped, clock)
     real, imaginary = _complex_amplitudes(times, sinusoids, timeline, hop_times)
     cosine, sine = carriers(sinusoids.frequencies, hops, hop, rate)
-    waves = real * cosine - imaginary * sine, real * sine + imaginary * cosine
-    sound = sine_bank(*waves, sinusoids.frequencies, hop, rate)
-    return sinc_interpolate(sound, warped * rate) if moves else sound[:count]
+    real, imaginary = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+    sound = sine_bank(real, imaginary, sinusoids.frequencies, hop, rate)
+    if width is not None:
+        sides = partial_sides(width, sinusoids.numbers, sinusoids.frequencies, hop_times)
+        level = sinusoids.decibels.max(axis=1)
+        level += (20 * np.log10(np.abs(sides[0]) + 1e-9)).astype(np.float32)
+        wide = level > level.max() - SIDE_RANGE_DB
+        frequencies, sides = sinusoids.frequencies[wide], sides[:, wide]
+        same, turned = real[:, wide], imaginary[:, wide]
+        side = sine_bank(
+            same * sides.real - turned * sides.imag,
+            same * sides.imag + turned * sides.real,
+            frequencies,
+            hop,
+            rate,
+        )
+        sound = np.stack([sound, side])
+    return sinc_interpolate(sound, warped * rate) if moves else sound[..., :count]
 
 
 def _complex_amplitudes(
@@ -225,9 +263,15 @@ def _length_gains(
 
 
 def _render_noise(
-    control_map: ControlMap, timeline: Timeline, scale: float, count: int, rate: int, seed: int
+    control_map: ControlMap,
+    timeline: Timeline,
+    scale: float,
+    count: int,
+    rate: int,
+    seed: int,
+    width: StereoWidth | None,
 ) -> NDArray[np.float32]:
-    """Sound of the noise, float32 (count,)."""
+    """Sound of the noise, float32 (count,), or mid and side (2, count)."""
     half = block_samples(rate) // 2
     times: NDArray[np.float64] = np.arange(count // half + 2.0) * (half / rate)
     map_times = timeline.map_times(times)
@@ -236,12 +280,12 @@ def _render_noise(
     levels = interpolation(frame_times, map_times).rows(np.ascontiguousarray(rows.T))
     levels += 20 * np.log10(_length_gains(frame_times, rows, timeline, times, map_times))
     levels[levels <= SILENCE_DB + 1] = 2 * SILENCE_DB
-    return render_noise(levels, scale, count, rate, seed)
+    return render_noise(levels, scale, count, rate, seed, width)
 
 
 def fade(sound: NDArray[np.float32], rate: int) -> None:
-    """Fade in and out by raised cosines, in place."""
+    """Fade in and out by raised cosines, in place; float32 (samples,) or (samples, channels)."""
     for seconds, part in ((FADE_IN_SECONDS, sound), (FADE_OUT_SECONDS, sound[::-1])):
         count = min(round(seconds * rate), len(sound) // 4)
         ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(count, 1))
-        part[:count] *= ramp.astype(np.float32)
+        part[:count].T[...] *= ramp.astype(np.float32)
