@@ -1,13 +1,13 @@
-"""What is each critic worth? Trainings with other critics, same seed, same budget.
+"""Ablation of the critics: trainings with different critics, the same seed and budget.
 
     python benchmarks/ablation.py MAPS -o WORK [--seconds 240]
 
 Each row gets as many steps as fit into the same CPU time, measured on its own first steps, and
-leaves a run folder WORK/NAME; what they are worth is then measured on audio, in one run, by
+writes a run folder WORK/NAME. All are then evaluated on audio, in one run, by
 
     python benchmarks/imagination.py STORE --models none=WORK/none …
 
-A row that is done is not trained again.
+A finished row is not trained again.
 """
 
 from __future__ import annotations
