@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from tyro.conf import OmitArgPrefixes
 
 from mechanical_ears.cli.app import Output, train_app
-from mechanical_ears.training.device import Accelerator, Precision
+from mechanical_ears.training.device import Accelerator, Hardware
 
 if TYPE_CHECKING:
-    from mechanical_ears.listening.training.train import ListenerTraining, TrainingTask
-    from mechanical_ears.training.device import Hardware
+    from mechanical_ears.listening.training.train import TrainingTask
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Length of a training on notes.
+
+    Attributes:
+        epochs: number of rounds; each is saved and validated.
+        epoch_notes: notes per round.
+        batch_size: notes per step.
+        learning_rate: peak learning rate of AdamW.
+        seed: seed of the initial weights, the order of notes and the augmentation.
+    """
+
+    epochs: int = 30
+    epoch_notes: int = 20_000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    seed: int = 0
+
+
+LISTENER_ROUNDS: Final = Rounds()
+JUDGE_ROUNDS: Final = Rounds(epochs=20, epoch_notes=10_000, batch_size=64, seed=1234)
+ANY_HARDWARE: Final = Hardware()
 
 
 @train_app.command
@@ -23,8 +49,7 @@ def article(
     batch_size: int = 128,
     learning_rate: float = 1e-4,
     seed: int = 0,
-    accelerator: Accelerator = "auto",
-    precision: Precision = "auto",
+    hardware: OmitArgPrefixes[Hardware] = ANY_HARDWARE,
 ) -> None:
     """Train the article's network to detect pitch from raw audio; run again to resume.
 
@@ -36,17 +61,14 @@ def article(
         batch_size: notes per step.
         learning_rate: learning rate of Adam.
         seed: seed of the initial weights and the order of notes.
-        accelerator: device to compute on; auto selects a GPU if there is one.
-        precision: number format; auto selects bf16 on CUDA GPUs.
+        hardware: where to compute.
     """
     from mechanical_ears.listening.training.train_article import ArticleTraining, train_article
     from mechanical_ears.terminal import TrainingBar, is_first_process
-    from mechanical_ears.training.device import Hardware
 
     training = ArticleTraining(corpus, validation, epochs, batch_size, learning_rate, seed)
     with TrainingBar() as bar:
-        log = train_article(training, output, bar, Hardware(accelerator, precision))
-    last = log[-1]
+        last = train_article(training, output, bar, hardware)[-1]
     if is_first_process():
         print(
             f"{output}: epoch {last['epoch']}, accuracy {last['accuracy']:.1%} on training notes, "
@@ -59,32 +81,20 @@ def listener(
     corpora: tuple[Path, ...],
     output: Output,
     *,
-    epochs: int = 30,
-    epoch_notes: int = 20_000,
-    batch_size: int = 128,
-    learning_rate: float = 2e-3,
-    seed: int = 0,
-    accelerator: Accelerator = "auto",
-    precision: Precision = "auto",
+    rounds: OmitArgPrefixes[Rounds] = LISTENER_ROUNDS,
+    hardware: OmitArgPrefixes[Hardware] = ANY_HARDWARE,
 ) -> None:
     """Train the listener: key, family, velocity, qualities; run again to resume.
 
     Args:
         corpora: stores with a train and a validation side.
         output: run folder for configuration, log, checkpoints and model.
-        epochs: number of rounds; each is saved and validated.
-        epoch_notes: notes per round.
-        batch_size: notes per step.
-        learning_rate: peak learning rate of AdamW.
-        seed: seed of the initial weights, the order of notes and the augmentation.
-        accelerator: device to compute on; auto selects a GPU if there is one.
-        precision: number format; auto selects bf16 on CUDA GPUs.
+        rounds: length of the training.
+        hardware: where to compute.
     """
-    from mechanical_ears.listening.training.train import LISTENER_TASK, ListenerTraining
-    from mechanical_ears.training.device import Hardware
+    from mechanical_ears.listening.training.train import LISTENER_TASK
 
-    training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
-    _train(LISTENER_TASK, training, output, Hardware(accelerator, precision))
+    _train(LISTENER_TASK, corpora, output, rounds, hardware)
 
 
 @train_app.command
@@ -92,34 +102,20 @@ def judge(
     corpora: tuple[Path, ...],
     output: Output,
     *,
-    epochs: int = 20,
-    epoch_notes: int = 10_000,
-    batch_size: int = 64,
-    learning_rate: float = 2e-3,
-    seed: int = 1234,
-    accelerator: Accelerator = "auto",
-    precision: Precision = "auto",
+    rounds: OmitArgPrefixes[Rounds] = JUDGE_ROUNDS,
+    hardware: OmitArgPrefixes[Hardware] = ANY_HARDWARE,
 ) -> None:
     """Train the evaluation network, which judges imagined instruments; run again to resume.
 
     Args:
         corpora: stores with a train and a validation side.
         output: run folder for configuration, log, checkpoints and the network.
-        epochs: number of rounds; each is saved and validated.
-        epoch_notes: notes per round.
-        batch_size: notes per step.
-        learning_rate: peak learning rate of AdamW.
-        seed: seed of the initial weights, the order of notes and the augmentation; not the
-            listener's.
-        accelerator: device to compute on; auto selects a GPU if there is one.
-        precision: number format; auto selects bf16 on CUDA GPUs.
+        rounds: length of the training; its seed is not the listener's.
+        hardware: where to compute.
     """
     from mechanical_ears.evaluation.judge import JUDGE_TASK
-    from mechanical_ears.listening.training.train import ListenerTraining
-    from mechanical_ears.training.device import Hardware
 
-    training = ListenerTraining(corpora, epochs, epoch_notes, batch_size, learning_rate, seed=seed)
-    _train(JUDGE_TASK, training, output, Hardware(accelerator, precision))
+    _train(JUDGE_TASK, corpora, output, rounds, hardware)
 
 
 @train_app.command
@@ -152,22 +148,20 @@ def imagination(
     """
     from mechanical_ears.imagining.training.train import ImaginationTraining, train_imagination
     from mechanical_ears.terminal import GeneratorTrainingBar, is_first_process
-    from mechanical_ears.training.device import Hardware
 
     training = ImaginationTraining(
         corpora, critics, rounds, round_steps, instruments, learning_rate, seed
     )
     with GeneratorTrainingBar() as bar:
-        log = train_imagination(
+        last = train_imagination(
             training,
             output,
             bar,
             Hardware(accelerator, "32-true"),
             listener=listener,
             encode_progress=bar.show_encoding,
-        )
+        )[-1]
     if is_first_process():
-        last = log[-1]
         print(
             f"{output}: round {last['epoch']}, Fréchet distance of latents to training instruments "
             f"{last['frechet']:.2f}, to unseen ones {last['frechet_unseen']:.2f}"
@@ -175,15 +169,15 @@ def imagination(
 
 
 def _train(
-    subject: TrainingTask, training: ListenerTraining, output: Path, hardware: Hardware
+    task: TrainingTask, corpora: tuple[Path, ...], output: Path, rounds: Rounds, hardware: Hardware
 ) -> None:
-    from mechanical_ears.listening.training.train import train_listener
+    from mechanical_ears.listening.training.train import ListenerTraining, train_listener
     from mechanical_ears.terminal import TrainingBar, is_first_process
 
+    training = ListenerTraining(corpora, **asdict(rounds))
     with TrainingBar() as bar:
-        log = train_listener(training, output, bar, hardware, subject)
+        last = train_listener(training, output, bar, hardware, task)[-1]
     if is_first_process():
-        last = log[-1]
         print(
             f"{output}: epoch {last['epoch']}, on unseen instruments key "
             f"{last['validation_accuracy']:.1%}, family {last['validation_family']:.1%}"
