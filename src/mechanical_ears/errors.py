@@ -51,6 +51,20 @@ def _rebuild(kind: type[EarsError], problem: str, state: dict[str, str | None]) 
     return kind(problem, **state)
 
 
+def check_version(
+    found: object,
+    expected: object,
+    path: str | Path | None = None,
+    *,
+    remedy: str = "update mechanical-ears",
+    kind: type[EarsError] = EarsError,
+) -> None:
+    """Raise an error of a kind if a file is of another version than the one expected."""
+    if found != expected:
+        problem = f"is of version {found}, this program reads {expected}"
+        raise kind(problem, path=path, remedy=remedy)
+
+
 class SoundError(EarsError):
     """A sound that cannot be read, written or used."""
 

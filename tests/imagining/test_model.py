@@ -94,7 +94,7 @@ def test_damaged_weights_are_named(tmp_path, toy_weights, name, damage):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"version": "2"}, 'version "2"'),
+        ({"version": "2"}, "version 2"),
         ({"version": "2"}, "update mechanical-ears"),
         ({"directions": "{"}, "metadata is damaged"),
         ({"spread": "[1, 2]"}, "not 64 finite numbers"),

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears import files
 from mechanical_ears.corpus.corpus import Corpus
-from mechanical_ears.errors import CorpusError
+from mechanical_ears.errors import CorpusError, check_version
 from mechanical_ears.files import LOCK_FILE, write_json
 from mechanical_ears.note import Note
 
@@ -276,19 +276,18 @@ def read_build(
     """
     import pyarrow.parquet as pq
 
-    def failure(problem: str, remedy: str = build_format.remedy) -> CorpusError:
-        return CorpusError(problem, path=path, remedy=remedy)
+    def failure(problem: str) -> CorpusError:
+        return CorpusError(problem, path=path, remedy=build_format.remedy)
 
-    file, version = path / build_format.about, build_format.version
+    file, remedy = path / build_format.about, "update mechanical-ears, or build it again"
     try:
         about = json.loads(file.read_text())
     except FileNotFoundError as error:
         raise failure(f"{build_format.missing} (no {file.name})") from error
     except ValueError as error:
         raise failure(f"{file.name} is damaged") from error
-    if about.get("version") != version:
-        problem = f"is of version {about.get('version')}, this program reads {version}"
-        raise failure(problem, "update mechanical-ears, or build it again")
+    version = about.get("version")
+    check_version(version, build_format.version, path, remedy=remedy, kind=CorpusError)
     try:
         return about, pq.read_table(path / build_format.table), open_data(path / build_format.data)
     except (OSError, ValueError) as error:

@@ -92,13 +92,10 @@ def imagine(
     Raises:
         EarsError: an unknown family, a recording that cannot be used, a number out of range.
     """
-    qualities = {
-        "brightness": brightness,
-        "attack": attack,
-        "noisiness": noisiness,
-        "sustain": sustain,
-    }
-    for name, value in qualities.items():
+    qualities = (brightness, attack, noisiness, sustain)
+    for name, value in zip(
+        ("brightness", "attack", "noisiness", "sustain"), qualities, strict=True
+    ):
         if not abs(value) <= MAX_DEVIATIONS:
             raise EarsError(
                 f'"{name}" is {value:g}, outside −{MAX_DEVIATIONS:g}..{MAX_DEVIATIONS:g}',
@@ -108,7 +105,7 @@ def imagine(
     present = [name for name, value in sources.items() if value is not None]
     if len(present) > 1:
         raise EarsError(f"{' and '.join(present)} are given", remedy="choose one of them")
-    if candidate is not None and (like is not None or morph is not None):
+    if candidate is not None and present not in ([], ["seed"]):
         raise EarsError(
             f'"candidate" is {candidate}, but only seeds have candidates',
             remedy="leave it out, or leave out like and morph",
@@ -123,9 +120,7 @@ def imagine(
             instrument = _move_towards(instrument, shares)
     else:
         instrument = _from_seed(opened, _check_seed(seed), shares, candidate)
-    instrument = _change_qualities(
-        instrument, dict(zip(QUALITIES, qualities.values(), strict=True))
-    )
+    instrument = _change_qualities(instrument, dict(zip(QUALITIES, qualities, strict=True)))
     return match_loudness(instrument) if instrument.patch.residual is None else instrument
 
 

@@ -176,12 +176,8 @@ class ImaginedInstrument:
         lengths = np.asarray(NOTE_SECONDS if seconds is None else seconds, dtype=np.float64)
         if lengths.shape not in ((), (len(pairs),)):
             raise EarsError(f"{len(pairs)} notes, but {lengths.size} lengths")
-        requests = [
-            (pitch, velocity, length)
-            for (pitch, velocity), length in zip(
-                pairs, np.broadcast_to(lengths, len(pairs)).tolist(), strict=True
-            )
-        ]
+        each_length = np.broadcast_to(lengths, len(pairs)).tolist()
+        requests = [(*pair, length) for pair, length in zip(pairs, each_length, strict=True)]
         for done, sound in enumerate(self._render_all(requests, sample_rate, round_robin), start=1):
             yield sound
             if progress is not None:

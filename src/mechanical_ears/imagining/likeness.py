@@ -32,17 +32,9 @@ from mechanical_ears.imagining.residual import Residual, grid_differences, round
 from mechanical_ears.listening.ears import listen
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.pitch import hz_to_midi
+from mechanical_ears.resynthesis import control_grid
 from mechanical_ears.resynthesis.analysis.analyse import analyse
-from mechanical_ears.resynthesis.control_grid import (
-    GRID_SHAPES,
-    ControlGrid,
-    concatenate_grids,
-    fill_unknown,
-    grid_noise_times,
-    grid_times,
-    known_mask,
-    to_control_grid,
-)
+from mechanical_ears.resynthesis.control_grid import ControlGrid
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, ControlMap
 from mechanical_ears.resynthesis.grid_features import (
     LEVEL_FIELDS,
@@ -144,9 +136,10 @@ def _analyse(
         control_map = analyse(note, pitch)  # as in NSynth, held for 3 s
     else:
         control_map = _analyse_held(sound, pitch)
-    rows, bands = known_mask(control_map)
+    rows, bands = control_grid.known_mask(control_map)
+    grid = control_grid.to_control_grid(control_map)
     return RecordedNote(
-        grid=fill_unknown(to_control_grid(control_map), rows[None], bands[None]),
+        grid=control_grid.fill_unknown(grid, rows[None], bands[None]),
         pitch=hz_to_midi(control_map.frequency),
         velocity=max(velocity, 1),
         known_rows=rows,
@@ -240,7 +233,7 @@ def fit_likeness(model: Model, recordings: Sequence[RecordedNote]) -> Likeness:
     """
     if not recordings:
         raise EarsError("no recording is given", remedy="give one or several sound files")
-    recorded = concatenate_grids([each.grid for each in recordings])
+    recorded = control_grid.concatenate_grids([each.grid for each in recordings])
     rounded = np.array([each.pitch for each in recordings], dtype=np.float32)  # as it is stored
     pitches = rounded.astype(np.float64)
     velocities = np.array([each.velocity for each in recordings], dtype=np.float64)
@@ -254,10 +247,9 @@ def fit_likeness(model: Model, recordings: Sequence[RecordedNote]) -> Likeness:
             gain = float(np.mean(peak_level(recorded) - peak_level(imagined)))
     target = apply_gain(recorded, -gain)
     weights = _cell_weights(target, recordings)
+    prior = timbre
     for _ in range(NEWTON_STEPS):
-        timbre = _newton_step(
-            model, target, weights, pitches, velocities, timbre, encoded.timbres.mean(axis=0)
-        )
+        timbre = _newton_step(model, target, weights, pitches, velocities, timbre, prior)
     imagined = model.generate(timbre, pitches, velocities)
     differences = grid_differences(_complete_releases(target, imagined, recordings), imagined)
     residual = Residual(
@@ -280,7 +272,7 @@ def _complete_releases(
     outlast its note.
     """
     levels = {name: getattr(recorded, name).copy() for name in LEVEL_FIELDS}
-    times, noise_times = grid_times(), grid_noise_times()
+    times, noise_times = control_grid.grid_times(), control_grid.grid_noise_times()
     for number, each in enumerate(recordings):
         if each.has_release:
             continue
@@ -301,7 +293,7 @@ def _complete_releases(
 
 def _release_frame(name: str) -> int:
     """The first frame of the release, in partials and slots or in noise."""
-    times = grid_noise_times() if name == "noise" else grid_times()
+    times = control_grid.grid_noise_times() if name == "noise" else control_grid.grid_times()
     return int(np.searchsorted(times, HOLD_SECONDS + 1e-6))
 
 
@@ -314,18 +306,12 @@ def _cells(grid: ControlGrid) -> NDArray[np.float32]:
 def _cell_weights(grid: ControlGrid, recordings: Sequence[RecordedNote]) -> NDArray[np.float32]:
     """Weights of the cells to fit, which sum to one in each note, float32 (n, cells)."""
     levels = _cells(grid)
-    known = np.stack(
-        [
-            np.concatenate(
-                [
-                    np.repeat(each.known_rows, grid.partials.shape[2]),
-                    np.ones(grid.slots[0].size, dtype=np.bool_),
-                    np.repeat(each.known_bands, grid.noise.shape[2]),
-                ]
-            )
-            for each in recordings
-        ]
-    )
+    rows = np.stack([each.known_rows for each in recordings])
+    bands = np.stack([each.known_bands for each in recordings])
+    slots = np.ones((len(grid), grid.slots[0].size), dtype=np.bool_)
+    partials = rows.repeat(control_grid.GRID_FRAMES, axis=1)
+    noise = bands.repeat(control_grid.GRID_NOISE_FRAMES, axis=1)
+    known = np.concatenate([partials, slots, noise], axis=1)
     has_release = np.array([each.has_release for each in recordings])[:, None]
     audible = levels > levels.max(axis=1, keepdims=True) - AUDIBLE_RANGE_DB
     fitted = known & (has_release | _held_cells()) & audible
@@ -336,9 +322,8 @@ def _held_cells() -> NDArray[np.bool_]:
     """Which cells of a note are before the key-up, bool (cells,)."""
     fields = []
     for name in LEVEL_FIELDS:
-        held = np.ones(GRID_SHAPES[name], dtype=np.bool_)
-        held[:, _release_frame(name) :] = False
-        fields.append(held.ravel())
+        rows, frames = control_grid.GRID_SHAPES[name]
+        fields.append(np.tile(np.arange(frames) < _release_frame(name), rows))
     return np.concatenate(fields)
 
 

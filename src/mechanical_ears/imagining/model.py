@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechanical_ears.deprecation import renamed_attributes
-from mechanical_ears.errors import EarsError
+from mechanical_ears.errors import EarsError, check_version
 from mechanical_ears.imagining.patch import TIMBRE_SIZE
 from mechanical_ears.listening.onnx_session import open_session
 from mechanical_ears.note import FAMILIES
@@ -82,13 +82,9 @@ class Model:
             )
         self._generator = self._open(GENERATOR, {*GRID_SHAPES})
         self.metadata: dict[str, str] = dict(self._generator.get_modelmeta().custom_metadata_map)
-        version = self.metadata.get("version")
-        if version != VERSION:
-            raise EarsError(
-                f'weights of version "{version}", this program reads "{VERSION}"',
-                path=self.path / GENERATOR,
-                remedy="update mechanical-ears" if (version or "").isdigit() else _REMEDY,
-            )
+        version = self.metadata.get("version", "unknown")
+        remedy = "update mechanical-ears" if version.isdigit() else _REMEDY
+        check_version(version, VERSION, self.path / GENERATOR, remedy=remedy)
         try:
             directions = json.loads(self.metadata["directions"])
             self.directions = {name: _timbre(values) for name, values in directions.items()}
@@ -96,9 +92,7 @@ class Model:
             self.instruments: list[str] = list(json.loads(self.metadata.get("instruments", "[]")))
             self.timbres = _timbres(self.metadata.get("timbres", ""), len(self.instruments))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise EarsError(
-                f"its metadata is damaged ({error})", path=self.path / GENERATOR, remedy=_REMEDY
-            ) from error
+            raise self._failure(GENERATOR, f"its metadata is damaged ({error})") from error
 
     @cached_property
     def sha256(self) -> str:
@@ -113,19 +107,18 @@ class Model:
     def _encoder(self) -> Any:
         return self._open(ENCODER, {"timbre", "family"})
 
+    def _failure(self, name: str, problem: str) -> EarsError:
+        return EarsError(problem, path=self.path / name, remedy=_REMEDY)
+
     def _open(self, name: str, outputs: set[str]) -> Any:
-        path = self.path / name
         try:
-            session = open_session(path, self._threads)
+            session = open_session(self.path / name, self._threads)
         except EarsError as error:
-            raise EarsError(error.problem, path=path, remedy=_REMEDY) from error
+            raise self._failure(name, error.problem) from error
         missing = outputs - {output.name for output in session.get_outputs()}
         if missing:
-            raise EarsError(
-                f'output "{min(missing)}" is missing: it is another network',
-                path=path,
-                remedy=_REMEDY,
-            )
+            problem = f'output "{min(missing)}" is missing: it is another network'
+            raise self._failure(name, problem)
         return session
 
     def map_latent(
@@ -139,8 +132,8 @@ class Model:
         """
         shares = np.array([family.get(name, 0.0) for name in FAMILIES], dtype=np.float32)
         inputs = {"z": _timbre(z)[None], "family": shares[None]}
-        timbre = self._run(self._mapper, MAPPER, ["timbre"], inputs)["timbre"][0]
-        return np.asarray(timbre, dtype=np.float32)
+        outputs = self._run(self._mapper, MAPPER, ["timbre"], inputs)
+        return np.asarray(outputs["timbre"][0], dtype=np.float32)
 
     def generate(
         self, timbres: NDArray[np.float32], pitches: ArrayLike, velocities: ArrayLike
@@ -201,18 +194,11 @@ class Model:
         try:
             values = dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime raises classes of its own without a common base
-            raise EarsError(
-                f"cannot be run ({str(error).splitlines()[0]})",
-                path=self.path / name,
-                remedy=_REMEDY,
-            ) from error
+            problem = f"cannot be run ({str(error).splitlines()[0]})"
+            raise self._failure(name, problem) from error
         for key, each in values.items():
             if not np.isfinite(each).all():
-                raise EarsError(
-                    f'its output "{key}" is not finite: it is damaged',
-                    path=self.path / name,
-                    remedy=_REMEDY,
-                )
+                raise self._failure(name, f'its output "{key}" is not finite: it is damaged')
         return values
 
 

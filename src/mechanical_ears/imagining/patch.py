@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.errors import EarsError
+from mechanical_ears.errors import EarsError, check_version
 from mechanical_ears.imagining.residual import from_bytes, mix_residuals, to_bytes
 from mechanical_ears.note import FAMILIES
 
@@ -114,11 +114,7 @@ class Patch:
         """
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise EarsError("is JSON, but not an instrument", remedy=WRITE_AGAIN)
-        if values.get("version") != VERSION:
-            raise EarsError(
-                f"is of version {values.get('version')}, this program reads {VERSION}",
-                remedy="update mechanical-ears",
-            )
+        check_version(values.get("version"), VERSION)
         try:
             patch = cls(
                 timbre=np.array(values["timbre"], dtype=np.float32),

@@ -28,7 +28,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechanical_ears.errors import EarsError
+from mechanical_ears.errors import EarsError, check_version
 from mechanical_ears.resynthesis import control_map_file as storage
 from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, ControlGrid
 from mechanical_ears.resynthesis.control_map import ControlMap
@@ -208,12 +208,7 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
         arrays, metadata = storage.read_tensors(data)
         if metadata.get("format") != FORMAT:
             raise ValueError("it is another file")
-        if metadata.get("version") != VERSION:
-            raise EarsError(
-                f"is of version {metadata.get('version')}, this program reads {VERSION}",
-                path=path,
-                remedy="update mechanical-ears",
-            )
+        check_version(metadata.get("version"), VERSION, path)
         count = len(arrays["pitches"])
         differences = {}
         for name, shape in {**GRID_SHAPES, "level": ()}.items():

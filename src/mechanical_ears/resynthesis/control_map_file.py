@@ -15,6 +15,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from mechanical_ears.errors import check_version
 from mechanical_ears.files import write_atomically
 from mechanical_ears.resynthesis.control_map import (
     MODES,
@@ -105,28 +106,23 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> ControlMap:
     Raises:
         ControlMapError: the bytes are damaged, something else, or of another version.
     """
+
+    def failure(problem: str) -> ControlMapError:
+        return ControlMapError(problem, path=path, remedy=_REMEDY)
+
     try:
         arrays, metadata = read_tensors(data)
     except DAMAGE as error:
-        raise ControlMapError(
-            f"is not a control map, or is damaged ({error})", path=path, remedy=_REMEDY
-        ) from error
+        raise failure(f"is not a control map, or is damaged ({error})") from error
     if metadata.get("format") != FORMAT:
-        raise ControlMapError(
-            "is a safetensors file, but not a control map", path=path, remedy=_REMEDY
-        )
-    if metadata.get("version") != str(VERSION):
-        raise ControlMapError(
-            f"is a map of version {metadata.get('version')}, this program reads {VERSION}",
-            path=path,
-            remedy="update mechanical-ears",
-        )
+        raise failure("is a safetensors file, but not a control map")
+    check_version(metadata.get("version"), str(VERSION), path, kind=ControlMapError)
     try:
         return _assemble(arrays, metadata)
     except DAMAGE as error:
-        raise ControlMapError(f"is damaged ({error!r})", path=path, remedy=_REMEDY) from error
+        raise failure(f"is damaged ({error!r})") from error
     except ControlMapError as error:
-        raise ControlMapError(f"is damaged: {error}", path=path, remedy=_REMEDY) from error
+        raise failure(f"is damaged: {error}") from error
 
 
 def _assemble(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> ControlMap:
