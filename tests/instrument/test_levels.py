@@ -7,7 +7,6 @@ from mechanical_ears.instrument.levels import (
     decay_rate,
     measure_release,
     momentary_level,
-    trim_decay,
 )
 
 RATE = 48_000
@@ -51,10 +50,3 @@ def test_release_ignores_noise_after_it():
 def test_a_note_that_ended_before_its_key_up_has_no_release():
     ended = np.where(TIME < 0.5, SINE, 0).astype(np.float32)
     assert measure_release(ended, RATE, 1.0) is None
-
-
-def test_trim_decay():
-    trimmed = trim_decay(decaying(60)[:, None], RATE)
-    assert len(trimmed) / RATE == pytest.approx(1.0, abs=0.1)  # 60 dB at 60 dB/s
-    assert trimmed[-1, 0] == pytest.approx(0, abs=1e-6)
-    np.testing.assert_array_equal(trimmed[: RATE // 2, 0], decaying(60)[: RATE // 2])

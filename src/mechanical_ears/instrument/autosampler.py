@@ -19,12 +19,12 @@ from typing import Final
 import numpy as np
 
 from mechanical_ears.deprecation import renamed_fields
+from mechanical_ears.instrument.edges import trim_decay, trim_silence
 from mechanical_ears.instrument.levels import (
     AUDIBLE_RANGE_DB,
     decay_rate,
     measure_release,
     momentary_level,
-    trim_decay,
 )
 from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import (
@@ -32,7 +32,6 @@ from mechanical_ears.instrument.playable import (
     Progress,
     play_notes,
     release_seconds,
-    trim_onset,
 )
 from mechanical_ears.instrument.sampled import Audio, Sample, SampledInstrument
 from mechanical_ears.instrument.velocity_curve import fit_layer_curves
@@ -168,7 +167,7 @@ def sample_instrument(
     seconds = plan.hold_seconds + release_seconds(playable)
     sounds: list[Sound] = []
     for sound in play_notes(playable, pitches, seconds, plan.sample_rate):
-        sounds.append(trim_onset(sound))
+        sounds.append(_trim(sound))
         if progress is not None:
             progress(len(sounds), 2 * len(pairs))
     held_frames = round(plan.hold_seconds * plan.sample_rate)
@@ -230,6 +229,10 @@ def normalise_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
     return {name: replace(each, audio=each.audio * factor) for name, each in samples.items()}
 
 
+def _trim(sound: Sound) -> Sound:
+    return Sound(trim_silence(sound.samples[:, None], sound.sample_rate)[:, 0], sound.sample_rate)
+
+
 def _prepare_note(
     playable: Playable,
     pair: tuple[int, int],
@@ -249,18 +252,20 @@ def _prepare_note(
         sustains: whether the instrument's notes are looped.
     """
     rate, (pitch, velocity) = sound.sample_rate, pair
-    hold, tail = plan.hold_seconds, release_seconds(playable)
+    tail = release_seconds(playable)
+    hold = max(sound.seconds - tail, MIN_HOLD_SECONDS)
     if sustains:
         release = measure_release(sound.samples, rate, hold)
     else:
-        short = min(hold, max(MAX_DECAY_BEFORE_RELEASE_DB / max(decay, 1.0), MIN_HOLD_SECONDS))
+        short = max(MAX_DECAY_BEFORE_RELEASE_DB / max(decay, 1.0), MIN_HOLD_SECONDS)
+        short = min(plan.hold_seconds, short)
         released = playable.note(pitch, velocity, short + tail, rate)
         release = measure_release(released.samples, rate, short, decay)
         audible = AUDIBLE_RANGE_DB / max(decay, 1.0) + EXTRA_SECONDS
         needed = min(audible, plan.max_hold_seconds)
         if needed > hold + EXTRA_SECONDS:
-            hold = needed
-            sound = trim_onset(playable.note(pitch, velocity, hold + tail, rate))
+            sound = _trim(playable.note(pitch, velocity, needed + tail, rate))
+            hold = sound.seconds - tail
     audio = sound.samples[:, None]
     looped = None
     if sustains:

@@ -14,7 +14,6 @@ AUDIBLE_RANGE_DB: Final = 60.0  # dB below a note's loudest block, down to which
 BLOCK_SECONDS: Final = 0.05  # s, of a level
 LOUD_SECONDS: Final = 0.4  # s, of `momentary_level`
 MIN_BLOCKS: Final = 4  # through which the slope of a decay is fitted
-FADE_OUT_SECONDS: Final = 0.05  # s, at the end of a trimmed note
 RELEASE_BLOCK_SECONDS: Final = 0.01  # s, of a level of a release
 RELEASE_SMOOTHING: Final = 3  # blocks over which the levels of a release are averaged
 RELEASE_FALLS_DB: Final = (20.0, 10.0)  # dB of fall by which a release is measured
@@ -59,7 +58,7 @@ def decay_rate(samples: NDArray[np.float32], sample_rate: int) -> float:
         samples: float32 (samples,).
         sample_rate: Hz.
     """
-    levels = 10 * np.log10(_overlapping_powers(samples[:, None], sample_rate) + 1e-14)
+    levels = 10 * np.log10(overlapping_powers(samples[:, None], sample_rate) + 1e-14)
     first = int(levels.argmax())
     if 2 * first > len(levels):
         first = len(levels) // 3
@@ -72,26 +71,6 @@ def decay_rate(samples: NDArray[np.float32], sample_rate: int) -> float:
         return AUDIBLE_RANGE_DB / (BLOCK_SECONDS * MIN_BLOCKS) if becomes_silent else 0.0
     slope = -float(np.polyfit(np.arange(count) * hop, decay[:count], 1)[0])
     return max(slope, AUDIBLE_RANGE_DB / (count * hop)) if becomes_silent else slope
-
-
-def trim_decay(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """A note up to where it is 60 dB below its loudest block, its end faded out.
-
-    Args:
-        audio: float32 (frames, channels).
-        sample_rate: Hz.
-    """
-    powers = _overlapping_powers(audio, sample_rate)
-    loud = np.flatnonzero(powers > powers.max() * 10 ** (-AUDIBLE_RANGE_DB / 10))
-    end = len(audio)
-    if len(loud):
-        end = min(end, round((loud[-1] / 2 + 2) * BLOCK_SECONDS * sample_rate))
-    trimmed = audio[: max(end, 1)].copy()
-    fade = min(round(FADE_OUT_SECONDS * sample_rate), len(trimmed) // 4)
-    if fade:
-        ramp = 0.5 + 0.5 * np.cos(np.pi * (np.arange(fade) + 1) / fade)
-        trimmed[-fade:] *= ramp.astype(np.float32)[:, None]
-    return trimmed
 
 
 def measure_release(
@@ -135,7 +114,7 @@ def _clip_release(seconds: float) -> float:
     return float(f"{np.clip(seconds, *RELEASE_RANGE_SECONDS):.2g}")
 
 
-def _overlapping_powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+def overlapping_powers(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Mean squares of blocks of 50 ms, every 25 ms; one of all frames, if there are fewer."""
     halves = block_powers(audio, max(1, round(BLOCK_SECONDS / 2 * sample_rate)))
     return (halves[1:] + halves[:-1]) / 2 if len(halves) > 1 else block_powers(audio, len(audio))

@@ -39,7 +39,7 @@ MAX_FADE_SECONDS: Final = 0.5  # s
 END_CANDIDATES: Final = 4
 DOUBLING_BONUS: Final = 0.01  # of the similarity, for a loop of twice the length
 TOO_LONG_PENALTY: Final = 1.0  # of the similarity, for a loop above MAX_LOOP_SECONDS
-TAIL_FRAMES: Final = 256  # of the loop's start, repeated after its end
+TAIL_FRAMES: Final = 256  # of the loop's start, repeated after its end; as many fade out
 SLOPE_BLOCKS: Final = 24  # levels through which the slope is fitted
 SEAM_SECONDS: Final = 0.002  # s, around a seam
 NEIGHBOURHOOD_SECONDS: Final = 0.050  # s, on each side of a seam
@@ -112,7 +112,10 @@ def find_loop(
 def crossfade_loop(
     audio: NDArray[np.float32], loop: Loop, fade: int, correlation: float
 ) -> NDArray[np.float32]:
-    """The sound up to its loop's end, its last frames cross-faded, and a tail of 256 frames.
+    """The sound up to its loop's end, its last frames cross-faded, and a tail.
+
+    The tail is 256 frames of the loop's start and 256 more that fade out: they are not played, but
+    a file that is heard by itself ends without a step.
 
     Args:
         audio: float32 (frames, channels).
@@ -131,7 +134,9 @@ def crossfade_loop(
         before = audio[loop.start - fade : loop.start]
         blend = (falling / norm)[:, None] * output[loop.end - fade :]
         output[loop.end - fade :] = blend + (rising / norm)[:, None] * before
-    tail = np.resize(output[loop.start : loop.end], (TAIL_FRAMES, output.shape[1]))
+    tail = np.resize(output[loop.start : loop.end], (2 * TAIL_FRAMES, output.shape[1]))
+    fading = np.pi * np.arange(1, TAIL_FRAMES + 1) / TAIL_FRAMES
+    tail[TAIL_FRAMES:] *= 0.5 + 0.5 * np.cos(fading)[:, None]
     return np.concatenate([output, tail]).astype(np.float32)
 
 

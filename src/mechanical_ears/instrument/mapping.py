@@ -29,8 +29,9 @@ from mechanical_ears.instrument.autosampler import (
     normalise_peak,
     sample_name,
 )
+from mechanical_ears.instrument.edges import PRE_ONSET_SECONDS, fade_in, trim_decay
 from mechanical_ears.instrument.layer_assignment import LayeredRecording, assign_layers
-from mechanical_ears.instrument.levels import block_powers, measure_release, trim_decay
+from mechanical_ears.instrument.levels import block_powers, measure_release
 from mechanical_ears.instrument.loops import find_loop
 from mechanical_ears.instrument.playable import Progress
 from mechanical_ears.instrument.recordings import (
@@ -56,8 +57,6 @@ from mechanical_ears.sound import Sound
 
 Trust = Literal["ears", "names"]
 
-PRE_ONSET_SECONDS: Final = 0.002  # s, kept before the onset
-FADE_IN_SECONDS: Final = 0.001  # s
 MIN_LOOPED_SECONDS: Final = 0.8  # s for which a note is held, below which it is not looped
 HELD_BLOCK_SECONDS: Final = 0.02  # s, of the levels by which the key-up is found
 MIN_HELD_BLOCKS: Final = 8
@@ -288,10 +287,7 @@ def _prepare_recording(
         sound = sound.mono()
     rate = sound.sample_rate
     first = max(0, round((recording.onset - PRE_ONSET_SECONDS) * rate))
-    audio = sound.samples[first:].reshape(-1, sound.channels).copy()
-    fade = min(round(FADE_IN_SECONDS * rate), len(audio) // 4)
-    if first and fade:
-        audio[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]
+    audio = fade_in(sound.samples[first:].reshape(-1, sound.channels), rate)
     mono = audio.mean(axis=1)
     hold = _measure_hold(mono, rate)
     if sustains and hold >= MIN_LOOPED_SECONDS:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from mechanical_ears.listening.onset import find_onset
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.sound import Sound
 from mechanical_ears.workers import map_in_order
@@ -24,7 +23,6 @@ from mechanical_ears.workers import map_in_order
 RELEASE_SECONDS: Final = NOTE_SECONDS - HOLD_SECONDS  # s, of instruments that do not say
 VELOCITY: Final = 100  # MIDI velocity of a note, if none is given
 VELOCITY_STEP_DB: Final = 0.25  # dB for a step of velocity away from a recording's own
-PRE_ONSET_SECONDS: Final = 0.002  # s, kept before the onset of a trimmed sound
 
 Progress = Callable[[int, int | None], None]
 
@@ -106,15 +104,3 @@ def nearest_note(
         velocity: MIDI velocity.
     """
     return min(notes, key=lambda note: (abs(note[0] - pitch), abs(note[1] - velocity)))
-
-
-def trim_onset(sound: Sound, tolerance: float = 0.005) -> Sound:
-    """The sound without the silence before its onset; unchanged if that is at most ``tolerance`` s.
-
-    2 ms before the onset are kept.
-    """
-    onset = find_onset(sound.samples, sound.sample_rate) or 0
-    first = max(0, onset - round(PRE_ONSET_SECONDS * sound.sample_rate))
-    if first <= tolerance * sound.sample_rate:
-        return sound
-    return Sound(sound.samples[first:], sound.sample_rate)
