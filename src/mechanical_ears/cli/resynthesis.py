@@ -140,3 +140,22 @@ def control_maps(
     )
     for problem in report.bad[:10]:
         print(f"  left out: {problem}")
+
+
+@corpus_app.command
+def motion(folder: Positional[Path], *, output: Output) -> None:
+    """Measure how recorded notes move while their key is held: the table of imagined motion.
+
+    Args:
+        folder: recordings with an index.csv; those of its train side are measured.
+        output: .npz file to write.
+    """
+    from mechanical_ears.resynthesis.motion_table import build_motion_table
+    from mechanical_ears.terminal import progress_bar
+
+    with progress_bar(f"measuring {folder}") as move:
+        table = build_motion_table(folder, move)
+    table.save(output)
+    print(
+        f"{output}: {len(table.key):,} notes of {len(set(table.instrument.tolist()))} instruments"
+    )
