@@ -222,3 +222,51 @@ def test_other_weights_are_refused(tmp_path, toy):
 
 def test_sounds_are_sounds(toy):
     assert isinstance(imagine(3, model=toy).note(60), Sound)
+
+
+@pytest.fixture(scope="module")
+def violin():
+    return imagine(seed=5, family="string")
+
+
+class TestMotion:
+    """Notes move as recorded ones of their family do, each repetition in its own way."""
+
+    def test_no_motion_is_the_note_as_it_was(self, violin):
+        assert np.array_equal(violin.note(60).samples, violin.note(60, motion=0.0).samples)
+
+    def test_repetitions_move_differently_and_a_repetition_is_the_same(self, violin):
+        first, again, other = (
+            violin.note(64, 90, motion=1.0, round_robin=number).samples for number in (0, 0, 1)
+        )
+        assert np.array_equal(first, again)
+        held = slice(48_000, 120_000)
+        assert np.corrcoef(first[held], other[held])[0, 1] < 0.9
+
+    def test_the_pitch_stays(self, violin):
+        sound = violin.note(64, 90, motion=1.0)
+        frequency = refine(sound.samples, sound.sample_rate, 64).frequency
+        assert abs(cents_between(frequency, midi_to_hz(64))) < 5
+
+    def test_more_motion_moves_more(self, violin):
+        still, moved = (violin.note(64, 90, motion=amount) for amount in (0.0, 2.0))
+
+        def unrest(sound):
+            power = np.square(sound.samples[24_000:120_000]).reshape(-1, 960).mean(axis=1)
+            return np.abs(np.diff(10 * np.log10(power))).mean()
+
+        assert unrest(moved) > 1.5 * unrest(still)
+
+    def test_long_and_short_notes(self, violin):
+        for seconds in (0.5, 9.0, 20.0):
+            sound = violin.note(60, motion=1.0, seconds=seconds)
+            assert sound.seconds == pytest.approx(seconds)
+            assert np.isfinite(sound.samples).all()
+
+    def test_out_of_range(self, violin):
+        with pytest.raises(EarsError, match='"motion" is 3, outside 0'):
+            violin.note(60, motion=3.0)
+
+    def test_a_mixture_moves(self):
+        mixed = imagine(seed=2, family="mallet+vocal")
+        assert not np.array_equal(mixed.note(60).samples, mixed.note(60, motion=1.0).samples)

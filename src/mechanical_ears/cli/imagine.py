@@ -37,6 +37,7 @@ def imagine(
     attack: float = 0.0,
     noisiness: float = 0.0,
     sustain: float = 0.0,
+    motion: float = 0.0,
     sound_format: SoundFormat = "wav",
     model: Path | None = None,
     force: bool = False,
@@ -63,6 +64,7 @@ def imagine(
         attack: standard deviations slower attack; negative: faster.
         noisiness: standard deviations noisier; negative: purer.
         sustain: standard deviations longer sustain; negative: shorter.
+        motion: how much the notes move while held, 0..2; 1: as recorded ones of the family do.
         sound_format: file format of the notes.
         model: folder of the imagination's weights; default: the shipped ones.
         force: replace an instrument in the folder.
@@ -96,6 +98,7 @@ def imagine(
             sample_rate=sample_rate,
             suffix=f".{sound_format}",
             force=force,
+            motion=motion,
             progress=move,
         )
     hearing = instrument.hearing

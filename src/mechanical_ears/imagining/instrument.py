@@ -36,7 +36,10 @@ from mechanical_ears.imagining.residual import Residual, from_bytes
 from mechanical_ears.note import NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
+from mechanical_ears.resynthesis.control_map import ControlMap
 from mechanical_ears.resynthesis.grid_features import apply_gain
+from mechanical_ears.resynthesis.motion import Motion, animate, measure_motion
+from mechanical_ears.resynthesis.motion_table import shipped_motion_table
 from mechanical_ears.resynthesis.synthesis.render import render
 from mechanical_ears.rng import normal
 from mechanical_ears.sound import Sound
@@ -45,6 +48,7 @@ from mechanical_ears.workers import map_in_order, worker_count
 FILE = "instrument.json"
 SAMPLE_RATE: Final = 48_000  # Hz
 VELOCITY: Final = 100
+MAX_MOTION: Final = 2.0  # times the movement of recorded notes
 ROUND_ROBIN_SPREAD: Final = 0.04  # of the timbres' standard deviation among instruments
 MAX_PEAK: Final = 0.99  # of full scale, the highest peak of a note
 HEARING_RATE: Final = 16_000  # Hz, of the notes that the ears judge an instrument by
@@ -135,6 +139,7 @@ class ImaginedInstrument:
         seconds: float | None = None,
         sample_rate: int = SAMPLE_RATE,
         round_robin: int = 0,
+        motion: float = 0.0,
     ) -> Sound:
         """Play a note.
 
@@ -144,11 +149,14 @@ class ImaginedInstrument:
             seconds: length, release included; None for 4 s.
             sample_rate: Hz.
             round_robin: number of the repetition; repetitions differ a little.
+            motion: how much it moves while the key is held, 0..2: 1 as recorded notes of its
+                family do, each repetition in another way; 0 not at all.
 
         Raises:
             EarsError: a number is out of range.
         """
-        return next(self.notes([(pitch, velocity)], seconds, sample_rate, round_robin))
+        pairs = [(pitch, velocity)]
+        return next(self.notes(pairs, seconds, sample_rate, round_robin, motion=motion))
 
     @renamed_arguments(take="round_robin")
     def notes(
@@ -158,6 +166,7 @@ class ImaginedInstrument:
         sample_rate: int = SAMPLE_RATE,
         round_robin: int = 0,
         progress: Callable[[int, int], None] | None = None,
+        motion: float = 0.0,
     ) -> Iterator[Sound]:
         """Play many notes, on all cores; the samples are the same as one by one.
 
@@ -167,37 +176,42 @@ class ImaginedInstrument:
             sample_rate: Hz.
             round_robin: number of the repetition.
             progress: called with the number of notes that are done, and of all notes.
+            motion: how much they move, 0..2; see `note`.
 
         Raises:
             EarsError: a number is out of range, or there are not as many lengths as notes.
         """
         for pitch, velocity in pairs:
             _check_range(pitch, velocity)
+        if not 0 <= motion <= MAX_MOTION:
+            raise EarsError(f'"motion" is {motion:g}, outside 0..{MAX_MOTION:g}')
         lengths = np.asarray(NOTE_SECONDS if seconds is None else seconds, dtype=np.float64)
         if lengths.shape not in ((), (len(pairs),)):
             raise EarsError(f"{len(pairs)} notes, but {lengths.size} lengths")
         each_length = np.broadcast_to(lengths, len(pairs)).tolist()
         requests = [(*pair, length) for pair, length in zip(pairs, each_length, strict=True)]
-        for done, sound in enumerate(self._render_all(requests, sample_rate, round_robin), start=1):
+        for done, sound in enumerate(
+            self._render_all(requests, sample_rate, round_robin, motion), start=1
+        ):
             yield sound
             if progress is not None:
                 progress(done, len(pairs))
 
     def _render_all(
-        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int
+        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int, motion: float
     ) -> Iterator[Sound]:
         """Render notes in threads, a batch in each, a few batches ahead of the reader."""
         batches = [requests[first : first + BATCH] for first in range(0, len(requests), BATCH)]
         if min(worker_count(), len(batches)) <= 1:
-            yield from self._render(requests, sample_rate, round_robin)
+            yield from self._render(requests, sample_rate, round_robin, motion)
             return
         for sounds in map_in_order(
-            lambda batch: list(self._render(batch, sample_rate, round_robin)), batches
+            lambda batch: list(self._render(batch, sample_rate, round_robin, motion)), batches
         ):
             yield from sounds
 
     def _render(
-        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int
+        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int, motion: float
     ) -> Iterator[Sound]:
         pitches = np.array([pitch for pitch, _, _ in requests], dtype=np.float64)
         grid = self.control_grid(pitches, [velocity for _, velocity, _ in requests], round_robin)
@@ -205,18 +219,36 @@ class ImaginedInstrument:
         for row, (pitch, velocity, seconds) in enumerate(requests):
             seed = _noise_seed(pitch, round_robin, self.seed or 0)
             nearest = None if self.residual is None else self.residual.nearest_map(pitch, velocity)
+            control_map = maps[row]
+            if nearest is not None:
+                control_map = add_detail(grid[[row]], *nearest, seed)
+            if motion:
+                movement = self._motion(pitch, seed + velocity, nearest and nearest[0])
+                control_map = animate(
+                    control_map, movement.scaled(motion), seed + velocity, seconds
+                )
             sound = render(
-                maps[row] if nearest is None else add_detail(grid[[row]], *nearest, seed),
+                control_map,
                 pitch=pitch,
                 seconds=seconds,
                 sample_rate=sample_rate,
                 seed=seed,
-                phases=nearest is not None,
+                phases=nearest is not None or motion > 0,
             )
             peak = float(np.abs(sound.samples).max(initial=0.0))
             if peak > MAX_PEAK:
                 sound = Sound(sound.samples * np.float32(MAX_PEAK / peak), sample_rate)
             yield sound
+
+    def _motion(self, pitch: float, seed: int, recorded: ControlMap | None) -> Motion:
+        """How a note moves: as the recording does, or as notes of its family do."""
+        measured = None if recorded is None else measure_motion(recorded)
+        if measured is not None:
+            return measured.typical()
+        shares = self.origin.get("family")
+        if not isinstance(shares, Mapping):
+            shares = {self.family or self.hearing.family: 1.0}
+        return shipped_motion_table().note_motion(shares, pitch, self.seed or 0, seed)
 
     @renamed_arguments(take="round_robin")
     def control_grid(

@@ -60,12 +60,12 @@ class MotionTable:
             np.savez_compressed(file, **{**vars(self), "sources": np.array(self.sources)})
 
     def note_motion(
-        self, families: Mapping[str, float], key: float, instrument_seed: int, note_seed: int
+        self, families: Mapping[str | None, float], key: float, instrument_seed: int, note_seed: int
     ) -> Motion:
         """The motion of one note of an imagined instrument.
 
         Args:
-            families: shares of families.
+            families: shares of families; others than those of `FAMILIES` do not move.
             key: MIDI number.
             instrument_seed: selects the instrument whose manner it has.
             note_seed: selects the notes.
@@ -74,6 +74,8 @@ class MotionTable:
         choice = np.random.default_rng([note_seed & (2**63 - 1), 2])
         motions, weights = [], []
         for family, share in families.items():
+            if family not in FAMILIES:
+                continue
             rows = np.flatnonzero(self.family == FAMILIES.index(family))
             instruments = np.unique(self.instrument[rows])
             if not len(instruments):
