@@ -7,7 +7,9 @@ like the frames before s. The windows a before e and b before s are compared by
 
 which is 1 where both are equal in shape and in level, for all s at once by Fourier transforms.
 Several ends are tried; longer loops, which sound less mechanical, are preferred where they match
-about as well. Then the last c frames of the loop are blended with the c frames before its start,
+about as well, and starts where the level does not change. Of the best of them the first is taken
+at whose seam level, brightness and pitch do not jump (seams.py). The last c frames of the loop are
+blended with the c frames before its start,
 
     y[e − c + i] = (f_i · x[e − c + i] + g_i · x[s − c + i]) / √(f_i² + g_i² + 2 r f_i g_i)
 
@@ -28,15 +30,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.instrument.levels import block_powers
+from mechanical_ears.instrument.seams import level_frames, measure_seam, pitch_frames
 from mechanical_ears.instrument.zones import Loop
 
 MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS = 0.03, 0.200  # s, of the windows that are compared
 WINDOW_PERIODS: Final = 12  # periods of the note that a window holds, if it may be that long
-MIN_LOOP_SECONDS, MAX_LOOP_SECONDS = 0.25, 4.0  # s
+MIN_LOOP_SECONDS, MAX_LOOP_SECONDS = 1.0, 4.0  # s
+MIN_LOOP_SHARE: Final = 0.5  # of a note too short for a loop of 1 s
 MIN_FRAMES: Final = 64  # of a loop and of a window
 MAX_FADE_SHARE: Final = 0.5  # of the loop's length
 MAX_FADE_SECONDS: Final = 0.5  # s
-END_CANDIDATES: Final = 4
+END_CANDIDATES: Final = 6
+START_CANDIDATES: Final = 4  # for each end
+START_SPACING_SECONDS: Final = 0.02  # s, from one candidate to the next
+MAX_LEVEL_CHANGE: Final = 0.4  # dB at a loop's start, above which there is a penalty
+LEVEL_PENALTY: Final = 0.02  # of the similarity, for each dB above
 DOUBLING_BONUS: Final = 0.01  # of the similarity, for a loop of twice the length
 TOO_LONG_PENALTY: Final = 1.0  # of the similarity, for a loop above MAX_LOOP_SECONDS
 TAIL_FRAMES: Final = 256  # of the loop's start, repeated after its end; as many fade out
@@ -79,34 +87,50 @@ def find_loop(
     low, high = round(first * sample_rate), min(round(last * sample_rate), len(audio))
     window_seconds = max(WINDOW_PERIODS / frequency, MIN_WINDOW_SECONDS)
     window = round(min(MAX_WINDOW_SECONDS, window_seconds) * sample_rate)
-    min_length = max(round(MIN_LOOP_SECONDS * sample_rate), MIN_FRAMES)
+    min_length = min(round(MIN_LOOP_SECONDS * sample_rate), round(MIN_LOOP_SHARE * (high - low)))
     if high - low < min_length + window + MIN_FRAMES:
         window = min_length = max((high - low) // 4, MIN_FRAMES)
         if high - low < min_length + window + MIN_FRAMES:
             return None
     level = _remove_slope(audio, low, high)
-    matcher = _WindowMatcher(level.mean(axis=1)[low:high], window)
-    best: tuple[float, float, int, int] | None = None
+    mono = level.mean(axis=1)
+    matcher = _WindowMatcher(mono[low:high], window)
+    level_changes = _level_changes(mono, level_frames(frequency, sample_rate))
     slack = high - low - min_length - window
     max_length = round(MAX_LOOP_SECONDS * sample_rate)
+    spacing = round(START_SPACING_SECONDS * sample_rate)
+    candidates: list[tuple[float, float, Loop]] = []  # score, correlation, loop
     ends = np.linspace(high - slack // 3, high, END_CANDIDATES).astype(np.int64)
     for end in np.unique(ends).tolist():
         similarities, correlations = matcher.compare(end - low, min_length)
-        lengths = end - (low + window + np.arange(len(correlations)))
+        starts = low + window + np.arange(len(correlations))
+        lengths = end - starts
         scores = similarities + DOUBLING_BONUS * np.log2(
             np.minimum(lengths, max_length) / max_length
         )
         scores[lengths > max_length] -= TOO_LONG_PENALTY
-        index = int(scores.argmax())
-        if best is None or scores[index] > best[0]:
-            best = (float(scores[index]), float(correlations[index]), low + window + index, end)
-    if best is None:
-        return None
-    _, correlation, start, end = best
-    max_fade = min(MAX_FADE_SHARE * (end - start), MAX_FADE_SECONDS * sample_rate)
-    fade = round(min(max_fade, start - low + window))
-    loop = Loop(start, end)
-    return LoopedAudio(crossfade_loop(level, loop, fade, correlation), loop, correlation)
+        scores -= LEVEL_PENALTY * np.maximum(level_changes[starts] - MAX_LEVEL_CHANGE, 0)
+        for _ in range(START_CANDIDATES):
+            index = int(scores.argmax())
+            loop = Loop(int(starts[index]), end)
+            candidates.append((float(scores[index]), float(correlations[index]), loop))
+            scores[max(0, index - spacing) : index + spacing] = -np.inf
+    candidates.sort(key=lambda each: -each[0])
+    best: tuple[float, LoopedAudio] | None = None
+    reach = pitch_frames(frequency, sample_rate)
+    for score, correlation, loop in candidates:
+        if not np.isfinite(score):
+            break
+        max_fade = min(MAX_FADE_SHARE * (loop.end - loop.start), MAX_FADE_SECONDS * sample_rate)
+        fade = round(min(max_fade, loop.start - low + window))
+        audio = crossfade_loop(level, loop, fade, correlation)
+        unrolled = unroll_loop(audio, loop, loop.end + reach).mean(axis=1)
+        excess = measure_seam(unrolled, loop.end, frequency, sample_rate).excess
+        if best is None or excess < best[0]:
+            best = (excess, LoopedAudio(audio, loop, correlation))
+        if excess <= 1:
+            break
+    return None if best is None else best[1]
 
 
 def crossfade_loop(
@@ -218,6 +242,19 @@ class _WindowMatcher:
         products = np.fft.irfft(self._spectrum * conjugate, self._size)[:count]
         norm, norms = self._norms[end - self._window], self._norms[:count]
         return 2 * products / (norms**2 + norm**2), products / (norms * norm)
+
+
+def _level_changes(mono: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
+    """Changes of level at each frame, from a number of frames before it to as many after, in dB.
+
+    0 where there are fewer.
+    """
+    energies = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
+    levels = 10 * np.log10(np.maximum(energies[frames:] - energies[:-frames], 1e-12))
+    changes = np.zeros(len(mono) + 1)
+    if len(levels) > frames:
+        changes[frames : len(mono) + 1 - frames] = np.abs(levels[frames:] - levels[:-frames])
+    return changes
 
 
 def _fast_fft_size(minimum: int) -> int:
