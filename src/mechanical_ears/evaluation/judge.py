@@ -109,10 +109,7 @@ class Judge(nn.Module):
         self.blocks = nn.ModuleList(
             ResidualBlock(inputs, outputs, stride)
             for inputs, outputs, stride in zip(
-                CHANNELS,
-                (*CHANNELS[1:], CHANNELS[-1]),
-                STRIDES,
-                strict=True,
+                CHANNELS, (*CHANNELS[1:], CHANNELS[-1]), STRIDES, strict=True
             )
         )
         bands = BANDS

@@ -15,18 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mechanical_ears.evaluation.imagination import (
-    GENERATED,
-    SETS,
-    Evaluation,
-    Figures,
-)
+from mechanical_ears.evaluation.imagination import GENERATED, SETS, Evaluation, Figures
 from mechanical_ears.evaluation.measurements import Notes
-from mechanical_ears.evaluation.plots import (
-    plot_embeddings,
-    plot_families,
-    plot_instruments,
-)
+from mechanical_ears.evaluation.plots import plot_embeddings, plot_families, plot_instruments
 from mechanical_ears.evaluation.real_notes import RealNotes
 from mechanical_ears.files import make_folder, write_json, write_text
 from mechanical_ears.pictures import save_figure

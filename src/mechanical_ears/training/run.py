@@ -130,12 +130,7 @@ class RunFolder:
             write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in kept))
         return epoch
 
-    def finish_epoch(
-        self,
-        epoch: int,
-        state: State,
-        figures: Figures,
-    ) -> None:
+    def finish_epoch(self, epoch: int, state: State, figures: Figures) -> None:
         """Save a checkpoint, then the line of the log; delete older checkpoints."""
         save_checkpoint(self.path / f"checkpoint-{epoch:04d}.safetensors", state)
         try:

@@ -18,12 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.imagining.training.latents import (
-    Codec,
-    GridTensors,
-    field_sizes,
-    to_vector,
-)
+from mechanical_ears.imagining.training.latents import Codec, GridTensors, field_sizes, to_vector
 from mechanical_ears.note import HOLD_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
 from mechanical_ears.resynthesis.control_grid import (

@@ -26,12 +26,7 @@ from mechanical_ears.errors import CorpusError
 from mechanical_ears.files import write_atomically
 from mechanical_ears.imagining.training.augment import Augmentation
 from mechanical_ears.imagining.training.critics.base import NoteBatch
-from mechanical_ears.imagining.training.latents import (
-    Codec,
-    GridTensors,
-    fit_codec,
-    grid_tensors,
-)
+from mechanical_ears.imagining.training.latents import Codec, GridTensors, fit_codec, grid_tensors
 from mechanical_ears.imagining.training.networks import Condition
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.control_grid import (

@@ -89,11 +89,7 @@ class GridEncoder(nn.Module):
 
 
 def publish(
-    folder: Path,
-    networks: Networks,
-    codec: Codec,
-    train: LatentDataset,
-    corpora: Sequence[Path],
+    folder: Path, networks: Networks, codec: Codec, train: LatentDataset, corpora: Sequence[Path]
 ) -> None:
     """Write the three files.
 

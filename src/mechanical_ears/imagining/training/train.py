@@ -43,12 +43,7 @@ from mechanical_ears.imagining.training.validate import validate
 from mechanical_ears.training.device import Hardware, launch_fabric, torch_settings
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder
-from mechanical_ears.training.schedules import (
-    moving_average,
-    schedule,
-    set_updates,
-    warm_up_cosine,
-)
+from mechanical_ears.training.schedules import moving_average, schedule, set_updates, warm_up_cosine
 
 AVERAGE_SHARE: Final = 0.002  # of the newest weights in the average
 WARM_UP_STEPS: Final = 200  # until the learning rate is reached

@@ -320,9 +320,7 @@ def make_noise(kind: Tensor, mains: Tensor, samples: int, rng: torch.Generator) 
     lines = torch.randn(batch, HUM_PARTIALS, 2, device=device, generator=rng)
     hum = (kind == NOISE_KINDS.index("hum"))[:, None] & (index < bins)
     spectrum.scatter_add_(
-        1,
-        index.clamp(max=bins - 1),
-        torch.view_as_complex(lines) * (hum * (length / partial)),
+        1, index.clamp(max=bins - 1), torch.view_as_complex(lines) * (hum * (length / partial))
     )
     noise: Tensor = torch.fft.irfft(spectrum, length)
     return noise[:, :samples]

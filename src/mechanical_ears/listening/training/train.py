@@ -52,12 +52,7 @@ from mechanical_ears.training.device import Hardware, compile_network, launch_fa
 from mechanical_ears.training.feed import StoredNotes, load_batches, prefetch, shuffle
 from mechanical_ears.training.observer import Observer
 from mechanical_ears.training.run import Figures, RunFolder, State
-from mechanical_ears.training.schedules import (
-    moving_average,
-    schedule,
-    set_updates,
-    warm_up_cosine,
-)
+from mechanical_ears.training.schedules import moving_average, schedule, set_updates, warm_up_cosine
 from mechanical_ears.workers import worker_count
 
 MODEL_FILE = "model.onnx"

@@ -88,10 +88,7 @@ class _Tally:
 
 
 def train_article(
-    training: ArticleTraining,
-    run_path: Path,
-    observer: Observer,
-    hardware: Hardware | None = None,
+    training: ArticleTraining, run_path: Path, observer: Observer, hardware: Hardware | None = None
 ) -> list[Figures]:
     """Train the network, or resume a training, until all epochs are done.
 

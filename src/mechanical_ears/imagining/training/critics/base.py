@@ -59,11 +59,7 @@ class NoteBatch(NamedTuple):
 def condition_features(condition: Condition) -> Tensor:
     """Condition as network input, float32 (n, 32)."""
     return torch.cat(
-        [
-            pitch_features(condition.pitch),
-            velocity_features(condition.velocity),
-            condition.family,
-        ],
+        [pitch_features(condition.pitch), velocity_features(condition.velocity), condition.family],
         dim=1,
     )
 
