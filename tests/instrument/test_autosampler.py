@@ -88,6 +88,8 @@ def test_roots_and_velocities_of_plans():
         {"key_step": 0},
         {"layers": 0},
         {"layers": 17},
+        {"round_robins": 0},
+        {"round_robins": 17},
         {"hold_seconds": 0.1},
         {"sample_rate": 100},
     ],

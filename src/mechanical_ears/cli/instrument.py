@@ -29,6 +29,7 @@ def export(
     lowest: int = 21,
     highest: int = 108,
     seconds: float = 4.0,
+    round_robins: int = 1,
     sample_rate: int = 48_000,
     bits: Bits = 16,
     flac: bool = False,
@@ -50,6 +51,7 @@ def export(
         lowest: MIDI number of the lowest sampled key.
         highest: MIDI number of the highest sampled key.
         seconds: time each key is held, s; decaying sounds are held longer.
+        round_robins: repetitions of each note, which take turns; a SoundFont holds one.
         sample_rate: sample rate, Hz.
         bits: bits per sample.
         flac: write FLAC instead of WAV.
@@ -66,13 +68,16 @@ def export(
     from mechanical_ears.terminal import progress_bar
 
     check_target(output, force)
-    plan = SamplingPlan(lowest, highest, every, layers, seconds, sample_rate)
+    plan = SamplingPlan(
+        lowest, highest, every, layers, seconds, sample_rate, round_robins=round_robins
+    )
     opened = open_instrument(instrument, model=model, preset=preset)
     unchanged = isinstance(opened, SampledInstrument) and plan == SamplingPlan()
     _warn(opened.warnings if isinstance(opened, SampledInstrument) else ())
     with progress_bar(f"sampling {opened.name}") as move:
         sampled = as_samples(opened, None if unchanged else plan, move)
     written = write(sampled, output, bits=bits, flac=flac, force=force)
+    _warn(written.notices)
     beside = "" if written.folder is None else f" beside {written.folder.name}/"
     print(
         f"{written.path}{beside}: {opened.name}, {written.zones} zones, "

@@ -7,7 +7,8 @@ the key-up is left to the sampler's envelope, with the release time of the note 
 a note that ends before its key-up gets the median release of the others.
 
 Loudness follows the velocity as the instrument's own does, without a step between layers: see
-velocity_curve.py. A sample is stored at the level it would have at velocity 127.
+velocity_curve.py. A sample is stored at the level it would have at velocity 127. The repetitions of
+a note in a round robin keep their levels relative to each other.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ MAX_DECAY_BEFORE_RELEASE_DB: Final = 20.0  # dB, of a note at its key-up, to mea
 MIN_HOLD_SECONDS: Final = 0.1  # s, of a note whose release is measured
 DEFAULT_RELEASE_SECONDS: Final = 0.3  # s, where no note has a release
 SILENCE_DB: Final = -100.0  # dB of full scale
+MAX_ROUND_ROBINS: Final = 16
 TARGET_PEAK: Final = 10 ** (-1 / 20)  # of full scale
+
+NoteRequest = tuple[int, int, int]  # MIDI number, MIDI velocity, number of the repetition
 
 
 @renamed_fields(
@@ -85,6 +89,7 @@ class SamplingPlan:
         sample_rate: Hz.
         max_hold_seconds: s for which the key of a decaying note is held at most.
         keys: MIDI numbers to sample in place of every n-th key; empty for none.
+        round_robins: repetitions of each note, 1..16, which take turns.
         normalise: scale all samples so that the loudest peaks at −1 dB of full scale; otherwise
             the instrument keeps its own level, which may clip in a file.
 
@@ -104,6 +109,7 @@ class SamplingPlan:
     max_hold_seconds: float = MAX_HOLD_SECONDS
     keys: tuple[int, ...] = ()
     normalise: bool = True
+    round_robins: int = 1
 
     def __post_init__(self) -> None:
         low, high = self.lowest_key, self.highest_key
@@ -113,6 +119,10 @@ class SamplingPlan:
             raise InstrumentError(f"the step between keys is {self.key_step}, outside 1..127")
         if not 1 <= self.layers <= MAX_LAYERS:
             raise InstrumentError(f"{self.layers} velocity layers, outside 1..{MAX_LAYERS}")
+        if not 1 <= self.round_robins <= MAX_ROUND_ROBINS:
+            raise InstrumentError(
+                f"{self.round_robins} round robins, outside 1..{MAX_ROUND_ROBINS}"
+            )
         if not 0.2 <= self.hold_seconds <= 60:
             raise InstrumentError(f"keys are held for {self.hold_seconds:g} s, outside 0.2..60")
         if not 8_000 <= self.sample_rate <= 192_000:
@@ -162,27 +172,35 @@ def sample_instrument(
     """
     plan = SamplingPlan() if plan is None else plan
     roots, velocities = plan.roots, plan.velocities
-    pairs = [(root, velocity) for root in roots for velocity in velocities]
-    pitches = [(float(root), velocity) for root, velocity in pairs]
+    pairs = [(float(root), velocity) for root in roots for velocity in velocities]
+    repetitions = range(plan.round_robins)
+    requests = [
+        (root, velocity, repetition)
+        for repetition in repetitions
+        for root in roots
+        for velocity in velocities
+    ]
     seconds = plan.hold_seconds + release_seconds(playable)
     sounds: list[Sound] = []
-    for sound in play_notes(playable, pitches, seconds, plan.sample_rate):
-        sounds.append(_trim(sound))
-        if progress is not None:
-            progress(len(sounds), 2 * len(pairs))
+    for repetition in repetitions:
+        for sound in play_notes(playable, pairs, seconds, plan.sample_rate, repetition):
+            sounds.append(_trim(sound))
+            if progress is not None:
+                progress(len(sounds), 2 * len(requests))
     held_frames = round(plan.hold_seconds * plan.sample_rate)
     decays = [decay_rate(sound.samples[:held_frames], plan.sample_rate) for sound in sounds]
     sustains = float(np.median(decays)) <= MAX_SUSTAINED_DECAY
 
-    def prepare(pair: tuple[int, int], sound: Sound, decay: float) -> _SampledNote:
-        return _prepare_note(playable, pair, sound, plan, decay, sustains)
+    def prepare(request: NoteRequest, sound: Sound, decay: float) -> _SampledNote:
+        return _prepare_note(playable, request, sound, plan, decay, sustains)
 
-    notes: dict[tuple[int, int], _SampledNote] = {}
+    notes: dict[NoteRequest, _SampledNote] = {}
     with ThreadPoolExecutor(worker_count()) as pool:
-        for pair, note in zip(pairs, pool.map(prepare, pairs, sounds, decays), strict=True):
-            notes[pair] = note
+        prepared = pool.map(prepare, requests, sounds, decays)
+        for request, note in zip(requests, prepared, strict=True):
+            notes[request] = note
             if progress is not None:
-                progress(len(pairs) + len(notes), 2 * len(pairs))
+                progress(len(requests) + len(notes), 2 * len(requests))
     if max(note.level for note in notes.values()) < SILENCE_DB:
         raise InstrumentError("makes no sound", record=playable.name)
     releases = [note.release for note in notes.values() if note.release is not None]
@@ -191,23 +209,30 @@ def sample_instrument(
     samples: dict[str, Sample] = {}
     layers = layer_ranges(len(velocities))
     for root, keys in zip(roots, tile_range(roots, KEY_RANGE), strict=True):
-        levels = [notes[root, velocity].level for velocity in velocities]
+        levels = [
+            float(np.mean([notes[root, velocity, each].level for each in repetitions]))
+            for velocity in velocities
+        ]
         curves = fit_layer_curves(levels, velocities, layers)
-        for velocity, layer, curve in zip(velocities, layers, curves, strict=True):
-            note, name = notes[root, velocity], sample_name(root, velocity)
-            gain = np.float32(10 ** ((curve.level - note.level) / 20))
-            samples[name] = Sample(note.audio * gain, plan.sample_rate)
-            zones.append(
-                Zone(
-                    sample=name,
-                    root=root,
-                    keys=keys,
-                    velocities=layer,
-                    loop=note.loop,
-                    envelope=Envelope(release=median if note.release is None else note.release),
-                    velocity_response=VelocityResponse(power=curve.power),
+        for velocity, layer, curve, level in zip(velocities, layers, curves, levels, strict=True):
+            gain = np.float32(10 ** ((curve.level - level) / 20))
+            for repetition in repetitions:
+                note = notes[root, velocity, repetition]
+                name = sample_name(root, velocity, repetition)
+                samples[name] = Sample(note.audio * gain, plan.sample_rate)
+                release = median if note.release is None else note.release
+                zones.append(
+                    Zone(
+                        sample=name,
+                        root=root,
+                        keys=keys,
+                        velocities=layer,
+                        loop=note.loop,
+                        envelope=Envelope(release=release),
+                        velocity_response=VelocityResponse(power=curve.power),
+                        round_robin=(repetition + 1, plan.round_robins),
+                    )
                 )
-            )
     return SampledInstrument(
         name=playable.name,
         zones=tuple(zones),
@@ -217,9 +242,10 @@ def sample_instrument(
     )
 
 
-def sample_name(root: int, velocity: int) -> str:
-    """Name of a sample that every file system accepts: ``060_C4_v100``."""
-    return f"{root:03d}_{midi_to_name(root).replace('#', 's')}_v{velocity:03d}"
+def sample_name(root: int, velocity: int, repetition: int = 0) -> str:
+    """Name of a sample that every file system accepts: ``060_C4_v100``, then ``060_C4_v100_r2``."""
+    name = f"{root:03d}_{midi_to_name(root).replace('#', 's')}_v{velocity:03d}"
+    return f"{name}_r{repetition + 1}" if repetition else name
 
 
 def normalise_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
@@ -235,7 +261,7 @@ def _trim(sound: Sound) -> Sound:
 
 def _prepare_note(
     playable: Playable,
-    pair: tuple[int, int],
+    request: NoteRequest,
     sound: Sound,
     plan: SamplingPlan,
     decay: float,
@@ -245,13 +271,13 @@ def _prepare_note(
 
     Args:
         playable: the instrument.
-        pair: MIDI number and MIDI velocity.
+        request: MIDI number, MIDI velocity and number of the repetition.
         sound: the note, held for ``plan.hold_seconds``.
         plan: how it is sampled.
         decay: dB/s, of the note.
         sustains: whether the instrument's notes are looped.
     """
-    rate, (pitch, velocity) = sound.sample_rate, pair
+    rate, (pitch, velocity, repetition) = sound.sample_rate, request
     tail = release_seconds(playable)
     hold = max(sound.seconds - tail, MIN_HOLD_SECONDS)
     if sustains:
@@ -259,12 +285,12 @@ def _prepare_note(
     else:
         short = max(MAX_DECAY_BEFORE_RELEASE_DB / max(decay, 1.0), MIN_HOLD_SECONDS)
         short = min(plan.hold_seconds, short)
-        released = playable.note(pitch, velocity, short + tail, rate)
+        released = playable.note(pitch, velocity, short + tail, rate, repetition)
         release = measure_release(released.samples, rate, short, decay)
         audible = AUDIBLE_RANGE_DB / max(decay, 1.0) + EXTRA_SECONDS
         needed = min(audible, plan.max_hold_seconds)
         if needed > hold + EXTRA_SECONDS:
-            sound = _trim(playable.note(pitch, velocity, needed + tail, rate))
+            sound = _trim(playable.note(pitch, velocity, needed + tail, rate, repetition))
             hold = sound.seconds - tail
     audio = sound.samples[:, None]
     looped = None

@@ -15,7 +15,7 @@ from typing import Final
 from mechanical_ears.files import write_atomically, write_folder_atomically, write_text
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 from mechanical_ears.instrument.formats.decentsampler import format_dspreset
-from mechanical_ears.instrument.formats.sf2_writer import encode_sf2
+from mechanical_ears.instrument.formats.sf2_writer import encode_sf2, first_round_robins
 from mechanical_ears.instrument.formats.sfz_writer import format_sfz
 from mechanical_ears.instrument.formats.wav import (
     BIT_DEPTHS,
@@ -35,6 +35,7 @@ from mechanical_ears.instrument.zones import (
 from mechanical_ears.pitch import midi_to_name
 
 TEXT_FORMATS: Final = {".sfz": format_sfz, ".dspreset": format_dspreset}  # beside a folder
+NO_ROUND_ROBINS: Final = "a SoundFont 2 has no round robins: only the first of each was written"
 FORMATS: Final = (".sfz", ".sf2", ".dspreset")
 
 
@@ -48,6 +49,7 @@ class ExportResult:
         zones: number of zones.
         samples: number of samples.
         size: bytes in all files.
+        notices: what the format does not hold.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class ExportResult:
     zones: int
     samples: int
     size: int
+    notices: tuple[str, ...] = ()
 
 
 def check_target(path: str | Path, force: bool = False) -> Path:
@@ -127,10 +130,13 @@ def export(
     sampled = as_samples(instrument, plan, progress)
     check_tiling(sampled.zones)
     if path.suffix.lower() == ".sf2":
-        data = encode_sf2(sampled, bits)
+        written = first_round_robins(sampled)
+        data = encode_sf2(written, bits)
         with write_atomically(path) as temporary:
             temporary.write_bytes(data)
-        return ExportResult(path, None, len(sampled.zones), len(sampled.samples), len(data))
+        notices = () if len(written.zones) == len(sampled.zones) else (NO_ROUND_ROBINS,)
+        sizes = len(written.zones), len(written.samples), len(data)
+        return ExportResult(path, None, *sizes, notices)
     return _write_with_folder(sampled, path, bits, flac)
 
 

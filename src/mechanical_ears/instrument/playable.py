@@ -72,6 +72,7 @@ def play_notes(
     pairs: Sequence[tuple[float, int]],
     seconds: float | Sequence[float] | None = None,
     sample_rate: int = 48_000,
+    round_robin: int = 0,
 ) -> Iterator[Sound]:
     """Render many notes on all cores, in their order.
 
@@ -80,15 +81,16 @@ def play_notes(
         pairs: pitch (MIDI number) and velocity of each note.
         seconds: length in s, release included, of all notes or of each.
         sample_rate: Hz.
+        round_robin: number of the repetition.
     """
     batch = getattr(playable, "notes", None)
     if batch is not None:
-        yield from batch(pairs, seconds, sample_rate)
+        yield from batch(pairs, seconds, sample_rate, round_robin)
         return
     lengths = seconds if isinstance(seconds, Sequence) else [seconds] * len(pairs)
 
     def render(note: tuple[tuple[float, int], float | None]) -> Sound:
-        return playable.note(*note[0], note[1], sample_rate)
+        return playable.note(*note[0], note[1], sample_rate, round_robin)
 
     yield from map_in_order(render, zip(pairs, lengths, strict=True))
 

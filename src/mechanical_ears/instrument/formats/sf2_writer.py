@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -85,6 +85,7 @@ def encode_sf2(instrument: SampledInstrument, bits: int = 16) -> bytes:
     Raises:
         InstrumentError: the instrument is larger than the format allows.
     """
+    instrument = first_round_robins(instrument)
     channels, zone_channels = _split_channels(instrument)
     frames = sum(len(channel.audio) + PADDING_FRAMES for channel in channels)
     if frames * bits // 8 > MAX_FILE_BYTES:
@@ -122,6 +123,16 @@ def encode_sf2(instrument: SampledInstrument, bits: int = 16) -> bytes:
         encode_list("sdta", *audio),
         encode_list("pdta", *(encode_chunk(*table) for table in tables.items())),
     )
+
+
+def first_round_robins(instrument: SampledInstrument) -> SampledInstrument:
+    """The instrument with only the first zone of each round robin or random choice."""
+    zones = tuple(
+        zone for zone in instrument.zones if zone.round_robin[0] == 1 and zone.random_range[0] == 0
+    )
+    names = {zone.sample for zone in zones}
+    samples = {name: sample for name, sample in instrument.samples.items() if name in names}
+    return replace(instrument, zones=zones, samples=samples)
 
 
 def _split_channels(instrument: SampledInstrument) -> tuple[list[_Channel], list[list[int]]]:
@@ -194,8 +205,6 @@ def _zone_bags(
     """Generators and modulators of each zone, the global one first."""
     bags: list[Bag] = [([], _disable_brightness())]
     for zone, indices in zip(instrument.zones, zone_channels, strict=True):
-        if zone.round_robin[0] > 1 or zone.random_range[0] > 0:
-            continue
         power = min(max(zone.velocity_response.fit_power(), 0.0), MAX_POWER)
         amount = round(POWER_CENTIBELS * power)
         loudness = [_Modulator(VELOCITY_CONCAVE, Generator.ATTENUATION, amount)]
