@@ -108,7 +108,7 @@ def test_fluidsynth_plays_the_first(tmp_path):
 
 
 def test_songs_play_them_in_turn(tmp_path):
-    notes = sum((note_events(2 * n, 2 * n + 1, 60) for n in range(4)), start=[])
+    notes = [event for n in range(4) for event in note_events(2 * n, 2 * n + 1, 60)]
     song = read_song(write_midi(tmp_path / "x.mid", notes))
     instrument = sample_instrument(ChangingOrgan(), PLAN)
     samples = play_song(song, {0: instrument}).sound.mono().samples
