@@ -87,62 +87,32 @@ def _correlate(x: Floats, w: Floats, sums: Floats) -> None:
     """
     w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     for p in range(_TILE):
-        s0 = sums[p]
-        s1 = sums[p + _PHASE]
-        s2 = sums[p + 2 * _PHASE]
-        s3 = sums[p + 3 * _PHASE]
-        v = x[p]
-        s0 += w0 * v
+        s0, s1 = sums[p], sums[p + _PHASE]
+        s2, s3 = sums[p + 2 * _PHASE], sums[p + 3 * _PHASE]
+        s0 += w0 * x[p]
         v = x[p + _PHASE]
-        s0 += w1 * v
-        s1 += w0 * v
+        s0, s1 = s0 + w1 * v, s1 + w0 * v
         v = x[p + 2 * _PHASE]
-        s0 += w2 * v
-        s1 += w1 * v
-        s2 += w0 * v
+        s0, s1, s2 = s0 + w2 * v, s1 + w1 * v, s2 + w0 * v
         v = x[p + 3 * _PHASE]
-        s0 += w3 * v
-        s1 += w2 * v
-        s2 += w1 * v
-        s3 += w0 * v
+        s0, s1, s2, s3 = s0 + w3 * v, s1 + w2 * v, s2 + w1 * v, s3 + w0 * v
         v = x[p + 1]
-        s0 += w4 * v
-        s1 += w3 * v
-        s2 += w2 * v
-        s3 += w1 * v
+        s0, s1, s2, s3 = s0 + w4 * v, s1 + w3 * v, s2 + w2 * v, s3 + w1 * v
         v = x[p + 1 + _PHASE]
-        s0 += w5 * v
-        s1 += w4 * v
-        s2 += w3 * v
-        s3 += w2 * v
+        s0, s1, s2, s3 = s0 + w5 * v, s1 + w4 * v, s2 + w3 * v, s3 + w2 * v
         v = x[p + 1 + 2 * _PHASE]
-        s0 += w6 * v
-        s1 += w5 * v
-        s2 += w4 * v
-        s3 += w3 * v
+        s0, s1, s2, s3 = s0 + w6 * v, s1 + w5 * v, s2 + w4 * v, s3 + w3 * v
         v = x[p + 1 + 3 * _PHASE]
-        s0 += w7 * v
-        s1 += w6 * v
-        s2 += w5 * v
-        s3 += w4 * v
+        s0, s1, s2, s3 = s0 + w7 * v, s1 + w6 * v, s2 + w5 * v, s3 + w4 * v
         v = x[p + 2]
-        s0 += w8 * v
-        s1 += w7 * v
-        s2 += w6 * v
-        s3 += w5 * v
+        s0, s1, s2, s3 = s0 + w8 * v, s1 + w7 * v, s2 + w6 * v, s3 + w5 * v
         v = x[p + 2 + _PHASE]
-        s1 += w8 * v
-        s2 += w7 * v
-        s3 += w6 * v
+        s1, s2, s3 = s1 + w8 * v, s2 + w7 * v, s3 + w6 * v
         v = x[p + 2 + 2 * _PHASE]
-        s2 += w8 * v
-        s3 += w7 * v
-        v = x[p + 2 + 3 * _PHASE]
-        s3 += w8 * v
-        sums[p] = s0
-        sums[p + _PHASE] = s1
-        sums[p + 2 * _PHASE] = s2
-        sums[p + 3 * _PHASE] = s3
+        s2, s3 = s2 + w8 * v, s3 + w7 * v
+        s3 += w8 * x[p + 2 + 3 * _PHASE]
+        sums[p], sums[p + _PHASE] = s0, s1
+        sums[p + 2 * _PHASE], sums[p + 3 * _PHASE] = s2, s3
 
 
 @_compiled
@@ -220,22 +190,12 @@ def _accumulate(g: Floats, x: Floats, dw: Floats) -> None:
     zero = np.float32(0)
     d0, d1, d2, d3, d4, d5, d6, d7, d8 = zero, zero, zero, zero, zero, zero, zero, zero, zero
     for p in range(_TILE):
-        g0 = g[p + _REACH]
-        g1 = g[p + _REACH + _PHASE]
-        g2 = g[p + _REACH + 2 * _PHASE]
-        g3 = g[p + _REACH + 3 * _PHASE]
-        x0 = x[p]
-        x1 = x[p + _PHASE]
-        x2 = x[p + 2 * _PHASE]
-        x3 = x[p + 3 * _PHASE]
-        x4 = x[p + 1]
-        x5 = x[p + 1 + _PHASE]
-        x6 = x[p + 1 + 2 * _PHASE]
-        x7 = x[p + 1 + 3 * _PHASE]
-        x8 = x[p + 2]
-        x9 = x[p + 2 + _PHASE]
-        x10 = x[p + 2 + 2 * _PHASE]
-        x11 = x[p + 2 + 3 * _PHASE]
+        g0, g1 = g[p + _REACH], g[p + _REACH + _PHASE]
+        g2, g3 = g[p + _REACH + 2 * _PHASE], g[p + _REACH + 3 * _PHASE]
+        x0, x1, x2, x3 = x[p], x[p + _PHASE], x[p + 2 * _PHASE], x[p + 3 * _PHASE]
+        x4, x5, x6 = x[p + 1], x[p + 1 + _PHASE], x[p + 1 + 2 * _PHASE]
+        x7, x8, x9 = x[p + 1 + 3 * _PHASE], x[p + 2], x[p + 2 + _PHASE]
+        x10, x11 = x[p + 2 + 2 * _PHASE], x[p + 2 + 3 * _PHASE]
         d0 += g0 * x0 + g1 * x1 + g2 * x2 + g3 * x3
         d1 += g0 * x1 + g1 * x2 + g2 * x3 + g3 * x4
         d2 += g0 * x2 + g1 * x3 + g2 * x4 + g3 * x5
@@ -245,15 +205,8 @@ def _accumulate(g: Floats, x: Floats, dw: Floats) -> None:
         d6 += g0 * x6 + g1 * x7 + g2 * x8 + g3 * x9
         d7 += g0 * x7 + g1 * x8 + g2 * x9 + g3 * x10
         d8 += g0 * x8 + g1 * x9 + g2 * x10 + g3 * x11
-    dw[0] += d0
-    dw[1] += d1
-    dw[2] += d2
-    dw[3] += d3
-    dw[4] += d4
-    dw[5] += d5
-    dw[6] += d6
-    dw[7] += d7
-    dw[8] += d8
+    for k, total in enumerate((d0, d1, d2, d3, d4, d5, d6, d7, d8)):
+        dw[k] += total
 
 
 @_compiled
