@@ -94,10 +94,7 @@ def imagination(
     if json_lines:
         print(json.dumps(json.loads((output / "report.json").read_text()), ensure_ascii=False))
         return
-    verdict = {None: "", True: "yes", False: "no"}
-    rows = [
-        (row.figure, *row.values, row.target.partition(" (")[0], verdict[row.met]) for row in table
-    ]
+    rows = [(*row.cells[:-1], row.target.partition(" (")[0], row.verdict) for row in table]
     title = f"{imagination.path} on {corpus} (*: resynthesised)"
     print_table(title, ("", *SHORT_NAMES, "target", "met"), rows)
     print(f"{output}: {sum(row.met is False for row in table)} of the targets are missed")

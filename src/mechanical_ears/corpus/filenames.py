@@ -57,10 +57,7 @@ _FAMILY_WORDS = {
         *("bell", "chime", "timpani", "dulcimer"),
     },
     "organ": {"organ", "hammond", "accordion", "harmonium"},
-    "reed": {
-        *("clarinet", "oboe", "bassoon", "sax", "saxophone", "harmonica", "bagpipe"),
-        "duduk",
-    },
+    "reed": {*("clarinet", "oboe", "bassoon", "sax", "saxophone", "harmonica", "bagpipe"), "duduk"},
     "string": {"violin", "viola", "cello", "contrabass", "harp", "string", "fiddle", "erhu"},
     "synth_lead": {"lead"},
     "vocal": {"voice", "vocal", "choir", "singer"},

@@ -66,11 +66,7 @@ class Folder(Corpus):
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        labels: str | Path | None = None,
-        sample_rate: int | None = None,
+        self, path: str | Path, *, labels: str | Path | None = None, sample_rate: int | None = None
     ) -> None:
         self.path = Path(path)
         if not self.path.exists():

@@ -133,12 +133,7 @@ class NSynthFolder(Corpus):
 
 
 def _load_entry(
-    index: int,
-    name: str,
-    labels: object,
-    source: Path,
-    wav: Path,
-    load: Callable[[], Sound],
+    index: int, name: str, labels: object, source: Path, wav: Path, load: Callable[[], Sound]
 ) -> CorpusEntry:
     """Load one note; an error in its labels is in ``source``, an error in its sound in ``wav``."""
     record = f'note "{name}"'

@@ -17,14 +17,7 @@ import numpy as np
 from mechanical_ears.corpus.corpus import Provenance
 from mechanical_ears.corpus.tfrecord import Example, encode_example
 from mechanical_ears.errors import CorpusError
-from mechanical_ears.note import (
-    FAMILIES,
-    NOTE_SAMPLE_RATE,
-    NOTE_SECONDS,
-    QUALITIES,
-    SOURCES,
-    Note,
-)
+from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, NOTE_SECONDS, QUALITIES, SOURCES, Note
 from mechanical_ears.sound import Sound
 
 CITATION = (

@@ -19,14 +19,7 @@ from functools import cache
 from pathlib import Path
 
 TABLE_FILE = Path(__file__).with_name("sounding_offsets.csv")
-COLUMNS = (
-    "instrument",
-    "lowest_key",
-    "highest_key",
-    "offset_semitones",
-    "agreeing_notes",
-    "notes",
-)
+COLUMNS = ("instrument", "lowest_key", "highest_key", "offset_semitones", "agreeing_notes", "notes")
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mechanical_ears.corpus.store import Store
-from mechanical_ears.evaluation.measurements import (
-    NoteMeasurements,
-    Notes,
-    concatenate,
-    measure_notes,
-)
+from mechanical_ears.evaluation import measurements, playability
+from mechanical_ears.evaluation.measurements import NoteMeasurements, Notes
 from mechanical_ears.evaluation.note_sets import (
     NoteGenerator,
     NoteRequests,
@@ -41,10 +37,6 @@ from mechanical_ears.evaluation.playability import (
     PredictionMetrics,
     TimbreConsistency,
     VelocitySteps,
-    fault_shares,
-    prediction_metrics,
-    timbre_consistency,
-    velocity_steps,
 )
 from mechanical_ears.evaluation.real_notes import (
     REAL_SETS,
@@ -161,14 +153,14 @@ def evaluate_generator(
     generated = load_or_measure(
         cache,
         f"generated-{name}",
-        lambda: measure_notes(
+        lambda: measurements.measure_notes(
             generator(requests), network, progress=lambda done: progress(done, total)
         ),
     )
     grid = load_or_measure(
         cache,
         f"generated-grid-{name}",
-        lambda: measure_notes(
+        lambda: measurements.measure_notes(
             generator(on_grid),
             network,
             look_for_faults=False,
@@ -183,7 +175,7 @@ def evaluate_generator(
             name: _figures(name, notes[name], grids[name], real_notes, plan.seed) for name in SETS
         },
         by_instrument=_compare_halves(
-            concatenate([real_notes.notes["train"], real_notes.others]), plan.seed
+            measurements.concatenate([real_notes.notes["train"], real_notes.others]), plan.seed
         ),
         generated=generated,
         generated_grid=grid,
@@ -203,7 +195,7 @@ def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationP
         np.tile(SAMPLE_KEYS, len(numbers)),
         np.full(len(numbers) * keys, SAMPLE_VELOCITY),
     )
-    notes = concatenate(list(generator(samples)))
+    notes = measurements.concatenate(list(generator(samples)))
     return [notes[first : first + keys] for first in range(0, len(notes), keys)]
 
 
@@ -223,11 +215,11 @@ def _figures(
             if name.startswith("unseen")
             else frechet_distance(unseen.embedding, notes.embedding)
         ),
-        predictions=prediction_metrics(notes),
-        consistency=timbre_consistency(grid),
-        velocity=velocity_steps(grid),
+        predictions=playability.prediction_metrics(notes),
+        consistency=playability.timbre_consistency(grid),
+        velocity=playability.velocity_steps(grid),
         novelty=_novelty(name, grid, real_notes),
-        faults=fault_shares(notes),
+        faults=playability.fault_shares(notes),
     )
 
 

@@ -35,6 +35,7 @@ from mechanical_ears.listening.training.publish import save_weights
 from mechanical_ears.listening.training.train import TrainedNetwork, TrainingTask
 from mechanical_ears.note import FAMILIES, QUALITIES, SOURCES, VELOCITIES
 from mechanical_ears.pitch import A4_FREQUENCY, A4_MIDI, PITCH_COUNT
+from mechanical_ears.training.onnx_export import as_text
 
 SHIPPED = Path(__file__).parent / "weights" / "judge.safetensors"
 FRAMES: Final = 32
@@ -218,12 +219,9 @@ class EvaluationNetwork:
 
 def _publish(path: Path, trained: TrainedNetwork) -> None:
     """Write weights in half precision, with their properties as metadata."""
-    metadata = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in trained.properties.items()
-        if name != "instruments"
-    }
-    save_weights(trained.network, path, metadata)
+    properties = {name: as_text(value) for name, value in trained.properties.items()}
+    del properties["instruments"]
+    save_weights(trained.network, path, properties)
 
 
 JUDGE_TASK = TrainingTask(

@@ -15,16 +15,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import CorpusError, EarsError
+from mechanical_ears.evaluation import note_sets
 from mechanical_ears.evaluation.measurements import NoteMeasurements, measure_notes
-from mechanical_ears.evaluation.note_sets import (
-    TRAIN,
-    UNSEEN,
-    grid_rows,
-    random_rows,
-    read_notes,
-    resynthesis_digest,
-    resynthesise_notes,
-)
 from mechanical_ears.files import make_folder
 from mechanical_ears.set_metrics import BIN_COUNT
 
@@ -102,18 +94,20 @@ def measure_real_notes(
     """
     count = notes_per_set(store, plan)
     fingerprint = measurements_digest(store, network)
-    rows_by_set = {"other train": random_rows(store, TRAIN, count, plan.seed, part=1)}
+    rows_by_set = {
+        "other train": note_sets.random_rows(store, note_sets.TRAIN, count, plan.seed, part=1)
+    }
     for name in REAL_SETS:
-        side = TRAIN if name.startswith("train") else UNSEEN
-        rows_by_set[name] = random_rows(store, side, count, plan.seed)
-        rows_by_set[f"{name} grid"] = grid_rows(store, side)
+        side = note_sets.TRAIN if name.startswith("train") else note_sets.UNSEEN
+        rows_by_set[name] = note_sets.random_rows(store, side, count, plan.seed)
+        rows_by_set[f"{name} grid"] = note_sets.grid_rows(store, side)
     total, done = sum(map(len, rows_by_set.values())), 0
     measured: dict[str, NoteMeasurements] = {}
 
     def measure(name: str, rows: NDArray[np.int64], before: int) -> NoteMeasurements:
-        notes = read_notes(store, rows)
+        notes = note_sets.read_notes(store, rows)
         return measure_notes(
-            resynthesise_notes(notes) if "resynthesised" in name else notes,
+            note_sets.resynthesise_notes(notes) if "resynthesised" in name else notes,
             network,
             look_for_faults=name in REAL_SETS,
             progress=lambda count: progress(before + count, total),
@@ -121,7 +115,7 @@ def measure_real_notes(
 
     for name, rows in rows_by_set.items():
         sampling = "" if name.endswith("grid") else f"-{count}-{plan.seed}"
-        code = f"-{resynthesis_digest()}" if "resynthesised" in name else ""
+        code = f"-{note_sets.resynthesis_digest()}" if "resynthesised" in name else ""
         file = f"{name}{sampling}{code}-{fingerprint}"
         measured[name] = load_or_measure(cache, file, partial(measure, name, rows, done))
         done += len(rows)
@@ -151,7 +145,9 @@ def notes_per_set(store: Store, plan: EvaluationPlan) -> int:
     Raises:
         CorpusError: it has too few.
     """
-    count = min(plan.notes, *(len(store.rows(side)) // 2 for side in (TRAIN, UNSEEN)))
+    count = min(
+        plan.notes, *(len(store.rows(side)) // 2 for side in (note_sets.TRAIN, note_sets.UNSEEN))
+    )
     if count < BIN_COUNT:
         raise CorpusError(
             f"has fewer than {2 * BIN_COUNT} notes on a side of its split",

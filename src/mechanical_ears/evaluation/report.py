@@ -34,6 +34,8 @@ MIN_NEW: Final = 0.95
 
 SHORT_NAMES: Final = ("generated", "train*", "train", "unseen*", "unseen")  # *: resynthesised
 
+HEADER: Final = ("figure", *SETS, "target", "met")
+
 Format = Callable[[float], str]
 
 
@@ -52,6 +54,16 @@ class Row:
     values: tuple[str, ...]
     target: str
     met: bool | None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The columns of `HEADER` but the last."""
+        return (self.figure, *self.values, self.target)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the target is met, in a word."""
+        return {None: "", True: "yes", False: "no"}[self.met]
 
 
 @dataclass(frozen=True)
@@ -158,14 +170,10 @@ def _percent(value: float) -> str:
 
 def to_markdown(table: Sequence[Row]) -> str:
     """Format the table in Markdown."""
-    header = ["figure", *SETS, "target", "met"]
-    verdict = {None: "", True: "yes", False: "no"}
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += [
-        "| " + " | ".join([row.figure, *row.values, row.target, verdict[row.met]]) + " |"
-        for row in table
-    ]
-    return "\n".join(lines)
+    rule = "|" + "---|" * len(HEADER)
+    rows = [HEADER, *((*row.cells, row.verdict) for row in table)]
+    first, *lines = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([first, rule, *lines])
 
 
 def explain(evaluation: Evaluation) -> str:
@@ -213,26 +221,11 @@ def write_report(
         EarsError: the folder cannot be written.
     """
     table = report_rows(evaluation)
+    rows = [dict(zip(HEADER, (*row.cells, row.met), strict=True)) for row in table]
     make_folder(folder)
-    write_json(
-        folder / "report.json",
-        {
-            **about,
-            **evaluation.to_json(),
-            "table": [
-                {
-                    "figure": row.figure,
-                    **dict(zip(SETS, row.values, strict=True)),
-                    "target": row.target,
-                    "met": row.met,
-                }
-                for row in table
-            ],
-        },
-    )
-    write_text(
-        folder / "report.md", f"# {title}\n\n{explain(evaluation)}\n\n{to_markdown(table)}\n"
-    )
+    write_json(folder / "report.json", {**about, **evaluation.to_json(), "table": rows})
+    text = f"# {title}\n\n{explain(evaluation)}\n\n{to_markdown(table)}\n"
+    write_text(folder / "report.md", text)
     pictures = {
         "embeddings": plot_embeddings(evaluation.generated, real_notes.notes, title),
         "families": plot_families(evaluation.generated, real_notes.notes["unseen"], title),

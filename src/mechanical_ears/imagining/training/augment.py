@@ -18,17 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.imagining.training.latents import Codec, GridTensors, field_sizes, to_vector
+from mechanical_ears.imagining.training.latents import Codec, GridTensors, to_vector
 from mechanical_ears.note import HOLD_SECONDS
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
 from mechanical_ears.resynthesis.control_grid import (
-    GRID_FRAMES,
-    GRID_NOISE_FRAMES,
+    GRID_SHAPES,
     SLOT_CENTRES,
     grid_noise_times,
     grid_times,
 )
-from mechanical_ears.resynthesis.control_map import PARTIALS, SINGLES, band_centres, group_positions
+from mechanical_ears.resynthesis.control_map import SINGLES, band_centres, group_positions
 
 BELL_CENTRES: Final = tuple(100.0 * 2**octave for octave in range(8))  # Hz
 BELL_OCTAVES: Final = 1.0  # width of a bell
@@ -77,28 +76,16 @@ def grid_of_variations(key: int) -> GridTensors:
     """What each variation by one unit adds to the control grid of a key, a batch of 10."""
     fundamental = midi_to_hz(float(key))
     numbers = np.concatenate([np.arange(1.0, SINGLES + 1), group_positions()])
-    partials = np.zeros((VARIATIONS, len(numbers), GRID_FRAMES), dtype=np.float32)
-    slots = np.zeros((VARIATIONS, len(SLOT_CENTRES), GRID_FRAMES), dtype=np.float32)
-    noise = np.zeros((VARIATIONS, len(band_centres()), GRID_NOISE_FRAMES), dtype=np.float32)
+    grid = GridTensors(**{name: torch.zeros(VARIATIONS, *s) for name, s in GRID_SHAPES.items()})
     blocks = (
-        (partials, numbers * fundamental, grid_times()),
-        (slots, np.array(SLOT_CENTRES) * fundamental, grid_times()),
-        (noise, band_centres(), grid_noise_times()),
+        (grid.partials, numbers * fundamental, grid_times()),
+        (grid.slots, np.array(SLOT_CENTRES) * fundamental, grid_times()),
+        (grid.noise, band_centres(), grid_noise_times()),
     )
     for rows, frequencies, times in blocks:
         for bell, centre in enumerate(BELL_CENTRES):
             octaves = np.log2(frequencies / centre) / BELL_OCTAVES
-            rows[bell] = np.exp(-(octaves**2))[:, None]
-        rows[-1] = -np.minimum(times, HOLD_SECONDS)
-    noise[-2] = 1.0
-    zeros = {name: torch.zeros(VARIATIONS, size) for name, size in field_sizes().items()}
-    return GridTensors(
-        partials=torch.from_numpy(partials),
-        slots=torch.from_numpy(slots),
-        noise=torch.from_numpy(noise),
-        cents=zeros["cents"],
-        fine=torch.zeros(VARIATIONS, PARTIALS - SINGLES),
-        offsets=zeros["offsets"],
-        stiffness=zeros["stiffness"][:, 0],
-        ratios=zeros["ratios"],
-    )
+            rows[bell] = torch.from_numpy(np.exp(-(octaves**2)))[:, None]
+        rows[-1] = -torch.from_numpy(np.minimum(times, HOLD_SECONDS))
+    grid.noise[-2] = 1.0
+    return grid

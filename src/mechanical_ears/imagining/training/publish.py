@@ -16,8 +16,6 @@ interpretation of weight vectors of linear models", 2014),
 from __future__ import annotations
 
 import base64
-import json
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +32,7 @@ from mechanical_ears.note import FAMILIES, HOLD_SECONDS
 from mechanical_ears.resynthesis.control_grid import GRID_SHAPES, grid_noise_times, grid_times
 from mechanical_ears.resynthesis.control_map import SILENCE_DB, SINGLES
 from mechanical_ears.resynthesis.control_map_corpus import ControlMapStore
+from mechanical_ears.training.onnx_export import to_onnx
 
 VERSION: Final = "1"
 DIRECTION_INSTRUMENTS: Final = 2000  # random instruments from which directions are computed
@@ -238,25 +237,8 @@ def _export(
     outputs: Sequence[str],
     properties: Mapping[str, object],
 ) -> None:
-    batch = torch.export.Dim("batch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # raised inside torch
-        program = torch.onnx.export(
-            module.eval(),
-            example,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
+    model = to_onnx(module, example, inputs, outputs, properties).model_proto
     _store_in_half(model)
-    for key, value in properties.items():
-        entry = model.metadata_props.add()
-        entry.key = key
-        entry.value = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     with write_atomically(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 

@@ -23,17 +23,11 @@ import torch
 from torch import nn
 
 from mechanical_ears.errors import TrainingError
+from mechanical_ears.imagining.training import dataset
 from mechanical_ears.imagining.training.augment import Augmentation
 from mechanical_ears.imagining.training.critics.base import Critic
 from mechanical_ears.imagining.training.critics.make import critic_names, make_critics, stored_name
-from mechanical_ears.imagining.training.dataset import (
-    NOTES_PER_INSTRUMENT,
-    LatentDataset,
-    Progress,
-    fingerprint,
-    load_dataset,
-    random_batch,
-)
+from mechanical_ears.imagining.training.dataset import LatentDataset, Progress
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.networks import ImaginationShape, Networks
 from mechanical_ears.imagining.training.publish import publish
@@ -108,14 +102,14 @@ def train_imagination(
         "network": "imagination",
         **asdict(training),
         "critics": [stored_name(name) for name in names],
-        "maps_sha256": fingerprint(training.corpora),
+        "maps_sha256": dataset.fingerprint(training.corpora),
     }
     fabric = launch_fabric(hardware or Hardware(precision="32-true"))
     with fabric.rank_zero_first():
         run = RunFolder(run_path, config, ("corpora", "rounds"), writes=fabric.is_global_zero)
         file = latents_file or run_path / "codec.safetensors"
         components = ImaginationShape().components
-        codec, sides = load_dataset(training.corpora, file, components, encode_progress)
+        codec, sides = dataset.load_dataset(training.corpora, file, components, encode_progress)
     with closing(run), torch_settings(flush_denormal=True):  # of inaudible amplitudes
         codec = codec.to(fabric.device)
         torch.manual_seed(training.seed)
@@ -157,7 +151,7 @@ def _train(
     schedulers = [schedule(each, factor, steps_done) for each in step.optimisers.values()]
     augmentation = Augmentation(codec).to(fabric.device)
     instruments = max(2, training.instruments // fabric.world_size)
-    step_notes = instruments * NOTES_PER_INSTRUMENT * fabric.world_size
+    step_notes = instruments * dataset.NOTES_PER_INSTRUMENT * fabric.world_size
     for number in range(rounds_done + 1, training.rounds + 1):
         started = time.perf_counter()
         observer.epoch_begins(number, training.rounds, training.round_steps)
@@ -166,7 +160,7 @@ def _train(
         losses: dict[str, list[float]] = {}
         for done in range(training.round_steps):
             now = (number - 1) * training.round_steps + done
-            real = random_batch(sides["train"], instruments, rng, augmentation)
+            real = dataset.random_batch(sides["train"], instruments, rng, augmentation)
             of_critics = step.critics_step(real, now, rng)
             of_generator = step.generator_step(real, now, rng)
             average.update_parameters(networks)

@@ -76,12 +76,10 @@ def fit_temperatures(predictions: Iterable[tuple[ListenerOutput, Labels]]) -> di
         if not head_targets.numel():
             best[name] = 1.0
             continue
-        losses = [
-            functional.binary_cross_entropy_with_logits(head_logits / temperature, head_targets)
-            if name == PITCHED
-            else functional.cross_entropy(head_logits / temperature, head_targets)
-            for temperature in TEMPERATURES
-        ]
+        loss: Callable[..., Tensor] = functional.cross_entropy
+        if name == PITCHED:
+            loss = functional.binary_cross_entropy_with_logits
+        losses = [loss(head_logits / temperature, head_targets) for temperature in TEMPERATURES]
         best[name] = float(TEMPERATURES[int(torch.stack(losses).argmin())])
     return best
 
@@ -92,9 +90,8 @@ def pitched_shift(unpitched_share: float) -> float:
     Args:
         unpitched_share: of training notes without a single pitch, 0..1.
     """
-    return math.log(
-        (1 - UNPITCHED_IN_USE) / UNPITCHED_IN_USE * unpitched_share / (1 - unpitched_share)
-    )
+    odds_in_use = (1 - UNPITCHED_IN_USE) / UNPITCHED_IN_USE
+    return math.log(odds_in_use * unpitched_share / (1 - unpitched_share))
 
 
 def family_shift(notes: StoredNotes) -> Tensor:
@@ -109,12 +106,8 @@ def family_shift(notes: StoredNotes) -> Tensor:
 def mean_embeddings(predict: PredictNotes, notes: StoredNotes, labeller: Labeller) -> Tensor:
     """Mean embedding of each instrument with notes here; float32 (instruments, embedding)."""
     numbers = labeller.label(notes).instrument
-    rows = torch.cat(
-        [
-            torch.nonzero(numbers == number)[:INSTRUMENT_NOTES, 0]
-            for number in range(len(labeller.instruments))
-        ]
-    )
+    of_instruments = (numbers == number for number in range(len(labeller.instruments)))
+    rows = torch.cat([torch.nonzero(each)[:INSTRUMENT_NOTES, 0] for each in of_instruments])
     cpu = torch.device("cpu")
     some = load_batches(notes.select(rows.numpy()), BATCH_NOTES)
     embeddings = torch.cat([predict(batch.audio_on(cpu)).embedding for batch in some])

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mechanical_ears.listening.frontend import (
-    ENVELOPE_WINDOW,
-    MIN_POWER,
-    PITCH_WINDOW,
-    RANGE_DB,
-    SILENCE_POWER,
-    layout,
-)
+from mechanical_ears.listening import frontend
 
 
 class TorchFrontEnd(nn.Module):
@@ -30,22 +22,13 @@ class TorchFrontEnd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        parts = layout()
-        half = PITCH_WINDOW // 2
-        self._add_constant(
-            "pitch_samples", _frame_samples(parts.pitch_centres - half, PITCH_WINDOW)
-        )
-        self._add_constant("pitch_window", parts.pitch_window)
-        self._add_constant("pitch_filters", parts.pitch_filters)
-        short = ENVELOPE_WINDOW // 2
-        self._add_constant(
-            "envelope_samples", _frame_samples(parts.envelope_centres - short, ENVELOPE_WINDOW)
-        )
-        self._add_constant("envelope_window", parts.envelope_window)
-        self._add_constant("envelope_filters", parts.envelope_filters)
-
-    def _add_constant(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> None:
-        self.register_buffer(name, torch.from_numpy(values), persistent=False)
+        constants = vars(frontend.layout()).copy()
+        windows = {"pitch": frontend.PITCH_WINDOW, "envelope": frontend.ENVELOPE_WINDOW}
+        for kind, window in windows.items():
+            firsts = constants.pop(f"{kind}_centres") - window // 2
+            constants[f"{kind}_samples"] = firsts[:, None] + np.arange(window)
+        for name, values in constants.items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Extract the features of notes.
@@ -57,20 +40,15 @@ class TorchFrontEnd(nn.Module):
             pitch map (batch, 24, 300), envelope (batch, 48, 24), level (batch,); see
             `FrontEndFeatures`.
         """
-        half = PITCH_WINDOW // 2
+        half = frontend.PITCH_WINDOW // 2
         padded = functional.pad(audio, (half, half))
         pitch = _power(padded, self.pitch_samples + half, self.pitch_window, self.pitch_filters)
         envelope = _power(
             padded, self.envelope_samples + half, self.envelope_window, self.envelope_filters
         )
-        loudest = pitch.amax(dim=(1, 2)).clamp_min(SILENCE_POWER)
-        level = (1 + 10 * loudest.log10() / RANGE_DB).clamp_min(0)
+        loudest = pitch.amax(dim=(1, 2)).clamp_min(frontend.SILENCE_POWER)
+        level = (1 + 10 * loudest.log10() / frontend.RANGE_DB).clamp_min(0)
         return _relative(pitch), _relative(envelope), level
-
-
-def _frame_samples(starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    """Sample numbers (frames, window) of frames."""
-    return starts[:, None] + np.arange(window)
 
 
 def _power(audio: Tensor, samples: Tensor, window: Tensor, filters: Tensor) -> Tensor:
@@ -82,6 +60,6 @@ def _power(audio: Tensor, samples: Tensor, window: Tensor, filters: Tensor) -> T
 
 def _relative(power: Tensor) -> Tensor:
     """Level below the maximum of each note, 0 … 1 over ``RANGE_DB``."""
-    loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(SILENCE_POWER)
-    decibels = 10 * (power.clamp_min(MIN_POWER) / loudest).log10()
-    return (1 + decibels / RANGE_DB).clamp_min(0)
+    loudest = power.amax(dim=(1, 2), keepdim=True).clamp_min(frontend.SILENCE_POWER)
+    decibels = 10 * (power.clamp_min(frontend.MIN_POWER) / loudest).log10()
+    return (1 + decibels / frontend.RANGE_DB).clamp_min(0)

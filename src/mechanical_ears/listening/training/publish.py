@@ -8,17 +8,16 @@ embedding of each instrument.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mechanical_ears.files import write_atomically
 from mechanical_ears.listening.training.calibrate import CALIBRATED, PITCHED
 from mechanical_ears.listening.training.network import ListenerOutput, example_inputs
+from mechanical_ears.training.onnx_export import to_onnx
 
 INPUTS = ("pitch_map", "envelope", "level")
 OUTPUTS = ("key", "sounding", "pitched", "family", "source", "velocity", "qualities", "nearness")
@@ -52,21 +51,15 @@ class CalibratedListener(nn.Module):
     def forward(self, pitch_map: Tensor, envelope: Tensor, level: Tensor) -> tuple[Tensor, ...]:
         """Probabilities in the order of ``OUTPUTS``; shapes as in `Listener.forward`."""
         output: ListenerOutput = self.listener(pitch_map, envelope, level)
-        probabilities = {
-            name: (getattr(output, name) / self.temperatures[name]).softmax(dim=1)
-            for name in CALIBRATED
-        }
         pitched = output.pitched / self.temperatures[PITCHED] + self.pitched_shift
-        return (
-            probabilities["key"],
-            probabilities["sounding"],
-            pitched.sigmoid(),
-            probabilities["family"],
-            probabilities["source"],
-            probabilities["velocity"],
-            output.qualities.sigmoid(),
-            output.embedding @ self.instruments.T,
-        )
+        results = {
+            "pitched": pitched.sigmoid(),
+            "qualities": output.qualities.sigmoid(),
+            "nearness": output.embedding @ self.instruments.T,
+        }
+        for name in CALIBRATED:
+            results[name] = (getattr(output, name) / self.temperatures[name]).softmax(dim=1)
+        return tuple(results[name] for name in OUTPUTS)
 
 
 def save_weights(network: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -95,20 +88,6 @@ def export_listener(
         path: the file, replaced if it exists.
         properties: metadata of the file; values other than strings are written as JSON.
     """
-    listener.eval()
-    batch = torch.export.Dim("batch")
-    program = torch.onnx.export(
-        listener,
-        example_inputs(),
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        dynamic_shapes=tuple({0: batch} for _ in INPUTS),
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
-    for key, value in properties.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        program.model.metadata_props[key] = text
+    program = to_onnx(listener, example_inputs(), INPUTS, OUTPUTS, properties)
     with write_atomically(path) as temporary:
         program.save(temporary, external_data=False)

@@ -24,23 +24,12 @@ from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
 from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
+from mechanical_ears.listening.training import calibrate, losses
 from mechanical_ears.listening.training.augmentation import Augmentation
 from mechanical_ears.listening.training.batches import UNPITCHED_SHARE, prepare_batch
-from mechanical_ears.listening.training.calibrate import (
-    BATCH_NOTES,
-    family_shift,
-    fit_temperatures,
-    mean_embeddings,
-    pitched_shift,
-)
 from mechanical_ears.listening.training.frontend_torch import TorchFrontEnd
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller
-from mechanical_ears.listening.training.losses import (
-    InstrumentClassifier,
-    family_counts,
-    family_weights,
-    listener_loss,
-)
+from mechanical_ears.listening.training.losses import InstrumentClassifier
 from mechanical_ears.listening.training.network import Listener, ListenerOutput, ListenerShape
 from mechanical_ears.listening.training.publish import (
     CalibratedListener,
@@ -218,7 +207,7 @@ def _train(
     network, optimiser = fabric.setup(compile_network(classifier, fabric.device), adam)
     average.to(fabric.device)
     front_end = task.front_end().to(fabric.device)
-    weights = family_weights(family_counts(train)).to(fabric.device)
+    weights = losses.family_weights(losses.family_counts(train)).to(fabric.device)
     share = (fabric.global_rank, fabric.world_size)
 
     for epoch in range(done + 1, training.epochs + 1):
@@ -237,7 +226,7 @@ def _train(
         )
         for step, (inputs, labels) in enumerate(prefetch(prepared)):
             output, instruments = network(inputs)
-            loss = listener_loss(output, instruments, labels, weights)
+            loss = losses.listener_loss(output, instruments, labels, weights)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             fabric.clip_gradients(network, optimiser, max_norm=MAX_GRADIENT_NORM)
@@ -285,7 +274,7 @@ def _publish(
     train, validation = notes
     averaged.eval()
     if isinstance(averaged.listener, Listener):
-        averaged.listener.family_shift.copy_(family_shift(train))
+        averaged.listener.family_shift.copy_(calibrate.family_shift(train))
     front_end = task.front_end()
     rng = torch.Generator().manual_seed(seed)
 
@@ -295,9 +284,11 @@ def _publish(
 
     prepared = (
         prepare_batch(batch, labeller, front_end, task.augmentation, rng, has_pitch_map=False)
-        for batch in load_batches(validation, BATCH_NOTES)
+        for batch in load_batches(validation, calibrate.BATCH_NOTES)
     )
-    temperatures = fit_temperatures((averaged(inputs)[0], labels) for inputs, labels in prepared)
+    temperatures = calibrate.fit_temperatures(
+        (averaged(inputs)[0], labels) for inputs, labels in prepared
+    )
     properties = {
         "network": task.name,
         "epoch": str(run.log()[-1]["epoch"]),
@@ -307,13 +298,13 @@ def _publish(
         "temperatures": temperatures,
         "instruments": labeller.instruments,
     }
-    means = mean_embeddings(predict, train, labeller)
+    means = calibrate.mean_embeddings(predict, train, labeller)
     trained = TrainedNetwork(averaged.listener, temperatures, means, properties)
     task.publish(run.path / task.file, trained)
 
 
 def _publish_listener(path: Path, trained: TrainedNetwork) -> None:
-    shift = pitched_shift(UNPITCHED_SHARE)
+    shift = calibrate.pitched_shift(UNPITCHED_SHARE)
     calibrated = CalibratedListener(
         trained.network, trained.temperatures, trained.instruments, shift
     )

@@ -10,12 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mechanical_ears.imagining.training.critics.base import (
-    CONDITION_FEATURES,
-    Critic,
-    NoteBatch,
-    decode_batch,
-)
+from mechanical_ears.imagining.training.critics import base
+from mechanical_ears.imagining.training.critics.base import Critic, NoteBatch
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.listening.article_ears import SHIPPED_ARTICLE
 from mechanical_ears.listening.training.article_network import CHANNELS, HIDDEN, ArticleNetwork
@@ -36,7 +32,7 @@ class ArticleScorer(nn.Module):
         network.pitch = nn.Identity()  # type: ignore[assignment]
         self.network = network
         self.leave = nn.Linear(HIDDEN, 1)
-        self.project = nn.Linear(CONDITION_FEATURES, HIDDEN, bias=False)
+        self.project = nn.Linear(base.CONDITION_FEATURES, HIDDEN, bias=False)
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, audio: Tensor, condition: Tensor) -> Tensor:
@@ -71,7 +67,7 @@ class ArticleCritic(Critic):
     def view(self, batch: NoteBatch) -> Tensor:
         """Audio, (n, 64000)."""
         rng = torch.Generator().manual_seed(int(self.scorer.draws))
-        return cast("Tensor", self.render(decode_batch(self.codec, batch), rng))
+        return cast("Tensor", self.render(base.decode_batch(self.codec, batch), rng))
 
     def critic_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """See `Critic.critic_loss`; with new random phases."""

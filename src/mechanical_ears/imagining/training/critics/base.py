@@ -13,12 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mechanical_ears.imagining.training import losses
 from mechanical_ears.imagining.training.latents import Codec
-from mechanical_ears.imagining.training.losses import (
-    gradient_penalty,
-    relativistic_critic_loss,
-    relativistic_generator_loss,
-)
 from mechanical_ears.imagining.training.networks import (
     LEAKY_SLOPE,
     PITCH_FEATURES,
@@ -157,13 +153,13 @@ class Critic(nn.Module):
         fake_views.requires_grad_()
         real_scores = self.score(real_views, real.condition)
         fake_scores = self.score(fake_views, fake.condition)
-        penalty = gradient_penalty(real_scores, real_views)
-        penalty = penalty + gradient_penalty(fake_scores, fake_views)
-        return relativistic_critic_loss(real_scores, fake_scores) + self.gamma / 2 * penalty
+        penalty = losses.gradient_penalty(real_scores, real_views)
+        penalty = penalty + losses.gradient_penalty(fake_scores, fake_views)
+        return losses.relativistic_critic_loss(real_scores, fake_scores) + self.gamma / 2 * penalty
 
     def generator_loss(self, real: NoteBatch, fake: NoteBatch) -> Tensor:
         """Loss of the generator by this critic, unweighted."""
         with torch.no_grad():
             real_scores = self.score(self.view(real), real.condition)
         fake_scores = self.score(self.view(fake), fake.condition)
-        return relativistic_generator_loss(real_scores, fake_scores)
+        return losses.relativistic_generator_loss(real_scores, fake_scores)

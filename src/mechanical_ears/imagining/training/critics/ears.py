@@ -17,13 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.imagining.training.critics.base import (
-    CONDITION_FEATURES,
-    Critic,
-    FeatureRender,
-    NoteBatch,
-    Scorer,
-)
+from mechanical_ears.imagining.training.critics import base
+from mechanical_ears.imagining.training.critics.base import Critic, FeatureRender, NoteBatch, Scorer
 from mechanical_ears.imagining.training.latents import Codec
 from mechanical_ears.imagining.training.losses import relativistic_generator_loss
 from mechanical_ears.listening.training.network import Listener, ListenerOutput
@@ -46,7 +41,7 @@ class EarsCritic(Critic):
         super().__init__()
         self.render = FeatureRender(codec)
         self.listener = listener.eval().requires_grad_(False)
-        self.scorer = Scorer(listener.features, CONDITION_FEATURES, hidden)
+        self.scorer = Scorer(listener.features, base.CONDITION_FEATURES, hidden)
 
     def trainable(self) -> nn.Module:
         """The scoring head."""

@@ -7,12 +7,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from mechanical_ears.imagining.training.critics.base import (
-    CONDITION_FEATURES,
-    Critic,
-    NoteBatch,
-    Scorer,
-)
+from mechanical_ears.imagining.training.critics import base
+from mechanical_ears.imagining.training.critics.base import Critic, NoteBatch, Scorer
 
 WHITENING: Final = 0.5  # exponent of the deviations by which latents are scaled for critics
 
@@ -31,7 +27,7 @@ class LatentCritic(Critic):
     def __init__(self, deviation: Tensor, hidden: int = 384) -> None:
         super().__init__()
         self.register_buffer("scale", view_scale(deviation), persistent=False)
-        inputs, conditions = self.group * (1 + len(deviation)), self.group * CONDITION_FEATURES
+        inputs, conditions = self.group * (1 + len(deviation)), self.group * base.CONDITION_FEATURES
         self.scorer = Scorer(inputs, conditions, hidden)
 
     def view(self, batch: NoteBatch) -> Tensor:
