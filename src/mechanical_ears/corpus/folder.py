@@ -19,7 +19,7 @@ import csv
 import functools
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
@@ -38,6 +38,8 @@ _PITCH_COLUMNS = ("pitch", "pitch_midi", "note")
 
 @dataclass(frozen=True)
 class _Labels:
+    """Labels of a recording, in the order of the fields of `Note`."""
+
     pitch: int
     velocity: int
     instrument: str
@@ -122,14 +124,7 @@ class Folder(Corpus):
             raise CorpusError(error.problem, path=error.path, remedy=error.remedy) from error
         if not sound.samples.any():
             return None
-        return Note(
-            sound=sound,
-            pitch=labels.pitch,
-            velocity=labels.velocity,
-            instrument=labels.instrument,
-            family=labels.family,
-            source=labels.source,
-        )
+        return Note(sound, *astuple(labels))
 
 
 def _read_names(folder: Path) -> list[_Recording]:

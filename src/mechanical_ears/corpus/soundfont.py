@@ -230,14 +230,7 @@ class SoundFont(Corpus):
         sound = _render(renderers[instrument.font], bank, program, pitch, velocity, self._shape)
         if np.abs(sound.samples).max() < SILENCE_AMPLITUDE:
             return None
-        return Note(
-            sound=sound,
-            pitch=pitch,
-            velocity=velocity,
-            instrument=instrument.name,
-            family=instrument.family,
-            source=instrument.source,
-        )
+        return Note(sound, pitch, velocity, instrument.name, instrument.family, instrument.source)
 
 
 class _RendererPool:
