@@ -122,3 +122,18 @@ def test_wrong_usage_exits_with_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["listen"],
+        ["corpus", "control-maps", "-o", "x"],
+        ["corpus", "build", "soundfont", "-o", "x"],
+    ],
+)
+def test_commands_without_their_files_say_what_to_give(words, capsys):
+    assert main(words) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("ears: error: no ")
+    assert "; " in message

@@ -42,7 +42,7 @@ def listen(
         csv_path: CSV file to write the results to.
         plot: PNG, SVG or PDF file to draw spectrograms and results to (up to 24 files).
     """
-    from mechanical_ears.errors import SoundError
+    from mechanical_ears.errors import EarsError, SoundError
     from mechanical_ears.files import write_text
     from mechanical_ears.listening.ears import Ears
     from mechanical_ears.listening.plots import plot_hearings
@@ -50,6 +50,8 @@ def listen(
     from mechanical_ears.sound import FORMATS, find_sound_files
     from mechanical_ears.terminal import progress_bar
 
+    if not paths:
+        raise EarsError("no recording is given", remedy="name sound files or folders of them")
     ears = Ears(model)
     files = [file for path in paths for file in find_sound_files(path)]
     if not files:
