@@ -172,11 +172,11 @@ def test_a_saved_morph_sounds_as_before(tmp_path, toy):
 def test_the_notes_for_the_ears_are_rendered_once(toy, monkeypatch):
     candidate = imagine(5, candidate=0, model=toy).replace(gain=0.0, balance=())
     calls = []
-    render_all = ImaginedInstrument._render_all
+    render = ImaginedInstrument._render
     monkeypatch.setattr(
         ImaginedInstrument,
-        "_render_all",
-        lambda self, *arguments: calls.append(self) or render_all(self, *arguments),
+        "_render",
+        lambda self, *arguments: calls.append(self) or render(self, *arguments),
     )
     hearing = candidate.hearing
     assert candidate.hearing is hearing

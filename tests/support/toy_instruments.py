@@ -35,7 +35,7 @@ class Organ:
     release_seconds: float = 0.5
     decay: float = 0.0  # dB/s
 
-    def note(self, pitch, velocity=100, seconds=None, sample_rate=RATE, round_robin=0):
+    def note(self, pitch, velocity=100, seconds=None, sample_rate=RATE, round_robin=0, channels=1):
         seconds = 3.0 if seconds is None else seconds
         time = np.arange(round(seconds * sample_rate)) / sample_rate
         frequency = midi_to_hz(pitch)
@@ -47,7 +47,8 @@ class Organ:
         key_up = seconds - self.release_seconds
         decibels = decibels - np.maximum(time - key_up, 0) * 80 / 0.2
         audio *= 0.3 * 10 ** (decibels / 20) * np.minimum(time / 0.01, 1)
-        return Sound(audio.astype(np.float32), sample_rate)
+        audio = audio.astype(np.float32)
+        return Sound(audio if channels == 1 else np.stack([audio, audio], axis=1), sample_rate)
 
 
 def sine_instrument(layers: int = 2, roots: tuple[int, ...] = (48, 60, 72), channels: int = 1):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -33,6 +33,7 @@ from mechanical_ears.imagining.patch import HEARING_KEYS, TIMBRE_SIZE, Patch, re
 from mechanical_ears.imagining.postprocess import clean_grid
 from mechanical_ears.imagining.recording_detail import add_detail
 from mechanical_ears.imagining.residual import Residual, from_bytes
+from mechanical_ears.imagining.stereo_width import note_width
 from mechanical_ears.note import NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH, PITCH_COUNT
 from mechanical_ears.resynthesis.control_grid import ControlGrid, to_control_maps
@@ -139,6 +140,7 @@ class ImaginedInstrument:
         seconds: float | None = None,
         sample_rate: int = SAMPLE_RATE,
         round_robin: int = 0,
+        channels: int = 1,
         motion: float = 0.0,
     ) -> Sound:
         """Play a note.
@@ -151,12 +153,13 @@ class ImaginedInstrument:
             round_robin: number of the repetition; repetitions differ a little.
             motion: how much it moves while the key is held, 0..2: 1 as recorded notes of its
                 family do, each repetition in another way; 0 not at all.
+            channels: 1, or 2 for stereo as wide as its family's, whose mean is the mono note.
 
         Raises:
             EarsError: a number is out of range.
         """
         pairs = [(pitch, velocity)]
-        return next(self.notes(pairs, seconds, sample_rate, round_robin, motion=motion))
+        return next(self.notes(pairs, seconds, sample_rate, round_robin, None, motion, channels))
 
     @renamed_arguments(take="round_robin")
     def notes(
@@ -167,6 +170,7 @@ class ImaginedInstrument:
         round_robin: int = 0,
         progress: Callable[[int, int], None] | None = None,
         motion: float = 0.0,
+        channels: int = 1,
     ) -> Iterator[Sound]:
         """Play many notes, on all cores; the samples are the same as one by one.
 
@@ -177,6 +181,7 @@ class ImaginedInstrument:
             round_robin: number of the repetition.
             progress: called with the number of notes that are done, and of all notes.
             motion: how much they move, 0..2; see `note`.
+            channels: 1 or 2.
 
         Raises:
             EarsError: a number is out of range, or there are not as many lengths as notes.
@@ -190,28 +195,19 @@ class ImaginedInstrument:
             raise EarsError(f"{len(pairs)} notes, but {lengths.size} lengths")
         each_length = np.broadcast_to(lengths, len(pairs)).tolist()
         requests = [(*pair, length) for pair, length in zip(pairs, each_length, strict=True)]
-        for done, sound in enumerate(
-            self._render_all(requests, sample_rate, round_robin, motion), start=1
-        ):
+        render_batch = partial(self._render, sample_rate, round_robin, motion, channels)
+        for done, sound in enumerate(_render_all(requests, render_batch), start=1):
             yield sound
             if progress is not None:
                 progress(done, len(pairs))
 
-    def _render_all(
-        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int, motion: float
-    ) -> Iterator[Sound]:
-        """Render notes in threads, a batch in each, a few batches ahead of the reader."""
-        batches = [requests[first : first + BATCH] for first in range(0, len(requests), BATCH)]
-        if min(worker_count(), len(batches)) <= 1:
-            yield from self._render(requests, sample_rate, round_robin, motion)
-            return
-        for sounds in map_in_order(
-            lambda batch: list(self._render(batch, sample_rate, round_robin, motion)), batches
-        ):
-            yield from sounds
-
     def _render(
-        self, requests: Sequence[NoteRequest], sample_rate: int, round_robin: int, motion: float
+        self,
+        sample_rate: int,
+        round_robin: int,
+        motion: float,
+        channels: int,
+        requests: Sequence[NoteRequest],
     ) -> Iterator[Sound]:
         pitches = np.array([pitch for pitch, _, _ in requests], dtype=np.float64)
         grid = self.control_grid(pitches, [velocity for _, velocity, _ in requests], round_robin)
@@ -222,11 +218,11 @@ class ImaginedInstrument:
             control_map = maps[row]
             if nearest is not None:
                 control_map = add_detail(grid[[row]], *nearest, seed)
+            movement = None
             if motion:
                 movement = self._motion(pitch, seed + velocity, nearest and nearest[0])
-                control_map = animate(
-                    control_map, movement.scaled(motion), seed + velocity, seconds
-                )
+                movement = movement.scaled(motion)
+                control_map = animate(control_map, movement, seed + velocity, seconds)
             sound = render(
                 control_map,
                 pitch=pitch,
@@ -234,6 +230,8 @@ class ImaginedInstrument:
                 sample_rate=sample_rate,
                 seed=seed,
                 phases=nearest is not None or motion > 0,
+                channels=channels,
+                width=note_width(self.family, self.seed or 0, pitch, movement),
             )
             peak = float(np.abs(sound.samples).max(initial=0.0))
             if peak > MAX_PEAK:
@@ -372,6 +370,19 @@ class ImaginedInstrument:
             return cast("ImaginedInstrument", public("open_instrument")(path))
         opened = open_model(model)
         return cls(read_patch(path / FILE if path.is_dir() else path, opened.sha256), opened)
+
+
+def _render_all(
+    requests: Sequence[NoteRequest],
+    render_batch: Callable[[Sequence[NoteRequest]], Iterator[Sound]],
+) -> Iterator[Sound]:
+    """Render notes in threads, a batch in each, a few batches ahead of the reader."""
+    batches = [requests[first : first + BATCH] for first in range(0, len(requests), BATCH)]
+    if min(worker_count(), len(batches)) <= 1:
+        yield from render_batch(requests)
+        return
+    for sounds in map_in_order(lambda batch: list(render_batch(batch)), batches):
+        yield from sounds
 
 
 def _check_range(pitch: float, velocity: int) -> None:

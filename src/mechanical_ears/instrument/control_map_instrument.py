@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mechanical_ears.deprecation import renamed_arguments
+from mechanical_ears.imagining.stereo_width import family_width
 from mechanical_ears.instrument.playable import VELOCITY, VELOCITY_STEP_DB, nearest_note
 from mechanical_ears.instrument.zones import InstrumentError
 from mechanical_ears.pitch import hz_to_midi
@@ -80,6 +81,7 @@ class ControlMapInstrument:
         seconds: float | None = None,
         sample_rate: int = 48_000,
         round_robin: int = 0,
+        channels: int = 1,
     ) -> Sound:
         """Render the nearest map at a pitch; see `Playable.note`.
 
@@ -96,7 +98,10 @@ class ControlMapInstrument:
             seconds=max(held + release, MIN_SECONDS),
             sample_rate=sample_rate,
             seed=round_robin,
+            channels=channels,
+            width=None if self.family is None else family_width(self.family),
         )
         count = len(sound.samples) if seconds is None else round(seconds * sample_rate)
         samples = sound.samples[:count]
-        return Sound(np.pad(samples, (0, count - len(samples))), sample_rate)
+        missing = [(0, count - len(samples)), (0, 0)][: samples.ndim]
+        return Sound(np.pad(samples, missing), sample_rate)

@@ -50,6 +50,7 @@ class Playable(Protocol):
         seconds: float | None = None,
         sample_rate: int = 48_000,
         round_robin: int = 0,
+        channels: int = 1,
     ) -> Sound:
         """Render a note that starts without delay.
 
@@ -59,6 +60,7 @@ class Playable(Protocol):
             seconds: length in s, release included; None for the instrument's own.
             sample_rate: Hz.
             round_robin: number of the repetition; repetitions of a note may differ a little.
+            channels: 1, or 2 for stereo; equal channels where the instrument is mono.
         """
 
 
@@ -73,6 +75,7 @@ def play_notes(
     seconds: float | Sequence[float] | None = None,
     sample_rate: int = 48_000,
     round_robin: int = 0,
+    channels: int = 1,
 ) -> Iterator[Sound]:
     """Render many notes on all cores, in their order.
 
@@ -82,15 +85,17 @@ def play_notes(
         seconds: length in s, release included, of all notes or of each.
         sample_rate: Hz.
         round_robin: number of the repetition.
+        channels: 1 or 2.
     """
+    others = {} if channels == 1 else {"channels": channels}
     batch = getattr(playable, "notes", None)
     if batch is not None:
-        yield from batch(pairs, seconds, sample_rate, round_robin)
+        yield from batch(pairs, seconds, sample_rate, round_robin, **others)
         return
     lengths = seconds if isinstance(seconds, Sequence) else [seconds] * len(pairs)
 
     def render(note: tuple[tuple[float, int], float | None]) -> Sound:
-        return playable.note(*note[0], note[1], sample_rate, round_robin)
+        return playable.note(*note[0], note[1], sample_rate, round_robin, **others)
 
     yield from map_in_order(render, zip(pairs, lengths, strict=True))
 

@@ -48,6 +48,7 @@ class RecordedInstrument:
         seconds: float | None = None,
         sample_rate: int = 48_000,
         round_robin: int = 0,
+        channels: int = 1,
     ) -> Sound:
         """Play the nearest recording at a pitch; see `Playable.note`.
 
@@ -57,19 +58,24 @@ class RecordedInstrument:
             seconds: length in s; None for 4 s. Zeros follow a recording that is shorter.
             sample_rate: Hz.
             round_robin: ignored: there is one recording for each key and velocity.
+            channels: 1, or 2, which are equal where the recording is mono.
         """
         import soxr
 
         nearest = nearest_note(self.recordings, pitch, velocity)
         sound = self.read(self.recordings[nearest])
+        if channels != sound.channels:
+            mono = sound.mono().samples
+            samples = mono if channels == 1 else np.stack([mono, mono], axis=1)
+            sound = Sound(samples, sound.sample_rate)
         speed = 2 ** ((pitch - nearest[0]) / 12)
         resampled = soxr.resample(sound.samples, sound.sample_rate * speed, sample_rate)
         count = round((NOTE_SECONDS if seconds is None else seconds) * sample_rate)
         gain = np.float32(10 ** (VELOCITY_STEP_DB * (velocity - nearest[1]) / 20))
-        samples = np.zeros(count, dtype=np.float32)
+        samples = np.zeros((count, *sound.samples.shape[1:]), dtype=np.float32)
         samples[: len(resampled)] = resampled[:count] * gain
         if len(resampled) > count:
             fade = min(round(FADE_SECONDS * sample_rate), count)
-            samples[count - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+            samples[count - fade :].T[...] *= np.linspace(1, 0, fade, dtype=np.float32)
         peak = float(np.abs(samples).max(initial=0.0))
         return Sound(samples / np.float32(peak) if peak > 1 else samples, sample_rate)

@@ -152,8 +152,9 @@ class SampledInstrument:
         seconds: float | None = None,
         sample_rate: int = 48_000,
         round_robin: int = 0,
+        channels: int = 1,
     ) -> Sound:
-        """Play a note, mixed down to mono; see `Playable.note`.
+        """Play a note; see `Playable.note`.
 
         Args:
             pitch: MIDI number; may be fractional.
@@ -161,6 +162,7 @@ class SampledInstrument:
             seconds: length in s, release included; None for a key held for 3 s.
             sample_rate: Hz.
             round_robin: number of the repetition.
+            channels: 2, or 1 for their mean.
         """
         release = self.release_seconds
         length = HOLD_SECONDS + release if seconds is None else seconds
@@ -172,7 +174,7 @@ class SampledInstrument:
             resampled = self.resample_zone(zone, pitch, frames, sample_rate)
             part = self.shape_zone(zone, resampled, velocity, hold_seconds, sample_rate)[:count]
             audio[: len(part)] += part
-        return Sound(audio.mean(axis=1), sample_rate)
+        return Sound(audio if channels == 2 else audio.mean(axis=1), sample_rate)
 
     def zone_frames(self, zone: Zone, pitch: float, hold_seconds: float, sample_rate: int) -> int:
         """Number of frames for which a zone plays, its release included.
