@@ -51,6 +51,7 @@ benchmarks: $(VENV)/dev.stamp  ## measure against the peers; rewrites docs/BENCH
 	$(BIN)/python benchmarks/imagination.py $(WORK)/font-notes --generators gansynth=gansynth_like:$(WORK)/gansynth
 	$(BIN)/python benchmarks/like.py
 	$(BIN)/python benchmarks/instrument.py
+	$(BIN)/python benchmarks/export_steps.py
 	$(BIN)/python benchmarks/explore.py
 	$(BIN)/python benchmarks/explore_page.py
 
