@@ -67,6 +67,7 @@ def test_normalised_notes_peak_at_one_and_silence_stays():
     torch.testing.assert_close(normalise(audio), expected)
 
 
+@pytest.mark.slow
 def test_training_stops_after_its_seconds_and_is_found_in_the_log(tmp_path):
     build_store(Toy(24, instruments=2), tmp_path / "toy", split=None)
     notes = StoredNotes.from_stores([Store(tmp_path / "toy")], "train", SAMPLE_RATE, SAMPLES)

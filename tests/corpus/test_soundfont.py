@@ -27,6 +27,8 @@ from mechanical_ears.note import FAMILIES, SOURCES
 from mechanical_ears.pitch import cents_between, midi_to_hz
 from support.tiny_soundfont import TinySample, sine, write_soundfont, zone
 
+pytestmark = pytest.mark.fluidsynth
+
 FOLDER = Path("/usr/share/sounds/sf2")
 FLUID, SMALL = FOLDER / "FluidR3_GM.sf2", FOLDER / "TimGM6mb.sf2"
 

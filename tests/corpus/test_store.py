@@ -124,6 +124,7 @@ def test_a_build_of_another_corpus_is_not_resumed(tmp_path, monkeypatch):
         build_store(Ramps(61), tmp_path / "s")
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_resumed_by_the_same_command(tmp_path):
     command = [
         sys.executable, "-m", "mechanical_ears.cli", "corpus", "build", "toy",

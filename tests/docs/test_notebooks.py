@@ -6,6 +6,8 @@ from nbclient import NotebookClient
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

@@ -36,6 +36,7 @@ def piano(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_python_prints_what_the_readme_shows(tmp_path, monkeypatch):
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (expected,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)

@@ -19,6 +19,8 @@ from mechanical_ears.evaluation.real_notes import EvaluationPlan, measure_real_n
 from mechanical_ears.evaluation.report import report_rows, to_markdown
 from mechanical_ears.pitch import midi_to_hz
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ["--instruments", "10", "--notes", "50"]
 
 

@@ -26,6 +26,8 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 
 def tone(midi):
     return torch.sin(torch.arange(64_000) * (2 * np.pi * midi_to_hz(midi) / 16_000))[None]

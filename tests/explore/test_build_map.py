@@ -10,6 +10,8 @@ from mechanical_ears.explore.build_map import MapBuilder, layout, seeds_and_fami
 from mechanical_ears.explore.sound_map import SHIPPED_MAP, SoundMap
 from mechanical_ears.note import FAMILIES
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_layout_keeps_clusters_together():
     generator = np.random.default_rng(3)

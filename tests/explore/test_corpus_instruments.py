@@ -14,6 +14,8 @@ from mechanical_ears.imagining.model import SHIPPED
 from mechanical_ears.pitch import midi_to_hz
 from support.running_server import RunningServer, wait_until
 
+pytestmark = pytest.mark.slow
+
 RATE = 48_000  # Hz
 
 

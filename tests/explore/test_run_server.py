@@ -13,6 +13,8 @@ import pytest
 from mechanical_ears.cli import main
 from mechanical_ears.explore import run_server
 
+pytestmark = pytest.mark.slow
+
 
 def run_explore(data, *options):
     command = [sys.executable, "-m", "mechanical_ears.cli", "explore", "--no-browser"]

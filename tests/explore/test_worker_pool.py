@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -29,7 +30,8 @@ def with_pool(model, work, workers=1, **options):
         finally:
             await pool.stop()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # this one may have the browser tests' event loop
+        return thread.submit(asyncio.run, run()).result()
 
 
 def test_equal_jobs_are_shared_and_their_result_is_cached(toy_weights):

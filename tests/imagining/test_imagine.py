@@ -29,6 +29,7 @@ def test_the_seed_determines_z(toy):
     np.testing.assert_allclose(timbre, toy.map_latent(normal(3, TIMBRE_SIZE), {"flute": 1}))
 
 
+@pytest.mark.slow
 def test_seeds_choose_every_family(toy):
     families = [imagine(seed, model=toy).family for seed in range(80)]
     assert set(families) == set(FAMILIES)

@@ -72,6 +72,7 @@ def test_without_a_convincing_candidate_the_smallest_shortfall_is_chosen():
         choose_candidate(candidates, ["mallet"], 0)
 
 
+@pytest.mark.slow
 def test_a_seeds_origin_names_the_candidate():
     chosen = [imagine(seed, family="organ") for seed in range(12)]
     assert len({instrument.origin["draw"] for instrument in chosen}) > 1

@@ -30,6 +30,8 @@ from mechanical_ears.sound import Sound
 from support.paths import DATA
 from support.toy_instruments import RATE, level, peak_pitch, pluck
 
+pytestmark = pytest.mark.slow
+
 PITCHES = (40, 45, 50, 55, 60, 65)
 
 

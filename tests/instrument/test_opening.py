@@ -15,6 +15,8 @@ from mechanical_ears.instrument.opening import open_instrument
 from support.independent_players import Fluid
 from support.toy_instruments import RATE, level, peak_pitch, sine_instrument
 
+pytestmark = pytest.mark.fluidsynth
+
 SMALL = SamplingPlan(48, 72, 12, 2, 1.0)
 
 

@@ -101,6 +101,7 @@ def test_each_channel_has_its_instrument(tmp_path):
         play(tmp_path, *events, instruments={7: Organ()})
 
 
+@pytest.mark.slow
 def test_a_thousand_notes_at_once_do_not_clip(tmp_path):
     events = [
         e

@@ -17,6 +17,8 @@ from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid
 from support.toy_instruments import POWER, Organ, level, peak_pitch, sine_instrument
 
+pytestmark = pytest.mark.fluidsynth
+
 TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 
 

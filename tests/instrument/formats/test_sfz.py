@@ -15,6 +15,8 @@ from mechanical_ears.instrument.zones import Envelope, Loop, VelocityResponse
 from support.independent_players import Fluid, polyphone
 from support.toy_instruments import RATE, Organ, sine_instrument
 
+pytestmark = pytest.mark.fluidsynth
+
 
 @pytest.fixture(scope="module")
 def organ():
