@@ -53,7 +53,7 @@ MAX_INSTRUMENTS = 8  # of a family, in the table
 MAX_SPREAD_DB = 6.0  # dB
 HELD_SHARE = 4  # one sample of so many is held out
 KIN = {"bass": ("guitar",), "guitar": ("keyboard",), "flute": ("reed",), "synth_lead": ("brass",)}
-SEEDS = range(12)  # of imagined instruments in each family
+SEEDS = range(8)  # of imagined instruments in each family
 
 FIGURES = ("correlation", "side_db", "level_difference_db")
 

@@ -66,6 +66,19 @@ def test_the_same_seed_is_the_same_folder(tmp_path, model):
         assert first == second
 
 
+def test_stereo_notes(tmp_path, model):
+    words = ["--seed", 3, "--pitches", 60, "--velocities", 100, *QUICK, *model]
+    for name, option in (("mono", []), ("stereo", ["--stereo"])):
+        assert run("-o", tmp_path / name, *words, *option) == 0
+    mono, stereo = (
+        Sound.load(tmp_path / name / "060-100.wav", mono=False) for name in ("mono", "stereo")
+    )
+    assert (mono.channels, stereo.channels) == (1, 2)
+    assert np.abs(stereo.samples[:, 0] - stereo.samples[:, 1]).max() > 1e-3
+    scale = np.abs(mono.samples).max() / np.abs(stereo.mono().samples).max()
+    np.testing.assert_allclose(stereo.mono().samples * scale, mono.samples, atol=1e-3)
+
+
 def test_flac_qualities_and_a_drawn_seed(tmp_path, capsys, model):
     turned = ["--bright", "-1.5", "--sustain", "2", "--attack", "0.5", "--noisy", "1"]
     out = tmp_path / "o"

@@ -137,3 +137,16 @@ def test_control_maps_are_playable():
     assert rise == pytest.approx(40 * 0.25, abs=0.1)
     with pytest.raises(EarsError, match="no control map"):
         ControlMapInstrument("none", {})
+
+
+@pytest.mark.parametrize("decay", [0.0, 20.0])
+def test_stereo_samples(decay):
+    plan = SamplingPlan(60, 60, 1, 1, 1.0, channels=2)
+    sampled = sample_instrument(Organ(decay=decay), plan)
+    mono = sample_instrument(Organ(decay=decay), SamplingPlan(60, 60, 1, 1, 1.0))
+    (stereo,), (single,) = sampled.samples.values(), mono.samples.values()
+    assert stereo.audio.shape == (len(single.audio), 2)
+    np.testing.assert_array_equal(stereo.audio[:, :1], single.audio)
+    assert sampled.zones == mono.zones
+    with pytest.raises(EarsError, match="3 channels"):
+        SamplingPlan(channels=3)

@@ -8,6 +8,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.midi import read_song
 from mechanical_ears.instrument.player import automation, interpolate_cubic, play_song
 from mechanical_ears.instrument.reverb import add_reverb, room_response
+from mechanical_ears.sound import Sound
 from support.toy_instruments import (
     POWER,
     RATE,
@@ -169,3 +170,21 @@ def test_the_same_song_gives_the_same_samples(tmp_path):
     events = note_events(0, 1, 60) + note_events(0.5, 2, 64)
     first, second = (play(tmp_path, events, reverb=0.2) for _ in range(2))
     np.testing.assert_array_equal(first.sound.samples, second.sound.samples)
+
+
+class _Wide(Organ):
+    """In stereo its right channel is half as loud."""
+
+    def note(self, *arguments, channels=1, **named):
+        samples = super().note(*arguments, **named).samples
+        wide = np.stack([samples, 0.5 * samples], axis=1)
+        return Sound(samples if channels == 1 else wide, RATE)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_instruments_in_stereo_and_in_mono(tmp_path, live):
+    events = note_events(0, 1, 60) + LOUD
+    for stereo, difference in ((False, 0), (True, 20 * np.log10(2))):
+        song = play(tmp_path, events, instruments={0: _Wide()}, live=live, stereo=stereo)
+        left, right = song.sound.samples[: RATE // 2].T
+        assert level(left) - level(right) == pytest.approx(difference, abs=0.01)

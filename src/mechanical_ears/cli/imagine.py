@@ -38,6 +38,7 @@ def imagine(
     noisiness: float = 0.0,
     sustain: float = 0.0,
     motion: float = 0.0,
+    stereo: bool = False,
     sound_format: SoundFormat = "wav",
     model: Path | None = None,
     force: bool = False,
@@ -65,6 +66,7 @@ def imagine(
         noisiness: standard deviations noisier; negative: purer.
         sustain: standard deviations longer sustain; negative: shorter.
         motion: how much the notes move while held, 0..2; 1: as recorded ones of the family do.
+        stereo: write notes in stereo, as wide as recorded ones of the family.
         sound_format: file format of the notes.
         model: folder of the imagination's weights; default: the shipped ones.
         force: replace an instrument in the folder.
@@ -99,6 +101,7 @@ def imagine(
             suffix=f".{sound_format}",
             force=force,
             motion=motion,
+            channels=2 if stereo else 1,
             progress=move,
         )
     hearing = instrument.hearing

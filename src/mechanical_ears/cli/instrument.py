@@ -164,6 +164,7 @@ def play(
     instrument: str | None = None,
     channel_map: str = "",
     live: Live = False,
+    stereo: bool = False,
     reverb: float = 0.0,
     sample_rate: int = 48_000,
     model: Path | None = None,
@@ -178,6 +179,7 @@ def play(
             folder of recordings or of control maps.
         channel_map: instruments for single channels, such as 1=a.json,2=b.sfz.
         live: render each note instead of playing samples of it.
+        stereo: play each instrument in stereo instead of mono in its place.
         reverb: level of the reverb, 0..1.
         sample_rate: sample rate, Hz.
         model: folder of the imagination's weights; default: the shipped ones.
@@ -202,7 +204,13 @@ def play(
     start = time.perf_counter()
     with progress_bar(f"playing {song.name}") as move:
         played = play_song(
-            parsed, opened, sample_rate=sample_rate, live=live, reverb=reverb, progress=move
+            parsed,
+            opened,
+            sample_rate=sample_rate,
+            live=live,
+            stereo=stereo,
+            reverb=reverb,
+            progress=move,
         )
     elapsed = time.perf_counter() - start
     path = played.sound.save(output)

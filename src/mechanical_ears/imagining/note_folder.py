@@ -36,6 +36,7 @@ def write_folder(
     suffix: str = ".wav",
     force: bool = False,
     motion: float = 0.0,
+    channels: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write notes of an instrument.
@@ -50,6 +51,7 @@ def write_folder(
         suffix: of the sound files.
         force: replace a folder that was written before.
         motion: how much the notes move, 0..2; see `ImaginedInstrument.note`.
+        channels: 1, or 2 for stereo.
         progress: called with the number of notes that are done, and of all notes.
 
     Raises:
@@ -63,7 +65,9 @@ def write_folder(
         raise EarsError("there are no notes to write", remedy="give pitches and velocities")
     columns, rows = _pick(pitches, SHEET_KEYS), _pick(velocities, SHEET_VELOCITIES)
     shown: dict[tuple[int, int], Sound] = {}
-    sounds = instrument.notes(pairs, seconds, sample_rate, progress=progress, motion=motion)
+    sounds = instrument.notes(
+        pairs, seconds, sample_rate, progress=progress, motion=motion, channels=channels
+    )
     with write_folder_atomically(Path(path), force=force, marker=FILE) as folder:
         for (pitch, velocity), sound in zip(pairs, sounds, strict=True):
             sound.save(folder / f"{pitch:03d}-{velocity:03d}{suffix}")

@@ -90,6 +90,7 @@ class SamplingPlan:
         max_hold_seconds: s for which the key of a decaying note is held at most.
         keys: MIDI numbers to sample in place of every n-th key; empty for none.
         round_robins: repetitions of each note, 1..16, which take turns.
+        channels: 1, or 2 for stereo samples.
         normalise: scale all samples so that the loudest peaks at −1 dB of full scale; otherwise
             the instrument keeps its own level, which may clip in a file.
 
@@ -110,6 +111,7 @@ class SamplingPlan:
     keys: tuple[int, ...] = ()
     normalise: bool = True
     round_robins: int = 1
+    channels: int = 1
 
     def __post_init__(self) -> None:
         low, high = self.lowest_key, self.highest_key
@@ -123,6 +125,8 @@ class SamplingPlan:
             raise InstrumentError(
                 f"{self.round_robins} round robins, outside 1..{MAX_ROUND_ROBINS}"
             )
+        if self.channels not in (1, 2):
+            raise InstrumentError(f"there are {self.channels} channels, neither 1 nor 2")
         if not 0.2 <= self.hold_seconds <= 60:
             raise InstrumentError(f"keys are held for {self.hold_seconds:g} s, outside 0.2..60")
         if not 8_000 <= self.sample_rate <= 192_000:
@@ -151,7 +155,7 @@ class SamplingPlan:
 class _SampledNote:
     """A note prepared for a sampler."""
 
-    audio: Audio  # (frames, 1)
+    audio: Audio  # (frames, channels)
     loop: Loop | None
     release: float | None  # s, for 80 dB; None if the note ended before its key-up
     level: float  # dB
@@ -183,12 +187,14 @@ def sample_instrument(
     seconds = plan.hold_seconds + release_seconds(playable)
     sounds: list[Sound] = []
     for repetition in repetitions:
-        for sound in play_notes(playable, pairs, seconds, plan.sample_rate, repetition):
+        for sound in play_notes(
+            playable, pairs, seconds, plan.sample_rate, repetition, plan.channels
+        ):
             sounds.append(_trim(sound))
             if progress is not None:
                 progress(len(sounds), 2 * len(requests))
     held_frames = round(plan.hold_seconds * plan.sample_rate)
-    decays = [decay_rate(sound.samples[:held_frames], plan.sample_rate) for sound in sounds]
+    decays = [decay_rate(sound.mono().samples[:held_frames], plan.sample_rate) for sound in sounds]
     sustains = float(np.median(decays)) <= MAX_SUSTAINED_DECAY
 
     def prepare(request: NoteRequest, sound: Sound, decay: float) -> _SampledNote:
@@ -256,7 +262,12 @@ def normalise_peak(samples: dict[str, Sample]) -> dict[str, Sample]:
 
 
 def _trim(sound: Sound) -> Sound:
-    return Sound(trim_silence(sound.samples[:, None], sound.sample_rate)[:, 0], sound.sample_rate)
+    return Sound(trim_silence(_frames(sound), sound.sample_rate), sound.sample_rate)
+
+
+def _frames(sound: Sound) -> Audio:
+    """Samples (frames, channels)."""
+    return sound.samples.reshape(len(sound.samples), -1)
 
 
 def _prepare_note(
@@ -281,7 +292,7 @@ def _prepare_note(
     tail = release_seconds(playable)
     hold = max(sound.seconds - tail, MIN_HOLD_SECONDS)
     if sustains:
-        release = measure_release(sound.samples, rate, hold)
+        release = measure_release(sound.mono().samples, rate, hold)
     else:
         short = max(MAX_DECAY_BEFORE_RELEASE_DB / max(decay, 1.0), MIN_HOLD_SECONDS)
         short = min(plan.hold_seconds, short)
@@ -290,9 +301,10 @@ def _prepare_note(
         audible = AUDIBLE_RANGE_DB / max(decay, 1.0) + EXTRA_SECONDS
         needed = min(audible, plan.max_hold_seconds)
         if needed > hold + EXTRA_SECONDS:
-            sound = _trim(playable.note(pitch, velocity, needed + tail, rate, repetition))
+            others = {} if plan.channels == 1 else {"channels": plan.channels}
+            sound = _trim(playable.note(pitch, velocity, needed + tail, rate, repetition, **others))
             hold = sound.seconds - tail
-    audio = sound.samples[:, None]
+    audio = _frames(sound)
     looped = None
     if sustains:
         looped = find_loop(audio, rate, midi_to_hz(pitch), LOOP_START_SHARE * hold, hold)

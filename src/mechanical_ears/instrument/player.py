@@ -67,6 +67,7 @@ def play_song(
     sample_rate: int = SAMPLE_RATE,
     live: bool = False,
     reverb: float = 0.0,
+    stereo: bool = False,
     progress: Progress | None = None,
 ) -> RenderedSong:
     """Render a song.
@@ -77,6 +78,7 @@ def play_song(
         sample_rate: Hz.
         live: render each note by itself instead of playing samples.
         reverb: level of a room relative to the dry sound, 0..1.
+        stereo: play instruments in stereo; otherwise only samples that are.
         progress: called with the number of notes done and their total.
 
     Raises:
@@ -100,7 +102,7 @@ def play_song(
     if not notes:
         raise InstrumentError("no channel with notes has an instrument")
     if not live:
-        by_channel = _sample_instruments(by_channel, notes, sample_rate)
+        by_channel = _sample_instruments(by_channel, notes, sample_rate, 2 if stereo else 1)
     end = max(
         note.end + release_seconds(by_channel[number]) for number in notes for note in notes[number]
     )
@@ -111,7 +113,7 @@ def play_song(
     total, done = sum(map(len, notes.values())), 0
     for number, playable in by_channel.items():
         bus = np.zeros((frames, 2), dtype=np.float32)
-        renderer = _ChannelRenderer(playable, song.channels[number], sample_rate, live)
+        renderer = _ChannelRenderer(playable, song.channels[number], sample_rate, live, stereo)
         for start, note in renderer.render(notes[number]):
             part = bus[start : start + len(note)]
             part += note[: len(part)]
@@ -134,6 +136,7 @@ def _sample_instruments(
     by_channel: Mapping[int, Playable],
     notes: Mapping[int, Sequence[SongNote]],
     sample_rate: int,
+    channels: int,
 ) -> dict[int, Playable]:
     """Sample instruments that are not made of samples, at the keys that the song uses.
 
@@ -150,6 +153,7 @@ def _sample_instruments(
         plan = SamplingPlan(
             layers=LAYERS,
             sample_rate=sample_rate,
+            channels=channels,
             keys=tuple(sorted({min(root, MAX_SAMPLED_KEY) for root in roots})),
             hold_seconds=min(max(longest, HOLD_RANGE_SECONDS[0]), HOLD_RANGE_SECONDS[1]),
             max_hold_seconds=longest,
@@ -167,6 +171,7 @@ class _ChannelRenderer:
     curves: ChannelCurves
     rate: int
     live: bool
+    stereo: bool
     _cache: dict[tuple[int, int], Audio] = field(default_factory=dict)  # by id of zone and pitch
     _cache_bytes: int = 0
 
@@ -187,10 +192,12 @@ class _ChannelRenderer:
                 for note, length in zip(notes, lengths, strict=True)
             ],
             self.rate,
+            channels=2 if self.stereo else 1,
         )
         for note, length, sound in zip(notes, lengths, sounds, strict=True):
-            bent = self._bend(sound.samples[:, None], note, round(length * self.rate))
-            yield round(note.start * self.rate), np.repeat(bent, 2, axis=1)
+            audio = sound.samples.reshape(len(sound.samples), -1)
+            bent = self._bend(audio, note, round(length * self.rate))
+            yield round(note.start * self.rate), np.repeat(bent, 3 - sound.channels, axis=1)
 
     def _render_samples(
         self, instrument: SampledInstrument, notes: Sequence[SongNote]
