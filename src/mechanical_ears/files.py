@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK_FILE = ".lock"
-SAMPLED_INSTRUMENT_SUFFIXES = (
-    ".sfz",
-    ".sf2",
-    ".sf3",
-)  # suffixes of sampled instruments that can be opened
+SAMPLED_INSTRUMENT_SUFFIXES = (".sfz", ".sf2", ".sf3")  # that can be opened
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another output folder",

@@ -37,9 +37,8 @@ def matmul(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
     step = max(1, min(MAX_MULTIPLICATIONS // (depth * columns), rows))
     result = np.empty((-(-rows // step) * step, columns), dtype=np.result_type(left, right))
     if step > 1 and rows % step:
-        left = np.concatenate(
-            [left, np.zeros_like(left, shape=(len(result) - rows, left.shape[1]))]
-        )
+        padding = np.zeros_like(left, shape=(len(result) - rows, left.shape[1]))
+        left = np.concatenate([left, padding])
     block_rows = max(1, BLOCK_ROWS // step) * step
     for first in range(0, len(result), block_rows):
         block = left[first : first + block_rows]

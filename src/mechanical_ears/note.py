@@ -85,18 +85,14 @@ class Note:
             raise CorpusError(f'"pitch" is {self.pitch}, outside 0..127', record=self.instrument)
         if not 0 <= self.velocity <= 127:
             raise CorpusError(f'"velocity" is {self.velocity}, outside 0..127', record=self.name)
-        if self.family is not None and self.family not in FAMILIES:
-            raise CorpusError(
-                f'"{self.family}" is not an instrument family of NSynth',
-                record=self.name,
-                remedy=f"use one of {', '.join(FAMILIES)}",
-            )
-        if self.source is not None and self.source not in SOURCES:
-            raise CorpusError(
-                f'"{self.source}" is not a source of NSynth',
-                record=self.name,
-                remedy=f"use one of {', '.join(SOURCES)}",
-            )
+        for word, kind, words in (
+            (self.family, "an instrument family", FAMILIES),
+            (self.source, "a source", SOURCES),
+        ):
+            if word is not None and word not in words:
+                problem = f'"{word}" is not {kind} of NSynth'
+                remedy = f"use one of {', '.join(words)}"
+                raise CorpusError(problem, record=self.name, remedy=remedy)
         for quality in self.qualities:
             if quality not in QUALITIES:
                 raise CorpusError(f'"{quality}" is not a quality of NSynth', record=self.name)

@@ -254,9 +254,8 @@ def draw_waveform(
     last = None if seconds is None else first + round(seconds * sound.sample_rate)
     samples = sound.samples[first:last]
     if len(samples) == 0:
-        raise SoundError(
-            f"nothing to draw from {start:g} s on, the sound is {sound.seconds:g} s long"
-        )
+        length = f"the sound is {sound.seconds:g} s long"
+        raise SoundError(f"nothing to draw from {start:g} s on, {length}")
     times = (first + np.arange(len(samples))) / sound.sample_rate
     if len(samples) > 4 * _MAX_COLUMNS:
         step = -(-len(samples) // _MAX_COLUMNS)

@@ -24,7 +24,6 @@ def normal(seed: int, count: int) -> NDArray[np.float32]:
     half = (count + 1) // 2
     first, second = uniform(seed, 2 * half).reshape(2, half)
     radius = np.sqrt(-2 * np.log(first))
-    values = np.concatenate(
-        [radius * np.cos(2 * np.pi * second), radius * np.sin(2 * np.pi * second)]
-    )
+    angle = 2 * np.pi * second
+    values = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
     return values[:count].astype(np.float32)

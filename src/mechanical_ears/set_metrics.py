@@ -298,6 +298,4 @@ def _squared_distances(points: Floats, others: Floats) -> Iterator[Doubles]:
 
 
 def _nearest_indices(points: Floats, others: Floats) -> NDArray[np.int64]:
-    return np.concatenate(
-        [squares.argmin(axis=1) for squares in _squared_distances(points, others)]
-    )
+    return np.concatenate([each.argmin(axis=1) for each in _squared_distances(points, others)])

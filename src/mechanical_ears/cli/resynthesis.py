@@ -63,10 +63,8 @@ def resynthesise(
             raise SoundError(error.problem, path=file, remedy=error.remedy) from error
     if control_map is not None:
         save_control_map(analysed, control_map)
-    rendered = render(
-        analysed, pitch=at, velocity_gain=gain, seconds=seconds, sample_rate=sample_rate
-    )
-    path = rendered.save(output or file.with_name(f"{file.stem}.resynthesis.wav"))
+    sound = render(analysed, pitch=at, velocity_gain=gain, seconds=seconds, sample_rate=sample_rate)
+    path = sound.save(output or file.with_name(f"{file.stem}.resynthesis.wav"))
     print(
         f"{path}: {analysed.frequency:.2f} Hz (MIDI {hz_to_midi(analysed.frequency):.2f}), "
         f"key held {analysed.key_up:.2f} of {analysed.seconds:.2f} s, "

@@ -23,17 +23,9 @@ from dataclasses import dataclass
 from mechanical_ears.note import FAMILIES, SOURCES
 from mechanical_ears.pitch import PITCH_COUNT, name_to_midi
 
-DYNAMICS = {
-    "ppp": 16,
-    "pp": 33,
-    "p": 49,
-    "mp": 64,
-    "mf": 80,
-    "f": 96,
-    "ff": 112,
-    "fff": 126,
-}  # MIDI velocity
-LAYERS = {"vl": 40, "vm": 72, "vh": 104}  # MIDI velocity
+# MIDI velocities
+DYNAMICS = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
+LAYERS = {"vl": 40, "vm": 72, "vh": 104}
 
 _NSYNTH = re.compile(r"(?P<instrument>.+)-(?P<pitch>\d{3})-(?P<velocity>\d{3})")
 _NUMBERS = re.compile(

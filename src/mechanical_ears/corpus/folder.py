@@ -78,9 +78,7 @@ class Folder(Corpus):
         default = self.path / LABELS_FILE
         table = Path(labels) if labels is not None else default if default.exists() else None
         self._table = table
-        self._recordings = (
-            _read_names(self.path) if table is None else _read_table(self.path, table)
-        )
+        self._recordings = _read_table(self.path, table) if table else _read_names(self.path)
         if not self._recordings:
             raise CorpusError(
                 "has no recordings" if table is None else "lists no recordings",

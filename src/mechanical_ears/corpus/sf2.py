@@ -326,10 +326,8 @@ class SoundFontFile:
                     common_velocities = _overlap(velocities, inner.velocities)
                     if common_keys and common_velocities:
                         regions.append(Region(inner.sample, common_keys, common_velocities))
-            name = _text(header["name"])
-            presets.append(
-                Preset(int(header["bank"]), int(header["program"]), name, tuple(regions))
-            )
+            bank, program = int(header["bank"]), int(header["program"])
+            presets.append(Preset(bank, program, _text(header["name"]), tuple(regions)))
         return tuple(sorted(presets, key=lambda preset: (preset.bank, preset.program)))
 
     def _references(
@@ -359,13 +357,11 @@ class SoundFontFile:
         for first, last in itertools.pairwise(self.tables[owners]["bag"].tolist()):
             if not first <= last < len(limits):
                 raise self._error("its zones are out of order", "copy or download it again")
-            if any(
-                not a <= b <= len(pairs) for a, b in itertools.pairwise(limits[first : last + 1])
-            ):
+            spans = list(itertools.pairwise(limits[first : last + 1]))
+            if any(not start <= end <= len(pairs) for start, end in spans):
                 raise self._error("its generators are out of order")
-            zones.append(
-                [Zone(dict(pairs[limits[i] : limits[i + 1]]), i) for i in range(first, last)]
-            )
+            bags_of_owner = enumerate(spans, first)
+            zones.append([Zone(dict(pairs[start:end]), bag) for bag, (start, end) in bags_of_owner])
         return zones
 
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -283,12 +284,8 @@ def _synth_bass(timbre: Timbre, key: KeyPress) -> Samples:
     return _subtractive(timbre, key, 0.3, 40 * max(0.0, timbre.shape - 0.3))
 
 
-def _synth_lead(timbre: Timbre, key: KeyPress) -> Samples:
-    return _subtractive(timbre, key, 2.0, 0.0)
-
-
-def _synth_strings(timbre: Timbre, key: KeyPress) -> Samples:
-    return _subtractive(timbre, key, 1.0, 0.0)
+_synth_lead = partial(_subtractive, lowest=2.0, fall=0.0)
+_synth_strings = partial(_subtractive, lowest=1.0, fall=0.0)
 
 
 @dataclass(frozen=True)

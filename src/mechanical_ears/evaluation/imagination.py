@@ -150,44 +150,33 @@ def evaluate_generator(
     on_grid = grid_requests(requests)
     count, total = len(requests), len(requests) + len(on_grid)
     name = f"{digest}-{plan.instruments}-{count}-{plan.seed}-{measurements_digest(store, network)}"
+
+    def measure(requests: NoteRequests, before: int, look_for_faults: bool) -> NoteMeasurements:
+        return measurements.measure_notes(
+            generator(requests),
+            network,
+            look_for_faults=look_for_faults,
+            progress=lambda done: progress(before + done, total),
+        )
+
     generated = load_or_measure(
-        cache,
-        f"generated-{name}",
-        lambda: measurements.measure_notes(
-            generator(requests), network, progress=lambda done: progress(done, total)
-        ),
+        cache, f"generated-{name}", lambda: measure(requests, 0, look_for_faults=True)
     )
     grid = load_or_measure(
-        cache,
-        f"generated-grid-{name}",
-        lambda: measurements.measure_notes(
-            generator(on_grid),
-            network,
-            look_for_faults=False,
-            progress=lambda done: progress(count + done, total),
-        ),
+        cache, f"generated-grid-{name}", lambda: measure(on_grid, count, look_for_faults=False)
     )
     notes = {GENERATED: generated, **real_notes.notes}
     grids = {GENERATED: grid, **real_notes.grids}
-    return Evaluation(
-        plan=plan,
-        sets={
-            name: _figures(name, notes[name], grids[name], real_notes, plan.seed) for name in SETS
-        },
-        by_instrument=_compare_halves(
-            measurements.concatenate([real_notes.notes["train"], real_notes.others]), plan.seed
-        ),
-        generated=generated,
-        generated_grid=grid,
-    )
+    sets = {name: _figures(name, notes[name], grids[name], real_notes, plan.seed) for name in SETS}
+    train = measurements.concatenate([real_notes.notes["train"], real_notes.others])
+    return Evaluation(plan, sets, _compare_halves(train, plan.seed), generated, grid)
 
 
 def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationPlan) -> list[Notes]:
     """Generate three keys of the first random instruments of a plan, to be looked at."""
     requests = random_requests(store, plan.instruments, notes_per_set(store, plan), plan.seed)
-    numbers, firsts = (
-        part[:SAMPLE_INSTRUMENTS] for part in np.unique(requests.instrument, return_index=True)
-    )
+    numbers, firsts = np.unique(requests.instrument, return_index=True)
+    numbers, firsts = numbers[:SAMPLE_INSTRUMENTS], firsts[:SAMPLE_INSTRUMENTS]
     keys = len(SAMPLE_KEYS)
     samples = NoteRequests(
         np.repeat(numbers, keys),
@@ -202,19 +191,13 @@ def sample_instruments(generator: NoteGenerator, store: Store, plan: EvaluationP
 def _figures(
     name: str, notes: NoteMeasurements, grid: NoteMeasurements, real_notes: RealNotes, seed: int
 ) -> Figures:
-    unseen = real_notes.notes["unseen"]
+    unseen = None if name.startswith("unseen") else real_notes.notes["unseen"]
     return Figures(
         to_train=compare_sets(real_notes.others.features, notes.features, seed=seed),
-        to_unseen=(
-            None
-            if name.startswith("unseen")
-            else compare_sets(unseen.features, notes.features, seed=seed)
-        ),
-        embeddings_to_unseen=(
-            None
-            if name.startswith("unseen")
-            else frechet_distance(unseen.embedding, notes.embedding)
-        ),
+        to_unseen=compare_sets(unseen.features, notes.features, seed=seed) if unseen else None,
+        embeddings_to_unseen=frechet_distance(unseen.embedding, notes.embedding)
+        if unseen
+        else None,
         predictions=playability.prediction_metrics(notes),
         consistency=playability.timbre_consistency(grid),
         velocity=playability.velocity_steps(grid),

@@ -16,7 +16,7 @@ between instruments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -75,7 +75,7 @@ class Notes:
 
     def __getitem__(self, rows: Rows) -> Notes:
         """Some of the notes."""
-        return Notes(**{part.name: getattr(self, part.name)[rows] for part in fields(self)})
+        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +114,7 @@ class NoteMeasurements:
 
     def __getitem__(self, rows: Rows) -> NoteMeasurements:
         """The measurements of some of the notes."""
-        return NoteMeasurements(
-            **{part.name: getattr(self, part.name)[rows] for part in fields(self)}
-        )
+        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     def save(self, path: Path) -> None:
         """Write a .npz file."""

@@ -165,9 +165,7 @@ def _labelled_batches(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_La
         rows = store.rows(side)
         for start in range(0, len(rows), BATCH_NOTES):
             part = rows[start : start + BATCH_NOTES]
-            pitch, family = (
-                labels[part].astype(np.int64) for labels in (store.pitch, store.family)
-            )
+            pitch, family = (each[part].astype(np.int64) for each in (store.pitch, store.family))
             yield as_float(store.audio[part]), pitch, family, len(rows)
         return
     selected = None if store is None else set(store.rows(side).tolist())

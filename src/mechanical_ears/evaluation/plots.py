@@ -80,12 +80,10 @@ def plot_families(generated: NoteMeasurements, unseen: NoteMeasurements, title: 
             ylabel="labelled",
         )
         axes.grid(False)
-        for row, column in np.argwhere(shares >= 0.005):
-            share = shares[row, column]
-            shade = "white" if share < 0.6 else "black"
-            axes.text(
-                column, row, f"{100 * share:.0f}", ha="center", va="center", size=7, color=shade
-            )
+        for y, x in np.argwhere(shares >= 0.005):
+            shade = "white" if shares[y, x] < 0.6 else "black"
+            text = f"{100 * shares[y, x]:.0f}"
+            axes.text(x, y, text, ha="center", va="center", size=7, color=shade)
     assert image is not None
     picture.colorbar(image, ax=picture.axes, label="share of the family's notes", aspect=40)
     picture.suptitle(title)

@@ -286,9 +286,8 @@ def _complete_releases(
             if name == "noise":
                 falls = np.minimum(falls, np.interp(noise_times, times, tone_fall)[first:])
             rows[number, :, first:] = rows[number, :, first - 1 : first] + np.minimum(falls, 0)
-    return replace(
-        recorded, **{name: np.maximum(rows, SILENCE_DB) for name, rows in levels.items()}
-    )
+    levels = {name: np.maximum(rows, SILENCE_DB) for name, rows in levels.items()}
+    return replace(recorded, **levels)
 
 
 def _release_frame(name: str) -> int:

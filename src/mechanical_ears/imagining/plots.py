@@ -74,12 +74,7 @@ def instrument_picture(
             draw_spectrogram(axes, sounds[pitch, velocity], notes=False)
             played = f"{midi_to_name(pitch)} {pitch}, velocity {velocity}"
             axes.set_title(f"{played}\n{_describe(hearing)}", fontsize=7.5)
-            if column:
-                axes.set_ylabel("")
-                axes.tick_params(labelleft=False)
-            if row + 1 < rows:
-                axes.set_xlabel("")
-                axes.tick_params(labelbottom=False)
+            axes.label_outer()
     return picture
 
 

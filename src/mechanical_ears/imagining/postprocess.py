@@ -74,14 +74,10 @@ def _limit_release(name: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     one of ten, 10 dB in one of a hundred). The frames of the noise are 0.1 s apart, so that its
     rise begins earlier.
     """
+    times, key_up, rise = grid_times(), HOLD_SECONDS, 0.0
     if name == "noise":
-        times, key_up, rise = (
-            grid_noise_times(),
-            HOLD_SECONDS - NOISE_LEAD_SECONDS,
-            MAX_NOISE_RISE_DB,
-        )
-    else:
-        times, key_up, rise = grid_times(), HOLD_SECONDS, 0.0
+        times, key_up = grid_noise_times(), HOLD_SECONDS - NOISE_LEAD_SECONDS
+        rise = MAX_NOISE_RISE_DB
     after = times > key_up
     before = ~after & (times > key_up - PEAK_SECONDS)
     highest = rows[:, :, before].max(axis=2, keepdims=True) + np.float32(rise)

@@ -117,9 +117,8 @@ class Residual:
         if not self.maps:
             return None
         intervals = np.abs(self.pitches - pitch) / DETAIL_PITCH_SCALE
-        weights = self.shares * np.exp(
-            -intervals - np.abs(self.velocities - velocity) / VELOCITY_SCALE
-        )
+        steps = np.abs(self.velocities - velocity) / VELOCITY_SCALE
+        weights = self.shares * np.exp(-intervals - steps)
         row = int(weights.argmax())
         nearest = self.maps[row]
         if nearest.divisor > 1 or weights[row] < MIN_DETAIL_WEIGHT:

@@ -57,10 +57,7 @@ SEARCH_STIFFNESSES: Final = (0.0, 1e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3)  #
 
 COARSE_PARTIALS: Final = 4  # that are measured and fitted at first
 COARSE_REACH_CENTS, FINE_REACH_CENTS = 80.0, 60.0  # to each side of a partial, of its band
-COARSE_OUTLIER_CENTS, FINE_OUTLIER_CENTS = (
-    20.0,
-    2.0,
-)  # off the fit, from where a partial counts less
+COARSE_OUTLIER_CENTS, FINE_OUTLIER_CENTS = 20.0, 2.0  # off the fit, where partials count less
 MAX_FINE_ROUNDS: Final = 2
 CONVERGED_CENTS: Final = 0.05  # of change in a round, below which it is the last
 BAND_BINS: Final = 2.5  # to each side at least (the lobe of Hann's window has 2)

@@ -117,9 +117,8 @@ def launch_fabric(hardware: Hardware, *, mixed: bool = False) -> Any:
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     precision = hardware.precision
     if precision == "auto":
-        tiles = (
-            mixed and accelerator == "cpu" and getattr(torch.cpu, "_is_amx_tile_supported", bool)()
-        )
+        has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", bool)
+        tiles = mixed and accelerator == "cpu" and has_tiles()
         precision = "bf16-mixed" if accelerator == "cuda" or tiles else "32-true"
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun
     fabric = Fabric(

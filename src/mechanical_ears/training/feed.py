@@ -134,10 +134,8 @@ def load_batches(
         share: rank and number of processes: each reads its part of every batch.
     """
     rank, processes = share
-    batches = (notes.select(slice(start, start + size)) for start in range(0, len(notes), size))
-    parts = (
-        part.select(slice(rank, None, processes)) for part in batches if len(part) >= processes
-    )
+    whole = (notes.select(slice(start, start + size)) for start in range(0, len(notes), size))
+    parts = (part.select(slice(rank, None, processes)) for part in whole if len(part) >= processes)
     return prefetch(Batch(part, torch.from_numpy(part.read_audio())) for part in parts)
 
 
@@ -147,9 +145,7 @@ def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     Raises:
         Exception: that preparing an item raised, in the place of the item.
     """
-    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(
-        maxsize=PREFETCH_ITEMS
-    )
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(PREFETCH_ITEMS)
     stopped = threading.Event()
 
     def offer(item: Item | None, error: BaseException | None = None) -> None:

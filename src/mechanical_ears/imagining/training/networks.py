@@ -61,10 +61,8 @@ class ImaginationShape:
     @classmethod
     def of(cls, codec: Codec) -> ImaginationShape:
         """The usual sizes for the latents of a codec."""
-        components = len(codec.deviation)
-        return cls(
-            components=components, encoder_components=min(cls.encoder_components, components)
-        )
+        count = len(codec.deviation)
+        return cls(components=count, encoder_components=min(cls.encoder_components, count))
 
 
 class Condition(NamedTuple):

@@ -125,9 +125,8 @@ def blend(
     partner, level = partner[rows], level[rows]
     semitones = labels.key[rows] - labels.key[partner]
     pitch_map, envelope = inputs[0].clone(), inputs[1].clone()
-    pitch_map[rows] = _add_levels(
-        inputs[0][rows], _shift_spectra(inputs[0][partner], semitones), level
-    )
+    in_unison = _shift_spectra(inputs[0][partner], semitones)
+    pitch_map[rows] = _add_levels(inputs[0][rows], in_unison, level)
     envelope[rows] = _add_levels(inputs[1][rows], inputs[1][partner], level)
 
     def agreed(values: Tensor) -> Tensor:

@@ -27,7 +27,6 @@ from torch.nn import functional
 from mechanical_ears.listening.training.labels import UNKNOWN, Labeller, Labels
 from mechanical_ears.listening.training.losses import family_counts, family_weights
 from mechanical_ears.listening.training.network import ListenerOutput
-from mechanical_ears.note import FAMILIES
 from mechanical_ears.training.feed import StoredNotes, load_batches
 
 CALIBRATED = ("key", "sounding", "family", "source", "velocity")  # by a softmax
@@ -37,19 +36,8 @@ INSTRUMENT_NOTES = 8  # averaged for the mean embedding of an instrument
 UNPITCHED_IN_USE = 0.005  # assumed share of recordings without a single pitch
 BATCH_NOTES = 64
 FAMILY_PRIOR = 0.5  # share of the way from the training distribution of families to NSynth's
-NSYNTH_NOTES = {  # of each family in all of NSynth (Engel et al. 2017, table 2)
-    "bass": 68_955,
-    "brass": 13_830,
-    "flute": 9_423,
-    "guitar": 35_423,
-    "keyboard": 54_991,
-    "mallet": 35_066,
-    "organ": 36_577,
-    "reed": 14_866,
-    "string": 20_594,
-    "synth_lead": 5_501,
-    "vocal": 10_753,
-}
+# Notes of each of `FAMILIES` in all of NSynth (Engel et al. 2017, table 2)
+NSYNTH_NOTES = (68955, 13830, 9423, 35423, 54991, 35066, 36577, 14866, 20594, 5501, 10753)
 
 PredictNotes = Callable[[Tensor], ListenerOutput]  # audio float32 (batch, 64000) → logits
 
@@ -98,7 +86,7 @@ def family_shift(notes: StoredNotes) -> Tensor:
     """Shift of the logits of families from the prior of training towards that of use, (11,)."""
     counts = family_counts(notes)
     learned = (counts * family_weights(counts)).clamp_min(1)  # as the loss weights them
-    use = torch.tensor([NSYNTH_NOTES[name] for name in FAMILIES])
+    use = torch.tensor(NSYNTH_NOTES)
     return FAMILY_PRIOR * ((use / use.sum()).log() - (learned / learned.sum()).log())
 
 

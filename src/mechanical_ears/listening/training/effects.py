@@ -211,9 +211,8 @@ def minimum_phase(decibels: Tensor) -> Tensor:
     Returns:
         float32 (batch, FILTER_SAMPLES).
     """
-    cepstrum = torch.fft.irfft(
-        decibels.clamp(min=MIN_GAIN_DB) * (math.log(10) / 20), FILTER_SAMPLES
-    )
+    nepers = decibels.clamp(min=MIN_GAIN_DB) * (math.log(10) / 20)
+    cepstrum = torch.fft.irfft(nepers, FILTER_SAMPLES)
     fold = torch.zeros(FILTER_SAMPLES, device=decibels.device)
     fold[1 : FILTER_SAMPLES // 2] = 2
     fold[0] = fold[FILTER_SAMPLES // 2] = 1

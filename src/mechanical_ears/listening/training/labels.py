@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,17 +46,14 @@ class Labels:
 
     def to(self, device: torch.device) -> Labels:
         """The same on a device."""
-        return Labels(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Labels(*(values.to(device) for values in vars(self).values()))
 
     def without_pitch(self, unpitched: Tensor) -> Labels:
         """The same with notes that have no single pitch marked by bool (batch,) ``unpitched``."""
         changed = {}
-        for field in fields(self):
-            values: Tensor = getattr(self, field.name)
+        for name, values in vars(self).items():
             rows = unpitched if values.ndim == 1 else unpitched[:, None]
-            changed[field.name] = values.masked_fill(
-                rows, 0 if field.name == "pitched" else UNKNOWN
-            )
+            changed[name] = values.masked_fill(rows, 0 if name == "pitched" else UNKNOWN)
         return Labels(**changed)
 
 
@@ -71,14 +68,11 @@ class Labeller:
     """
 
     def __init__(self, stores: Sequence[Store]) -> None:
-        self.instruments: list[str] = sorted(
-            {name for store in stores for name in store.instrument}
-        )
+        names = {name for store in stores for name in store.instrument}
+        self.instruments: list[str] = sorted(names)
         numbers = {name: number for number, name in enumerate(self.instruments)}
         columns = [_columns(store, numbers) for store in stores]
-        self._columns = {
-            name: np.concatenate([each[name] for each in columns]) for name in columns[0]
-        }
+        self._columns = {key: np.concatenate([each[key] for each in columns]) for key in columns[0]}
 
     def label(self, notes: StoredNotes) -> Labels:
         """Look up the labels of notes; on the CPU."""

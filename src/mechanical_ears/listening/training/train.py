@@ -305,10 +305,8 @@ def _publish(
 
 def _publish_listener(path: Path, trained: TrainedNetwork) -> None:
     shift = calibrate.pitched_shift(UNPITCHED_SHARE)
-    calibrated = CalibratedListener(
-        trained.network, trained.temperatures, trained.instruments, shift
-    )
-    export_listener(calibrated, path, trained.properties)
+    listener = CalibratedListener(trained.network, trained.temperatures, trained.instruments, shift)
+    export_listener(listener, path, trained.properties)
     names = ("trained_on", "licence", "citation")
     metadata = {name: str(trained.properties[name]) for name in names}
     save_weights(trained.network, path.with_name(WEIGHTS_FILE), metadata)
