@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mechanical_ears.instrument.loops import find_loop, unroll_loop
-from mechanical_ears.instrument.seams import measure_seam, pitch_frames
+from mechanical_ears.instrument.seams import measure_seam, natural_changes, pitch_frames
 
 RATE = 48_000
 SEAM = RATE // 2
@@ -35,6 +35,17 @@ def test_jumps_by_their_amounts(frequency):
     assert louder.level == pytest.approx(1, abs=0.05)
     assert louder.excess == pytest.approx(2, rel=0.05)
     assert measure_seam(tone(frequency, brightness=0.5), SEAM, frequency, RATE).centroid > 4
+
+
+def test_natural_changes_are_those_at_seams():
+    """Where the pitch rises by 7 cents, and far from there."""
+    changes = natural_changes(tone(220.0, cents=7.0), 220.0, RATE)
+    assert changes.shape == (RATE,)
+    assert changes[SEAM] == pytest.approx(7 / 3, rel=0.15)
+    assert changes[SEAM - RATE // 4] < 0.1
+    assert np.isinf(changes[0])
+    assert np.isinf(changes[-1])
+    assert np.isinf(natural_changes(np.zeros(100, np.float32), 220.0, RATE)).all()
 
 
 @pytest.mark.parametrize(("tremolo", "vibrato"), [(5.5, 0.0), (0.0, 5.5), (3.1, 4.7)])

@@ -8,8 +8,9 @@ like the frames before s. The windows a before e and b before s are compared by
 which is 1 where both are equal in shape and in level, for all s at once by Fourier transforms.
 Several ends are tried; longer loops, which sound less mechanical, are preferred where they match
 about as well, and starts where the level does not change. Of the best of them the first is taken
-at whose seam level, brightness and pitch do not jump (seams.py). The last c frames of the loop are
-blended with the c frames before its start,
+at whose seam level, brightness and pitch do not jump (seams.py). Where the note moves too much for
+that, starts are preferred at moments when it moves little, such as the turning points of a vibrato.
+The last c frames of the loop are blended with the c frames before its start,
 
     y[e − c + i] = (f_i · x[e − c + i] + g_i · x[s − c + i]) / √(f_i² + g_i² + 2 r f_i g_i)
 
@@ -30,7 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.instrument.levels import block_powers
-from mechanical_ears.instrument.seams import level_frames, measure_seam, pitch_frames
+from mechanical_ears.instrument.seams import (
+    level_frames,
+    measure_seam,
+    natural_changes,
+    pitch_frames,
+)
 from mechanical_ears.instrument.zones import Loop
 
 MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS = 0.03, 0.200  # s, of the windows that are compared
@@ -41,6 +47,9 @@ MIN_FRAMES: Final = 64  # of a loop and of a window
 MAX_FADE_SHARE: Final = 0.5  # of the loop's length
 MAX_FADE_SECONDS: Final = 0.5  # s
 END_CANDIDATES: Final = 6
+MAX_ATTEMPTS: Final = (8, 24)  # loops that are measured, of steady notes and of moving ones
+MAX_NATURAL_CHANGE: Final = 0.7  # of what is allowed at a seam, above which there is a penalty
+CHANGE_PENALTY: Final = 0.1  # of the similarity, for each time what is allowed
 START_CANDIDATES: Final = 8  # for each end
 START_SPACING_SECONDS: Final = 0.02  # s, from one candidate to the next
 MAX_LEVEL_CHANGE: Final = 0.4  # dB at a loop's start, above which there is a penalty
@@ -98,39 +107,63 @@ def find_loop(
     level_changes = _level_changes(mono, level_frames(frequency, sample_rate))
     slack = high - low - min_length - window
     max_length = round(MAX_LOOP_SECONDS * sample_rate)
-    spacing = round(START_SPACING_SECONDS * sample_rate)
-    candidates: list[tuple[float, float, Loop]] = []  # score, correlation, loop
+    scores: dict[int, NDArray[np.float64]] = {}  # by the loop's end, of starts from `first_start`
+    correlations: dict[int, NDArray[np.float64]] = {}
+    first_start = low + window
     ends = np.linspace(high - slack // 3, high, END_CANDIDATES).astype(np.int64)
     for end in np.unique(ends).tolist():
-        similarities, correlations = matcher.compare(end - low, min_length)
-        starts = low + window + np.arange(len(correlations))
+        similarities, correlations[end] = matcher.compare(end - low, min_length)
+        starts = first_start + np.arange(len(similarities))
         lengths = end - starts
-        scores = similarities + DOUBLING_BONUS * np.log2(
-            np.minimum(lengths, max_length) / max_length
-        )
-        scores[lengths > max_length] -= TOO_LONG_PENALTY
-        scores -= LEVEL_PENALTY * np.maximum(level_changes[starts] - MAX_LEVEL_CHANGE, 0)
-        for _ in range(START_CANDIDATES):
-            index = int(scores.argmax())
-            loop = Loop(int(starts[index]), end)
-            candidates.append((float(scores[index]), float(correlations[index]), loop))
-            scores[max(0, index - spacing) : index + spacing] = -np.inf
-    candidates.sort(key=lambda each: -each[0])
-    best: tuple[float, LoopedAudio] | None = None
+        bonus = DOUBLING_BONUS * np.log2(np.minimum(lengths, max_length) / max_length)
+        scores[end] = similarities + bonus - TOO_LONG_PENALTY * (lengths > max_length)
+        scores[end] -= LEVEL_PENALTY * np.maximum(level_changes[starts] - MAX_LEVEL_CHANGE, 0)
     reach = pitch_frames(frequency, sample_rate)
-    for score, correlation, loop in candidates:
-        if not np.isfinite(score):
-            break
-        max_fade = min(MAX_FADE_SHARE * (loop.end - loop.start), MAX_FADE_SECONDS * sample_rate)
-        fade = round(min(max_fade, loop.start - low + window))
+
+    def prepare(start: int, end: int) -> tuple[float, LoopedAudio]:
+        """Excess of the changes at the seam, and the loop."""
+        max_fade = min(MAX_FADE_SHARE * (end - start), MAX_FADE_SECONDS * sample_rate)
+        fade = round(min(max_fade, start - low + window))
+        loop, correlation = Loop(start, end), float(correlations[end][start - first_start])
         audio = crossfade_loop(level, loop, fade, correlation)
-        unrolled = unroll_loop(audio, loop, loop.end + reach).mean(axis=1)
-        excess = measure_seam(unrolled, loop.end, frequency, sample_rate).excess
-        if best is None or excess < best[0]:
-            best = (excess, LoopedAudio(audio, loop, correlation))
-        if excess <= 1:
-            break
+        unrolled = unroll_loop(audio, loop, end + reach).mean(axis=1)
+        excess = measure_seam(unrolled, end, frequency, sample_rate).excess
+        return excess, LoopedAudio(audio, loop, correlation)
+
+    best: tuple[float, LoopedAudio] | None = None
+    for attempt in range(2):
+        if attempt:  # the note moves: start where it does so least
+            changes = natural_changes(mono, frequency, sample_rate)[first_start:]
+            for each in scores.values():
+                excess = np.maximum(changes[: len(each)] - MAX_NATURAL_CHANGE, 0)
+                each -= np.minimum(CHANGE_PENALTY * excess, TOO_LONG_PENALTY)
+        candidates = _best_starts(scores, round(START_SPACING_SECONDS * sample_rate))
+        for start, end in candidates[: MAX_ATTEMPTS[attempt]]:
+            prepared = prepare(first_start + start, end)
+            if best is None or prepared[0] < best[0]:
+                best = prepared
+            if best[0] <= 1:
+                return best[1]
     return None if best is None else best[1]
+
+
+def _best_starts(scores: dict[int, NDArray[np.float64]], spacing: int) -> list[tuple[int, int]]:
+    """Starts and ends with the best scores, best first.
+
+    Args:
+        scores: of starts, by end.
+        spacing: frames between starts of one end.
+    """
+    best: list[tuple[float, int, int]] = []
+    for end, scores_of_end in scores.items():
+        left = scores_of_end.copy()
+        for _ in range(START_CANDIDATES):
+            start = int(left.argmax())
+            if not np.isfinite(left[start]):
+                break
+            best.append((float(left[start]), start, end))
+            left[max(0, start - spacing) : start + spacing] = -np.inf
+    return [(start, end) for _, start, end in sorted(best, reverse=True)]
 
 
 def crossfade_loop(

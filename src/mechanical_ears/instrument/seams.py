@@ -18,7 +18,9 @@ LEVEL_SECONDS: Final = 0.1  # s, on each side of a seam
 PITCH_PERIODS: Final = 8  # on each side of a seam, at least
 PARTIALS: Final = 16
 MIN_PARTIAL: Final = 0.1  # of the amplitude of the strongest partial
-ZERO_PADDING: Final = 8  # times the length of a window
+ZERO_PADDING: Final = 2  # times the length of a window
+HOP_SECONDS: Final = 0.01  # s, of natural changes
+BATCH: Final = 32  # windows whose spectra are computed at once
 MAX_LEVEL_JUMP: Final = 0.5  # dB
 MAX_CENTROID_JUMP: Final = 5.0  # %
 MAX_PITCH_JUMP: Final = 3.0  # cents
@@ -71,49 +73,105 @@ def measure_seam(
         sample_rate: Hz.
     """
     near = level_frames(frequency, sample_rate)
+    sides = _windows(mono, np.array([seam - near, seam]), near)
+    powers = np.mean(np.square(sides, dtype=np.float64), axis=1) + 1e-20
+    centroids = _centroids(sides)
     far = pitch_frames(frequency, sample_rate)
-    sides = [mono[max(0, seam - near) : seam], mono[seam : seam + near]]
-    powers = [float(np.mean(np.square(side, dtype=np.float64))) + 1e-20 for side in sides]
-    centroids = [_centroid(side) for side in sides]
-    partials = [
-        _partials(side, frequency, sample_rate)
-        for side in (mono[max(0, seam - far) : seam], mono[seam : seam + far])
-    ]
+    partials = _partials(_windows(mono, np.array([seam - far, seam]), far), frequency, sample_rate)
     return SeamJump(
         level=10 * math.log10(powers[1] / powers[0]),
-        centroid=100 * (centroids[1] / centroids[0] - 1),
-        pitch=_pitch_change(*partials),
+        centroid=float(100 * (centroids[1] / centroids[0] - 1)),
+        pitch=float(_pitch_changes(*partials, lag=1)[0]),
     )
 
 
-def _centroid(side: NDArray[np.float32]) -> float:
-    """Mean bin of a power spectrum."""
-    powers = np.abs(np.fft.rfft(side * np.hanning(len(side)))) ** 2 + 1e-20
-    return float(powers @ np.arange(len(powers)) / powers.sum())
+def natural_changes(
+    mono: NDArray[np.float32], frequency: float, sample_rate: int
+) -> NDArray[np.float64]:
+    """Changes of a sound by itself at each frame, of what is allowed at a seam, float64 (frames,).
+
+    Measured every 10 ms and interpolated; infinite within `pitch_frames` of an end.
+
+    Args:
+        mono: float32 (frames,).
+        frequency: Hz, of the note.
+        sample_rate: Hz.
+    """
+    frames = pitch_frames(frequency, sample_rate)
+    lag = max(1, round(frames / (HOP_SECONDS * sample_rate)))  # hops from one side to the other
+    starts = np.round(np.arange(0, len(mono) - frames, frames / lag)).astype(np.int64)
+    changes = np.full(len(mono), np.inf)
+    if len(starts) <= lag:
+        return changes
+    levels, centroids, frequencies, amplitudes = [], [], [], []
+    for first in range(0, len(starts), BATCH):
+        windows = _windows(mono, starts[first : first + BATCH], frames)
+        levels.append(10 * np.log10(np.mean(np.square(windows), axis=1) + 1e-20))
+        centroids.append(_centroids(windows))
+        batch = _partials(windows, frequency, sample_rate)
+        frequencies.append(batch[0])
+        amplitudes.append(batch[1])
+    level, centroid = np.concatenate(levels), np.concatenate(centroids)
+    pitch = _pitch_changes(np.concatenate(frequencies), np.concatenate(amplitudes), lag)
+    excesses = np.maximum.reduce(
+        [
+            np.abs(level[lag:] - level[:-lag]) / MAX_LEVEL_JUMP,
+            100 * np.abs(centroid[lag:] / centroid[:-lag] - 1) / MAX_CENTROID_JUMP,
+            np.abs(pitch) / MAX_PITCH_JUMP,
+        ]
+    )
+    seams = starts[lag:]
+    inside = np.arange(seams[0], seams[-1] + 1)
+    changes[inside] = np.interp(inside, seams, excesses)
+    return changes
 
 
-def _partials(side: NDArray[np.float32], frequency: float, sample_rate: int) -> NDArray[np.float64]:
-    """Frequency in Hz and amplitude of each partial, float64 (partials, 2)."""
-    size = 1 << math.ceil(math.log2(ZERO_PADDING * len(side)))
-    magnitudes = np.abs(np.fft.rfft(side * np.blackman(len(side)), size)) + 1e-12
+def _windows(
+    mono: NDArray[np.float32], starts: NDArray[np.int64], frames: int
+) -> NDArray[np.float32]:
+    """Parts of a sound, float32 (starts, frames), with silence around it."""
+    first = np.maximum(starts, 0)
+    padded = np.pad(mono, (0, max(0, int(first.max()) + frames - len(mono))))
+    return padded[first[:, None] + np.arange(frames)]
+
+
+def _centroids(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean bins of power spectra, float64 (windows,)."""
+    powers = np.abs(np.fft.rfft(windows * np.hanning(windows.shape[1]))) ** 2 + 1e-20
+    return np.asarray(powers @ np.arange(powers.shape[1]) / powers.sum(axis=1))
+
+
+def _partials(
+    windows: NDArray[np.float32], frequency: float, sample_rate: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies in Hz and amplitudes of partials, each float64 (windows, partials)."""
+    frames = windows.shape[1]
+    size = 1 << math.ceil(math.log2(ZERO_PADDING * frames))
+    magnitudes = np.abs(np.fft.rfft(windows * np.blackman(frames), size)) + 1e-12
     period = frequency * size / sample_rate  # bins from one partial to the next
-    found = []
+    rows, frequencies, amplitudes = np.arange(len(windows)), [], []
     for number in range(1, PARTIALS + 1):
         low, high = (round((number + side) * period) for side in (-0.45, 0.45))
-        if high >= len(magnitudes) - 1:
+        if high >= magnitudes.shape[1] - 1:
             break
-        peak = low + int(magnitudes[low : high + 1].argmax())
-        one, two, three = np.log(magnitudes[peak - 1 : peak + 2])
-        curvature = one - 2 * two + three
-        shift = 0.5 * (one - three) / curvature if curvature < 0 else 0.0
-        found.append(((peak + min(max(shift, -1.0), 1.0)) * sample_rate / size, math.exp(two)))
-    return np.array(found).reshape(-1, 2)
+        peaks = low + magnitudes[:, low : high + 1].argmax(axis=1)
+        one, two, three = (np.log(magnitudes[rows, peaks + step]) for step in (-1, 0, 1))
+        curvature = np.minimum(one - 2 * two + three, -1e-9)
+        shifts = np.clip(0.5 * (one - three) / curvature, -1, 1)
+        frequencies.append((peaks + shifts) * sample_rate / size)
+        amplitudes.append(np.exp(two))
+    shape = (len(frequencies), len(windows))
+    return np.reshape(frequencies, shape).T, np.reshape(amplitudes, shape).T
 
 
-def _pitch_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Mean change of partials in cents, weighted by the smaller amplitude of both sides."""
-    weights = np.minimum(before[:, 1], after[:, 1])
-    weights[weights < MIN_PARTIAL * weights.max(initial=0.0)] = 0
-    if weights.sum() == 0:
-        return 0.0
-    return float(weights @ (1200 * np.log2(after[:, 0] / before[:, 0])) / weights.sum())
+def _pitch_changes(
+    frequencies: NDArray[np.float64], amplitudes: NDArray[np.float64], lag: int
+) -> NDArray[np.float64]:
+    """Mean changes of partials over a number of windows, in cents, float64 (windows − lag,).
+
+    Weighted by the smaller amplitude of both sides.
+    """
+    weights = np.minimum(amplitudes[lag:], amplitudes[:-lag])
+    weights[weights < MIN_PARTIAL * weights.max(axis=1, keepdims=True, initial=0.0)] = 0
+    cents = 1200 * np.log2(frequencies[lag:] / frequencies[:-lag])
+    return np.asarray((weights * cents).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-20))
