@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.evaluation.faults import find_faults
+from mechanical_ears.evaluation.faults import Faults, find_faults
 from mechanical_ears.files import write_atomically
 from mechanical_ears.listening.f0 import refine
 from mechanical_ears.loudness import loudness
@@ -37,31 +37,48 @@ if TYPE_CHECKING:
 SAMPLES: Final = round(NOTE_SAMPLE_RATE * NOTE_SECONDS)
 BATCH_NOTES: Final = 32
 MIN_SALIENCE: Final = 0.5  # from which a pitch is measured
+NOT_SEARCHED: Final = Faults(clicks=-1, offset=False, clipped=False, silent=False)
 
 Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 Progress = Callable[[int], None]  # notes done
 
 
 @dataclass(frozen=True, eq=False)
-class Notes:
-    """A set of notes.
+class NoteLabels:
+    """Labels of n notes.
 
     Attributes:
-        audio: float32 (n, 64000) in [-1, 1] at 16 kHz, onset at the start.
         pitch: int64 (n,), MIDI number of the key.
         velocity: int64 (n,), MIDI velocity.
         family: int64 (n,), index in `FAMILIES`, −1 where unknown.
         instrument: str (n,), name of the instrument.
+    """
+
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    family: NDArray[np.int64]
+    instrument: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    def __getitem__(self, rows: Rows) -> Self:
+        """The same of some of the notes."""
+        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Notes(NoteLabels):
+    """Labelled notes with their audio.
+
+    Attributes:
+        audio: float32 (n, 64000) in [-1, 1] at 16 kHz, onset at the start.
 
     Raises:
         ValueError: a part has another length, or the audio another shape.
     """
 
     audio: NDArray[np.float32]
-    pitch: NDArray[np.int64]
-    velocity: NDArray[np.int64]
-    family: NDArray[np.int64]
-    instrument: NDArray[np.str_]
 
     def __post_init__(self) -> None:
         if self.audio.ndim != 2 or self.audio.shape[1] != SAMPLES:
@@ -70,20 +87,12 @@ class Notes:
             if len(getattr(self, name)) != len(self.audio):
                 raise ValueError(f'"{name}" is of {len(getattr(self, name))} notes')
 
-    def __len__(self) -> int:
-        return len(self.audio)
-
-    def __getitem__(self, rows: Rows) -> Notes:
-        """Some of the notes."""
-        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
-
 
 @dataclass(frozen=True, eq=False)
-class NoteMeasurements:
-    """Measurements of n notes.
+class NoteMeasurements(NoteLabels):
+    """Measurements of labelled notes.
 
     Attributes:
-        pitch, velocity, family, instrument: as in `Notes`.
         features: float32 (n, 256), in which sets are compared.
         embedding: float32 (n, 64), of length 1.
         keys: float32 (n, 128), predicted probabilities of keys.
@@ -94,10 +103,6 @@ class NoteMeasurements:
         offset, clipped, silent: bool (n,); False where faults were not searched for.
     """
 
-    pitch: NDArray[np.int64]
-    velocity: NDArray[np.int64]
-    family: NDArray[np.int64]
-    instrument: NDArray[np.str_]
     features: NDArray[np.float32]
     embedding: NDArray[np.float32]
     keys: NDArray[np.float32]
@@ -108,13 +113,6 @@ class NoteMeasurements:
     offset: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
     silent: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.pitch)
-
-    def __getitem__(self, rows: Rows) -> NoteMeasurements:
-        """The measurements of some of the notes."""
-        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     def save(self, path: Path) -> None:
         """Write a .npz file."""
@@ -135,18 +133,14 @@ class NoteMeasurements:
             raise EarsError(f"is damaged ({error})", path=path, remedy="remove it") from error
 
 
-NoteSet = TypeVar("NoteSet", Notes, NoteMeasurements)
+NoteSet = TypeVar("NoteSet", bound=NoteLabels)
 
 
 def concatenate(parts: Sequence[NoteSet]) -> NoteSet:
     """Join several sets of notes, or the measurements of several sets."""
     kind = type(parts[0])
-    return kind(
-        **{
-            column.name: np.concatenate([getattr(part, column.name) for part in parts])
-            for column in fields(kind)
-        }
-    )
+    names = [column.name for column in fields(kind)]
+    return kind(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def measure_notes(
@@ -187,23 +181,18 @@ def _measure_batch(
 
     audio = torch.from_numpy(np.ascontiguousarray(notes.audio))
     predictions, features = network.predict_with_features(audio)
-    found = [find_faults(row, NOTE_SAMPLE_RATE) for row in notes.audio] if look_for_faults else []
-    no_faults = np.zeros(len(notes), np.bool_)
+    faults = [NOT_SEARCHED] * len(notes)
+    if look_for_faults:
+        faults = [find_faults(row, NOTE_SAMPLE_RATE) for row in notes.audio]
     return NoteMeasurements(
-        pitch=notes.pitch,
-        velocity=notes.velocity,
-        family=notes.family,
-        instrument=notes.instrument,
+        **{label.name: getattr(notes, label.name) for label in fields(NoteLabels)},
         features=features.log1p().numpy(),
         embedding=predictions.embedding.numpy(),
         keys=predictions.key.softmax(dim=1).numpy(),
         families=predictions.family.softmax(dim=1).numpy(),
         loudness=np.array([loudness(row, NOTE_SAMPLE_RATE) for row in notes.audio]),
         cents=np.array([_cents(*pair) for pair in zip(notes.audio, notes.pitch, strict=True)]),
-        clicks=np.array([each.clicks for each in found] if found else np.full(len(notes), -1)),
-        offset=np.array([each.offset for each in found] if found else no_faults),
-        clipped=np.array([each.clipped for each in found] if found else no_faults),
-        silent=np.array([each.silent for each in found] if found else no_faults),
+        **{kind.name: np.array([getattr(f, kind.name) for f in faults]) for kind in fields(Faults)},
     )
 
 

@@ -144,13 +144,10 @@ def read_notes(store: Store, rows: NDArray[np.int64]) -> Iterator[Notes]:
     """Read notes of a store, in batches."""
     for first in range(0, len(rows), BATCH_NOTES):
         part = rows[first : first + BATCH_NOTES]
-        yield Notes(
-            audio=as_float(store.audio[part]),
-            pitch=store.pitch[part].astype(np.int64),
-            velocity=store.velocity[part].astype(np.int64),
-            family=store.family[part].astype(np.int64),
-            instrument=store.instrument[part],
+        pitch, velocity, family = (
+            column[part].astype(np.int64) for column in (store.pitch, store.velocity, store.family)
         )
+        yield Notes(pitch, velocity, family, store.instrument[part], as_float(store.audio[part]))
 
 
 def resynthesise_notes(batches: Iterator[Notes]) -> Iterator[Notes]:
@@ -180,10 +177,7 @@ def _resynthesise(audio: NDArray[np.float32], key: int) -> NDArray[np.float32] |
 
 def fit_length(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cut or zero-pad samples to the length of a note."""
-    fitted = np.zeros(SAMPLES, dtype=np.float32)
-    count = min(len(samples), SAMPLES)
-    fitted[:count] = samples[:count]
-    return fitted
+    return np.pad(samples[:SAMPLES], (0, max(0, SAMPLES - len(samples))))
 
 
 def random_requests(store: Store, instruments: int, notes: int, seed: int) -> NoteRequests:
@@ -207,12 +201,8 @@ def random_requests(store: Store, instruments: int, notes: int, seed: int) -> No
     instrument = np.sort(np.arange(notes) % instruments)
     family = families[instrument].astype(np.int64)
     examples = np.array([rng.choice(of_family[code]) for code in family])
-    return NoteRequests(
-        instrument,
-        family,
-        store.pitch[examples].astype(np.int64),
-        store.velocity[examples].astype(np.int64),
-    )
+    pitch, velocity = (each[examples].astype(np.int64) for each in (store.pitch, store.velocity))
+    return NoteRequests(instrument, family, pitch, velocity)
 
 
 def grid_requests(requests: NoteRequests) -> NoteRequests:
@@ -276,9 +266,8 @@ def imagined_note_generator(
         bounds = np.flatnonzero(np.diff(requests.instrument, prepend=-1, append=-1))
         for first, last in pairwise(bounds.tolist()):
             number, family = int(requests.instrument[first]), FAMILIES[requests.family[first]]
-            instrument = imagine(
-                seed * 1_000_000 + number, family=family, candidate=candidate, model=model
-            )
+            number_seed = seed * 1_000_000 + number
+            instrument = imagine(number_seed, family=family, candidate=candidate, model=model)
             keys, velocities = requests.pitch[first:last], requests.velocity[first:last]
             pairs = list(zip(keys.astype(float).tolist(), velocities.tolist(), strict=True))
             sounds = instrument.notes(pairs, NOTE_SECONDS, NOTE_SAMPLE_RATE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from mechanical_ears.corpus.corpus import Corpus
 from mechanical_ears.corpus.store import ALL_SIDES, Store, as_float
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.listening.article_ears import NOTE_SAMPLES, to_note_audio
-from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE
+from mechanical_ears.note import FAMILIES, NOTE_SAMPLE_RATE, Note
 from mechanical_ears.pitch import PITCH_COUNT
 
 REGISTERS = ((0, 39), (40, 59), (60, 83), (84, 127))  # MIDI numbers, both ends included
@@ -136,19 +137,14 @@ def evaluate_pitch(
     Raises:
         CorpusError: a record is damaged, or there are no notes on that side.
     """
-    probabilities, pitches, families = [], [], []
-    done = 0
+    batches, done = [], 0
     for audio, pitch, family, total in _labelled_batches(corpus, side, skip_bad):
-        probabilities.append(predict(audio))
-        pitches.append(pitch)
-        families.append(family)
+        batches.append((predict(audio), pitch, family))
         done += len(pitch)
         progress(done, total)
     if not done:
         raise CorpusError("holds no note", path=corpus.provenance.title)
-    return pitch_report(
-        np.concatenate(probabilities), np.concatenate(pitches), np.concatenate(families)
-    )
+    return pitch_report(*(np.concatenate(column) for column in zip(*batches, strict=True)))
 
 
 _LabelledBatch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]
@@ -157,11 +153,8 @@ _LabelledBatch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]
 def _labelled_batches(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_LabelledBatch]:
     """Batches of audio, pitch, family, and the number of records in all."""
     store = corpus if isinstance(corpus, Store) else None
-    if (
-        store is not None
-        and store.sample_rate == NOTE_SAMPLE_RATE
-        and store.audio.shape[1] == NOTE_SAMPLES
-    ):
+    stored = None if store is None else (store.sample_rate, store.audio.shape[1])
+    if store is not None and stored == (NOTE_SAMPLE_RATE, NOTE_SAMPLES):
         rows = store.rows(side)
         for start in range(0, len(rows), BATCH_NOTES):
             part = rows[start : start + BATCH_NOTES]
@@ -169,24 +162,17 @@ def _labelled_batches(corpus: Corpus, side: str, skip_bad: bool) -> Iterator[_La
             yield as_float(store.audio[part]), pitch, family, len(rows)
         return
     selected = None if store is None else set(store.rows(side).tolist())
-    audio_rows: list[NDArray[np.float32]] = []
-    labels: list[tuple[int, int]] = []
     total = len(corpus) if selected is None else len(selected)
 
-    def batch() -> _LabelledBatch:
-        pitch, family = np.array(labels, dtype=np.int64).T
-        return np.stack(audio_rows), pitch, family, total
+    def readable() -> Iterator[Note]:
+        for scanned in corpus.scan():
+            if scanned.problem is not None and not skip_bad:
+                raise scanned.problem
+            if scanned.note is not None and (selected is None or scanned.index in selected):
+                yield scanned.note
 
-    for scanned in corpus.scan():
-        if scanned.problem is not None and not skip_bad:
-            raise scanned.problem
-        if scanned.note is None or (selected is not None and scanned.index not in selected):
-            continue
-        note = scanned.note
-        audio_rows.append(to_note_audio(note.sound))
-        labels.append((note.pitch, -1 if note.family is None else FAMILIES.index(note.family)))
-        if len(labels) == BATCH_NOTES:
-            yield batch()
-            audio_rows, labels = [], []
-    if labels:
-        yield batch()
+    notes = readable()
+    while batch := list(islice(notes, BATCH_NOTES)):
+        families = [-1 if note.family is None else FAMILIES.index(note.family) for note in batch]
+        pitch, family = np.array([[note.pitch for note in batch], families], dtype=np.int64)
+        yield np.stack([to_note_audio(note.sound) for note in batch]), pitch, family, total

@@ -98,19 +98,13 @@ def report_rows(evaluation: Evaluation) -> list[Row]:
         return _Target("≥", bound, f"≥ {form(bound)}{reason}")
 
     frechet = at_most(FRECHET_FACTOR * train.to_unseen.frechet, _plain, " (1.3 × train)")
-    pitch = at_least(
-        resynthesised.predictions.pitch - PITCH_MARGIN,
-        _percent,
-        " (unseen resynthesised − 1 point)",
-    )
-    entropy = at_most(
-        resynthesised.predictions.pitch_entropy + ENTROPY_MARGIN,
-        _plain,
-        " (unseen resynthesised + 0.05)",
-    )
+    predicted = resynthesised.predictions
+    source = "unseen resynthesised"
+    pitch = at_least(predicted.pitch - PITCH_MARGIN, _percent, f" ({source} − 1 point)")
+    entropy = at_most(predicted.pitch_entropy + ENTROPY_MARGIN, _plain, f" ({source} + 0.05)")
     family = at_least(unseen.predictions.family - FAMILY_MARGIN, _percent, " (unseen − 5 points)")
     ratio = at_most(CONSISTENCY_FACTOR * unseen.consistency.ratio, _plain, " (1.1 × unseen)")
-    none = _Target("≤", 0.0, "none")
+    none, cents = _Target("≤", 0.0, "none"), at_most(MAX_CENTS, "{:g}".format)
     precision, recall = at_least(MIN_PRECISION, _percent), at_least(MIN_RECALL, _percent)
     louder, new = at_least(MIN_LOUDER, _percent), at_least(MIN_NEW, _percent)
     return [
@@ -129,12 +123,7 @@ def report_rows(evaluation: Evaluation) -> list[Row]:
         row("the same, octaves forgiven", "predictions.pitch_but_octave", _percent),
         row("pitch entropy, nats", "predictions.pitch_entropy", _plain, entropy),
         row("family predicted as requested", "predictions.family", _percent, family),
-        row(
-            "cents off the key",
-            "predictions.cents",
-            "{:.2f}".format,
-            at_most(MAX_CENTS, "{:g}".format),
-        ),
+        row("cents off the key", "predictions.cents", "{:.2f}".format, cents),
         row("cents off the key, 90 % of notes", "predictions.cents_90", "{:.2f}".format),
         row("distance between keys / instruments", "consistency.ratio", _plain, ratio),
         row("velocity steps that are louder", "velocity.louder", _percent, louder),

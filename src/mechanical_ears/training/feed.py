@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -145,36 +145,11 @@ def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     Raises:
         Exception: that preparing an item raised, in the place of the item.
     """
-    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(PREFETCH_ITEMS)
-    stopped = threading.Event()
-
-    def offer(item: Item | None, error: BaseException | None = None) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put((item, error), timeout=0.2)
-            except queue.Full:
-                continue
-
-    def work() -> None:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        futures = deque(pool.submit(next, items, None) for _ in range(PREFETCH_ITEMS + 1))
         try:
-            for item in items:
-                if stopped.is_set():
-                    return
-                offer(item)
-            offer(None)
-        except BaseException as error:
-            offer(None, error)
-
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-    finally:
-        stopped.set()
-        worker.join()
+            while (item := futures.popleft().result()) is not None:
+                yield item
+                futures.append(pool.submit(next, items, None))
+        finally:
+            pool.shutdown(cancel_futures=True)

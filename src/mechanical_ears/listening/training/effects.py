@@ -109,21 +109,14 @@ def blur_phases(audio: Tensor, blur: Tensor, rng: torch.Generator) -> Tensor:
         blur: (batch,), 0 (nothing changes) to 1 (phases are random).
         rng: of the phases, on the device of the audio.
     """
+    sizes = (VOCODER_WINDOW, VOCODER_WINDOW // 4)
     window = torch.hann_window(VOCODER_WINDOW, device=audio.device)
-    frames = torch.stft(
-        audio,
-        VOCODER_WINDOW,
-        VOCODER_WINDOW // 4,
-        window=window,
-        pad_mode="constant",  # notes may be shorter than a window
-        return_complex=True,
-    )
+    # padded with zeros, as notes may be shorter than a window
+    frames = torch.stft(audio, *sizes, window=window, pad_mode="constant", return_complex=True)
     error = torch.rand(frames.shape, generator=rng, device=audio.device).mul_(2).sub_(1)
     error.mul_(math.pi * blur[:, None, None])
     blurred = frames * torch.polar(torch.ones_like(error), error)
-    return torch.istft(
-        blurred, VOCODER_WINDOW, VOCODER_WINDOW // 4, window=window, length=audio.shape[1]
-    )
+    return torch.istft(blurred, *sizes, window=window, length=audio.shape[1])
 
 
 def _spline(audio: Tensor) -> Tensor:
@@ -350,10 +343,8 @@ def add_noise(audio: Tensor, noise: Tensor, snr: Tensor, first: Tensor, end: Ten
 def set_peak(audio: Tensor, peak: Tensor) -> Tensor:
     """Scale each note to a peak of ``peak`` dB of full scale; silence stays."""
     highest = audio.abs().amax(1)
-    return (
-        audio
-        * torch.where(highest > 0, amplitude_ratio(peak) / highest.clamp(min=_TINY), 1)[:, None]
-    )
+    gain = torch.where(highest > 0, amplitude_ratio(peak) / highest.clamp(min=_TINY), 1)
+    return audio * gain[:, None]
 
 
 def apply_gain(audio: Tensor, decibels: Tensor) -> Tensor:

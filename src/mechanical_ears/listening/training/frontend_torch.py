@@ -43,9 +43,8 @@ class TorchFrontEnd(nn.Module):
         half = frontend.PITCH_WINDOW // 2
         padded = functional.pad(audio, (half, half))
         pitch = _power(padded, self.pitch_samples + half, self.pitch_window, self.pitch_filters)
-        envelope = _power(
-            padded, self.envelope_samples + half, self.envelope_window, self.envelope_filters
-        )
+        samples = self.envelope_samples + half
+        envelope = _power(padded, samples, self.envelope_window, self.envelope_filters)
         loudest = pitch.amax(dim=(1, 2)).clamp_min(frontend.SILENCE_POWER)
         level = (1 + 10 * loudest.log10() / frontend.RANGE_DB).clamp_min(0)
         return _relative(pitch), _relative(envelope), level

@@ -89,12 +89,8 @@ def _columns(store: Store, numbers: dict[str, int]) -> dict[str, NDArray[Any]]:
         0 if synthetic else sounding_offset(name, pitch)
         for name, pitch in zip(store.instrument.tolist(), key.tolist(), strict=True)
     ]
-    sounding = np.array(
-        [
-            UNKNOWN if offset is None or not 0 <= pitch + offset < PITCH_COUNT else pitch + offset
-            for pitch, offset in zip(key.tolist(), offsets, strict=True)
-        ]
-    )
+    sounding = key + np.array([PITCH_COUNT if each is None else each for each in offsets])
+    sounding[(sounding < 0) | (sounding >= PITCH_COUNT)] = UNKNOWN
     qualities = store.qualities.astype(np.float32)
     if not store.qualities.any():
         qualities[:] = UNKNOWN  # the corpus gives none
