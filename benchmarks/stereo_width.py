@@ -8,8 +8,9 @@ without reverb and chorus: every second key, 2 s. A quarter of each preset's sam
 hashes, is held out of the table. The table has the medians over notes by family and band, and those
 of each preset. Notes whose channels are equal are left out: they are mono recordings.
 
-The check compares notes of imagined instruments with the held-out ones: medians over bands of the
-medians over presets of the medians over notes.
+The check compares the held-out notes of presets in the table with notes of imagined instruments
+that have the widths of the same presets: medians over bands of the medians over presets of the
+medians over notes. A second table has the time of a note of 4 s at 48 kHz on one thread.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,15 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mechanical_ears
-from harness import markdown_table, write_section
+from harness import markdown_table, medians, on_one_thread, write_section
 from mechanical_ears.corpus.fluidsynth_renderer import RENDER_RATE, FluidSynthRenderer
 from mechanical_ears.corpus.sf2 import Preset, SoundFontFile
 from mechanical_ears.corpus.soundfont import SoundFont
 from mechanical_ears.corpus.soundfont_presets import SoundFontInstrument, select_instruments
-from mechanical_ears.imagining.stereo_width import TABLE
+from mechanical_ears.imagining.stereo_width import TABLE, family_width
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.resynthesis.analysis.stereo_bands import measure_stereo
-from mechanical_ears.resynthesis.control_map import BANDS
+from mechanical_ears.resynthesis.control_grid import to_control_maps
+from mechanical_ears.resynthesis.control_map import BANDS, ControlMap
+from mechanical_ears.resynthesis.synthesis.render import render
+from mechanical_ears.resynthesis.synthesis.stereo import StereoWidth
 from mechanical_ears.sound import Sound
 
 FONTS = (
@@ -53,7 +58,9 @@ MAX_INSTRUMENTS = 8  # of a family, in the table
 MAX_SPREAD_DB = 6.0  # dB
 HELD_SHARE = 4  # one sample of so many is held out
 KIN = {"bass": ("guitar",), "guitar": ("keyboard",), "flute": ("reed",), "synth_lead": ("brass",)}
-SEEDS = range(8)  # of imagined instruments in each family
+REPEATS = 40  # of a timed note
+REPETITIONS = 2  # imagined instruments for each preset
+IMAGINED_KEYS = range(36, 97, 6)
 
 FIGURES = ("correlation", "side_db", "level_difference_db")
 
@@ -213,35 +220,42 @@ def make_table(notes: Sequence[MeasuredNote], paths: Sequence[Path]) -> dict[str
     }
 
 
-def imagined_notes(family: str) -> Iterator[MeasuredNote]:
-    """Notes of imagined instruments of a family."""
-    for seed in SEEDS:
-        instrument = mechanical_ears.imagine(seed, family=family, candidate=0)
-        pairs = [(float(key), VELOCITY) for key in range(36, 97, 6)]
-        for sound in instrument.notes(pairs, SECONDS + 1, RENDER_RATE, channels=2):
-            figures = figures_of(Sound(sound.samples[: round(SECONDS * RENDER_RATE)], RENDER_RATE))
-            if figures is not None:
-                yield MeasuredNote(family, instrument.name, frozenset(), figures)
+def imagined_notes(family: str, presets: Sequence[str]) -> Iterator[MeasuredNote]:
+    """Notes of imagined instruments of a family that have the widths of some presets."""
+    names = [row["name"] for row in family_instruments(family) if "name" in row]
+    for preset in presets:
+        for repetition in range(REPETITIONS):  # a seed selects the width by its remainder
+            seed = names.index(preset) + repetition * len(names)
+            instrument = mechanical_ears.imagine(seed, family=family, candidate=0)
+            pairs = [(float(key), VELOCITY) for key in IMAGINED_KEYS]
+            for sound in instrument.notes(pairs, SECONDS + 1, RENDER_RATE, channels=2):
+                held = Sound(sound.samples[: round(SECONDS * RENDER_RATE)], RENDER_RATE)
+                figures = figures_of(held)
+                if figures is not None:
+                    yield MeasuredNote(family, preset, frozenset(), figures)
 
 
 def check(notes: Sequence[MeasuredNote]) -> str:
-    """A table of held-out notes, and notes of imagined instruments beside them."""
+    """A table of held-out notes, and of imagined notes with the widths of the same presets."""
     rows = []
     for family in FAMILIES:
-        held = [note for note in notes if note.family == family and note.held]
-        table = [note for note in notes if note.family == family and not note.held]
+        known = {row.get("name") for row in family_instruments(family)}
+        held = [n for n in notes if n.family == family and n.held and n.preset in known]
+        presets = sorted({note.preset for note in held})
         if not held:
-            rows.append([family, *["–"] * 7])
+            rows.append([family, "0, 0", *["–"] * 7])
             continue
-        rendered = list(imagined_notes(family))
-        expected, found, own = band_medians(held), band_medians(rendered), band_medians(table)
+        shown = [note for note in notes if note.preset in presets and not note.held]
+        expected, own = band_medians(held), band_medians(shown)
+        found = band_medians(list(imagined_notes(family, presets)))
         compared = np.isfinite(expected[0]) & np.isfinite(found[0]) & np.isfinite(own[0])
         (rho, side), (rho_held, side_held), (rho_own, side_own) = (
             np.median(each[:2, compared], axis=1) for each in (found, expected, own)
         )
         rows.append(
             [
-                f"{family} ({len({note.preset for note in held})} presets, {len(held)} notes)",
+                family,
+                f"{len(presets)}, {len(held)}",
                 f"{rho_own:.2f}",
                 f"{rho_held:.2f}",
                 f"{rho:.2f}",
@@ -252,11 +266,12 @@ def check(notes: Sequence[MeasuredNote]) -> str:
             ]
         )
     header = [
-        "family (held out)",
-        "correlation: table's presets",
+        "family",
+        "presets, notes held out",
+        "correlation: table",
         "held out",
         "imagined",
-        "side beside mid, dB: table's presets",
+        "side beside mid, dB: table",
         "held out",
         "imagined",
         "within 0.15 and 3 dB",
@@ -264,8 +279,40 @@ def check(notes: Sequence[MeasuredNote]) -> str:
     return markdown_table(header, rows)
 
 
+def family_instruments(family: str) -> list[dict[str, object]]:
+    """The rows of a family's instruments in the shipped table."""
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    return list(table["families"][family]["instruments"])
+
+
+def speed() -> str:
+    """A table of CPU times of mono and stereo notes, alternating, steady and with vibrato."""
+    rows = []
+    for seed, pitch in ((0, 48), (3, 60), (5, 72)):
+        instrument = mechanical_ears.imagine(seed)
+        grid = instrument.control_grid([pitch], [VELOCITY])
+        steady = to_control_maps(grid, np.array([float(pitch)]))[0]
+        vibrato = (10 * np.sin(30 * steady.times)).astype(np.float16)
+        for name, note in (("steady", steady), ("vibrato", replace(steady, cents=vibrato))):
+            width = family_width(instrument.family, seed)
+
+            def measure(
+                channels: int, note: ControlMap = note, width: StereoWidth = width
+            ) -> float:
+                start = time.process_time()
+                render(note, seconds=4, sample_rate=48_000, channels=channels, width=width)
+                return 1e3 * (time.process_time() - start)
+
+            figures = medians({"mono": lambda: measure(1), "stereo": lambda: measure(2)}, REPEATS)
+            mono, stereo = figures["mono"][1], figures["stereo"][1]
+            label = f"{instrument.name}, {name}"
+            rows.append([label, f"{mono:.1f}", f"{stereo:.1f}", f"{stereo / mono:.2f}"])
+    return markdown_table(["4 s at 48 kHz", "mono, ms", "stereo, ms", "ratio"], rows)
+
+
 def main() -> None:
     """Measure, write the table where that is asked for, and print the check."""
+    on_one_thread()
     write = "--write" in sys.argv
     paths = [Path(each) for each in sys.argv[1:] if each != "--write"] or list(FONTS)
     notes = hold_out(list(measure_presets(paths)))
@@ -274,7 +321,7 @@ def main() -> None:
         text = re.sub(r"\[[^\[\]{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), text)
         TABLE.write_text(text + "\n", encoding="utf-8")
     command = "python benchmarks/stereo_width.py"
-    write_section("stereo width", "Stereo width", command, check(notes))
+    write_section("stereo-width", "Stereo width", command, f"{check(notes)}\n\n{speed()}")
 
 
 if __name__ == "__main__":

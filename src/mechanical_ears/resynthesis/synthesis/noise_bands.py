@@ -31,9 +31,9 @@ BLOCKS_AT_ONCE: Final = 64  # which stay in the cache
 
 
 @cache
-def _unit_circle() -> NDArray[np.complex64]:
-    """e^(iφ) for each step of a phase."""
-    turns = np.arange(NOISE_PHASES) / NOISE_PHASES
+def _unit_circle(multiple: int = 1) -> NDArray[np.complex64]:
+    """e^(imφ) for each step of a phase φ."""
+    turns = np.arange(NOISE_PHASES) * multiple % NOISE_PHASES / NOISE_PHASES
     return np.asarray(np.exp(2j * np.pi * turns), dtype=np.complex64)
 
 
@@ -84,10 +84,12 @@ def render_noise(
     sound = np.empty((1 if width is None else 2, len(magnitudes) - 1, half), dtype=np.float32)
     for first in range(0, len(magnitudes) - 1, BLOCKS_AT_ONCE):
         rows = slice(first, first + BLOCKS_AT_ONCE + 1)
-        spectra = [magnitudes[rows] * _unit_circle()[phases[rows]]]
+        spectra = [magnitudes[rows] * _unit_circle().take(phases[rows])]
         if width is not None:
-            side = _unit_circle()[(phases[rows] * np.uint16(SIDE_MULTIPLE)) % NOISE_PHASES]
-            spectra.append(magnitudes[rows] * independent * side + spectra[0] * same)
+            side = _unit_circle(SIDE_MULTIPLE).take(phases[rows])
+            side *= magnitudes[rows] * independent
+            side += spectra[0] * same
+            spectra.append(side)
         for channel, spectrum in zip(sound, spectra, strict=True):
             blocks = np.fft.irfft(spectrum, size)
             blocks *= window
