@@ -300,7 +300,7 @@ def generate_notes(generator: Generator, requests: NoteRequests, seed: int = 0) 
         images = generator(torch.from_numpy(np.stack(z)).float(), condition_features(batch))
         audio = to_audio(images).clamp(-1, 1).numpy()
         names = np.array([f"gansynth-{each:04d}" for each in batch.instrument])
-        yield Notes(audio, batch.pitch, batch.velocity, batch.family, names)
+        yield Notes(batch.pitch, batch.velocity, batch.family, names, audio)
 
 
 def note_generator(run_path: Path) -> NoteGenerator:

@@ -116,7 +116,9 @@ def test_samples_of_any_generator(toy_store):
         time = np.arange(64_000) / 16_000
         audio = [time * midi_to_hz(int(key)) % 1 - 0.5 for key in requests.pitch]
         names = np.array([f"saw {number}" for number in requests.instrument])
-        yield Notes(np.float32(audio), requests.pitch, requests.velocity, requests.family, names)
+        yield Notes(
+            requests.pitch, requests.velocity, requests.family, names, audio=np.float32(audio)
+        )
 
     samples = sample_instruments(sawtooth, store, EvaluationPlan(30, 50))
     assert len(samples) == 24

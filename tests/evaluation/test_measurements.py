@@ -40,11 +40,11 @@ def tones(keys, cents=0.0, level=0.1):
         rows.append(level * soft * partials.sum(axis=0))
     count = len(keys)
     return Notes(
-        np.array(rows, dtype=np.float32),
         np.array(keys),
         np.full(count, 100),
         np.full(count, -1),
         np.array(["tone"] * count),
+        audio=np.array(rows, dtype=np.float32),
     )
 
 
@@ -62,11 +62,11 @@ def test_cents_loudness_and_faults(network):
 def test_predictions_for_the_examples(network):
     labels = [labels_from_name(file.stem) for file in FILES]
     notes = Notes(
-        np.stack([Sound.load(file).samples for file in FILES]),
         np.array([label.pitch for label in labels]),
         np.full(len(labels), 100),
         np.full(len(labels), -1),
         np.array([file.stem for file in FILES]),
+        audio=np.stack([Sound.load(file).samples for file in FILES]),
     )
     done = []
     measured = measure_notes(
@@ -99,8 +99,8 @@ def test_saved_and_loaded(network, tmp_path):
 def test_notes_of_another_shape_are_refused(network):
     one = tones([60])
     with pytest.raises(ValueError, match="64000"):
-        Notes(one.audio[:, :100], one.pitch, one.velocity, one.family, one.instrument)
+        Notes(one.pitch, one.velocity, one.family, one.instrument, audio=one.audio[:, :100])
     with pytest.raises(ValueError, match='"pitch" is of 2 notes'):
-        Notes(one.audio, np.array([1, 2]), one.velocity, one.family, one.instrument)
+        Notes(np.array([1, 2]), one.velocity, one.family, one.instrument, audio=one.audio)
     with pytest.raises(ValueError, match="no note to measure"):
         measure_notes([], network)
