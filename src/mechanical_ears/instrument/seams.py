@@ -1,7 +1,7 @@
 """Seams of loops: how far level, brightness and pitch jump where the end meets the start.
 
 The 100 ms before a seam are compared with those after it, rounded up to whole periods of the note;
-at least eight periods for the pitch, in whose spectra the first 16 partials are told apart. The
+at least eight periods for the pitch, in whose spectra the first 16 partials can be separated. The
 change of pitch is the mean of the partials' changes in cents, weighted by their amplitudes.
 """
 
