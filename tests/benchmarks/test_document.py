@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 import control_maps
+import export_steps
 import harness
 import hearing
 import instrument
@@ -22,6 +23,7 @@ DOCUMENT = harness.DOCUMENT.read_text(encoding="utf-8")
     [
         ("control-maps", control_maps.EXPLANATION),
         ("hearing", hearing.EXPLANATION),
+        ("export-steps", export_steps.MEASURES),
         ("instrument", instrument.MEASURES),
         ("like", like.METHODS),
     ],
