@@ -17,11 +17,7 @@ from mechanical_ears.explore import hearing, instrument_files, schemas, worker_t
 from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.favourites import Favourite, Favourites
 from mechanical_ears.explore.map_json import MapJson, encode_map
-from mechanical_ears.explore.open_instruments import (
-    InstrumentData,
-    OpenInstrument,
-    OpenInstruments,
-)
+from mechanical_ears.explore.open_instruments import InstrumentData, OpenInstrument, OpenInstruments
 from mechanical_ears.explore.sound_map import SoundMap
 from mechanical_ears.explore.worker_pool import BACKGROUND, WorkerPool
 from mechanical_ears.imagining.patch import Patch

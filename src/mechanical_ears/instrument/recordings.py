@@ -313,10 +313,7 @@ def _resolve_by_resonance(recordings: Sequence[RecordingAnalysis]) -> list[Recor
 
 
 def _prominence(
-    recording: RecordingAnalysis,
-    key: int,
-    keys: NDArray[np.int64],
-    spectra: NDArray[np.float32],
+    recording: RecordingAnalysis, key: int, keys: NDArray[np.int64], spectra: NDArray[np.float32]
 ) -> float:
     """Level at a key's pitch in a recording, in dB above that in recordings of other keys.
 

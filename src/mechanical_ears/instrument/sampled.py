@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 from mechanical_ears.deprecation import renamed_arguments, renamed_attributes, warn_deprecated
 from mechanical_ears.facade import public
 from mechanical_ears.instrument.loops import unroll_loop
-from mechanical_ears.instrument.zones import (
-    ENVELOPE_RANGE_DB,
-    Envelope,
-    InstrumentError,
-    Zone,
-)
+from mechanical_ears.instrument.zones import ENVELOPE_RANGE_DB, Envelope, InstrumentError, Zone
 from mechanical_ears.note import HOLD_SECONDS, NOTE_SECONDS, Note
 from mechanical_ears.sound import Sound
 

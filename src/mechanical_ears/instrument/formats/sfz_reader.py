@@ -21,13 +21,7 @@ from mechanical_ears.errors import EarsError
 from mechanical_ears.instrument.formats.sfz_writer import CURVE_VELOCITIES
 from mechanical_ears.instrument.formats.wav import SamplerMetadata, read_sample
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
-from mechanical_ears.instrument.zones import (
-    Envelope,
-    InstrumentError,
-    Loop,
-    VelocityResponse,
-    Zone,
-)
+from mechanical_ears.instrument.zones import Envelope, InstrumentError, Loop, VelocityResponse, Zone
 from mechanical_ears.note import FAMILIES
 from mechanical_ears.pitch import name_to_midi
 
