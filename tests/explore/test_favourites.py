@@ -7,7 +7,8 @@ import sqlite3
 import pytest
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore.favourites import FILE_NAME, Favourites, UnknownFavouriteError
+from mechanical_ears.explore.favourites import FILE_NAME, Favourites
+from mechanical_ears.explore.open_instruments import UnknownIdError
 
 
 def test_a_favourite_is_stored_completely(tmp_path):
@@ -21,7 +22,7 @@ def test_a_favourite_is_stored_completely(tmp_path):
     assert reopened.all()[1] == row
     assert (row.patch, row.residual) == (patch, b"\0residual")
     reopened.remove(row.number)
-    with pytest.raises(UnknownFavouriteError, match="no favourite"):
+    with pytest.raises(UnknownIdError, match="no favourite"):
         reopened.rename(row.number, "c")
     assert reopened.add("c", patch, None).number > row.number  # numbers are not reused
     reopened.close()

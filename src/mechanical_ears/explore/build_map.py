@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,11 +44,12 @@ SAVE_INTERVAL: Final = 110  # instruments between two saves
 CHECKED_ROWS: Final = 5  # rows of an interrupted run that are computed again
 COLUMNS: Final = ("seed", "family", "draw", "timbre", "gain", "balance", "likenesses")
 
+Pair = tuple[int, str]  # seed and family
 Row = dict[str, Any]  # values by the names of COLUMNS
 Progress = Callable[[int, int], None]
 
 
-def seeds_and_families(points: int) -> list[tuple[int, str]]:
+def seeds_and_families(points: int) -> list[Pair]:
     """Seeds and families of a map's instruments: all families equally often."""
     seeds = -(-points // len(FAMILIES))
     return [(seed, family) for seed in range(seeds) for family in FAMILIES][:points]
@@ -73,10 +75,10 @@ class MapBuilder:
         *,
         niceness: int = 0,
     ) -> None:
-        self._prepare_arguments = (model and str(model), None, niceness)
+        self._start_worker = partial(Worker, worker_tasks.prepare, model, None, niceness)
         self._pairs = seeds_and_families(points)
         self._partial_file = partial_file
-        self._rows: dict[tuple[int, str], Row] = {}
+        self._rows: dict[Pair, Row] = {}
         self._lock = threading.Lock()
         self._error: EarsError | None = None
         self._stopped = False
@@ -113,35 +115,24 @@ class MapBuilder:
         Raises:
             EarsError: the weights are missing, or it was stopped.
         """
-        self._workers = [
-            Worker(worker_tasks.prepare, *self._prepare_arguments)
-            for _ in range(self._worker_count)
-        ]
+        self._workers = [self._start_worker() for _ in range(self._worker_count)]
         try:
-            weights, known = self._wait_for_workers()
+            weights, *_ = [worker.wait_until_ready() for worker in self._workers]
             self._load_rows(weights.sha256)
             self._check_rows()
             first_map = None
             if on_first_map is not None and self.total > FIRST_MAP_POINTS:
                 first_pairs = self._pairs[:FIRST_MAP_POINTS]
                 self._compute_rows(first_pairs, weights.sha256, progress)
-                first_map = self._make_map(first_pairs, weights, known, None)
+                first_map = self._make_map(first_pairs, weights, None)
                 on_first_map(first_map)
             self._compute_rows(self._pairs, weights.sha256, progress)
-            return self._make_map(self._pairs, weights, known, first_map)
+            return self._make_map(self._pairs, weights, first_map)
         finally:
             for worker in self._workers:
                 worker.kill()
 
-    def _wait_for_workers(self) -> tuple[worker_tasks.WeightsInfo, list[str]]:
-        """What is known about the weights, and the names of the known instruments."""
-        weights = [worker.wait_until_ready() for worker in self._workers]
-        known: list[str] = self._workers[0].run(hearing.known_instruments)
-        return weights[0], known
-
-    def _compute_rows(
-        self, pairs: Sequence[tuple[int, str]], weights: str, progress: Progress
-    ) -> None:
+    def _compute_rows(self, pairs: Sequence[Pair], weights: str, progress: Progress) -> None:
         remaining = iter([pair for pair in pairs if pair not in self._rows])
         progress(self.done, self.total)
 
@@ -176,15 +167,11 @@ class MapBuilder:
             raise EarsError("the map was stopped", remedy="the same command resumes it")
 
     def _make_map(
-        self,
-        pairs: Sequence[tuple[int, str]],
-        weights: worker_tasks.WeightsInfo,
-        known: Sequence[str],
-        first_map: SoundMap | None,
+        self, pairs: Sequence[Pair], weights: worker_tasks.WeightsInfo, first_map: SoundMap | None
     ) -> SoundMap:
         columns = {name: np.stack([self._rows[pair][name] for pair in pairs]) for name in COLUMNS}
         likenesses = columns["likenesses"].astype(np.float32)
-        axes = principal_axes(likenesses, known)
+        axes = principal_axes(likenesses, self._workers[0].run(hearing.known_instruments))
         profiles = axes.profile(likenesses).astype(np.float16)
         start = None if first_map is None else _start_positions(likenesses, axes, first_map)
         return SoundMap(

@@ -103,10 +103,8 @@ def list_instruments(corpus: Corpus) -> list[CorpusInstrument]:
                 families[note.instrument] = note.family
                 row = (entry.index, note.pitch, note.velocity)
                 notes.setdefault(note.instrument, []).append(row)
-    provenance = corpus.provenance
+    licence, title = corpus.provenance.licence, corpus.provenance.title
     return [
-        CorpusInstrument(
-            name, families[name], provenance.licence, provenance.title, tuple(notes[name])
-        )
+        CorpusInstrument(name, families[name], licence, title, tuple(notes[name]))
         for name in sorted(notes)
     ]

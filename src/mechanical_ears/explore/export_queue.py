@@ -12,7 +12,6 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, Final, Literal
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import instrument_files, worker_tasks
-from mechanical_ears.explore.open_instruments import InstrumentData
+from mechanical_ears.explore.open_instruments import InstrumentData, UnknownIdError
 from mechanical_ears.explore.worker import Worker
 
 MAX_PENDING: Final = 8  # exports that wait or run
@@ -38,10 +37,6 @@ log = logging.getLogger("mechanical_ears.explore")
 
 class TooManyExportsError(EarsError):
     """The queue is full."""
-
-
-class UnknownExportError(EarsError):
-    """There is no such export."""
 
 
 @dataclass(eq=False)
@@ -80,8 +75,8 @@ class ExportQueue:
     """
 
     def __init__(self, model: Path | None, corpus: Path | None) -> None:
-        self._prepare_arguments = (model and str(model), corpus and str(corpus), NICENESS)
-        self._exports: OrderedDict[str, Export] = OrderedDict()
+        self._prepare_arguments = (model, corpus, NICENESS)
+        self._exports: dict[str, Export] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="ears-explore-"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")
         self._worker: Worker | None = None
@@ -121,10 +116,10 @@ class ExportQueue:
         """The export with an id; the request keeps it from being cancelled.
 
         Raises:
-            UnknownExportError: there is none, or it was removed.
+            UnknownIdError: there is none, or it was removed.
         """
         if id not in self._exports:
-            raise UnknownExportError("there is no such export", remedy="export it again")
+            raise UnknownIdError("there is no such export", remedy="export it again")
         self._exports[id].last_request = time.monotonic()
         return self._exports[id]
 
@@ -132,7 +127,7 @@ class ExportQueue:
         """Cancel an export, or remove its file.
 
         Raises:
-            UnknownExportError: there is none.
+            UnknownIdError: there is none.
         """
         export = self.get(id)
         self._cancel(export)
@@ -155,9 +150,8 @@ class ExportQueue:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            export = next(
-                (each for each in self._exports.values() if each.state == "waiting"), None
-            )
+            waiting = (each for each in self._exports.values() if each.state == "waiting")
+            export = next(waiting, None)
             if export is None:
                 self._added.clear()
                 await self._added.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import FileResponse
@@ -10,17 +10,15 @@ from starlette.exceptions import HTTPException
 
 from mechanical_ears.explore import schemas
 from mechanical_ears.explore.export_queue import Export, ExportQueue
-from mechanical_ears.explore.routes import NOT_FOUND, PROBLEMS, Service, attachment
+from mechanical_ears.explore.routes import NOT_FOUND, PROBLEMS, Responses, Service, attachment
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 
-_FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+_FILE_RESPONSES: Responses = {
     200: {"content": {"application/octet-stream": {}, "application/zip": {}}},
     409: {"model": schemas.Problem, "description": "Not done yet"},
 }
-_TOO_MANY: dict[int | str, dict[str, Any]] = {
-    429: {"model": schemas.Problem, "description": "Too many exports wait"}
-}
+_TOO_MANY: Responses = {429: {"model": schemas.Problem, "description": "Too many exports wait"}}
 
 
 async def get_exports(request: Request) -> ExportQueue:
@@ -35,9 +33,8 @@ ExportId = Annotated[schemas.Id, Path()]
 
 def to_status(export: Export) -> schemas.ExportStatus:
     """An export as the API returns it."""
-    return schemas.ExportStatus(
-        state=export.state, progress=export.progress, problem=export.problem, size=export.size
-    )
+    values = {name: getattr(export, name) for name in schemas.ExportStatus.model_fields}
+    return schemas.ExportStatus(**values)
 
 
 @router.post("/exports", status_code=202, responses={**NOT_FOUND, **_TOO_MANY})

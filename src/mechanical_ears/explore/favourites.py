@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mechanical_ears.errors import EarsError
+from mechanical_ears.explore.open_instruments import UnknownIdError
 from mechanical_ears.files import make_folder
 
 FILE_NAME: Final = "favourites.sqlite"
@@ -33,10 +34,6 @@ CREATE TABLE favourites (
     carried BLOB
 )
 """
-
-
-class UnknownFavouriteError(EarsError):
-    """There is no such favourite."""
 
 
 @dataclass(frozen=True)
@@ -138,31 +135,24 @@ class Favourites:
         """Rename a favourite.
 
         Raises:
-            UnknownFavouriteError: there is none with that number.
+            UnknownIdError: there is none with that number.
         """
-        with self._transaction() as connection:
-            row = connection.execute(
-                "UPDATE favourites SET name = ? WHERE favourite = ? RETURNING *", (name, number)
-            ).fetchone()
-        if row is None:
-            raise _unknown(number)
-        return _from_row(row)
+        return self._change("UPDATE favourites SET name = ? WHERE favourite = ?", name, number)
 
     def remove(self, number: int) -> None:
         """Remove a favourite.
 
         Raises:
-            UnknownFavouriteError: there is none with that number.
+            UnknownIdError: there is none with that number.
         """
+        self._change("DELETE FROM favourites WHERE favourite = ?", number)
+
+    def _change(self, query: str, *values: str | int) -> Favourite:
         with self._transaction() as connection:
-            query = "DELETE FROM favourites WHERE favourite = ?"
-            removed = connection.execute(query, (number,)).rowcount
-        if not removed:
-            raise _unknown(number)
-
-
-def _unknown(number: int) -> UnknownFavouriteError:
-    return UnknownFavouriteError(f"there is no favourite {number}", remedy="reload the list")
+            row = connection.execute(f"{query} RETURNING *", values).fetchone()
+        if row is None:
+            raise UnknownIdError(f"there is no favourite {values[-1]}", remedy="reload the list")
+        return _from_row(row)
 
 
 def _from_row(row: tuple[int, str, str, str, bytes | None]) -> Favourite:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.open_instruments import InstrumentData
+from mechanical_ears.explore.worker import ReportProgress
 from mechanical_ears.explore.worker_tasks import MAX_NAME_LENGTH, get_model, open_playable
 from mechanical_ears.imagining.patch import Patch
 
@@ -45,10 +46,7 @@ def from_shared_json(values: Mapping[str, Any], residual: bytes | None) -> Patch
 
 
 def export_instrument(
-    report_progress: Callable[[float], None],
-    data: InstrumentData,
-    folder: str,
-    options: Mapping[str, Any],
+    report_progress: ReportProgress, data: InstrumentData, folder: str, options: Mapping[str, Any]
 ) -> str:
     """Write an instrument for a sampler.
 

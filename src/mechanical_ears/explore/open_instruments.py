@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mechanical_ears.errors import EarsError
 from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.imagining.patch import Patch
 
 MAX_OPEN: Final = 2000
 
 InstrumentData = Patch | CorpusInstrument  # what a worker needs to play an instrument
+
+
+class UnknownIdError(EarsError):
+    """There is no instrument, export or favourite with an id."""
 
 
 @dataclass(eq=False)

@@ -23,6 +23,7 @@ from mechanical_ears.note import FAMILIES, HOLD_SECONDS, NOTE_SECONDS
 from mechanical_ears.pitch import PIANO_MAX_PITCH, PIANO_MIN_PITCH
 
 T = TypeVar("T")
+Responses = dict[int | str, dict[str, Any]]  # descriptions by status
 
 POLYPHONY: Final = 32  # notes at once
 LAYERS: Final = [40, 80, 120]  # MIDI velocities
@@ -30,7 +31,7 @@ FORMATS: Final = ["sfz", "sf2", "dspreset"]
 MAX_UPLOAD_BYTES: Final = 48 << 20  # bytes of a recording
 CLIENT_CLOSED_REQUEST: Final = 499  # customary status of a request whose client has disconnected
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: Responses = {
     400: {"model": schemas.Problem, "description": "Not JSON"},
     401: {"model": schemas.Problem, "description": "A token is required"},
     403: {"model": schemas.Problem, "description": "Sent by another site"},
@@ -41,9 +42,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": schemas.Problem, "description": "Invalid values"},
     503: {"model": schemas.Problem, "description": "Busy; retry after Retry-After seconds"},
 }
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": schemas.Problem, "description": "Unknown"}
-}
+NOT_FOUND: Responses = {404: {"model": schemas.Problem, "description": "Unknown"}}
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 

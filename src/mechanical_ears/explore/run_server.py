@@ -133,13 +133,11 @@ def _capture_startup_errors(app: Any, errors: list[EarsError]) -> Any:
     """Append errors of the application's start to a list, since uvicorn only logs them."""
 
     async def wrapper(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
         try:
             await app(scope, receive, send)
         except EarsError as error:
-            errors.append(error)
+            if scope["type"] == "lifespan":
+                errors.append(error)
             raise
 
     return wrapper

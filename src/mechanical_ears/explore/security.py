@@ -102,36 +102,31 @@ class SecurityMiddleware:
         is_page = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
         site = headers.get("sec-fetch-site", "none")
         origin = headers.get("origin")
-        if not is_page and site not in ("same-origin", "none"):
+        allowed = is_page or site in ("same-origin", "none")
+        if not allowed or origin not in (None, f"{scope['scheme']}://{host}"):
             return _problem(403, "another site has sent this request", "open the page itself")
-        if origin is not None and origin != f"{scope['scheme']}://{host}":
-            return _problem(403, "another site has sent this request", "open the page itself")
-        if self._token is None:
-            return None
-        return self._check_token(scope, headers, self._token, port)
+        return None if self._token is None else _check_token(scope, headers, self._token, port)
 
-    @staticmethod
-    def _check_token(
-        scope: Scope, headers: Headers, token: str, port: int | None
-    ) -> Response | None:
-        cookie_name = f"ears_{port}"
-        in_url = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-        if in_url is not None and scope["path"] == "/":
-            if not _equal(in_url[0], token):
-                return _problem(401, "the token is wrong", "open the printed address")
-            # Forward by a page, since a strict cookie is not sent after a redirect from elsewhere.
-            page = HTMLResponse(_FORWARDING_PAGE)
-            page.set_cookie(
-                cookie_name, token, max_age=86_400 * COOKIE_DAYS, httponly=True, samesite="strict"
-            )
-            return page
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name)
-        except CookieError:
-            cookie = None
-        if cookie is None or not _equal(cookie.value, token):
-            return _problem(401, "a token is required", "open the printed address")
-        return None
+
+def _check_token(scope: Scope, headers: Headers, token: str, port: int | None) -> Response | None:
+    cookie_name = f"ears_{port}"
+    in_url = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+    if in_url is not None and scope["path"] == "/":
+        if not _equal(in_url[0], token):
+            return _problem(401, "the token is wrong", "open the printed address")
+        # Forward by a page, since a strict cookie is not sent after a redirect from elsewhere.
+        page = HTMLResponse(_FORWARDING_PAGE)
+        page.set_cookie(
+            cookie_name, token, max_age=86_400 * COOKIE_DAYS, httponly=True, samesite="strict"
+        )
+        return page
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name)
+    except CookieError:
+        cookie = None
+    if cookie is None or not _equal(cookie.value, token):
+        return _problem(401, "a token is required", "open the printed address")
+    return None
 
 
 def _equal(value: str, token: str) -> bool:

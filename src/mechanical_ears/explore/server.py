@@ -24,19 +24,15 @@ from starlette.types import Scope
 import mechanical_ears
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import export_routes, favourite_routes, routes, upload_routes
-from mechanical_ears.explore.export_queue import (
-    ExportQueue,
-    TooManyExportsError,
-    UnknownExportError,
-)
-from mechanical_ears.explore.favourites import Favourites, UnknownFavouriteError
+from mechanical_ears.explore.export_queue import ExportQueue, TooManyExportsError
+from mechanical_ears.explore.favourites import Favourites
 from mechanical_ears.explore.map_loader import MapLoader
+from mechanical_ears.explore.open_instruments import UnknownIdError
 from mechanical_ears.explore.security import SecurityMiddleware
-from mechanical_ears.explore.service import ExploreService, UnknownInstrumentError
+from mechanical_ears.explore.service import ExploreService
 from mechanical_ears.explore.worker_pool import BusyError, WorkerPool
 
 STATIC: Final = Path(__file__).parent / "static"
-NOT_FOUND: Final = (UnknownInstrumentError, UnknownExportError, UnknownFavouriteError)
 
 log = logging.getLogger("mechanical_ears.explore")
 
@@ -128,7 +124,8 @@ def _add_error_handlers(app: FastAPI) -> None:
             return respond(503, error.problem, error.remedy, **{"Retry-After": "1"})
         if isinstance(error, TooManyExportsError):
             return respond(429, error.problem, error.remedy, **{"Retry-After": "10"})
-        return respond(404 if isinstance(error, NOT_FOUND) else 422, error.problem, error.remedy)
+        status = 404 if isinstance(error, UnknownIdError) else 422
+        return respond(status, error.problem, error.remedy)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_values(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -139,6 +136,4 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
         problem, _, remedy = str(error.detail).partition("; ")
-        return JSONResponse(
-            {"problem": problem, "remedy": remedy}, error.status_code, error.headers
-        )
+        return respond(error.status_code, problem, remedy, **(error.headers or {}))

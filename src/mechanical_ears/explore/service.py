@@ -17,19 +17,17 @@ from mechanical_ears.explore import hearing, instrument_files, schemas, worker_t
 from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.favourites import Favourite, Favourites
 from mechanical_ears.explore.map_json import MapJson, encode_map
-from mechanical_ears.explore.open_instruments import InstrumentData, OpenInstrument, OpenInstruments
+from mechanical_ears.explore.open_instruments import OpenInstrument, OpenInstruments, UnknownIdError
 from mechanical_ears.explore.sound_map import SoundMap
+from mechanical_ears.explore.worker import Task
 from mechanical_ears.explore.worker_pool import BACKGROUND, WorkerPool
 from mechanical_ears.imagining.patch import Patch
 
+Changes = Mapping[str, float]  # standard deviations by quality
 SURPRISE_SEEDS: Final = 1_000_000  # seeds of which a surprise is one
 MAX_SHARED_LENGTH: Final = 64 << 10  # characters of a shared instrument, without its residual
 RESIDUAL_KEY: Final = "carried_base64"  # of a shared file: the residual, a file beside others
 SIMILAR_COUNT: Final = 6  # instruments of the map that a recording is compared with
-
-
-class UnknownInstrumentError(EarsError):
-    """No instrument with such an id is open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class ExploreService:
         if found is None and id in self._rows and self.sound_map is not None:
             found = self._open_row(self._rows[id], self.sound_map)
         if found is None:
-            raise UnknownInstrumentError(
+            raise UnknownIdError(
                 f"the instrument {id} is not open",
                 remedy="open it again by its recipe; one like a recording needs the recording",
             )
@@ -161,11 +159,7 @@ class ExploreService:
         return {"share": patch.to_json(self.weights.sha256)}
 
     async def open_seed(
-        self,
-        seed: int | None,
-        family: str | None,
-        candidate: int | None,
-        changes: Mapping[str, float],
+        self, seed: int | None, family: str | None, candidate: int | None, changes: Changes
     ) -> OpenInstrument:
         """Open the instrument of a seed.
 
@@ -177,13 +171,11 @@ class ExploreService:
         """
         seed = secrets.randbelow(SURPRISE_SEEDS) if seed is None else seed
         key = ("seed", seed, family, candidate)
-        patch = await self.pool.run(
-            key, worker_tasks.generate, seed, family, candidate, size=_patch_bytes
-        )
-        return await self._open_changed(self._open_patch(patch), changes)
+        opened = await self._open_result(key, worker_tasks.generate, seed, family, candidate)
+        return await self._open_changed(opened, changes)
 
     async def open_blend(
-        self, parts: Sequence[tuple[str, float]], changes: Mapping[str, float]
+        self, parts: Sequence[tuple[str, float]], changes: Changes
     ) -> OpenInstrument:
         """Open a blend of open instruments.
 
@@ -197,9 +189,10 @@ class ExploreService:
             return await self._open_changed(opened[0][1], changes)
         ids = ((weight, instrument.id) for weight, instrument in opened)
         key = ("blend", *ids, *sorted(changes.items()))
-        return await self._blend(key, [(weight, each.data) for weight, each in opened], changes)
+        parts_data = [(weight, instrument.data) for weight, instrument in opened]
+        return await self._open_result(key, worker_tasks.blend, parts_data, changes)
 
-    async def open_changed(self, id: str, changes: Mapping[str, float]) -> OpenInstrument:
+    async def open_changed(self, id: str, changes: Changes) -> OpenInstrument:
         """Open an open instrument with changed qualities.
 
         Args:
@@ -208,29 +201,17 @@ class ExploreService:
         """
         return await self._open_changed(self.instrument(id), changes)
 
-    async def _open_changed(
-        self, instrument: OpenInstrument, changes: Mapping[str, float]
-    ) -> OpenInstrument:
+    async def _open_changed(self, instrument: OpenInstrument, changes: Changes) -> OpenInstrument:
         changes = {name: value for name, value in changes.items() if value}
         if not changes:
             return instrument
         key = ("change", instrument.id, *sorted(changes.items()))
-        return await self._blend(key, [(1.0, instrument.data)], changes)
+        return await self._open_result(key, worker_tasks.blend, [(1.0, instrument.data)], changes)
 
-    async def _blend(
-        self,
-        key: object,
-        parts: Sequence[tuple[float, InstrumentData]],
-        changes: Mapping[str, float],
-    ) -> OpenInstrument:
-        patch = await self.pool.run(
-            key, worker_tasks.blend, parts, dict(changes), size=_patch_bytes
-        )
-        return self._open_patch(patch)
+    async def _open_result(self, key: object, task: Task, *arguments: object) -> OpenInstrument:
+        return self._open_patch(await self.pool.run(key, task, *arguments, size=_patch_bytes))
 
-    async def open_shared(
-        self, file: Mapping[str, Any], changes: Mapping[str, float]
-    ) -> OpenInstrument:
+    async def open_shared(self, file: Mapping[str, Any], changes: Changes) -> OpenInstrument:
         """Open a shared instrument.
 
         Args:
@@ -261,10 +242,8 @@ class ExploreService:
     async def share(self, id: str) -> tuple[str, bytes]:
         """An instrument's name, and the JSON file to share."""
         patch = self._patch(id)
-        key = ("share", id)
-        values = await self.pool.run(
-            key, instrument_files.to_shared_json, patch, priority=BACKGROUND
-        )
+        task = instrument_files.to_shared_json
+        values = await self.pool.run(("share", id), task, patch, priority=BACKGROUND)
         if patch.residual is not None:
             values[RESIDUAL_KEY] = base64.b64encode(patch.residual).decode()
         return patch.name, json.dumps(values, indent=1, ensure_ascii=False).encode()
@@ -290,12 +269,8 @@ class ExploreService:
         """Let the ears hear an instrument, and update its position on the map."""
         instrument = self.instrument(id)
         if instrument.hearing is None:
-            analysis: hearing.InstrumentAnalysis = await self.pool.run(
-                ("hearing", instrument.id),
-                hearing.hear_instrument,
-                instrument.data,
-                priority=BACKGROUND,
-            )
+            key, task = ("hearing", instrument.id), hearing.hear_instrument
+            analysis = await self.pool.run(key, task, instrument.data, priority=BACKGROUND)
             instrument.hearing, instrument.novelty = analysis.hearing, analysis.novelty
             if id not in self._rows and id not in self.recorded:
                 instrument.x, instrument.y = self._position(analysis.likeness)
@@ -357,12 +332,11 @@ class ExploreService:
         """A favourite with its instrument, which is opened if the weights are the same."""
         weights = str(row.patch["weights"]["sha256"])
         if weights != self.weights.sha256:
-            return OpenFavourite(
-                row,
-                None,
+            problem = (
                 f"it was imagined with other weights ({weights[:12]}): start explore with "
-                "--model and their folder to open it",
+                "--model and their folder to open it"
             )
+            return OpenFavourite(row, None, problem)
         patch = Patch.from_json(row.patch, weights, row.residual)
         return OpenFavourite(row, self._open_patch(patch), None)
 

@@ -19,6 +19,7 @@ from mechanical_ears.workers import single_threaded_workers
 
 EXIT_SECONDS: Final = 2.0  # s to wait for the exit code of a process
 ReportProgress = Callable[[float], None]  # called with 0..1
+Task = Callable[..., Any]  # a function of a module, run in a worker
 
 
 class WorkerError(EarsError):
@@ -34,12 +35,11 @@ class Worker:
         arguments: of ``prepare``.
     """
 
-    def __init__(self, prepare: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, prepare: Task, *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, child_end = context.Pipe()
-        self._process = context.Process(
-            target=_run_tasks, args=(child_end, prepare, arguments), daemon=True
-        )
+        process_arguments = (child_end, prepare, arguments)
+        self._process = context.Process(target=_run_tasks, args=process_arguments, daemon=True)
         with single_threaded_workers():
             self._process.start()
         child_end.close()
@@ -64,7 +64,7 @@ class Worker:
 
     def run(
         self,
-        task: Callable[..., Any],
+        task: Task,
         *arguments: Any,
         max_seconds: float | None = None,
         on_progress: ReportProgress | None = None,
@@ -123,7 +123,7 @@ class Worker:
         self._process.join()
 
 
-def _run_tasks(pipe: Connection, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _run_tasks(pipe: Connection, prepare: Task, arguments: tuple[Any, ...]) -> None:
     """The main function of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
     _exit_with_parent()
@@ -131,7 +131,7 @@ def _run_tasks(pipe: Connection, prepare: Callable[..., Any], arguments: tuple[A
     def report_progress(done: float) -> None:
         pipe.send(("progress", done))
 
-    task: Callable[..., Any] = prepare
+    task = prepare
     while True:
         try:
             message = ("result", task(*arguments))

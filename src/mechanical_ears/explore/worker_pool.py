@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from mechanical_ears.errors import EarsError
 from mechanical_ears.explore import worker_tasks
-from mechanical_ears.explore.worker import Worker, WorkerError
+from mechanical_ears.explore.worker import Task, Worker, WorkerError
 from mechanical_ears.workers import worker_count
 
 INTERACTIVE: Final = 0
@@ -45,7 +45,7 @@ class Job:
 
     key: object
     priority: int
-    task: Callable[..., Any]
+    task: Task
     arguments: tuple[Any, ...]
     retry: bool  # whether it may run again after a crash
     size: Callable[[Any], int] | None  # bytes of the result; None if it is not cached
@@ -141,7 +141,7 @@ class WorkerPool:
     async def run(
         self,
         key: object,
-        task: Callable[..., Any],
+        task: Task,
         *arguments: Any,
         priority: int = INTERACTIVE,
         retry: bool = True,
@@ -270,9 +270,7 @@ class WorkerPool:
                 return
 
     def _start_worker(self) -> Worker:
-        return Worker(
-            worker_tasks.prepare, self.model and str(self.model), self.corpus and str(self.corpus)
-        )
+        return Worker(worker_tasks.prepare, self.model, self.corpus)
 
     def _store(self, key: object, result: Any, size: int) -> None:
         if size > self.cache_bytes:

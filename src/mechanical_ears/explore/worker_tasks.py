@@ -13,15 +13,13 @@ import wave
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mechanical_ears.explore.corpus_instruments import (
-    CorpusInstrument,
-    list_instruments,
-    read_recording,
-)
+from mechanical_ears.explore import corpus_instruments
+from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.open_instruments import InstrumentData
 from mechanical_ears.imagining.patch import Patch, mean_patch
 from mechanical_ears.note import Note
@@ -55,7 +53,7 @@ class WeightsInfo:
     qualities: tuple[str, ...]
 
 
-def prepare(model: str | None, corpus: str | None = None, niceness: int = 0) -> WeightsInfo:
+def prepare(model: Path | None, corpus: Path | None = None, niceness: int = 0) -> WeightsInfo:
     """Open the networks, once in each worker.
 
     Args:
@@ -87,7 +85,7 @@ def get_corpus() -> Corpus:
     """The user's corpus, opened on first use."""
     from mechanical_ears.corpus.open_corpus import open_corpus
 
-    if isinstance(_state["corpus"], str):
+    if isinstance(_state["corpus"], Path):
         _state["corpus"] = open_corpus(_state["corpus"])
     corpus: Corpus = _state["corpus"]
     return corpus
@@ -120,17 +118,10 @@ def to_patch(data: InstrumentData) -> Patch:
     likenesses: dict[str, Patch] = _state["likenesses"]
     key = data.id("")
     if key not in likenesses:
-        recordings = data.recordings()
-        notes = [
-            Note(
-                read_recording(get_corpus(), recordings[pitch, velocity]),
-                pitch,
-                velocity,
-                data.name,
-                data.family,
-            )
-            for pitch, velocity in data.representative_notes(LIKE_RECORDINGS)
-        ]
+        notes, recordings = [], data.recordings()
+        for pitch, velocity in data.representative_notes(LIKE_RECORDINGS):
+            sound = corpus_instruments.read_recording(get_corpus(), recordings[pitch, velocity])
+            notes.append(Note(sound, pitch, velocity, data.name, data.family))
         like = imagine(like=notes, model=get_model())
         likenesses[key] = replace(like.patch, name=f"like {data.name}")
     return likenesses[key]
@@ -182,15 +173,16 @@ def blend(parts: Sequence[tuple[float, InstrumentData]], changes: Mapping[str, f
     from mechanical_ears.imagining.imagine import QUALITIES, imagine
     from mechanical_ears.imagining.instrument import ImaginedInstrument
 
-    mean = _mean([(weight, to_patch(data)) for weight, data in parts])
+    model, mean = get_model(), _mean([(weight, to_patch(data)) for weight, data in parts])
+    like = ImaginedInstrument(mean, model)
     brightness, attack, noisiness, sustain = (changes.get(name, 0.0) for name in QUALITIES)
     instrument = imagine(
-        like=ImaginedInstrument(mean, get_model()),
+        like=like,
         brightness=brightness,
         attack=attack,
         noisiness=noisiness,
         sustain=sustain,
-        model=get_model(),
+        model=model,
     )
     return replace(instrument.patch, name=instrument.name[:MAX_NAME_LENGTH])
 
@@ -213,4 +205,4 @@ def _shorten(name: str) -> str:
 
 def list_corpus_instruments() -> list[CorpusInstrument]:
     """The instruments of the user's corpus."""
-    return list_instruments(get_corpus())
+    return corpus_instruments.list_instruments(get_corpus())
