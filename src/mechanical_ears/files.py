@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 LOCK_FILE = ".lock"
 SAMPLED_INSTRUMENT_SUFFIXES = (".sfz", ".sf2", ".sf3")  # that can be opened
 
+_NOT_WRITABLE = "choose an output folder that can be written"
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another output folder",
     errno.EDQUOT: "free some space or choose another output folder",
-    errno.EROFS: "choose an output folder that can be written",
-    errno.EACCES: "choose an output folder that can be written",
-    errno.EPERM: "choose an output folder that can be written",
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _NOT_WRITABLE),
     errno.ENOENT: "create the folder first",
     errno.EFBIG: "raise the file size limit (ulimit -f)",
 }
@@ -71,6 +70,19 @@ def _discard(temporary: Path) -> None:
 def _flush_to_disk(file: Path) -> None:
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
+
+
+def check_suffix(
+    path: Path, suffixes: Sequence[str], kind: str, error: type[EarsError] = EarsError
+) -> None:
+    """Check that a file's suffix is one of those of a kind of file.
+
+    Raises:
+        EarsError: it is not; of the type ``error``.
+    """
+    if path.suffix.lower() not in suffixes:
+        problem = f'the suffix "{path.suffix}" names no {kind} format'
+        raise error(problem, path=path, remedy=f"use one of {', '.join(suffixes)}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -137,11 +149,8 @@ def _check_replaceable(path: Path, force: bool, marker: str | None) -> None:
                 "is not empty", path=path, remedy="choose another folder, or give --force"
             )
         if marker is not None and not (path / marker).is_file():
-            raise EarsError(
-                f"is not empty, but has no {marker}: it holds other files and is not replaced",
-                path=path,
-                remedy="choose another folder",
-            )
+            problem = f"is not empty, but has no {marker}: it holds other files and is not replaced"
+            raise EarsError(problem, path=path, remedy="choose another folder")
     elif path.exists() and not path.is_dir():
         raise _not_a_folder(path)
 

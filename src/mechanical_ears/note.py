@@ -13,30 +13,13 @@ from mechanical_ears.pitch import PITCH_COUNT
 from mechanical_ears.sound import Sound
 
 FAMILIES = (
-    "bass",
-    "brass",
-    "flute",
-    "guitar",
-    "keyboard",
-    "mallet",
-    "organ",
-    "reed",
-    "string",
-    "synth_lead",
-    "vocal",
+    *("bass", "brass", "flute", "guitar", "keyboard", "mallet"),
+    *("organ", "reed", "string", "synth_lead", "vocal"),
 )
 SOURCES = ("acoustic", "electronic", "synthetic")
 QUALITIES = (
-    "bright",
-    "dark",
-    "distortion",
-    "fast_decay",
-    "long_release",
-    "multiphonic",
-    "nonlinear_env",
-    "percussive",
-    "reverb",
-    "tempo-synced",
+    *("bright", "dark", "distortion", "fast_decay", "long_release"),
+    *("multiphonic", "nonlinear_env", "percussive", "reverb", "tempo-synced"),
 )
 
 NOTE_SAMPLE_RATE = 16_000  # Hz, NSynth's

@@ -21,15 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
-from mechanical_ears.errors import EarsError, SoundError
-from mechanical_ears.files import write_atomically
-from mechanical_ears.frequency_axis import (
-    Scale,
-    format_frequency_axis,
-    format_thousands,
-    min_frequency,
-    pool_rows,
-)
+from mechanical_ears import frequency_axis
+from mechanical_ears.errors import SoundError
+from mechanical_ears.files import check_suffix, write_atomically
+from mechanical_ears.frequency_axis import Scale, format_thousands
 from mechanical_ears.spectra import FLOOR_DB, Spectrogram, Spectrum
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -153,7 +148,7 @@ def plot_spectrum(sound: SoundLike, *, scale: Scale = "linear") -> Picture:
     axes.fill_between(frequencies, levels, FLOOR_DB, color=WAVE, alpha=0.15, lw=0)
     axes.plot(frequencies, levels, color=WAVE)
     axes.set(xlabel="frequency (Hz)", ylabel="intensity (dB)", ylim=(FLOOR_DB, 3))
-    format_frequency_axis(axes, "x", sound.sample_rate, scale)
+    frequency_axis.format_frequency_axis(axes, "x", sound.sample_rate, scale)
     return figure
 
 
@@ -230,7 +225,7 @@ def plot_overview(sound: SoundLike, title: str = "") -> Picture:
     right.fill_betweenx(frequencies, levels, FLOOR_DB, color=WAVE, alpha=0.15, lw=0)
     right.plot(levels, frequencies, color=WAVE)
     right.set(title="Spectrum", xlabel="intensity (dB)", xlim=(FLOOR_DB, 3))
-    format_frequency_axis(right, "y", sound.sample_rate, "log")
+    frequency_axis.format_frequency_axis(right, "y", sound.sample_rate, "log")
     right.set(ylabel="")
     right.tick_params(axis="y", labelleft=False)
     return figure
@@ -306,12 +301,14 @@ def draw_spectrogram(
     columns = np.append(times, times[-1] + step) - step / 2
     nyquist = sound.sample_rate / 2
     space = np.geomspace if scale == "log" else np.linspace
-    edges = space(min_frequency(nyquist) if scale == "log" else 0.0, nyquist, _MAX_ROWS + 1)
-    rows = pool_rows(levels, spectrogram.frequencies, edges)
+    edges = space(
+        frequency_axis.min_frequency(nyquist) if scale == "log" else 0.0, nyquist, _MAX_ROWS + 1
+    )
+    rows = frequency_axis.pool_rows(levels, spectrogram.frequencies, edges)
     mesh = axes.pcolormesh(columns, edges, rows, cmap=COLOURS, vmin=floor, vmax=0, rasterized=True)
     axes.set(xlabel="time (s)", xlim=(0, sound.seconds))
     axes.grid(False)
-    format_frequency_axis(axes, "y", sound.sample_rate, scale, notes=notes)
+    frequency_axis.format_frequency_axis(axes, "y", sound.sample_rate, scale, notes=notes)
     return mesh
 
 
@@ -322,12 +319,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         EarsError: the suffix is not one of ``FORMATS``, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise EarsError(
-            f'the suffix "{path.suffix}" names no picture format',
-            path=path,
-            remedy=f"use one of {', '.join(FORMATS)}",
-        )
+    check_suffix(path, FORMATS, "picture")
     with write_atomically(path) as temporary:
         temporary.write_bytes(_encode(figure, path.suffix[1:].lower()))
     return path

@@ -192,19 +192,15 @@ def neighbour_distances(points: Floats, neighbour: int) -> Doubles:
     """
     if len(points) <= neighbour:
         raise ValueError(f"{len(points)} points have no neighbour number {neighbour}")
-    return np.concatenate(
-        [
-            np.sqrt(np.partition(squares, neighbour, axis=1)[:, neighbour])
-            for squares in _squared_distances(points, points)
-        ]
-    )
+    blocks = _squared_distances(points, points)
+    nearest = [np.partition(squares, neighbour, axis=1)[:, neighbour] for squares in blocks]
+    return np.concatenate([np.sqrt(squares) for squares in nearest])
 
 
 def nearest_distances(points: Floats, others: Floats) -> Doubles:
     """Distance of each point (points, features) to the nearest of others (others, features)."""
-    return np.concatenate(
-        [np.sqrt(squares.min(axis=1)) for squares in _squared_distances(points, others)]
-    )
+    blocks = _squared_distances(points, others)
+    return np.concatenate([np.sqrt(squares.min(axis=1)) for squares in blocks])
 
 
 def bins_apart(real: Floats, generated: Floats, bins: int = BIN_COUNT, *, seed: int = 0) -> float:

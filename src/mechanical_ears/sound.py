@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from mechanical_ears import spectra
 from mechanical_ears.deprecation import renamed_arguments
 from mechanical_ears.errors import SoundError
-from mechanical_ears.files import write_atomically
+from mechanical_ears.files import check_suffix, write_atomically
 from mechanical_ears.spectra import HOP_SAMPLES, WINDOW_SAMPLES, Spectrogram, Spectrum
 
 if TYPE_CHECKING:
@@ -133,11 +133,9 @@ class Sound:
                 frames = -1 if max_seconds is None else math.ceil(max_seconds * sample_rate)
                 samples = file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-            raise SoundError(
-                f"is not a sound that can be read ({str(error).split(': ')[-1].rstrip('.')})",
-                path=path,
-                remedy="give a WAV, FLAC, Ogg or MP3 file",
-            ) from error
+            problem = f"is not a sound that can be read ({str(error).split(': ')[-1].rstrip('.')})"
+            remedy = "give a WAV, FLAC, Ogg or MP3 file"
+            raise SoundError(problem, path=path, remedy=remedy) from error
         if len(samples) == 0:
             raise SoundError("holds no samples", path=path)
         try:
@@ -157,12 +155,7 @@ class Sound:
             EarsError: the file cannot be written.
         """
         path = Path(path)
-        if path.suffix.lower() not in FORMATS:
-            raise SoundError(
-                f'the suffix "{path.suffix}" names no sound format',
-                path=path,
-                remedy=f"use one of {', '.join(FORMATS)}",
-            )
+        check_suffix(path, FORMATS, "sound", SoundError)
         try:
             encoded = self._encode(path.suffix[1:].upper())
         except SoundError as error:
@@ -268,20 +261,16 @@ class Sound:
         file = io.BytesIO()
         samples = np.clip(self.samples, -1, 1)
         try:
-            with soundfile.SoundFile(
-                file, "w", self.sample_rate, self.channels, format=kind
-            ) as writer:
+            rate, channels = self.sample_rate, self.channels
+            with soundfile.SoundFile(file, "w", rate, channels, format=kind) as writer:
                 for start in range(0, len(samples), _WRITE_BLOCK):
                     writer.write(samples[start : start + _WRITE_BLOCK])
         except soundfile.LibsndfileError as error:
             reason = str(error).split(": ")[-1].rstrip(".")
             if self.channels > 2:
                 remedy = "mono() first, or save as .wav"
-            raise SoundError(
-                f"{kind} does not take {self.sample_rate} Hz and channels: {self.channels} "
-                f"({reason})",
-                remedy=remedy,
-            ) from error
+            problem = f"{kind} does not take {rate} Hz and channels: {channels} ({reason})"
+            raise SoundError(problem, remedy=remedy) from error
         return file.getvalue()
 
 

@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
+from rich import progress
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 stderr_console = Console(stderr=True)  # progress and notices; results go to stdout
@@ -31,14 +23,14 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+def _bar() -> progress.Progress:
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[figures]}"),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
         console=stderr_console,
         disable=not is_first_process(),
     )
@@ -73,7 +65,7 @@ class TrainingBar:
 
     def __init__(self) -> None:
         self._bar = _bar()
-        self._task = TaskID(0)
+        self._task = progress.TaskID(0)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -106,9 +98,9 @@ class TrainingBar:
 
 
 class GeneratorTrainingBar(TrainingBar):
-    """Progress bars for the training of the generator."""
+    """progress.Progress bars for the training of the generator."""
 
-    _latents: TaskID | None = None
+    _latents: progress.TaskID | None = None
 
     def show_encoding(self, done: int, total: int) -> None:
         """Show how many notes are encoded before the training."""

@@ -114,11 +114,8 @@ def download(
     url = ARCHIVES[source].url if source in ARCHIVES else source
     name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
     if urllib.parse.urlsplit(url).scheme not in ("http", "https") or not name:
-        raise CorpusError(
-            "is neither a URL nor an archive of NSynth",
-            path=source,
-            remedy=f"give http(s)://… or one of {', '.join(ARCHIVES)}",
-        )
+        remedy = f"give http(s)://… or one of {', '.join(ARCHIVES)}"
+        raise CorpusError("is neither a URL nor an archive of NSynth", path=source, remedy=remedy)
     expected = _parse_checksum(checksum)
     target = make_folder(Path(folder)) / name
     if target.exists():
@@ -138,11 +135,9 @@ def download(
             failures = 0 if transfer.done > most else failures + 1
             most = max(most, transfer.done)
             if failures >= tries:
-                raise CorpusError(
-                    f"the download was interrupted: {error}",
-                    path=url,
-                    remedy="check the network and run it again; it will be resumed",
-                ) from error
+                problem = f"the download was interrupted: {error}"
+                remedy = "check the network and run it again; it will be resumed"
+                raise CorpusError(problem, path=url, remedy=remedy) from error
         time.sleep(min(pause * 2 ** max(failures - 1, 0), MAX_PAUSE_SECONDS))
 
 
@@ -204,11 +199,8 @@ class _Transfer:
             raise _InterruptedError("the server does not have the range") from error
         if error.code in (408, 429) or error.code >= 500:
             raise _InterruptedError(f"the server responds {error.code} {error.reason}") from error
-        raise CorpusError(
-            f"the server responds {error.code} {error.reason}",
-            path=self.url,
-            remedy="check the address",
-        ) from error
+        problem = f"the server responds {error.code} {error.reason}"
+        raise CorpusError(problem, path=self.url, remedy="check the address") from error
 
     def _restart(self, remote: _Remote | None = None) -> None:
         """Delete the data so far and start from the beginning of the file."""
@@ -227,14 +219,8 @@ class _Transfer:
                 raise _InterruptedError("the server sent another range than requested")
         else:  # the whole file: a first attempt, a changed file, or a server without ranges
             length = headers.get("Content-Length", "")
-            self._restart(
-                _Remote(
-                    self.url,
-                    _validator(headers),
-                    int(length) if length.isdecimal() else None,
-                    _published_hashes(headers),
-                )
-            )
+            size = int(length) if length.isdecimal() else None
+            self._restart(_Remote(self.url, _validator(headers), size, _published_hashes(headers)))
             write_json(self.metadata, asdict(self.remote))
         self._check_space()
         try:
@@ -248,11 +234,9 @@ class _Transfer:
         free = shutil.disk_usage(self.target.parent).free
         rest = (self.remote.size or 0) - self.done
         if rest > free:
-            raise CorpusError(
-                f"needs {rest / 1e9:.1f} GB more, but {free / 1e9:.1f} GB are free",
-                path=self.part,
-                remedy="free some space or choose another folder",
-            )
+            problem = f"needs {rest / 1e9:.1f} GB more, but {free / 1e9:.1f} GB are free"
+            remedy = "free some space or choose another folder"
+            raise CorpusError(problem, path=self.part, remedy=remedy)
 
     def _copy(self, response: http.client.HTTPResponse, file: IO[bytes]) -> None:
         self.progress(self.done, self.remote.size)
@@ -273,11 +257,9 @@ class _Transfer:
             bad = self.target.with_name(f"{self.target.name}.bad")
             self.part.replace(bad)
             self._restart()
-            raise CorpusError(
-                f"{wrong}; it is renamed to {bad.name}",
-                path=self.target,
-                remedy="check the checksum, or delete that file and run it again",
-            )
+            problem = f"{wrong}; it is renamed to {bad.name}"
+            remedy = "check the checksum, or delete that file and run it again"
+            raise CorpusError(problem, path=self.target, remedy=remedy)
         self.part.replace(self.target)
         self.metadata.unlink(missing_ok=True)
         return self.target
@@ -327,10 +309,8 @@ def _parse_checksum(checksum: str | None) -> dict[str, str]:
         return {}
     name = {64: "sha256", 32: "md5"}.get(len(checksum))
     if name is None or not re.fullmatch("[0-9a-fA-F]+", checksum):
-        raise CorpusError(
-            f'the checksum "{checksum}" is neither SHA-256 nor MD5',
-            remedy="give 64 or 32 hexadecimal digits",
-        )
+        problem = f'the checksum "{checksum}" is neither SHA-256 nor MD5'
+        raise CorpusError(problem, remedy="give 64 or 32 hexadecimal digits")
     return {name: checksum.lower()}
 
 

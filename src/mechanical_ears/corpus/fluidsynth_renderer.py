@@ -186,10 +186,8 @@ def _load_library() -> ctypes.CDLL:
 
         library = ctypes.CDLL(fluidsynth.lib)
     except ModuleNotFoundError as error:
-        raise CorpusError(
-            "rendering SoundFonts needs the Python package pyfluidsynth",
-            remedy='run: pip install "mechanical-ears[train]"',
-        ) from error
+        problem = "rendering SoundFonts needs the Python package pyfluidsynth"
+        raise CorpusError(problem, remedy='run: pip install "mechanical-ears[train]"') from error
     except (ImportError, OSError) as error:
         raise CorpusError(
             "rendering SoundFonts needs the library libfluidsynth, which is not installed",
@@ -214,8 +212,6 @@ def _make_settings(library: ctypes.CDLL) -> int:
     }
     for name, result in results.items():
         if result != _OK:
-            raise CorpusError(
-                f'this libfluidsynth does not have the setting "{name.decode()}"',
-                remedy="install FluidSynth 2.0 or later",
-            )
+            problem = f'this libfluidsynth does not have the setting "{name.decode()}"'
+            raise CorpusError(problem, remedy="install FluidSynth 2.0 or later")
     return settings

@@ -133,11 +133,8 @@ def _read_names(folder: Path) -> list[_Recording]:
 def _labels_from_path(path: Path) -> _Labels | CorpusError:
     labels = labels_from_name(path.stem)
     if labels is None:
-        return CorpusError(
-            "the file name has no pitch",
-            path=path,
-            remedy=f'rename it like "Piano C4.wav" or "piano_060_100.wav", or add a {LABELS_FILE}',
-        )
+        remedy = f'rename it like "Piano C4.wav" or "piano_060_100.wav", or add a {LABELS_FILE}'
+        return CorpusError("the file name has no pitch", path=path, remedy=remedy)
     instrument = labels.instrument or path.resolve().parent.name
     velocity = DEFAULT_VELOCITY if labels.velocity is None else labels.velocity
     return _Labels(labels.pitch, velocity, instrument, *family_and_source_from_name(instrument))
@@ -160,12 +157,9 @@ def _read_table(folder: Path, table: Path) -> list[_Recording]:
     rows.fieldnames = columns
     pitch_column = next((name for name in _PITCH_COLUMNS if name in columns), None)
     if "file" not in columns or pitch_column is None:
-        raise CorpusError(
-            f"has the columns {', '.join(columns) or '(none)'}",
-            path=table,
-            record="line 1",
-            remedy=f'give a column "file" and one of {", ".join(_PITCH_COLUMNS)}',
-        )
+        problem = f"has the columns {', '.join(columns) or '(none)'}"
+        remedy = f'give a column "file" and one of {", ".join(_PITCH_COLUMNS)}'
+        raise CorpusError(problem, path=table, record="line 1", remedy=remedy)
     recordings: dict[Path, _Recording] = {}
     for row in rows:
         cells = {name: (row[name] or "").strip() for name in columns}
@@ -215,10 +209,8 @@ def _parse_velocity(cells: dict[str, str]) -> int:
     if cells.get("velocity"):
         return _parse_number(cells["velocity"], "velocity", 127)
     if cells.get("velocity_low") and cells.get("velocity_high"):
-        low, high = (
-            _parse_number(cells[name], name, 127) for name in ("velocity_low", "velocity_high")
-        )
-        return (low + high + 1) // 2
+        ends = [_parse_number(cells[name], name, 127) for name in ("velocity_low", "velocity_high")]
+        return (sum(ends) + 1) // 2
     return DEFAULT_VELOCITY
 
 

@@ -166,13 +166,10 @@ class NSynthArchive(Corpus):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        labels = next(self._members(_is_labels), None)
+        labels = next(self._members(lambda path: path.name == LABELS_FILE), None)
         if labels is None:
-            raise CorpusError(
-                f"has no {LABELS_FILE}",
-                path=self.path,
-                remedy="give one of NSynth's jsonwav archives",
-            )
+            remedy = "give one of NSynth's jsonwav archives"
+            raise CorpusError(f"has no {LABELS_FILE}", path=self.path, remedy=remedy)
         member, text = labels
         self._labels = parse_labels(text, self.path / member)
         self.provenance = nsynth_provenance({LABELS_FILE: hashlib.sha256(text).hexdigest()})
@@ -230,26 +227,16 @@ class NSynthArchive(Corpus):
         try:
             yield
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise CorpusError(
-                f"is damaged or truncated: {str(error).rstrip('.').lower()}",
-                path=self.path,
-                remedy="download it again",
-            ) from error
+            problem = f"is damaged or truncated: {str(error).rstrip('.').lower()}"
+            raise CorpusError(problem, path=self.path, remedy="download it again") from error
         except OSError as error:
-            raise CorpusError(
-                f"cannot be read: {error.strerror or error}",
-                path=self.path,
-                remedy="check the path",
-            ) from error
+            problem = f"cannot be read: {error.strerror or error}"
+            raise CorpusError(problem, path=self.path, remedy="check the path") from error
 
 
 def _decompress(raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
     compressed = raw.peek(2)[:2] == b"\x1f\x8b"
     return gzip.GzipFile(fileobj=raw) if compressed else raw
-
-
-def _is_labels(path: PurePosixPath) -> bool:
-    return path.name == LABELS_FILE
 
 
 def _is_wav(path: PurePosixPath) -> bool:
@@ -295,11 +282,8 @@ def open_nsynth(path: str | Path) -> Corpus:
         return NSynthArchive(path)
     else:
         problem = "is in none of NSynth's formats"
-    raise CorpusError(
-        problem,
-        path=path,
-        remedy=f"give a folder with {LABELS_FILE} and audio/, .tfrecord files or a .tar.gz archive",
-    )
+    remedy = f"give a folder with {LABELS_FILE} and audio/, .tfrecord files or a .tar.gz archive"
+    raise CorpusError(problem, path=path, remedy=remedy)
 
 
 def _is_tfrecord(path: Path) -> bool:

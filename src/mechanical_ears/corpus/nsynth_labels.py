@@ -31,8 +31,8 @@ LABELS_FILE = "examples.json"
 
 Value = TypeVar("Value")
 
-_INTEGERS = ("note", "instrument", "pitch", "velocity", "sample_rate")
 _INDICES = {"instrument_family": FAMILIES, "instrument_source": SOURCES}
+_NUMBERS = ("note", "instrument", "pitch", "velocity", "sample_rate", *_INDICES)
 
 
 def nsynth_provenance(files: dict[str, str]) -> Provenance:
@@ -58,11 +58,8 @@ def parse_labels(text: bytes, path: Path) -> dict[str, object]:
     except (UnicodeDecodeError, RecursionError) as error:
         raise CorpusError("is not JSON", path=path, remedy="unpack or download it again") from error
     if not isinstance(labels, dict):
-        raise CorpusError(
-            f"is {_abbreviate(labels)}, not an object of notes",
-            path=path,
-            remedy="give NSynth's examples.json",
-        )
+        problem = f"is {_abbreviate(labels)}, not an object of notes"
+        raise CorpusError(problem, path=path, remedy="give NSynth's examples.json")
     return labels
 
 
@@ -75,7 +72,7 @@ def note_from_labels(labels: object, sound: Sound) -> Note:
     """
     if not isinstance(labels, dict):
         raise CorpusError(f"is {_abbreviate(labels)}, not an object with labels")
-    numbers = {key: _integer(labels, key) for key in (*_INTEGERS, *_INDICES)}
+    numbers = {key: _integer(labels, key) for key in _NUMBERS}
     for key, names in _INDICES.items():
         if not 0 <= numbers[key] < len(names):
             raise CorpusError(f'"{key}" is {numbers[key]}, outside 0..{len(names) - 1}')
@@ -140,9 +137,7 @@ def example_name(example: Example) -> str:
 
 def example_labels(example: Example) -> dict[str, object]:
     """Labels of an example, in the format of an entry of examples.json."""
-    labels: dict[str, object] = {
-        key: _single(example.ints(key), key) for key in (*_INTEGERS, *_INDICES)
-    }
+    labels: dict[str, object] = {key: _single(example.ints(key), key) for key in _NUMBERS}
     instrument = _single(example.byte_strings("instrument_str"), "instrument_str")
     labels["instrument_str"] = instrument.decode("utf-8", "replace")
     labels["qualities"] = example.ints("qualities")

@@ -240,11 +240,8 @@ def _start_or_resume(
     """Report of the interrupted build in a folder; if there is none, start one."""
     if (folder / PROGRESS_FILE).exists():
         if json.loads((folder / PLAN_FILE).read_text()) != plan:
-            raise CorpusError(
-                "a build of another corpus was interrupted",
-                path=path,
-                remedy=f"finish it with the same options, or remove {folder}",
-            )
+            remedy = f"finish it with the same options, or remove {folder}"
+            raise CorpusError("a build of another corpus was interrupted", path=path, remedy=remedy)
         return type(report)(**json.loads((folder / PROGRESS_FILE).read_text()))
     for leftover in folder.iterdir():
         if leftover.name != LOCK_FILE:

@@ -248,10 +248,8 @@ class SoundFontFile:
         if header is None or header.form != "sfbk":
             raise self._error("is not a SoundFont", "give a .sf2 or .sf3 file")
         if header.end > len(self._data):
-            raise self._error(
-                f"is truncated: it has {len(self._data)} of {header.end} bytes",
-                "copy or download it again",
-            )
+            problem = f"is truncated: it has {len(self._data)} of {header.end} bytes"
+            raise self._error(problem, "copy or download it again")
         chunks: dict[str, tuple[int, int]] = {}
         for outer in self._walk(HEADER_BYTES, header.end):
             if outer.name != "LIST":
@@ -264,10 +262,8 @@ class SoundFontFile:
     def _walk(self, start: int, end: int) -> Iterator[Chunk]:
         for chunk in walk_chunks(self._data, start, end):
             if chunk.missing:
-                raise self._error(
-                    f'chunk "{chunk.name}" ends {chunk.missing} bytes after its list',
-                    "copy or download it again",
-                )
+                problem = f'chunk "{chunk.name}" ends {chunk.missing} bytes after its list'
+                raise self._error(problem, "copy or download it again")
             yield chunk
 
     def _read_table(self, name: str) -> NDArray[np.void]:

@@ -226,8 +226,8 @@ class SoundFont(Corpus):
     def _render_note(self, index: int, renderers: Sequence[FluidSynthRenderer]) -> Note | None:
         number, pitch, velocity = self._plan[index]
         instrument = self._instruments[number]
-        bank, program = instrument.preset.bank, instrument.preset.program
-        sound = _render(renderers[instrument.font], bank, program, pitch, velocity, self._shape)
+        key_press = (instrument.preset.bank, instrument.preset.program, pitch, velocity)
+        sound = _render(renderers[instrument.font], key_press, self._shape)
         if np.abs(sound.samples).max() < SILENCE_AMPLITUDE:
             return None
         return Note(sound, pitch, velocity, instrument.name, instrument.family, instrument.source)
@@ -290,25 +290,14 @@ def render_note(
     _check_range("velocity", [velocity], 1, 127)
     shape = _NoteShape(sample_rate, hold_seconds, seconds)
     with FluidSynthRenderer(SoundFontFile(font).path) as renderer:
-        return _render(renderer, bank, program, pitch, velocity, shape)
+        return _render(renderer, (bank, program, pitch, velocity), shape)
 
 
 def _render(
-    renderer: FluidSynthRenderer,
-    bank: int,
-    program: int,
-    pitch: int,
-    velocity: int,
-    shape: _NoteShape,
+    renderer: FluidSynthRenderer, key_press: tuple[int, int, int, int], shape: _NoteShape
 ) -> Sound:
-    mono = renderer.render(
-        bank,
-        program,
-        pitch,
-        velocity,
-        hold=round(shape.hold_seconds * RENDER_RATE),
-        length=round(shape.seconds * RENDER_RATE),
-    )
+    hold, length = (round(each * RENDER_RATE) for each in (shape.hold_seconds, shape.seconds))
+    mono = renderer.render(*key_press, hold=hold, length=length)
     resampled = Sound(mono, RENDER_RATE).resample(shape.sample_rate).samples
     samples = np.zeros(round(shape.seconds * shape.sample_rate), dtype=np.float32)
     count = min(len(samples), len(resampled))

@@ -44,11 +44,8 @@ def open_fonts(paths: Sequence[Path]) -> list[SoundFontFile]:
     fonts: dict[str, SoundFontFile] = {}
     for path in paths:
         if (stem := _normalised_stem(path)) in fonts:
-            raise CorpusError(
-                f'a SoundFont named "{stem}" is given twice',
-                path=path,
-                remedy="give each font once, or rename one",
-            )
+            problem = f'a SoundFont named "{stem}" is given twice'
+            raise CorpusError(problem, path=path, remedy="give each font once, or rename one")
         fonts[stem] = SoundFontFile(path)
         FluidSynthRenderer(path).close()
     return list(fonts.values())

@@ -69,10 +69,8 @@ def split_instruments(
         CorpusError: the shares do not sum to 1, or there are too few independent instruments.
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise CorpusError(
-            f"the shares {shares} of train, validation and test do not sum to 1",
-            remedy="give three numbers such as 0.8 0.1 0.1",
-        )
+        problem = f"the shares {shares} of train, validation and test do not sum to 1"
+        raise CorpusError(problem, remedy="give three numbers such as 0.8 0.1 0.1")
     pools: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for component in connected_components(note_counts, groups):
         pools[families[component[0]] or ""].append(component)

@@ -303,17 +303,12 @@ class Store(Corpus):
         elif side in SPLITS:
             mask = self.side == side
         else:
-            raise CorpusError(
-                f'there is no side "{side}" of a split',
-                remedy=f"use one of {', '.join([*SPLITS, HELD_OUT, ALL_SIDES])}",
-            )
+            remedy = f"use one of {', '.join([*SPLITS, HELD_OUT, ALL_SIDES])}"
+            raise CorpusError(f'there is no side "{side}" of a split', remedy=remedy)
         rows = np.flatnonzero(mask)
         if not len(rows):
-            raise CorpusError(
-                f"has no notes on the {side} side",
-                path=self.path,
-                remedy="build the store with --split, or choose another side",
-            )
+            remedy = "build the store with --split, or choose another side"
+            raise CorpusError(f"has no notes on the {side} side", path=self.path, remedy=remedy)
         return rows
 
     def note(self, row: int) -> Note:

@@ -99,12 +99,9 @@ class TFRecordFile:
                 raise self._truncated(index)
             length, crc = _header.unpack_from(data, position)
             if masked_crc(bytes(data[position : position + 8])) != crc:
-                raise CorpusError(
-                    "wrong CRC of its length: damaged from here on, or not a TFRecord file",
-                    path=self.path,
-                    record=f"record {index}",
-                    remedy="download it again",
-                )
+                problem = "wrong CRC of its length: damaged from here on, or not a TFRecord file"
+                remedy = "download it again"
+                raise CorpusError(problem, path=self.path, record=f"record {index}", remedy=remedy)
             position = start + length + FOOTER_BYTES
             if position > size:
                 raise self._truncated(index)
@@ -112,12 +109,9 @@ class TFRecordFile:
             index += 1
 
     def _truncated(self, index: int) -> CorpusError:
-        return CorpusError(
-            f"is truncated: the file ends after {len(self._data)} bytes",
-            path=self.path,
-            record=f"record {index}",
-            remedy="download it again",
-        )
+        problem = f"is truncated: the file ends after {len(self._data)} bytes"
+        remedy = "download it again"
+        return CorpusError(problem, path=self.path, record=f"record {index}", remedy=remedy)
 
     def read_record(self, span: tuple[int, int]) -> memoryview:
         """Data of the record at ``span``: uint8 (length,), a view of the file.
@@ -129,11 +123,9 @@ class TFRecordFile:
         data = self._data[start:end]
         (crc,) = _crc.unpack_from(self._data, end)
         if masked_crc(np.frombuffer(data, np.uint8) if data else b"") != crc:
-            raise CorpusError(
-                "wrong CRC of its data: the record is damaged",
-                path=self.path,
-                remedy="download the file again, or skip bad records",
-            )
+            problem = "wrong CRC of its data: the record is damaged"
+            remedy = "download the file again, or skip bad records"
+            raise CorpusError(problem, path=self.path, remedy=remedy)
         return data
 
 

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mechanical_ears.corpus import toy_voices
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry, Provenance
-from mechanical_ears.corpus.toy_voices import (
-    FADE_SECONDS,
-    RECIPES,
-    KeyPress,
-    Recipe,
-    Timbre,
-    envelope,
-)
+from mechanical_ears.corpus.toy_voices import RECIPES, Recipe, Timbre
 from mechanical_ears.errors import CorpusError
 from mechanical_ears.note import NOTE_SAMPLE_RATE, NOTE_SECONDS, VELOCITIES, Note
 from mechanical_ears.pitch import PITCH_COUNT, midi_to_hz
@@ -104,8 +98,8 @@ class Toy(Corpus):
                 )
         for velocity in velocities:
             _check("velocity", velocity, 1, 127)
-        if seconds < 4 * FADE_SECONDS:
-            raise CorpusError(f'"seconds" is {seconds}, below {4 * FADE_SECONDS}')
+        if seconds < 4 * toy_voices.FADE_SECONDS:
+            raise CorpusError(f'"seconds" is {seconds}, below {4 * toy_voices.FADE_SECONDS}')
         self._shape = (instruments, len(pitches), len(velocities))
         combinations = math.prod(self._shape)
         if count > combinations:
@@ -155,7 +149,7 @@ class Toy(Corpus):
         )
 
     def _synthesise(self, instrument: _Instrument, pitch: int, velocity: int, index: int) -> Sound:
-        key_press = KeyPress(
+        key_press = toy_voices.KeyPress(
             frequency=midi_to_hz(pitch),
             force=velocity / 127,
             count=self._samples,
@@ -164,7 +158,7 @@ class Toy(Corpus):
         )
         timbre = instrument.timbre
         samples = instrument.recipe.voice(timbre, key_press)
-        samples *= envelope(key_press, timbre.attack, timbre.release)
+        samples *= toy_voices.envelope(key_press, timbre.attack, timbre.release)
         decibels = instrument.level - _DECIBELS_PER_VELOCITY * (127 - velocity)
         samples *= _MAX_PEAK * 10 ** (decibels / 20) / np.abs(samples).max()
         return Sound(samples.astype(np.float32), self.sample_rate)

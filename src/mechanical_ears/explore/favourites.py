@@ -72,11 +72,8 @@ class Favourites:
         with self._transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > TABLE_VERSION:
-                raise EarsError(
-                    f"is of version {version}, this program reads {TABLE_VERSION}",
-                    path=self.path,
-                    remedy="update mechanical-ears",
-                )
+                problem = f"is of version {version}, this program reads {TABLE_VERSION}"
+                raise EarsError(problem, path=self.path, remedy="update mechanical-ears")
             if version == 0:
                 connection.execute(_TABLE)
                 connection.execute(f"PRAGMA user_version = {TABLE_VERSION}")
@@ -93,11 +90,9 @@ class Favourites:
                 with self._connection:
                     yield self._connection
             except sqlite3.Error as error:
-                raise EarsError(
-                    f"cannot be used ({error})",
-                    path=self.path,
-                    remedy="free some space, or move the file away: a new one is created",
-                ) from error
+                problem = f"cannot be used ({error})"
+                remedy = "free some space, or move the file away: a new one is created"
+                raise EarsError(problem, path=self.path, remedy=remedy) from error
 
     def close(self) -> None:
         """Close the file."""

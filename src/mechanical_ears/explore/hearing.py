@@ -160,10 +160,8 @@ def _decode(data: bytes) -> Sound:
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise SoundError("is not a sound file that can be read", remedy=remedy) from error
         if info.channels > MAX_CHANNELS or info.samplerate > MAX_SAMPLE_RATE:
-            raise SoundError(
-                f"has {info.channels} channels at {info.samplerate} Hz",
-                remedy=f"use at most {MAX_CHANNELS} channels and {MAX_SAMPLE_RATE} Hz",
-            )
+            remedy = f"use at most {MAX_CHANNELS} channels and {MAX_SAMPLE_RATE} Hz"
+            raise SoundError(f"has {info.channels} channels at {info.samplerate} Hz", remedy=remedy)
         try:
             return Sound.load(path, MAX_RECORDING_SECONDS)
         except SoundError as error:

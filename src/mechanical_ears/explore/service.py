@@ -129,10 +129,8 @@ class ExploreService:
         if found is None and id in self._rows and self.sound_map is not None:
             found = self._open_row(self._rows[id], self.sound_map)
         if found is None:
-            raise UnknownIdError(
-                f"the instrument {id} is not open",
-                remedy="open it again by its recipe; one like a recording needs the recording",
-            )
+            remedy = "open it again by its recipe; one like a recording needs the recording"
+            raise UnknownIdError(f"the instrument {id} is not open", remedy=remedy)
         return found
 
     def _open_row(self, row: int, sound_map: SoundMap) -> OpenInstrument:
@@ -251,10 +249,8 @@ class ExploreService:
     def _patch(self, id: str) -> Patch:
         data = self.instrument(id).data
         if isinstance(data, CorpusInstrument):
-            raise EarsError(
-                "an instrument of your corpus cannot be saved or shared",
-                remedy="change or blend it: the imagined result can",
-            )
+            problem = "an instrument of your corpus cannot be saved or shared"
+            raise EarsError(problem, remedy="change or blend it: the imagined result can")
         return data
 
     async def note(self, id: str, pitch: int, velocity: int, seconds: float) -> bytes:

@@ -186,11 +186,9 @@ class SoundMap:
                 axes = ProfileAxes(file["mean"], file["axes"].astype(np.float32), known)
                 columns = {name: file[key] for name, key in COLUMNS.items()}
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise EarsError(
-                f"is not a map that can be read ({error})",
-                path=path,
-                remedy="build it again with: python -m mechanical_ears.explore.build_map",
-            ) from error
+            problem = f"is not a map that can be read ({error})"
+            remedy = "build it again with: python -m mechanical_ears.explore.build_map"
+            raise EarsError(problem, path=path, remedy=remedy) from error
         if len({len(column) for column in columns.values()}) != 1:
             raise EarsError("its columns have different lengths", path=path)
         return cls(header["weights"], header["licence"], axes, **columns)

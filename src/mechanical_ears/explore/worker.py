@@ -93,10 +93,8 @@ class Worker:
             try:
                 if max_seconds is not None and not self._pipe.poll(max_seconds):
                     self.kill()
-                    raise WorkerError(
-                        f"took more than {max_seconds:g} s and was stopped",
-                        remedy="try another one",
-                    )
+                    problem = f"took more than {max_seconds:g} s and was stopped"
+                    raise WorkerError(problem, remedy="try another one")
                 kind, value = self._pipe.recv()
             except (EOFError, OSError) as error:
                 raise self._crash_error() from error
@@ -112,10 +110,8 @@ class Worker:
         self._process.join(EXIT_SECONDS)
         code = self._process.exitcode
         reason = f" (signal {-code})" if code is not None and code < 0 else ""
-        return WorkerError(
-            f"the worker process ended unexpectedly{reason}",
-            remedy="try again; a new one has been started",
-        )
+        problem = f"the worker process ended unexpectedly{reason}"
+        return WorkerError(problem, remedy="try again; a new one has been started")
 
     def kill(self) -> None:
         """Kill the process."""

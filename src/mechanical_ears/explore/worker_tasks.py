@@ -174,16 +174,10 @@ def blend(parts: Sequence[tuple[float, InstrumentData]], changes: Mapping[str, f
     from mechanical_ears.imagining.instrument import ImaginedInstrument
 
     model, mean = get_model(), _mean([(weight, to_patch(data)) for weight, data in parts])
-    like = ImaginedInstrument(mean, model)
-    brightness, attack, noisiness, sustain = (changes.get(name, 0.0) for name in QUALITIES)
-    instrument = imagine(
-        like=like,
-        brightness=brightness,
-        attack=attack,
-        noisiness=noisiness,
-        sustain=sustain,
-        model=model,
-    )
+    names = ("brightness", "attack", "noisiness", "sustain")  # arguments for the QUALITIES
+    amounts = (changes.get(quality, 0.0) for quality in QUALITIES)
+    arguments: dict[str, Any] = dict(zip(names, amounts, strict=True))
+    instrument = imagine(like=ImaginedInstrument(mean, model), model=model, **arguments)
     return replace(instrument.patch, name=instrument.name[:MAX_NAME_LENGTH])
 
 

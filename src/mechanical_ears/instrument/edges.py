@@ -7,12 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanical_ears.instrument.levels import (
-    AUDIBLE_RANGE_DB,
-    BLOCK_SECONDS,
-    block_powers,
-    overlapping_powers,
-)
+from mechanical_ears.instrument import levels
 from mechanical_ears.steps import has_step
 
 PRE_ONSET_SECONDS: Final = 0.002  # s, kept before the onset of a note
@@ -38,7 +33,7 @@ def trim_silence(
         tolerance: s.
     """
     block = max(1, round(ONSET_BLOCK_SECONDS * sample_rate))
-    powers = block_powers(audio, block)
+    powers = levels.block_powers(audio, block)
     if len(powers) == 0:
         return fade_in(audio, sample_rate)
     count = min(PEAK_BLOCKS, len(powers))
@@ -71,15 +66,15 @@ def trim_decay(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
         audio: float32 (frames, channels).
         sample_rate: Hz.
     """
-    powers = overlapping_powers(audio, sample_rate)
-    silence = powers.max() * 10 ** (-AUDIBLE_RANGE_DB / 10)
+    powers = levels.overlapping_powers(audio, sample_rate)
+    silence = powers.max() * 10 ** (-levels.AUDIBLE_RANGE_DB / 10)
     loud = np.flatnonzero(powers > silence)
     end = len(audio)
     if len(loud):
-        end = min(end, round((loud[-1] / 2 + 2) * BLOCK_SECONDS * sample_rate))
+        end = min(end, round((loud[-1] / 2 + 2) * levels.BLOCK_SECONDS * sample_rate))
     trimmed = audio[: max(end, 1)].copy()
     excess = 10 * float(np.log10(max(powers[-1] / max(silence, 1e-30), 1.0)))  # dB, at a cut
-    share = min(excess / AUDIBLE_RANGE_DB, 1.0)
+    share = min(excess / levels.AUDIBLE_RANGE_DB, 1.0)
     seconds = FADE_OUT_SECONDS + share * (CUT_FADE_SECONDS - FADE_OUT_SECONDS)
     fade = min(round(seconds * sample_rate), len(trimmed) // 4)
     if fade:

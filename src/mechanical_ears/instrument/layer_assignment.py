@@ -69,9 +69,8 @@ def assign_layers(
     }
     assigned: list[LayeredRecording] = []
     for key, group in sorted(by_key.items()):
-        by_layer = _match_levels(
-            [loud[id(each)] for each in group], _expected_levels(levels, key, layers)
-        )
+        expected = _expected_levels(levels, key, layers)
+        by_layer = _match_levels([loud[id(each)] for each in group], expected)
         assigned += [LayeredRecording(group[index], layer) for layer, index in by_layer.items()]
         names = [group[index].path.name for index in by_layer.values()]
         more = len(names) - NAMED_RECORDINGS

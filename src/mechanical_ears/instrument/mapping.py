@@ -22,13 +22,7 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.filenames import family_and_source_from_name
 from mechanical_ears.deprecation import renamed_attributes
-from mechanical_ears.instrument.autosampler import (
-    DEFAULT_RELEASE_SECONDS,
-    LOOP_START_SHARE,
-    MAX_SUSTAINED_DECAY,
-    normalise_peak,
-    sample_name,
-)
+from mechanical_ears.instrument import autosampler
 from mechanical_ears.instrument.edges import PRE_ONSET_SECONDS, fade_in, trim_decay
 from mechanical_ears.instrument.layer_assignment import LayeredRecording, assign_layers
 from mechanical_ears.instrument.levels import block_powers, measure_release
@@ -162,11 +156,8 @@ def map_folder(
     layered, surplus = assign_layers(recordings, loudness)
     skipped += surplus
     if not layered:
-        raise InstrumentError(
-            f"holds no recording of a single pitch among {len(skipped)} files",
-            path=folder,
-            remedy="give recordings of single notes",
-        )
+        problem = f"holds no recording of a single pitch among {len(skipped)} files"
+        raise InstrumentError(problem, path=folder, remedy="give recordings of single notes")
     layers = 1 + max(each.layer for each in layered)
     name = name or folder.resolve().name
     instrument = _build_instrument(name, layered, analysis.sounds, layers, keep_tuning, normalised)
@@ -249,13 +240,13 @@ def _build_instrument(
             recording = each.recording
             sound = sounds.get(recording.path) or Sound.load(recording.path, mono=False)
             sample, loop, release = _prepare_recording(
-                recording, sound, sustains=decay <= MAX_SUSTAINED_DECAY
+                recording, sound, sustains=decay <= autosampler.MAX_SUSTAINED_DECAY
             )
             curve = LayerCurve(DEFAULT_POWER, recording.level)
             if not normalised:
                 levels = [_nearest(other, each).recording.level for other in by_layer]
                 curve = fit_layer_curves(levels, centres, ranges)[layer]
-            sample_id = sample_name(recording.key, centres[layer])
+            sample_id = autosampler.sample_name(recording.key, centres[layer])
             gain = np.float32(10 ** ((curve.level - recording.level) / 20))
             samples[sample_id] = replace(sample, audio=sample.audio * gain)
             zones.append(
@@ -271,7 +262,7 @@ def _build_instrument(
                 )
             )
     family, _ = family_and_source_from_name(name)
-    return SampledInstrument(name, tuple(zones), normalise_peak(samples), family)
+    return SampledInstrument(name, tuple(zones), autosampler.normalise_peak(samples), family)
 
 
 def _nearest(layer: Sequence[LayeredRecording], to: LayeredRecording) -> LayeredRecording:
@@ -292,12 +283,12 @@ def _prepare_recording(
     hold = _measure_hold(mono, rate)
     if sustains and hold >= MIN_LOOPED_SECONDS:
         frequency = midi_to_hz(recording.pitch)
-        looped = find_loop(audio, rate, frequency, LOOP_START_SHARE * hold, hold)
+        looped = find_loop(audio, rate, frequency, autosampler.LOOP_START_SHARE * hold, hold)
         if looped is not None:
             release = measure_release(mono, rate, hold)
-            release = DEFAULT_RELEASE_SECONDS if release is None else release
+            release = autosampler.DEFAULT_RELEASE_SECONDS if release is None else release
             return Sample(looped.audio, rate), looped.loop, release
-    return Sample(trim_decay(audio, rate), rate), None, DEFAULT_RELEASE_SECONDS
+    return Sample(trim_decay(audio, rate), rate), None, autosampler.DEFAULT_RELEASE_SECONDS
 
 
 def _measure_hold(mono: NDArray[np.float32], rate: int) -> float:

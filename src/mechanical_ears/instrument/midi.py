@@ -220,11 +220,9 @@ def read_song(path: str | Path) -> Song:
     if ignored:
         warnings.append(f"{ignored} events of other kinds are ignored")
     if not notes:
-        raise InstrumentError(
-            f"has no note to play{': all are drums' if drum_notes else ''}",
-            path=path,
-            remedy="give a MIDI file with notes outside channel 10",
-        )
+        problem = f"has no note to play{': all are drums' if drum_notes else ''}"
+        remedy = "give a MIDI file with notes outside channel 10"
+        raise InstrumentError(problem, path=path, remedy=remedy)
     if len(notes) > MAX_NOTES:
         raise InstrumentError(f"has {len(notes)} notes, more than {MAX_NOTES}", path=path)
     notes.sort(key=lambda note: (note.start, note.channel, note.pitch))

@@ -87,11 +87,9 @@ def parse_channel_map(text: str) -> dict[int, str]:
         number, equals, instrument = part.partition("=")
         channel = int(number) if number.strip().isdecimal() else 0
         if not equals or not instrument.strip() or not 1 <= channel <= 16:
-            raise InstrumentError(
-                f'"{part}" is not a channel and its instrument',
-                record="--channel-map",
-                remedy="write 1=a.json,2=b.sfz with channels 1..16",
-            )
+            problem = f'"{part}" is not a channel and its instrument'
+            remedy = "write 1=a.json,2=b.sfz with channels 1..16"
+            raise InstrumentError(problem, record="--channel-map", remedy=remedy)
         if channel in instruments:
             raise InstrumentError(f"channel {channel} is named twice", record="--channel-map")
         instruments[channel] = instrument.strip()
@@ -119,7 +117,5 @@ def open_channels(
         raise InstrumentError(
             "no instrument is given", remedy="give --instrument X or --channel-map 1=X"
         )
-    instruments = {
-        name: open_instrument(name, model=model) for name in dict.fromkeys(names.values())
-    }
-    return {number: instruments[name] for number, name in names.items()}
+    opened = {name: open_instrument(name, model=model) for name in dict.fromkeys(names.values())}
+    return {number: opened[name] for number, name in names.items()}

@@ -50,9 +50,7 @@ def _plot_zones(axes: Axes, instrument: SampledInstrument) -> None:
         shade = SHADES[0] + share * (SHADES[1] - SHADES[0])
         corner = (zone.keys[0] - 0.5, zone.velocities[0] - 0.5)
         width, height = (last - first + 1 for first, last in (zone.keys, zone.velocities))
-        axes.add_patch(
-            Rectangle(corner, width, height, facecolor=colours(shade), edgecolor="white", lw=0.8)
-        )
+        axes.add_patch(Rectangle(corner, width, height, fc=colours(shade), ec="white", lw=0.8))
         middle = (zone.velocities[0] + zone.velocities[1]) / 2
         axes.plot(zone.root, middle, "o", ms=2.6, color="white", mec=INK, mew=0.5)
     layers = len({zone.velocities for zone in instrument.zones})
@@ -74,9 +72,7 @@ def _plot_keyboard(axes: Axes, roots: set[int]) -> None:
         black = key % 12 in BLACK_KEYS
         colour = ACCENT if key in roots else INK if black else "white"
         height = 0.62 if black else 1.0
-        axes.add_patch(
-            Rectangle((key - 0.5, 1 - height), 1, height, facecolor=colour, edgecolor=INK, lw=0.4)
-        )
+        axes.add_patch(Rectangle((key - 0.5, 1 - height), 1, height, fc=colour, ec=INK, lw=0.4))
     axes.set(ylim=(0, 1), yticks=[])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)

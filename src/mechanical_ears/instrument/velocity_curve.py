@@ -75,9 +75,8 @@ def limit_slopes(levels: NDArray[np.float64], velocities: Sequence[int]) -> NDAr
     limited = levels.copy()
     positions = velocity_to_db(velocities)
     for layer in range(len(levels) - 2, -1, -1):
-        minimum, maximum = (
-            power * (positions[layer + 1] - positions[layer]) for power in POWER_RANGE
-        )
+        step = positions[layer + 1] - positions[layer]
+        minimum, maximum = (power * step for power in POWER_RANGE)
         rise = np.clip(limited[layer + 1] - levels[layer], minimum, maximum)
         limited[layer] = limited[layer + 1] - rise
     return limited

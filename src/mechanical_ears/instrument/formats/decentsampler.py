@@ -32,11 +32,8 @@ def format_dspreset(instrument: SampledInstrument, files: Mapping[str, str]) -> 
         instrument: what to write.
         files: path of each sample's file, relative to the preset.
     """
-    metadata = {
-        "name": instrument.name,
-        "family": instrument.family or "",
-        "licence": instrument.licence,
-    }
+    family = instrument.family or ""
+    metadata = {"name": instrument.name, "family": family, "licence": instrument.licence}
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<DecentSampler minVersion="1.0.0">']
     lines += [f"  <!-- {key}: {_comment(text)} -->" for key, text in metadata.items() if text]
     lines += ["  <!-- written by Mechanical Ears -->", "  <groups>"]

@@ -23,7 +23,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,7 @@ POWER_CENTIBELS: Final = 480.0  # cB of a velocity power of 1; the default modul
 MAX_POWER: Final = 30.0
 
 
-@dataclass(frozen=True)
-class _Modulator:
+class _Modulator(NamedTuple):
     """A modulator: ``amount_source`` scales the amount, 0 for a constant one."""
 
     source: int
@@ -89,11 +88,9 @@ def encode_sf2(instrument: SampledInstrument, bits: int = 16) -> bytes:
     channels, zone_channels = _split_channels(instrument)
     frames = sum(len(channel.audio) + PADDING_FRAMES for channel in channels)
     if frames * bits // 8 > MAX_FILE_BYTES:
-        raise InstrumentError(
-            f"needs {frames * bits / 8e9:.1f} GB, more than a SoundFont may have",
-            record=instrument.name,
-            remedy="write an .sfz, or use fewer layers or keys",
-        )
+        problem = f"needs {frames * bits / 8e9:.1f} GB, more than a SoundFont may have"
+        remedy = "write an .sfz, or use fewer layers or keys"
+        raise InstrumentError(problem, record=instrument.name, remedy=remedy)
     smpl, sm24, headers = _encode_samples(channels, bits)
     bags = _zone_bags(instrument, channels, zone_channels)
     texts = {
@@ -259,9 +256,7 @@ def _encode_bags(bags: Sequence[Bag]) -> dict[str, bytes]:
         ibag += struct.pack("<HH", len(igen) // 4, len(imod) // 10)
         igen += b"".join(struct.pack("<HH", *generator) for generator in generators)
         for each in modulators:
-            imod += struct.pack(
-                "<HHhHH", each.source, each.destination, each.amount, each.amount_source, 0
-            )
+            imod += struct.pack("<HHhHH", *each, 0)
     ibag += struct.pack("<HH", len(igen) // 4, len(imod) // 10)
     return {"ibag": ibag, "imod": imod + bytes(10), "igen": igen + bytes(4)}
 

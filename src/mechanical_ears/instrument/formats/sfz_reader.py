@@ -320,13 +320,8 @@ def _read_envelope(opcodes: Opcodes) -> Envelope:
 def _read_response(opcodes: Opcodes) -> VelocityResponse:
     """Velocity response; a curve that our writer made of a power is read as that power."""
     tracking = _number(opcodes, "amp_veltrack", 100.0) / 100
-    curve = tuple(
-        sorted(
-            (int(match[1]), _number(opcodes, name, 0.0))
-            for name in opcodes
-            if (match := _CURVE.fullmatch(name)) is not None
-        )
-    )
+    points = filter(None, map(_CURVE.fullmatch, opcodes))
+    curve = tuple(sorted((int(match[1]), _number(opcodes, match[0], 0.0)) for match in points))
     if tuple(velocity for velocity, _ in curve) == CURVE_VELOCITIES and curve[0][1] > 0:
         power = round(float(np.log(curve[0][1]) / np.log(curve[0][0] / 127)), 4)
         if all(

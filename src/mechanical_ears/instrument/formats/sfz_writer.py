@@ -53,11 +53,7 @@ def _common_opcodes(zones: tuple[Zone, ...]) -> dict[str, str]:
     if not zones:
         return {}
     first, *others = (_amplitude_opcodes(zone) for zone in zones)
-    return {
-        name: value
-        for name, value in first.items()
-        if all(other.get(name) == value for other in others)
-    }
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
 def _mapping_opcodes(zone: Zone) -> dict[str, str]:

@@ -19,17 +19,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanical_ears import riff
 from mechanical_ears.errors import SoundError
 from mechanical_ears.instrument.sampled import Sample
 from mechanical_ears.instrument.zones import InstrumentError, Loop
-from mechanical_ears.riff import (
-    encode_chunk,
-    encode_list,
-    encode_riff,
-    read_chunk,
-    read_header,
-    walk_chunks,
-)
 
 SOFTWARE: Final = "Mechanical Ears"
 BIT_DEPTHS: Final = (16, 24)
@@ -77,14 +70,14 @@ def encode_wav(
     channels, rate = sample.audio.shape[1], sample.sample_rate
     frame_bytes = channels * bits // 8
     header = (_PCM, channels, rate, rate * frame_bytes, frame_bytes, bits)
-    chunks = [encode_chunk("fmt ", struct.pack("<HHIIHH", *header))]
+    chunks = [riff.encode_chunk("fmt ", struct.pack("<HHIIHH", *header))]
     if metadata is not None:
-        chunks.append(encode_chunk("smpl", _encode_smpl(metadata, rate)))
+        chunks.append(riff.encode_chunk("smpl", _encode_smpl(metadata, rate)))
     texts = {"INAM": name, "ICOP": licence, "ISFT": SOFTWARE}
-    info = [encode_chunk(key, text.encode() + b"\0") for key, text in texts.items() if text]
-    chunks.append(encode_list("INFO", *info))
-    chunks.append(encode_chunk("data", _encode_pcm(sample.audio, bits)))
-    return encode_riff("WAVE", *chunks)
+    info = [riff.encode_chunk(key, text.encode() + b"\0") for key, text in texts.items() if text]
+    chunks.append(riff.encode_list("INFO", *info))
+    chunks.append(riff.encode_chunk("data", _encode_pcm(sample.audio, bits)))
+    return riff.encode_riff("WAVE", *chunks)
 
 
 def encode_flac(sample: Sample, bits: int) -> bytes:
@@ -134,11 +127,11 @@ def read_sample(path: Path) -> tuple[Sample, SamplerMetadata | None]:
 def _read_smpl(path: Path) -> SamplerMetadata | None:
     """The ``smpl`` chunk of a WAV file; None if it is missing or invalid."""
     with path.open("rb") as file:
-        if read_header(file) is None:
+        if riff.read_header(file) is None:
             return None
-        for chunk in walk_chunks(file):
+        for chunk in riff.walk_chunks(file):
             if chunk.name == "smpl":
-                return _decode_smpl(read_chunk(file, chunk))
+                return _decode_smpl(riff.read_chunk(file, chunk))
     return None
 
 
