@@ -122,13 +122,9 @@ def frechet_distance(real: Floats, generated: Floats) -> float:
     >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))
     9.0
     """
-    one, other = (np.asarray(points, dtype=np.float64) for points in (real, generated))
-    return gaussian_distance(
-        one.mean(axis=0),
-        np.atleast_2d(np.cov(one, rowvar=False)),
-        other.mean(axis=0),
-        np.atleast_2d(np.cov(other, rowvar=False)),
-    )
+    sets = (np.asarray(points, dtype=np.float64) for points in (real, generated))
+    moments = [(each.mean(axis=0), np.atleast_2d(np.cov(each, rowvar=False))) for each in sets]
+    return gaussian_distance(*moments[0], *moments[1])
 
 
 def gaussian_distance(

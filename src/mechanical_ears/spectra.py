@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+Samples = NDArray[np.float32]
 WINDOW_SAMPLES = 2048  # samples
 HOP_SAMPLES = 512  # samples
 FLOOR_DB = -80.0  # dB relative to the maximum
@@ -64,10 +65,7 @@ class Spectrogram:
 
 
 def stft(
-    samples: NDArray[np.float32],
-    window: int = WINDOW_SAMPLES,
-    hop: int = HOP_SAMPLES,
-    centre: bool = True,
+    samples: Samples, window: int = WINDOW_SAMPLES, hop: int = HOP_SAMPLES, centre: bool = True
 ) -> NDArray[np.complex64]:
     """Short-time Fourier transform.
 
@@ -106,10 +104,7 @@ def fft_frequencies(sample_rate: int, window: int = WINDOW_SAMPLES) -> NDArray[n
 
 
 def spectrum(
-    samples: NDArray[np.float32],
-    sample_rate: int,
-    window: int = WINDOW_SAMPLES,
-    hop: int = HOP_SAMPLES,
+    samples: Samples, sample_rate: int, window: int = WINDOW_SAMPLES, hop: int = HOP_SAMPLES
 ) -> Spectrum:
     """Spectrum of a whole sound: the article's sum over frames of |STFT|.
 
@@ -124,10 +119,7 @@ def spectrum(
 
 
 def spectrogram(
-    samples: NDArray[np.float32],
-    sample_rate: int,
-    window: int = WINDOW_SAMPLES,
-    hop: int = HOP_SAMPLES,
+    samples: Samples, sample_rate: int, window: int = WINDOW_SAMPLES, hop: int = HOP_SAMPLES
 ) -> Spectrogram:
     """Spectrogram of a sound: |STFT| with its axes.
 

@@ -128,11 +128,8 @@ def _from_note_name(stem: str, notes: list[re.Match[str]]) -> NameLabels | None:
     if not velocities and len(last) > 1 and last.lower() in DYNAMICS:
         before, velocities = first, [DYNAMICS[last.lower()]]
     words = [token for token in after if _to_velocity(token) is None and not _is_take(token)]
-    return NameLabels(
-        pitch=pitches.pop(),
-        velocity=velocities[0] if velocities else None,
-        instrument=before or _normalise("_".join(words)),
-    )
+    velocity = velocities[0] if velocities else None
+    return NameLabels(pitches.pop(), velocity, before or _normalise("_".join(words)))
 
 
 def _to_midi(note: re.Match[str]) -> int:

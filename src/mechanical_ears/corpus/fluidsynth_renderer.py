@@ -22,7 +22,6 @@ import io
 import threading
 from ctypes import c_char_p, c_double, c_int, c_void_p
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,9 @@ _CHANNELS = 16  # MIDI channels of a synthesiser
 _LOG_LEVELS = 5  # of FluidSynth, from panic to debug
 _OK, _FAILED = 0, -1
 
-_FLOAT_SETTINGS = {b"synth.sample-rate": float(RENDER_RATE), b"synth.gain": GAIN}
-_INTEGER_SETTINGS = {
+_SETTINGS: dict[bytes, float] = {
+    b"synth.sample-rate": float(RENDER_RATE),
+    b"synth.gain": GAIN,
     b"synth.reverb.active": 0,
     b"synth.chorus.active": 0,
     b"synth.dynamic-sample-loading": 1,
@@ -159,12 +159,7 @@ class FluidSynthRenderer:
     def __enter__(self) -> FluidSynthRenderer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _select(self, synth: int, font: int, bank: int, program: int) -> None:
@@ -203,15 +198,10 @@ def _load_library() -> ctypes.CDLL:
 
 def _make_settings(library: ctypes.CDLL) -> int:
     settings: int = library.new_fluid_settings()
-    results = {
-        name: library.fluid_settings_setnum(settings, name, value)
-        for name, value in _FLOAT_SETTINGS.items()
-    } | {
-        name: library.fluid_settings_setint(settings, name, value)
-        for name, value in _INTEGER_SETTINGS.items()
-    }
-    for name, result in results.items():
-        if result != _OK:
+    for name, value in _SETTINGS.items():
+        kind = "num" if isinstance(value, float) else "int"
+        set_value = getattr(library, f"fluid_settings_set{kind}")
+        if set_value(settings, name, value) != _OK:
             problem = f'this libfluidsynth does not have the setting "{name.decode()}"'
             raise CorpusError(problem, remedy="install FluidSynth 2.0 or later")
     return settings

@@ -17,16 +17,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from mechanical_ears.corpus import nsynth_labels
 from mechanical_ears.corpus.corpus import Corpus, CorpusEntry
-from mechanical_ears.corpus.nsynth_labels import (
-    LABELS_FILE,
-    example_labels,
-    example_name,
-    example_sound,
-    note_from_labels,
-    nsynth_provenance,
-    parse_labels,
-)
+from mechanical_ears.corpus.nsynth_labels import LABELS_FILE, nsynth_provenance, parse_labels
 from mechanical_ears.corpus.tfrecord import Example, TFRecordFile
 from mechanical_ears.errors import CorpusError, EarsError, SoundError
 from mechanical_ears.note import NOTE_SAMPLE_RATE
@@ -81,9 +74,10 @@ class NSynthTFRecord(Corpus):
             name = f"record {number}"
             try:
                 example = Example(file.read_record(span))
-                name += example_name(example)
-                note = note_from_labels(example_labels(example), example_sound(example))
-                yield CorpusEntry(index, note)
+                name += nsynth_labels.example_name(example)
+                labels = nsynth_labels.example_labels(example)
+                sound = nsynth_labels.example_sound(example)
+                yield CorpusEntry(index, nsynth_labels.note_from_labels(labels, sound))
             except EarsError as error:
                 yield _bad_entry(index, error, file.path, name)
 
@@ -143,7 +137,7 @@ def _load_entry(
         problem = error.problem if isinstance(error, EarsError) else str(error.strerror)
         return _bad_entry(index, SoundError(problem), wav, record)
     try:
-        return CorpusEntry(index, note_from_labels(labels, sound))
+        return CorpusEntry(index, nsynth_labels.note_from_labels(labels, sound))
     except CorpusError as error:
         return _bad_entry(index, error, source, record)
 

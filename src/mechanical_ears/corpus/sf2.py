@@ -42,6 +42,7 @@ SUFFIXES = (".sf2", ".sf3")
 ROM_SAMPLE, VORBIS_SAMPLE = 0x8000, 0x10  # bits of the sample type
 FRAME_BYTES = 2  # bytes of one 16-bit frame
 
+_RANGES = (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
 _CHANNEL = re.compile(r"[\s_(\[.-]*\b[LR]\b[)\]]?\s*$")
 _PUNCTUATION = re.compile(r"[^a-z0-9#]")
 
@@ -281,6 +282,7 @@ class SoundFontFile:
     def _read_samples(self, headers: NDArray[np.void], data: tuple[int, int]) -> tuple[Sample, ...]:
         samples = []
         for header in headers[:-1]:
+            name, rate = _text(header["name"]), int(header["sample_rate"])
             vorbis = bool(header["type"] & VORBIS_SAMPLE)
             unit = 1 if vorbis else FRAME_BYTES
             offset = data[0] + unit * int(header["start"])
@@ -288,30 +290,16 @@ class SoundFontFile:
             if header["type"] & ROM_SAMPLE or length <= 0:
                 length = 0
             elif offset + length > data[1]:
-                raise self._error(f'sample "{_text(header["name"])}" is outside the sample data')
-            samples.append(
-                Sample(
-                    name=_text(header["name"]),
-                    offset=offset,
-                    length=length,
-                    sample_rate=int(header["sample_rate"]),
-                    root=int(header["root"]),
-                    vorbis=vorbis,
-                )
-            )
+                raise self._error(f'sample "{name}" is outside the sample data')
+            samples.append(Sample(name, offset, length, rate, int(header["root"]), vorbis))
         return tuple(samples)
 
     def _read_presets(self) -> tuple[Preset, ...]:
-        instruments = [
-            [
-                Region(sample, keys, velocities)
-                for sample, keys, velocities in self._references(
-                    zones, Generator.SAMPLE_ID, self.samples
-                )
-                if self.samples[sample].length > 0
-            ]
-            for zones in self.instrument_zones
-        ]
+        instruments = []
+        for zones in self.instrument_zones:
+            references = self._references(zones, Generator.SAMPLE_ID, self.samples)
+            regions = [Region(*reference) for reference in references]
+            instruments.append([each for each in regions if self.samples[each.sample].length > 0])
         presets = []
         for header, zones in zip(self.tables["phdr"], self.preset_zones, strict=False):
             regions = []
@@ -338,10 +326,7 @@ class SoundFontFile:
                 raise self._error(
                     f"a zone refers to {kind} {amounts[reference]}, but there are {len(targets)}"
                 )
-            keys, velocities = (
-                _unpack_range(amounts.get(number, FULL_RANGE))
-                for number in (Generator.KEY_RANGE, Generator.VELOCITY_RANGE)
-            )
+            keys, velocities = (_unpack_range(amounts.get(each, FULL_RANGE)) for each in _RANGES)
             yield amounts[reference], keys, velocities
 
     def _read_zones(self, owners: str, bags: str, generators: str) -> list[list[Zone]]:

@@ -172,10 +172,8 @@ class SoundFont(Corpus):
     def scan(self, start: int = 0) -> Iterator[CorpusEntry]:
         """Render the notes from ``start`` to the end, on all workers, in order."""
         renderers = _RendererPool(self._fonts)
-        chunks = (
-            range(first, min(first + _CHUNK_NOTES, len(self)))
-            for first in range(start, len(self), _CHUNK_NOTES)
-        )
+        rest = range(start, len(self))
+        chunks = (rest[i : i + _CHUNK_NOTES] for i in range(0, len(rest), _CHUNK_NOTES))
         render = functools.partial(self._render_entries, pool=renderers)
         with closing(renderers), closing(map_in_order(render, chunks, self._workers)) as entries:
             yield from chain.from_iterable(entries)

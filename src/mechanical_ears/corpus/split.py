@@ -10,6 +10,7 @@ its target, if it fits there, and otherwise to train.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -76,12 +77,8 @@ def split_instruments(
         pools[families[component[0]] or ""].append(component)
     for pool in pools.values():
         pool.sort(key=lambda names: hashlib.sha256(f"{seed}/{names[0]}".encode()).digest())
-    ordered = [
-        pool[rank]
-        for rank in range(max(map(len, pools.values()), default=0))
-        for pool in pools.values()
-        if rank < len(pool)
-    ]
+    ranks = itertools.zip_longest(*pools.values())
+    ordered = [component for rank in ranks for component in rank if component]
     total = sum(note_counts.values())
     targets = {side: share * total for side, share in zip(SPLITS, shares, strict=True)}
     filled = dict.fromkeys(SPLITS, 0.0)

@@ -10,15 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError, SoundError
+from mechanical_ears.explore import worker_tasks
 from mechanical_ears.explore.corpus_instruments import CorpusInstrument
 from mechanical_ears.explore.open_instruments import InstrumentData
-from mechanical_ears.explore.worker_tasks import (
-    LIKE_RECORDINGS,
-    MAX_NAME_LENGTH,
-    generate,
-    get_model,
-    open_playable,
-)
 from mechanical_ears.imagining.patch import HEARING_KEYS, Patch
 from mechanical_ears.note import FAMILIES, NOTE_SECONDS
 from mechanical_ears.sound import Sound
@@ -91,10 +85,10 @@ def _render_notes(data: InstrumentData) -> tuple[list[int], list[Sound]]:
     """The keys by which the ears judge an instrument, and their notes at 16 kHz."""
     from mechanical_ears.imagining.instrument import HEARING_RATE, VELOCITY
 
-    instrument = open_playable(data)
+    instrument = worker_tasks.open_playable(data)
     keys = list(HEARING_KEYS)
     if isinstance(data, CorpusInstrument):
-        keys = [pitch for pitch, _ in data.representative_notes(LIKE_RECORDINGS)]
+        keys = [pitch for pitch, _ in data.representative_notes(worker_tasks.LIKE_RECORDINGS)]
     return keys, [instrument.note(key, VELOCITY, NOTE_SECONDS, HEARING_RATE) for key in keys]
 
 
@@ -107,7 +101,7 @@ def known_instruments() -> list[str]:
 
 def map_row(seed: int, family: str) -> dict[str, Any]:
     """A row of the map: the patch of a seed, and its likeness to the known instruments."""
-    patch = generate(seed, family, None)
+    patch = worker_tasks.generate(seed, family, None)
     return {
         "seed": seed,
         "family": FAMILIES.index(family),
@@ -140,10 +134,10 @@ def hear_recording(data: bytes, name: str) -> RecordingAnalysis:
     if hearing.pitch is None:
         return RecordingAnalysis(asdict(hearing), likeness, None, "it has no single pitch")
     try:
-        like = imagine(like=sound, model=get_model())
+        like = imagine(like=sound, model=worker_tasks.get_model())
     except EarsError as error:
         return RecordingAnalysis(asdict(hearing), likeness, None, error.problem)
-    patch = replace(like.patch, name=f"like {name}"[:MAX_NAME_LENGTH])
+    patch = replace(like.patch, name=f"like {name}"[: worker_tasks.MAX_NAME_LENGTH])
     return RecordingAnalysis(asdict(hearing), likeness, patch, None)
 
 

@@ -11,14 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mechanical_ears.errors import SoundError
-from mechanical_ears.explore import schemas
-from mechanical_ears.explore.routes import (
-    MAX_UPLOAD_BYTES,
-    PROBLEMS,
-    Service,
-    to_schema,
-    while_connected,
-)
+from mechanical_ears.explore import routes, schemas
+from mechanical_ears.explore.routes import MAX_UPLOAD_BYTES, Service
 from mechanical_ears.explore.worker_pool import BusyError
 
 MAX_UPLOAD_SECONDS: Final = 60.0  # s in which an upload must arrive
@@ -27,7 +21,7 @@ MAX_NAME_LENGTH: Final = 80  # characters of a file's name
 ANY_TYPE: Final = "application/octet-stream"
 MEDIA_TYPES: Final = ("audio/", ANY_TYPE, "application/ogg", "video/ogg")
 
-router = APIRouter(prefix="/api", responses=PROBLEMS)
+router = APIRouter(prefix="/api", responses=routes.PROBLEMS)
 _uploads = asyncio.Semaphore(MAX_UPLOADS)
 
 _BODY: dict[str, Any] = {
@@ -63,7 +57,7 @@ async def upload_recording(
         name = unquote(x_file_name).replace("\\", "/").rpartition("/")[2].strip()[:MAX_NAME_LENGTH]
         name = "".join(letter for letter in name if letter.isprintable()) or "a recording"
         try:
-            recording = await while_connected(request, service.analyse_recording(data, name))
+            recording = await routes.while_connected(request, service.analyse_recording(data, name))
         except SoundError as error:
             text = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
             raise HTTPException(415, f"this file {text}") from error
@@ -72,7 +66,7 @@ async def upload_recording(
         x=recording.x,
         y=recording.y,
         nearest=recording.nearest,
-        instrument=None if recording.instrument is None else to_schema(recording.instrument),
+        instrument=None if recording.instrument is None else routes.to_schema(recording.instrument),
         problem=recording.problem,
     )
 

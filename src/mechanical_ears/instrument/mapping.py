@@ -148,10 +148,8 @@ def map_folder(
         skipped += wrong
     normalised = have_equal_peaks(recordings)
     loudness = _brightness_order if normalised else _level_order
-    if trust == "names" and all(
-        each.name_labels is not None and each.name_labels.velocity is not None
-        for each in recordings
-    ):
+    velocities = [each.name_labels and each.name_labels.velocity for each in recordings]
+    if trust == "names" and None not in velocities:
         loudness = _name_order
     layered, surplus = assign_layers(recordings, loudness)
     skipped += surplus
@@ -222,10 +220,8 @@ def _build_instrument(
         keep_tuning: leave each recording at its pitch.
         normalised: whether levels say nothing, so that all layers have the default response.
     """
-    by_layer = [
-        sorted((each for each in recordings if each.layer == layer), key=lambda e: e.recording.key)
-        for layer in range(layers)
-    ]
+    ordered = sorted(recordings, key=lambda each: each.recording.key)
+    by_layer = [[each for each in ordered if each.layer == layer] for layer in range(layers)]
     ranges = layer_ranges(layers)
     centres = [(low + high + 1) // 2 for low, high in ranges]
     if not all(by_layer):

@@ -183,13 +183,10 @@ class _Channel:
 
     def _release_sustained(self, time: float, only: int | None = None) -> None:
         """End the notes that the pedal holds: all of them, or those of one pitch."""
-        kept = []
-        for start, pitch, velocity in self._sustained:
-            if only is None or pitch == only:
-                self._notes.append(SongNote(start, time, pitch, velocity, self._number))
-            else:
-                kept.append((start, pitch, velocity))
-        self._sustained = kept
+        ended = [each for each in self._sustained if only in (None, each[1])]
+        self._sustained = [each for each in self._sustained if only not in (None, each[1])]
+        for start, pitch, velocity in ended:
+            self._notes.append(SongNote(start, time, pitch, velocity, self._number))
 
 
 def read_song(path: str | Path) -> Song:

@@ -87,12 +87,8 @@ def _plot_tuning(axes: Axes, instrument: SampledInstrument) -> None:
     limit = max(MIN_CENTS, *(1.15 * abs(zone.cents) for zone in instrument.zones))
     octaves = range(0, 128, 12)
     axes.axhline(0, color=INK, lw=0.8)
-    axes.set(
-        ylim=(-limit, limit),
-        ylabel="cents\noff key",
-        xticks=list(octaves),
-        xticklabels=[midi_to_name(key) for key in octaves],
-    )
+    axes.set(ylim=(-limit, limit), ylabel="cents\noff key")
+    axes.set_xticks(octaves, [midi_to_name(key) for key in octaves])
 
 
 def _plot_sample(axes: Axes, instrument: SampledInstrument) -> None:
@@ -141,14 +137,8 @@ def _plot_loudness(axes: Axes, instrument: SampledInstrument) -> None:
     loudest = max(float(curve.max()) for curve in curves.values())
     for (key, curve), colour in zip(curves.items(), colours, strict=True):
         axes.plot(velocities, curve - loudest, color=colour, label=midi_to_name(key))
-    axes.set(
-        title="loudness",
-        xlabel="velocity",
-        ylabel="dB",
-        ylim=(MIN_LOUDNESS_DB, 3),
-        xlim=VELOCITY_RANGE,
-        xticks=[1, 32, 64, 96, 127],
-    )
+    axes.set(title="loudness", xlabel="velocity", ylabel="dB", xlim=VELOCITY_RANGE)
+    axes.set(ylim=(MIN_LOUDNESS_DB, 3), xticks=[1, 32, 64, 96, 127])
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
@@ -156,13 +146,12 @@ def _middle_zone(instrument: SampledInstrument) -> Zone:
     """The zone of a middle key that plays at velocity 100."""
     roots = sorted(zone.root for zone in instrument.zones)
     middle = roots[len(roots) // 2]
-    return min(
-        instrument.zones,
-        key=lambda zone: (
-            abs(zone.root - middle),
-            not zone.velocities[0] <= SAMPLE_VELOCITY <= zone.velocities[1],
-        ),
-    )
+
+    def distance(zone: Zone) -> tuple[int, bool]:
+        low, high = zone.velocities
+        return abs(zone.root - middle), not low <= SAMPLE_VELOCITY <= high
+
+    return min(instrument.zones, key=distance)
 
 
 def _peak_level(instrument: SampledInstrument, zone: Zone) -> float:

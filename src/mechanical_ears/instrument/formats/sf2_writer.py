@@ -224,11 +224,9 @@ def _zone_generators(zone: Zone, sample: int, pan: float) -> list[tuple[int, int
     ]
     if pan:
         generators.append((Generator.PAN, round(500 * pan)))
-    for generator, seconds in (
-        (Generator.DELAY, envelope.delay),
-        (Generator.ATTACK, envelope.attack),
-        (Generator.HOLD, envelope.hold),
-    ):
+    stages = (Generator.DELAY, Generator.ATTACK, Generator.HOLD)
+    times = (envelope.delay, envelope.attack, envelope.hold)
+    for generator, seconds in zip(stages, times, strict=True):
         if seconds > 0:
             generators.append((generator, timecents(seconds)))
     if envelope.sustain < 0:
