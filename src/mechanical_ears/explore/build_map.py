@@ -21,15 +21,8 @@ from typing import Any, Final
 import numpy as np
 
 from mechanical_ears.errors import EarsError
-from mechanical_ears.explore import hearing, worker_tasks
-from mechanical_ears.explore.sound_map import (
-    SHIPPED_MAP,
-    Array,
-    ProfileAxes,
-    SoundMap,
-    interpolate_position,
-    principal_axes,
-)
+from mechanical_ears.explore import hearing, sound_map, worker_tasks
+from mechanical_ears.explore.sound_map import Array, ProfileAxes, SoundMap
 from mechanical_ears.explore.worker import Worker
 from mechanical_ears.files import write_atomically
 from mechanical_ears.note import FAMILIES
@@ -171,7 +164,7 @@ class MapBuilder:
     ) -> SoundMap:
         columns = {name: np.stack([self._rows[pair][name] for pair in pairs]) for name in COLUMNS}
         likenesses = columns["likenesses"].astype(np.float32)
-        axes = principal_axes(likenesses, self._workers[0].run(hearing.known_instruments))
+        axes = sound_map.principal_axes(likenesses, self._workers[0].run(hearing.known_instruments))
         profiles = axes.profile(likenesses).astype(np.float16)
         start = None if first_map is None else _start_positions(likenesses, axes, first_map)
         return SoundMap(
@@ -223,10 +216,8 @@ def _start_positions(likenesses: Array, axes: ProfileAxes, first_map: SoundMap) 
     """Positions to start a layout with, so that instruments of a first map hardly move."""
     profiles = axes.profile(likenesses)
     on_first_map = profiles[: len(first_map)]
-    rows = [
-        interpolate_position(np.sum((on_first_map - profile) ** 2, axis=1), first_map.positions)
-        for profile in profiles
-    ]
+    squares = [np.sum((on_first_map - profile) ** 2, axis=1) for profile in profiles]
+    rows = [sound_map.interpolate_position(each, first_map.positions) for each in squares]
     return np.array(rows, dtype=np.float32)
 
 
@@ -265,22 +256,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--model", type=Path, help="folder of weights; default: the shipped ones")
-    parser.add_argument("--output", type=Path, default=SHIPPED_MAP)
+    parser.add_argument("--output", type=Path, default=sound_map.SHIPPED_MAP)
     parser.add_argument("--workers", type=int, default=worker_count())
     options = parser.parse_args(arguments)
     partial_file = options.output.with_suffix(".part.npz")
     builder = MapBuilder(options.model, options.points, options.workers, partial_file)
     try:
         with progress_bar("hearing instruments") as report:
-            sound_map = builder.run(report)
+            built = builder.run(report)
     except KeyboardInterrupt:
         builder.stop()
         print("interrupted; the same command resumes it", file=sys.stderr)
         return 130
-    sound_map.save(options.output)
+    built.save(options.output)
     partial_file.unlink(missing_ok=True)
     size = options.output.stat().st_size
-    print(f"{options.output}: {len(sound_map)} instruments, {size / 1e6:.2f} MB")
+    print(f"{options.output}: {len(built)} instruments, {size / 1e6:.2f} MB")
     return 0
 
 

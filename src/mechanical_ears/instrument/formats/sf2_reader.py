@@ -19,14 +19,8 @@ from numpy.typing import NDArray
 
 from mechanical_ears.corpus.sf2 import SoundFontFile
 from mechanical_ears.corpus.sf2_generators import FULL_RANGE, Generator, generator_name
-from mechanical_ears.instrument.formats.sf2_writer import (
-    LEFT,
-    POWER_CENTIBELS,
-    RIGHT,
-    SF2_RANGE_DB,
-    VELOCITY_CONCAVE,
-    VELOCITY_LINEAR,
-)
+from mechanical_ears.instrument.formats import sf2_writer
+from mechanical_ears.instrument.formats.sf2_writer import LEFT, RIGHT
 from mechanical_ears.instrument.sampled import Sample, SampledInstrument
 from mechanical_ears.instrument.zones import (
     ENVELOPE_RANGE_DB,
@@ -163,15 +157,15 @@ def _read_response(file: SoundFontFile, bag: int) -> VelocityResponse | None:
     for row in file.modulators()[first:last]:
         if int(row["destination"]) != Generator.ATTENUATION or int(row["amount_source"]):
             continue
-        if int(row["source"]) == VELOCITY_CONCAVE:
+        if int(row["source"]) == sf2_writer.VELOCITY_CONCAVE:
             concave = int(row["amount"])
-        elif int(row["source"]) == VELOCITY_LINEAR:
+        elif int(row["source"]) == sf2_writer.VELOCITY_LINEAR:
             linear = int(row["amount"])
     if concave is None and not linear:
         return None
     power = VelocityResponse.power
     if concave is not None:
-        power = max(concave / POWER_CENTIBELS, 0.0)
+        power = max(concave / sf2_writer.POWER_CENTIBELS, 0.0)
     if not linear:
         return VelocityResponse(power=round(power, 4))
     velocities = [*range(1, 128, 2)]
@@ -225,7 +219,7 @@ def _read_envelope(amounts: Amounts) -> Envelope:
             return 0.0
         return float(f"{scale * 2 ** (min(timecents, MAX_TIMECENTS) / 1200):.3g}")
 
-    from_sf2 = ENVELOPE_RANGE_DB / SF2_RANGE_DB  # of the times of decay and release
+    from_sf2 = ENVELOPE_RANGE_DB / sf2_writer.SF2_RANGE_DB  # of the times of decay and release
     sustain = -Generator.SUSTAIN.clip(_amount(amounts, Generator.SUSTAIN)) / 10
     return Envelope(
         delay=seconds(Generator.DELAY),

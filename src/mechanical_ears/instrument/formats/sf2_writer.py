@@ -93,13 +93,9 @@ def encode_sf2(instrument: SampledInstrument, bits: int = 16) -> bytes:
         raise InstrumentError(problem, record=instrument.name, remedy=remedy)
     smpl, sm24, headers = _encode_samples(channels, bits)
     bags = _zone_bags(instrument, channels, zone_channels)
-    texts = {
-        "isng": "EMU8000",
-        "INAM": instrument.name,
-        "ICOP": instrument.licence,
-        "ICMT": f"family: {instrument.family}" if instrument.family else "",
-        "ISFT": SOFTWARE,
-    }
+    family = f"family: {instrument.family}" if instrument.family else ""
+    texts = {"isng": "EMU8000", "INAM": instrument.name, "ICOP": instrument.licence}
+    texts |= {"ICMT": family, "ISFT": SOFTWARE}
     info = [encode_chunk("ifil", struct.pack("<HH", 2, 4 if bits == 24 else 1))]
     info += [_encode_text(key, text) for key, text in texts.items() if text]
     name = _encode_name(instrument.name)
@@ -114,12 +110,8 @@ def encode_sf2(instrument: SampledInstrument, bits: int = 16) -> bytes:
         "shdr": headers,
     }
     audio = [encode_chunk("smpl", smpl)] + ([encode_chunk("sm24", sm24)] if bits == 24 else [])
-    return encode_riff(
-        "sfbk",
-        encode_list("INFO", *info),
-        encode_list("sdta", *audio),
-        encode_list("pdta", *(encode_chunk(*table) for table in tables.items())),
-    )
+    pdta = encode_list("pdta", *(encode_chunk(*table) for table in tables.items()))
+    return encode_riff("sfbk", encode_list("INFO", *info), encode_list("sdta", *audio), pdta)
 
 
 def first_round_robins(instrument: SampledInstrument) -> SampledInstrument:
@@ -195,9 +187,7 @@ def _encode_samples(channels: Sequence[_Channel], bits: int) -> tuple[bytes, byt
 
 
 def _zone_bags(
-    instrument: SampledInstrument,
-    channels: Sequence[_Channel],
-    zone_channels: Sequence[Sequence[int]],
+    instrument: SampledInstrument, channels: list[_Channel], zone_channels: list[list[int]]
 ) -> list[Bag]:
     """Generators and modulators of each zone, the global one first."""
     bags: list[Bag] = [([], _disable_brightness())]
