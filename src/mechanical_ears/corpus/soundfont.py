@@ -51,6 +51,7 @@ from mechanical_ears.workers import map_in_order, worker_count
 MAX_PEAK = 0.99  # of full scale, highest peak of a note
 SILENCE_AMPLITUDE = 10 ** (-80 / 20)  # of full scale: −80 dBFS, below which a key does not sound
 
+KeyPress = tuple[int, int, int, int]  # bank, program, MIDI number and velocity
 _CHUNK_NOTES = 16  # rendered by a worker in one task
 
 _PIANO_PITCHES = range(PIANO_MIN_PITCH, PIANO_MAX_PITCH + 1)
@@ -291,9 +292,7 @@ def render_note(
         return _render(renderer, (bank, program, pitch, velocity), shape)
 
 
-def _render(
-    renderer: FluidSynthRenderer, key_press: tuple[int, int, int, int], shape: _NoteShape
-) -> Sound:
+def _render(renderer: FluidSynthRenderer, key_press: KeyPress, shape: _NoteShape) -> Sound:
     hold, length = (round(each * RENDER_RATE) for each in (shape.hold_seconds, shape.seconds))
     mono = renderer.render(*key_press, hold=hold, length=length)
     resampled = Sound(mono, RENDER_RATE).resample(shape.sample_rate).samples

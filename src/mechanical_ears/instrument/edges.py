@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mechanical_ears.instrument import levels
+from mechanical_ears.instrument.sampled import Audio
 from mechanical_ears.steps import has_step
 
 PRE_ONSET_SECONDS: Final = 0.002  # s, kept before the onset of a note
@@ -19,9 +19,7 @@ FADE_OUT_SECONDS: Final = 0.05  # s, at the end of a note that is silent there
 CUT_FADE_SECONDS: Final = 0.45  # s, at the end of a note that is cut at its full level
 
 
-def trim_silence(
-    audio: NDArray[np.float32], sample_rate: int, tolerance: float = 0.005
-) -> NDArray[np.float32]:
+def trim_silence(audio: Audio, sample_rate: int, tolerance: float = 0.005) -> Audio:
     """A note without the silence before it; nothing is cut if that is at most ``tolerance`` s.
 
     Silence is more than 40 dB below the loudest 32 ms. The onset of the ears (listening/onset.py)
@@ -43,7 +41,7 @@ def trim_silence(
     return fade_in(audio[first if first > tolerance * sample_rate else 0 :], sample_rate)
 
 
-def fade_in(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+def fade_in(audio: Audio, sample_rate: int) -> Audio:
     """A note faded in over 2 ms; unchanged if it starts without a step.
 
     Args:
@@ -57,7 +55,7 @@ def fade_in(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]
     return np.concatenate([audio[:fade] * ramp.astype(np.float32)[:, None], audio[fade:]])
 
 
-def trim_decay(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+def trim_decay(audio: Audio, sample_rate: int) -> Audio:
     """A note up to where it is 60 dB below its loudest block, its end faded out.
 
     The fade is the longer, the louder a note is that is cut before.

@@ -19,6 +19,7 @@ from mechanical_ears.instrument.recordings import RecordingAnalysis, SkippedFile
 from mechanical_ears.instrument.zones import MAX_LAYERS
 from mechanical_ears.pitch import midi_to_name
 
+Levels = NDArray[np.float64]  # dB, of a key's layers
 NAMED_RECORDINGS: Final = 2  # in the reason why another one is skipped
 REFERENCE_KEYS: Final = 3  # whose layers a key with fewer recordings is compared with
 
@@ -81,16 +82,14 @@ def assign_layers(
     return assigned, skipped
 
 
-def _expected_levels(
-    levels: Mapping[int, NDArray[np.float64]], key: int, layers: int
-) -> NDArray[np.float64]:
+def _expected_levels(levels: Mapping[int, Levels], key: int, layers: int) -> Levels:
     """Loudness of each layer at a key: the median of the nearest keys that have all layers."""
     nearest = sorted(levels, key=lambda other: (abs(other - key), other))[:REFERENCE_KEYS]
     table = np.array([levels[other] for other in nearest], dtype=np.float64).reshape(-1, layers)
     return np.asarray(np.median(table, axis=0))
 
 
-def _match_levels(loudness: Sequence[float], expected: NDArray[np.float64]) -> dict[int, int]:
+def _match_levels(loudness: Sequence[float], expected: Levels) -> dict[int, int]:
     """Index of the recording of each layer, for one key; ascending in both.
 
     The assignment with the smallest sum of |loudness − expected|, by dynamic programming over

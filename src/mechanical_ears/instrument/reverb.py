@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mechanical_ears.instrument.sampled import Audio
 
 DECAY_SECONDS: Final = 1.8  # s, to fall by 60 dB, below 1 kHz
 LENGTH_SHARE: Final = 1.2  # of the decay: length of the impulse response
@@ -23,9 +24,7 @@ DECAY_SHARES: Final = (1.0, 1.0, 0.8, 0.6, 0.4, 0.25)  # of the decay time, in e
 BLOCK_FRAMES: Final = 1 << 16
 
 
-def room_response(
-    sample_rate: int, seconds: float = DECAY_SECONDS, seed: int = 0
-) -> NDArray[np.float32]:
+def room_response(sample_rate: int, seconds: float = DECAY_SECONDS, seed: int = 0) -> Audio:
     """Impulse response of a room, float32 (frames, 2).
 
     Args:
@@ -50,9 +49,7 @@ def room_response(
     return np.asarray(np.pad(response, ((delay, 0), (0, 0))), dtype=np.float32)
 
 
-def add_reverb(
-    audio: NDArray[np.float32], sample_rate: int, mix: float, seed: int = 0
-) -> NDArray[np.float32]:
+def add_reverb(audio: Audio, sample_rate: int, mix: float, seed: int = 0) -> Audio:
     """A sound in a room, float32 (frames + length of the room's response, 2).
 
     Args:

@@ -180,13 +180,12 @@ class SampledInstrument:
             hold_seconds: s between key-down and key-up.
             sample_rate: Hz, of the output.
         """
-        seconds = (
-            zone.envelope.delay + hold_seconds + min(zone.envelope.release, MAX_RELEASE_SECONDS)
-        )
+        delay, release = zone.envelope.delay, min(zone.envelope.release, MAX_RELEASE_SECONDS)
+        seconds = delay + hold_seconds + release
         if zone.loop is None:
             sample = self.samples[zone.sample]
             available = len(sample.audio) / sample.sample_rate / _speed(zone, pitch)
-            seconds = min(seconds, available + zone.envelope.delay)
+            seconds = min(seconds, available + delay)
         return max(1, int(seconds * sample_rate))
 
     def resample_zone(self, zone: Zone, pitch: float, frames: int, sample_rate: int) -> Audio:
@@ -206,10 +205,8 @@ class SampledInstrument:
         self, zone: Zone, audio: Audio, velocity: int, hold_seconds: float, sample_rate: int
     ) -> Audio:
         """Apply a zone's envelope, gain and pan to its resampled sample, float32 (frames, 2)."""
-        gain = zone.velocity_response.gain(velocity) * 10 ** (zone.gain / 20)
-        level = envelope_gains(zone.envelope, hold_seconds, len(audio), sample_rate) * np.float32(
-            gain
-        )
+        gain = np.float32(zone.velocity_response.gain(velocity) * 10 ** (zone.gain / 20))
+        level = envelope_gains(zone.envelope, hold_seconds, len(audio), sample_rate) * gain
         if zone.loop is None:
             fade = min(round(FADE_SECONDS * sample_rate), len(audio) // 4)
             if fade:
