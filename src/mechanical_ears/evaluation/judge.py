@@ -18,6 +18,7 @@ learn them by itself.) It needs PyTorch; musicians use the listener.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -113,9 +114,7 @@ class Judge(nn.Module):
                 CHANNELS, (*CHANNELS[1:], CHANNELS[-1]), STRIDES, strict=True
             )
         )
-        bands = BANDS
-        for _ in CHANNELS:
-            bands = (bands + 1) // 2
+        bands = math.ceil(BANDS / 2 ** len(CHANNELS))  # each block halves them, rounded up
         self.hidden = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(2 * CHANNELS[-1] * bands, 256), nn.ReLU(), nn.Dropout(0.2)
         )

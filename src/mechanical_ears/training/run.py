@@ -12,6 +12,7 @@ removed; at most the current epoch is lost.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mechanical_ears import files
 from mechanical_ears.errors import TrainingError
-from mechanical_ears.files import (
-    LOCK_FILE,
-    lock_folder,
-    make_folder,
-    write_atomically,
-    write_error,
-    write_json,
-    write_text,
-)
 
 KEPT_CHECKPOINTS = 2
 
@@ -64,18 +57,20 @@ class RunFolder:
         file = self.path / "config.json"
         if file.exists():
             self._check_config(file, changeable)
-        elif self.path.is_dir() and any(file.name != LOCK_FILE for file in self.path.iterdir()):
+        elif self.path.is_dir() and any(
+            file.name != files.LOCK_FILE for file in self.path.iterdir()
+        ):
             raise TrainingError(
                 "holds other files and no config.json of a run",
                 path=path,
                 remedy="give an empty or new folder",
             )
-        make_folder(self.path)
-        self._lock = lock_folder(self.path) if writes else None
+        files.make_folder(self.path)
+        self._lock = files.lock_folder(self.path) if writes else None
         if writes:
             for partial in self.path.glob(".*.partial.*"):
                 partial.unlink()  # left by a kill
-            write_json(file, self.config)
+            files.write_json(file, self.config)
 
     def close(self) -> None:
         """Release the lock, so that other processes can train in the folder."""
@@ -109,8 +104,8 @@ class RunFolder:
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Epoch and file of each checkpoint, oldest first."""
-        files = self.path.glob("checkpoint-*.safetensors")
-        return sorted((int(file.stem.removeprefix("checkpoint-")), file) for file in files)
+        found = self.path.glob("checkpoint-*.safetensors")
+        return sorted((int(file.stem.removeprefix("checkpoint-")), file) for file in found)
 
     def resume(self, state: State) -> int:
         """Load the newest checkpoint into networks and optimisers; remove later lines of the log.
@@ -127,8 +122,21 @@ class RunFolder:
             load_checkpoint(file, state)
         kept = [line for line in self.log() if line["epoch"] <= epoch]
         if self.log_path.exists():
-            write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in kept))
+            files.write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in kept))
         return epoch
+
+    def check_loss(self, loss: float, epoch: int) -> None:
+        """Stop a training that diverged.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is not finite in epoch {epoch}",
+                path=self.path,
+                remedy="train with a lower --learning-rate in a new run folder",
+            )
 
     def finish_epoch(self, epoch: int, state: State, figures: Figures) -> None:
         """Save a checkpoint, then the line of the log; delete older checkpoints."""
@@ -137,7 +145,7 @@ class RunFolder:
             with self.log_path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({"epoch": epoch, **figures}) + "\n")
         except OSError as error:
-            raise write_error(self.log_path, error) from error
+            raise files.write_error(self.log_path, error) from error
         for _, old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
@@ -166,7 +174,7 @@ def save_checkpoint(path: Path, state: State) -> None:
             for key, value in part.state_dict().items():
                 tensors[f"{name}/{key}"] = value
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    with write_atomically(path) as temporary:
+    with files.write_atomically(path) as temporary:
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:

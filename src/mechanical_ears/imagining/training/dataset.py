@@ -71,11 +71,9 @@ class LatentDataset:
 
     def condition(self, rows: Tensor) -> Condition:
         """Key, velocity and family of some notes."""
-        families = self.family[rows]
-        shares = torch.zeros(len(rows), len(FAMILIES))
-        shares[families >= 0, families[families >= 0]] = 1.0
-        shares[families < 0] = 1 / len(FAMILIES)
-        return Condition(self.pitch[rows], self.velocity[rows], shares)
+        shares = torch.eye(len(FAMILIES) + 1, len(FAMILIES))
+        shares[-1] = 1 / len(FAMILIES)  # of unknown families, −1
+        return Condition(self.pitch[rows], self.velocity[rows], shares[self.family[rows]])
 
     def sample(self, instruments: int, notes: int, rng: torch.Generator) -> Tensor:
         """Rows of random instruments, ``notes`` of each: int64 (instruments · notes,).
@@ -266,13 +264,12 @@ def _with_labels(
     of_notes = _instrument_names(stores, rows)
     names = list(dict.fromkeys(of_notes))
     index = {name: number for number, name in enumerate(names)}
-    families = {name: number for number, name in enumerate(FAMILIES)}
-    family = _column(stores, rows, "instrument_family_str")
+    family = map(str, _column(stores, rows, "instrument_family_str"))
     return LatentDataset(
         latents=latents,
         pitch=torch.tensor(_column(stores, rows, "pitch"), dtype=torch.float32),
         velocity=torch.tensor(_column(stores, rows, "velocity"), dtype=torch.float32),
-        family=torch.tensor([families.get(str(each), -1) for each in family]),
+        family=torch.tensor([FAMILIES.index(f) if f in FAMILIES else -1 for f in family]),
         instrument=torch.tensor([index[name] for name in of_notes], dtype=torch.int64),
         names=tuple(name.split("/", 1)[1] for name in names),
     )

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Final, NamedTuple
 
 import torch
@@ -65,8 +64,7 @@ class GridTensors(NamedTuple):
 
 def grid_tensors(grid: ControlGrid) -> GridTensors:
     """The same grid as tensors."""
-    values = {part.name: getattr(grid, part.name) for part in fields(grid)}
-    return GridTensors(**{name: torch.from_numpy(value) for name, value in values.items()})
+    return GridTensors(**{name: torch.from_numpy(value) for name, value in vars(grid).items()})
 
 
 def row_weights() -> Tensor:

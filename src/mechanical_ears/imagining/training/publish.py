@@ -121,22 +121,13 @@ def publish(
     pitch, velocity = torch.full((notes,), 60.0), torch.ones(notes)
     grid = [torch.zeros(notes, *GRID_SHAPES[name]) for name in GridTensors._fields]
     _export(folder / "mapper.onnx", networks.mapper, (z, family), ("z", "family"), ("timbre",), few)
-    _export(
-        folder / "generator.onnx",
-        GridGenerator(networks.generator, codec),
-        (timbre, pitch, velocity),
-        ("timbre", "pitch", "velocity"),
-        GridTensors._fields,
-        properties,
-    )
-    _export(
-        folder / "encoder.onnx",
-        GridEncoder(networks.encoder, codec),
-        (*grid, pitch, velocity),
-        (*GridTensors._fields, "pitch", "velocity"),
-        ("timbre", "family"),
-        few,
-    )
+    names, parts = ("timbre", "pitch", "velocity"), GridTensors._fields
+    generator = GridGenerator(networks.generator, codec)
+    encoder = GridEncoder(networks.encoder, codec)
+    example = (timbre, pitch, velocity)
+    _export(folder / "generator.onnx", generator, example, names, parts, properties)
+    inputs, outputs = (*parts, "pitch", "velocity"), ("timbre", "family")
+    _export(folder / "encoder.onnx", encoder, (*grid, pitch, velocity), inputs, outputs, few)
 
 
 @torch.no_grad()
@@ -174,12 +165,9 @@ def directions(
     measured: dict[str, list[Tensor]] = {}
     for batch in torch.split(timbres, BATCH):
         velocity = torch.full((len(batch),), DIRECTION_VELOCITY)
-        at_keys = [
-            qualities(
-                codec.decode(networks.generator(batch, torch.full_like(velocity, key), velocity))
-            )
-            for key in DIRECTION_KEYS
-        ]
+        keys = [torch.full_like(velocity, key) for key in DIRECTION_KEYS]
+        latents = [networks.generator(batch, key, velocity) for key in keys]
+        at_keys = [qualities(codec.decode(each)) for each in latents]
         for name in at_keys[0]:
             mean = torch.stack([values[name] for values in at_keys]).mean(0)
             measured.setdefault(name, []).append(mean)

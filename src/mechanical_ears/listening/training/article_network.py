@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -79,11 +80,8 @@ class ArticleNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.fused = fused
-        fan_in = (1, *CHANNELS[:-1])
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(inputs, outputs, KERNEL)
-            for inputs, outputs in zip(fan_in, CHANNELS, strict=True)
-        )
+        sizes = pairwise((1, *CHANNELS))
+        self.convolutions = nn.ModuleList(nn.Conv1d(*each, KERNEL) for each in sizes)
         self.hidden = nn.Linear(flat_size(), HIDDEN)
         self.pitch = nn.Linear(HIDDEN, PITCHES)
         for layer in self.layers():
@@ -124,9 +122,8 @@ class ArticleNetwork(nn.Module):
         )
 
     def _convolve_fused(self, audio: Tensor) -> Tensor:
-        from mechanical_ears.listening.training.fused_conv import (
-            convolve_relu_pool,  # numba takes time to load
-        )
+        # numba takes time to load
+        from mechanical_ears.listening.training.fused_conv import convolve_relu_pool
 
         features = audio[:, None, :]
         for layer in self.layers()[: len(CHANNELS)]:

@@ -8,7 +8,6 @@ average of the weights is calibrated and published.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -22,7 +21,6 @@ from torch import Tensor, nn
 
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
-from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.frontend import SAMPLE_RATE, SAMPLES
 from mechanical_ears.listening.training import calibrate, losses
 from mechanical_ears.listening.training.augmentation import Augmentation
@@ -239,12 +237,7 @@ def _train(
             total_loss += float(loss.detach())
             speed = (step + 1) * training.batch_size / (time.perf_counter() - started)
             observer.step_done(total_loss / (step + 1), correct / max(count, 1), speed)
-        if not math.isfinite(total_loss):
-            raise TrainingError(
-                f"the loss is not finite in epoch {epoch}",
-                path=run.path,
-                remedy="train with a lower --learning-rate in a new run folder",
-            )
+        run.check_loss(total_loss, epoch)
         figures = {
             "loss": total_loss / steps,
             "accuracy": correct / max(count, 1),

@@ -19,7 +19,6 @@ from torch.nn.functional import cross_entropy
 
 from mechanical_ears.corpus.split import SPLITS
 from mechanical_ears.corpus.store import Store
-from mechanical_ears.errors import TrainingError
 from mechanical_ears.listening.training.article_network import (
     SAMPLE_RATE,
     SAMPLES,
@@ -157,12 +156,7 @@ def _train(
             speed = tally.notes * fabric.world_size / (time.perf_counter() - started)
             observer.step_done(*tally.means(), speed)
         train_loss, accuracy = tally.all_reduce(fabric).means()
-        if not math.isfinite(train_loss):
-            raise TrainingError(
-                f"the loss is not finite in epoch {epoch}",
-                path=run.path,
-                remedy="train with a lower --learning-rate in a new run folder",
-            )
+        run.check_loss(train_loss, epoch)
         validation_loss, validation_accuracy = _validate(fabric, network, validation, size, share)
         figures = {
             "loss": train_loss,
