@@ -46,6 +46,7 @@ benchmarks: $(VENV)/dev.stamp  ## measure against the peers; rewrites docs/BENCH
 	$(BIN)/python benchmarks/hearing.py --store $(WORK)/font-notes
 	$(BIN)/python benchmarks/control_maps.py
 	$(BIN)/python benchmarks/control_maps.py --magnitude
+	$(BIN)/python benchmarks/realism.py
 	$(BIN)/python benchmarks/ablation.py $(WORK)/maps -o $(WORK)/ablation
 	$(BIN)/python benchmarks/gansynth_like.py $(WORK)/font-notes -o $(WORK)/gansynth
 	$(BIN)/python benchmarks/imagination.py $(WORK)/font-notes --generators gansynth=gansynth_like:$(WORK)/gansynth

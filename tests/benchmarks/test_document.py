@@ -14,6 +14,7 @@ import harness
 import hearing
 import instrument
 import like
+import realism
 
 DOCUMENT = harness.DOCUMENT.read_text(encoding="utf-8")
 
@@ -26,6 +27,7 @@ DOCUMENT = harness.DOCUMENT.read_text(encoding="utf-8")
         ("export-steps", export_steps.MEASURES),
         ("instrument", instrument.MEASURES),
         ("like", like.METHODS),
+        ("realism", realism.EXPLANATION),
     ],
 )
 def test_explanations_are_those_of_the_programs(section, text):
