@@ -78,11 +78,8 @@ def open_store(path: str | Path) -> Store:
             remedy=f"build one of {NOTE_SECONDS:g} s at {NOTE_SAMPLE_RATE} Hz",
         )
     if not (store.side == TRAIN).any() or not np.isin(store.side, SPLITS[1:]).any():
-        raise CorpusError(
-            "has no unseen instruments: it was never split",
-            path=path,
-            remedy="build it with --split",
-        )
+        problem = "has no unseen instruments: it was never split"
+        raise CorpusError(problem, path=path, remedy="build it with --split")
     return store
 
 

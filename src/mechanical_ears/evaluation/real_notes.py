@@ -149,11 +149,8 @@ def notes_per_set(store: Store, plan: EvaluationPlan) -> int:
         plan.notes, *(len(store.rows(side)) // 2 for side in (note_sets.TRAIN, note_sets.UNSEEN))
     )
     if count < BIN_COUNT:
-        raise CorpusError(
-            f"has fewer than {2 * BIN_COUNT} notes on a side of its split",
-            path=store.path,
-            remedy="build a larger store",
-        )
+        problem = f"has fewer than {2 * BIN_COUNT} notes on a side of its split"
+        raise CorpusError(problem, path=store.path, remedy="build a larger store")
     return count
 
 

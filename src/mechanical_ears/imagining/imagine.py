@@ -97,19 +97,15 @@ def imagine(
         ("brightness", "attack", "noisiness", "sustain"), qualities, strict=True
     ):
         if not abs(value) <= MAX_DEVIATIONS:
-            raise EarsError(
-                f'"{name}" is {value:g}, outside −{MAX_DEVIATIONS:g}..{MAX_DEVIATIONS:g}',
-                remedy="1 is a standard deviation among instruments",
-            )
+            problem = f'"{name}" is {value:g}, outside −{MAX_DEVIATIONS:g}..{MAX_DEVIATIONS:g}'
+            raise EarsError(problem, remedy="1 is a standard deviation among instruments")
     sources = {"like": like, "morph": morph, "seed": seed}
     present = [name for name, value in sources.items() if value is not None]
     if len(present) > 1:
         raise EarsError(f"{' and '.join(present)} are given", remedy="choose one of them")
     if candidate is not None and present not in ([], ["seed"]):
-        raise EarsError(
-            f'"candidate" is {candidate}, but only seeds have candidates',
-            remedy="leave it out, or leave out like and morph",
-        )
+        problem = f'"candidate" is {candidate}, but only seeds have candidates'
+        raise EarsError(problem, remedy="leave it out, or leave out like and morph")
     shares = None if family is None else family_shares(family)
     opened = open_model(model)
     if morph is not None:
@@ -138,10 +134,8 @@ def family_shares(family: str | Mapping[str, float]) -> dict[str, float]:
         if name not in FAMILIES:
             similar = difflib.get_close_matches(name.lower(), FAMILIES, 1, 0.4)
             hint = f'did you mean "{similar[0]}"? ' if similar else ""
-            raise EarsError(
-                f'"{name}" is not an instrument family',
-                remedy=f"{hint}use one of {', '.join(FAMILIES)}",
-            )
+            problem = f'"{name}" is not an instrument family'
+            raise EarsError(problem, remedy=f"{hint}use one of {', '.join(FAMILIES)}")
         if not 0 < weight < float("inf"):
             raise EarsError(f'the share of "{name}" is {weight:g}, not above 0')
     if not weights:

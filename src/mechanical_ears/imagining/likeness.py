@@ -163,10 +163,8 @@ def _hear(sound: Sound, pitch: float | None, velocity: int | None) -> tuple[floa
     if pitch is not None:
         return pitch, velocity
     if hearing.frequency is None:
-        raise SoundError(
-            "has no single pitch that the ears hear",
-            remedy="name the file by its key, such as C4.wav",
-        )
+        problem = "has no single pitch that the ears hear"
+        raise SoundError(problem, remedy="name the file by its key, such as C4.wav")
     pitch, key = hz_to_midi(hearing.frequency), hearing.pitch
     if key is not None and round(pitch) % 12 == key % 12:
         pitch += key - round(pitch)  # an organ stop that sounds an octave below its key

@@ -132,10 +132,8 @@ class Patch:
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise EarsError(f"is damaged ({error!r})", remedy=WRITE_AGAIN) from error
         if digest != weights:
-            raise EarsError(
-                "was imagined with other weights",
-                remedy=f"give those of sha256 {digest[:12]}… as the model",
-            )
+            problem = "was imagined with other weights"
+            raise EarsError(problem, remedy=f"give those of sha256 {digest[:12]}… as the model")
         return patch
 
 

@@ -284,11 +284,8 @@ def open_notes(
 
         return SoundFont(paths, sample_rate=sample_rate or 44_100, **options)
     if len(paths) > 1:
-        raise EarsError(
-            "only SoundFonts can be analysed together",
-            path=paths[1],
-            remedy="give one corpus at a time",
-        )
+        problem = "only SoundFonts can be analysed together"
+        raise EarsError(problem, path=paths[1], remedy="give one corpus at a time")
     path = Path(paths[0])
     if sample_rate is not None:
         raise EarsError(

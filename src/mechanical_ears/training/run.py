@@ -212,8 +212,5 @@ def load_checkpoint(path: Path, state: State) -> None:
             else:
                 part.load_state_dict(own)
         except (RuntimeError, ValueError, KeyError) as error:
-            raise TrainingError(
-                f"is a checkpoint of another network: {str(error).splitlines()[0]}",
-                path=path,
-                remedy="give a new run folder",
-            ) from error
+            problem = f"is a checkpoint of another network: {str(error).splitlines()[0]}"
+            raise TrainingError(problem, path=path, remedy="give a new run folder") from error

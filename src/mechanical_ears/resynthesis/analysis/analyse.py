@@ -117,10 +117,8 @@ def _predict_pitch(sound: Sound) -> float:
 
     frequency = listen(sound).frequency
     if frequency is None:
-        raise SoundError(
-            "has no single pitch that the ears can detect",
-            remedy="give the pitch, as a MIDI number",
-        )
+        problem = "has no single pitch that the ears can detect"
+        raise SoundError(problem, remedy="give the pitch, as a MIDI number")
     return hz_to_midi(frequency)
 
 

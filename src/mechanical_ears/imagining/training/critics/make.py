@@ -50,10 +50,8 @@ def critic_names(names: Iterable[str]) -> tuple[str, ...]:
     names = tuple(old_names.get(name, name) for name in names)
     unknown = [name for name in names if name not in REGISTRY]
     if unknown or len(set(names)) < len(names):
-        raise TrainingError(
-            f'there is no critic "{unknown[0]}"' if unknown else "a critic is named twice",
-            remedy=f"choose among {', '.join(CRITICS)}",
-        )
+        problem = f'there is no critic "{unknown[0]}"' if unknown else "a critic is named twice"
+        raise TrainingError(problem, remedy=f"choose among {', '.join(CRITICS)}")
     return names
 
 
