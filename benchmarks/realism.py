@@ -102,7 +102,7 @@ the halves are divided four times.
 - *Limits*: two recorders, Versilian and Iowa, made more than four fifths of these recordings, so a
   classifier in folds by `origin_group` learns from few notes of other recorders, and what it learns
   may be reversed at the next (values below 50 are no success). Folds by instrument see more.
-  The CNN is trained for ten epochs only, 40–110 steps: its figures are lower bounds.
+  The CNN is trained for ten epochs only, 40–120 steps: its figures are lower bounds.
 """.strip()
 
 MOVEMENT_EXPLANATION = """
