@@ -16,7 +16,7 @@ the note.
 The neighbours reach over two periods of the lowest key of a piano, so that the pulses of a low
 reed, each as strong as the one before, are no clicks; noise never exceeds 4 times its own maximum.
 The first 50 ms and the last 10 ms are not searched, because an attack may be a click; but the sound
-must not begin or end with a step: see steps.py.
+must not begin or end with a step.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mechanical_ears.steps import step_size
-
 BLOCK_SECONDS: Final = 0.001
 NEAR_BLOCKS, FAR_BLOCKS = 6, 64  # to each side, between which neighbours are
 CLICK_RATIO: Final = 4.0  # times the maximum of the neighbours
@@ -40,7 +38,7 @@ HOP_SECONDS: Final = 0.1  # for which one prediction is used; it is fitted to a 
 REGULARISATION: Final = 1e-7  # of the power, added as white noise: no prediction is exact
 ATTACK_SECONDS: Final = 0.05
 RELEASE_SECONDS: Final = 0.01
-MAX_EDGE: Final = 0.02  # of the peak of a note, −34 dB: step at its start or its end
+MAX_EDGE: Final = 0.02  # of the peak, −34 dB: level of the first and the last sample
 MAX_OFFSET: Final = 0.01  # of the peak, −40 dB: mean of a window
 OFFSET_SECONDS: Final = 0.5  # of the Hann windows in which means are measured
 FULL_SCALE: Final = 1.0  # beyond which files clip
@@ -75,9 +73,7 @@ def find_faults(samples: NDArray[np.float32], sample_rate: int) -> Faults:
     peak = float(np.abs(samples).max()) if finite and len(samples) else 0.0
     if peak < SILENCE_PEAK:
         return Faults(0, offset=False, clipped=False, silent=True)
-    edges = sum(
-        step_size(samples, edge, sample_rate) > MAX_EDGE * peak for edge in (0, len(samples))
-    )
+    edges = int(abs(samples[0]) > MAX_EDGE * peak) + int(abs(samples[-1]) > MAX_EDGE * peak)
     return Faults(
         clicks=edges + len(find_clicks(samples, sample_rate)),
         offset=bool(_largest_mean(samples, sample_rate) > MAX_OFFSET * peak),
