@@ -71,16 +71,10 @@ def imagination(
         known = measure_real_notes(
             store, network, plan, cache=real or output / "real", progress=move
         )
+    cache, digest = output / "imagined", model_digest(imagination)
     with progress_bar("measuring imagined notes") as move:
         evaluation = evaluate_generator(
-            player,
-            store,
-            known,
-            network,
-            plan,
-            cache=output / "imagined",
-            digest=model_digest(imagination),
-            progress=move,
+            player, store, known, network, plan, cache=cache, digest=digest, progress=move
         )
     sheet = sample_instruments(player, store, plan)
     about = {

@@ -121,14 +121,10 @@ def control_maps(
         raise EarsError("no corpus is given", remedy="name a store or a SoundFont")
     corpus = open_notes(paths, sample_rate=sample_rate, **subset)
     sides = None if split_of is None else store_sides(split_of)
+    about = {"paths": paths, "split_of": split_of, **subset}
     with progress_bar(f"analysing {', '.join(map(str, paths))}") as move:
         report = build_control_maps(
-            corpus,
-            output,
-            workers=workers,
-            sides=sides,
-            description={"paths": paths, "split_of": split_of, **subset},
-            progress=move,
+            corpus, output, workers=workers, sides=sides, description=about, progress=move
         )
     print(
         f"{output}: {report.maps:,} maps, {report.bytes / max(report.maps, 1) / 1000:.1f} kB each; "

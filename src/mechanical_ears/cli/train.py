@@ -149,17 +149,12 @@ def imagination(
     from mechanical_ears.imagining.training.train import ImaginationTraining, train_imagination
     from mechanical_ears.terminal import GeneratorTrainingBar, is_first_process
 
-    training = ImaginationTraining(
-        corpora, critics, rounds, round_steps, instruments, learning_rate, seed
-    )
+    lengths = (rounds, round_steps, instruments)
+    training = ImaginationTraining(corpora, critics, *lengths, learning_rate, seed)
+    hardware = Hardware(accelerator, "32-true")
     with GeneratorTrainingBar() as bar:
         last = train_imagination(
-            training,
-            output,
-            bar,
-            Hardware(accelerator, "32-true"),
-            listener=listener,
-            encode_progress=bar.show_encoding,
+            training, output, bar, hardware, listener=listener, encode_progress=bar.show_encoding
         )[-1]
     if is_first_process():
         print(

@@ -286,11 +286,8 @@ def _change_qualities(
             raise EarsError(f'these weights have no direction "{name}"', path=instrument.model.path)
         timbre += np.float32(value) * directions[name]
     changes = ", ".join(f"{name} {value:+g}" for name, value in steps.items())
-    return instrument.replace(
-        timbre=timbre,
-        name=f"{instrument.name}, {changes}",
-        origin={**instrument.origin, "turned": steps},
-    )
+    origin = {**instrument.origin, "turned": steps}
+    return instrument.replace(timbre=timbre, name=f"{instrument.name}, {changes}", origin=origin)
 
 
 def _title(source: object) -> str:

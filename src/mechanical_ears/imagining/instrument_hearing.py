@@ -66,15 +66,8 @@ def summarize_hearings(pitches: Sequence[int], prediction: Prediction) -> Instru
             families[hearing.family] = families.get(hearing.family, 0.0) + share
     family = max(families, key=lambda name: families[name], default=None)
     names, likeness = prediction.instruments, prediction.likeness.mean(axis=0)
-    nearest = [
-        (names[number], float(likeness[number]))
-        for number in likeness.argsort()[::-1][:NEAREST_COUNT]
-    ]
-    return InstrumentHearing(
-        tuple(pitches),
-        tuple(hearings),
-        family,
-        families.get(family, 0.0) if family else 0.0,
-        tuple(nearest),
-        1.0 - nearest[0][1] if nearest else 1.0,
-    )
+    best = likeness.argsort()[::-1][:NEAREST_COUNT]
+    nearest = tuple((names[number], float(likeness[number])) for number in best)
+    confidence = families[family] if family else 0.0
+    novelty = 1.0 - nearest[0][1] if nearest else 1.0
+    return InstrumentHearing(tuple(pitches), tuple(hearings), family, confidence, nearest, novelty)

@@ -338,13 +338,9 @@ def _newton_step(
     steps = np.diag(DIFFERENCE_DEVIATIONS * spread).astype(np.float32)
     candidates = np.concatenate([timbre[None], timbre + steps])
     count = len(pitches)
-    generated = _cells(
-        model.generate(
-            np.repeat(candidates, count, axis=0),
-            np.tile(pitches, len(candidates)),
-            np.tile(velocities, len(candidates)),
-        )
-    ).reshape(len(candidates), count, -1)
+    timbres = np.repeat(candidates, count, axis=0)
+    keys, forces = (np.tile(each, len(candidates)) for each in (pitches, velocities))
+    generated = _cells(model.generate(timbres, keys, forces)).reshape(len(candidates), count, -1)
     root = np.sqrt(weights / count) / np.float32(ERROR_DB)
     error = (root * (_cells(target) - generated[0])).ravel().astype(np.float64)
     slope = root * (generated[1:] - generated[0]) / np.float32(DIFFERENCE_DEVIATIONS)

@@ -75,11 +75,8 @@ class Model:
         self.path = SHIPPED if model is None else Path(model)
         self._threads = threads
         if not self.path.is_dir():
-            raise EarsError(
-                "no such folder of weights",
-                path=self.path,
-                remedy=f"give one with {MAPPER}, {GENERATOR} and {ENCODER}",
-            )
+            remedy = f"give one with {MAPPER}, {GENERATOR} and {ENCODER}"
+            raise EarsError("no such folder of weights", path=self.path, remedy=remedy)
         self._generator = self._open(GENERATOR, {*GRID_SHAPES})
         self.metadata: dict[str, str] = dict(self._generator.get_modelmeta().custom_metadata_map)
         version = self.metadata.get("version", "unknown")
@@ -148,11 +145,8 @@ class Model:
         keys = np.atleast_1d(np.asarray(pitches, dtype=np.float32))
         keys = np.clip(keys, PIANO_MIN_PITCH, PIANO_MAX_PITCH)
         forces = np.clip(np.asarray(velocities, dtype=np.float32), 1, 127)
-        inputs = {
-            "timbre": np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE_SIZE)),
-            "pitch": keys,
-            "velocity": np.broadcast_to(forces, keys.shape),
-        }
+        rows = np.broadcast_to(np.asarray(timbres, np.float32), (len(keys), TIMBRE_SIZE))
+        inputs = {"timbre": rows, "pitch": keys, "velocity": np.broadcast_to(forces, keys.shape)}
         outputs = self._run_batches(self._generator, GENERATOR, list(GRID_SHAPES), inputs)
         return ControlGrid(**{name: each.astype(np.float32) for name, each in outputs.items()})
 
@@ -169,9 +163,8 @@ class Model:
         inputs |= {"pitch": keys, "velocity": np.asarray(velocities, dtype=np.float32)}
         outputs = self._run_batches(self._encoder, ENCODER, ["timbre", "family"], inputs)
         shares = np.exp(outputs["family"] - outputs["family"].max(axis=1, keepdims=True))
-        return EncodedNotes(
-            outputs["timbre"].astype(np.float32), shares / shares.sum(axis=1, keepdims=True)
-        )
+        shares /= shares.sum(axis=1, keepdims=True)
+        return EncodedNotes(outputs["timbre"].astype(np.float32), shares)
 
     def _run_batches(
         self, session: Any, name: str, outputs: list[str], inputs: dict[str, NDArray[np.float32]]

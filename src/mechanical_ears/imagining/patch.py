@@ -199,12 +199,9 @@ def mean_patch(parts: Sequence[tuple[float, Patch]]) -> Patch:
         return parts[0][1]
     patches = [patch for _, patch in parts]
     families = {patch.family for patch in patches}
-    residual = mix_residuals(
-        [
-            (weight, None if patch.residual is None else from_bytes(patch.residual))
-            for weight, patch in parts
-        ]
-    )
+    residuals = [None if each.residual is None else from_bytes(each.residual) for each in patches]
+    weights = [weight for weight, _ in parts]
+    residual = mix_residuals(list(zip(weights, residuals, strict=True)))
     return Patch(
         timbre=np.sum([weight * patch.timbre for weight, patch in parts], axis=0, dtype=np.float32),
         name=" + ".join(patch.name for patch in patches),

@@ -225,11 +225,9 @@ def from_bytes(data: bytes, path: str | Path | None = None) -> Residual:
             storage.from_bytes(arrays[f"map {row}"].tobytes(), path) for row in range(map_count)
         )
     except storage.DAMAGE as error:
-        raise EarsError(
-            f"is not the residual of an instrument, or is damaged ({error})",
-            path=path,
-            remedy="imagine it again from its recordings",
-        ) from error
+        problem = f"is not the residual of an instrument, or is damaged ({error})"
+        remedy = "imagine it again from its recordings"
+        raise EarsError(problem, path=path, remedy=remedy) from error
     pitches, velocities, shares = rows
     return Residual(pitches, velocities, groups, shares, differences, maps)
 

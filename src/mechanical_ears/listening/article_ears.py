@@ -85,11 +85,8 @@ class ArticleEars:
 
     def hear(self, sounds: Sequence[Sound]) -> list[ArticleHearing]:
         """Hear sounds of any rate and length."""
-        audio = np.stack([to_note_audio(sound) for sound in sounds])
-        return [
-            ArticleHearing(int(row.argmax()), float(row.max()), row)
-            for row in self.probabilities(audio)
-        ]
+        rows = self.probabilities(np.stack([to_note_audio(sound) for sound in sounds]))
+        return [ArticleHearing(int(row.argmax()), float(row.max()), row) for row in rows]
 
 
 def to_note_audio(sound: Sound) -> NDArray[np.float32]:

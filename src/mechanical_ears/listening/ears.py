@@ -77,10 +77,8 @@ class Ears:
         """
         silence = Sound(np.zeros(1, np.float32), SAMPLE_RATE)  # the network takes no empty batch
         padded = [sound.mono() for sound in sounds] or [silence]
-        batches = [
-            self._predict_batch(padded[first : first + BATCH_SIZE], find_onsets)
-            for first in range(0, len(padded), BATCH_SIZE)
-        ]
+        parts = (padded[first : first + BATCH_SIZE] for first in range(0, len(padded), BATCH_SIZE))
+        batches = [self._predict_batch(part, find_onsets) for part in parts]
         columns = {
             name: np.concatenate([batch[name] for batch in batches])[: len(sounds)]
             for name in batches[0]
@@ -118,7 +116,7 @@ class Ears:
     def _predict_batch(self, sounds: Sequence[Sound], find_onsets: bool) -> dict[str, NDArray[Any]]:
         """The arrays of a `Prediction` by name, for as many sounds as fit into a batch."""
         onsets = [
-            find_onset(sound.samples, sound.sample_rate) if find_onsets else 0 for sound in sounds
+            find_onset(each.samples, each.sample_rate) if find_onsets else 0 for each in sounds
         ]
         audio = np.stack([_note_audio(*pair) for pair in zip(sounds, onsets, strict=True)])
         features = extract_features(audio)
@@ -126,10 +124,8 @@ class Ears:
         values = self._session.run(self._outputs, inputs)
         output: dict[str, NDArray[Any]] = dict(zip(self._outputs, values, strict=True))
         output["likeness"] = output.pop("nearness")
-        weighed = [
-            weigh_octaves(*row)
-            for row in zip(output["key"], output["sounding"], features.power, strict=True)
-        ]
+        rows = zip(output["key"], output["sounding"], features.power, strict=True)
+        weighed = [weigh_octaves(*row) for row in rows]
         output["key"] = np.stack([each.key for each in weighed])
         output["sounding"] = np.stack([each.sounding for each in weighed])
         output["onset"], output["frequency"], output["cents"] = np.full((3, len(sounds)), np.nan)

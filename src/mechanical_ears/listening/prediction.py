@@ -128,11 +128,9 @@ class Prediction:
 
     def hearing(self, row: int) -> Hearing:
         """The short answer for one recording."""
-        duration = float(self.duration[row])
+        length = float(self.duration[row])
         if self.is_silent(row):
-            return Hearing(
-                None, 0.0, None, None, None, None, 0.0, None, None, (), None, duration, ()
-            )
+            return Hearing(None, 0.0, None, None, None, None, 0.0, None, None, (), None, length, ())
         key, family = int(self.key[row].argmax()), int(self.family[row].argmax())
         frequency = float(self.frequency[row])
         has_pitch = not math.isnan(frequency)
@@ -152,7 +150,7 @@ class Prediction:
                 if probability >= QUALITY_PROBABILITY
             ),
             onset=float(self.onset[row]),
-            duration=duration,
+            duration=length,
             nearest=self.nearest(row),
             candidates=self.candidates(row),
         )

@@ -88,9 +88,8 @@ GRID_SHAPES: Final[dict[str, tuple[int, ...]]] = {
 
 def concatenate_grids(grids: Sequence[ControlGrid]) -> ControlGrid:
     """Several grids as one batch."""
-    return ControlGrid(
-        **{name: np.concatenate([getattr(grid, name) for grid in grids]) for name in GRID_SHAPES}
-    )
+    columns = {name: [getattr(grid, name) for grid in grids] for name in GRID_SHAPES}
+    return ControlGrid(**{name: np.concatenate(parts) for name, parts in columns.items()})
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,14 +31,9 @@ from mechanical_ears.resynthesis.control_map import (
 
 FORMAT: Final = "mechanical-ears-controls"
 DAMAGE: Final = (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError)
+_KINDS: Final = {"float": float, "int": int}
 _SCALARS: Final = {
-    "frequency": float,
-    "inharmonicity": float,
-    "divisor": int,
-    "seconds": float,
-    "key_up": float,
-    "sample_rate": int,
-    "onset": float,
+    each.name: _KINDS[str(each.type)] for each in fields(ControlMap) if each.type in _KINDS
 }
 _DTYPES: Final = {"phases": np.int8, "modes": np.float32}  # of the arrays that are not float16
 _REMEDY: Final = "write it again with: ears resynthesise FILE --control-map MAP"

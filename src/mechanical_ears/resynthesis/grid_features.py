@@ -118,12 +118,9 @@ def apply_gain(grid: ControlGrid, gain: float | NDArray[np.float64]) -> ControlG
     if not np.any(gain):
         return grid
     steps = np.broadcast_to(np.asarray(gain, np.float32), len(grid))[:, None, None]
-    moved = {
-        name: np.where(
-            getattr(grid, name) > SILENCE_DB,
-            np.maximum(getattr(grid, name) + steps, SILENCE_DB),
-            np.float32(SILENCE_DB),
-        )
-        for name in LEVEL_FIELDS
-    }
+    moved = {}
+    for name in LEVEL_FIELDS:
+        levels = getattr(grid, name)
+        louder = np.maximum(levels + steps, SILENCE_DB)
+        moved[name] = np.where(levels > SILENCE_DB, louder, np.float32(SILENCE_DB))
     return replace(grid, **moved)

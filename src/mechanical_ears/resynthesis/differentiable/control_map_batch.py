@@ -90,12 +90,10 @@ def map_batch(
     noise_times = layout.frame_times(NOTE_SECONDS, HOLD_SECONDS, layout.NOISE_FRAMES)
     partials = [_interpolate(each.partials, each.times, times, each.seconds) for each in maps]
     noise = [_interpolate(each.noise, each.noise_times, noise_times, each.seconds) for each in maps]
-    return ControlMapBatch(
-        torch.from_numpy(np.stack(partials)),
-        torch.from_numpy(np.stack(noise)),
-        torch.from_numpy(np.stack([each.fine.astype(np.float32) for each in maps])),
-        torch.from_numpy(np.stack([each.frequencies.astype(np.float32) for each in maps])),
-    )
+    fine = [each.fine.astype(np.float32) for each in maps]
+    frequencies = [each.frequencies.astype(np.float32) for each in maps]
+    columns = (partials, noise, fine, frequencies)
+    return ControlMapBatch(*(torch.from_numpy(np.stack(each)) for each in columns))
 
 
 def _interpolate(

@@ -97,9 +97,8 @@ class MagnitudeRender(nn.Module):
         """Compute the features of maps."""
         chunks, restore = split_by_partials(maps, MIN_FREQUENCY, MAX_FREQUENCY, CHUNK_NOTES)
         powers = [self._powers(each.maps, each.audible, each.partials) for each in chunks]
-        pitch, envelope = (
-            torch.cat(kind).index_select(0, restore) for kind in zip(*powers, strict=True)
-        )
+        kinds = zip(*powers, strict=True)
+        pitch, envelope = (torch.cat(kind).index_select(0, restore) for kind in kinds)
         pitch_map, loudest = _relative(pitch)
         shape, _ = _relative(envelope)
         level = (1 + _LEVEL_SCALE * loudest.log()).clamp_min(0)
@@ -175,12 +174,8 @@ def sum_responses(table: Tensor, frequencies: Tensor, weights: Tensor) -> Tensor
     fraction = positions - before
     shares = torch.stack([weights * (1 - fraction), weights * fraction], dim=-1)
     rows = before.long()[..., None] + torch.arange(2, device=before.device)
-    sums = functional.embedding_bag(
-        rows.flatten(2).flatten(0, 1),
-        table,
-        per_sample_weights=shares.flatten(2).flatten(0, 1),
-        mode="sum",
-    )
+    indices, factors = (each.flatten(2).flatten(0, 1) for each in (rows, shares))
+    sums = functional.embedding_bag(indices, table, per_sample_weights=factors, mode="sum")
     return sums.view(*frequencies.shape[:2], -1)
 
 

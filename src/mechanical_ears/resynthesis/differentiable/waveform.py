@@ -98,9 +98,8 @@ class Waveform(nn.Module):
         """
         shape, device = maps.frequencies.shape, maps.partials.device
         phases = torch.rand(shape, generator=generator, dtype=torch.float64).to(device)
-        chunks, restore = split_by_partials(
-            maps, MIN_FREQUENCY, MAX_FREQUENCY_SHARE * SAMPLE_RATE, CHUNK_NOTES
-        )
+        highest = MAX_FREQUENCY_SHARE * SAMPLE_RATE
+        chunks, restore = split_by_partials(maps, MIN_FREQUENCY, highest, CHUNK_NOTES)
         sines = torch.cat([self._sines(chunk, phases[chunk.indices]) for chunk in chunks])
         sound = sines.index_select(0, restore) + self._noise(maps.noise, generator)
         return sound * self.get_buffer("fades")
