@@ -8,13 +8,15 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    """Tests in a folder ``training`` train, those in ``web`` use a browser: mark them so."""
+    """Tests in a folder ``training`` train, those in ``web`` use a browser, servers are slow."""
     for item in items:
         folders = Path(item.path).parts
         if "training" in folders:
             item.add_marker("train")
         if "web" in folders:
             item.add_marker("web")
+        if "explore" in folders:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

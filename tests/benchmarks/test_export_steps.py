@@ -6,6 +6,8 @@ from export_steps import EDGES, measure_samples
 from mechanical_ears.imagining.imagine import imagine
 from mechanical_ears.instrument.autosampler import SamplingPlan, sample_instrument
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (1, 5, 502)  # a percussive one, a brass, a voice with slow attacks
 PLAN = SamplingPlan(key_step=12, layers=2, hold_seconds=3.0)
 

@@ -24,6 +24,8 @@ from mechanical_ears.pitch import midi_to_hz
 from mechanical_ears.sound import Sound
 from realism import MIN_NOTES, _read, halves, movement, repeat_correlation
 
+pytestmark = pytest.mark.slow
+
 TIME = np.arange(3 * RATE) / RATE
 
 

@@ -15,6 +15,8 @@ from mechanical_ears.cli import main
 from mechanical_ears.imagining.instrument import ImaginedInstrument
 from mechanical_ears.sound import Sound
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--seconds", "1", "--sample-rate", "16000"]
 
 

@@ -12,6 +12,8 @@ from mechanical_ears.instrument.formats.sfz_reader import _ALIASES, _SUPPORTED
 from support.paths import ROOT
 from support.toy_instruments import RATE, note_events, pluck, write_midi
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = ROOT / "docs" / "INSTRUMENTS.md"
 
 

@@ -8,6 +8,8 @@ from mechanical_ears.evaluation.faults import find_clicks, find_faults
 from mechanical_ears.sound import Sound
 from support.paths import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

@@ -29,6 +29,8 @@ from mechanical_ears.pitch import cents_between, midi_to_hz
 from mechanical_ears.resynthesis.spectral_distance import spectral_distance
 from support.toy_model import write_toy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def store(toy_store):

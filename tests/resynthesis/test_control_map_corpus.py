@@ -19,6 +19,8 @@ from mechanical_ears.sound import Sound
 
 pytest.importorskip("pyarrow")
 
+pytestmark = pytest.mark.slow
+
 
 class Mixed(Corpus):
     """Toy notes with a silent entry, a bad record and a silent note among them."""

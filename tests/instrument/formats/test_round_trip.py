@@ -22,6 +22,8 @@ from mechanical_ears.instrument.zones import (
     tile_range,
 )
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 400
 RATE = 44_100  # Hz
 
